@@ -1,0 +1,1 @@
+"""What is about learning, and no engine: settings, contracts, calendar, keys, evidence, mastery, privacy rules."""

@@ -1,0 +1,123 @@
+"""One truth for each table: its ODCS contract in ``schemas/tables``, read here and nowhere else.
+
+Spark schemas, Great Expectations columns, dbt sources and the data dictionary all come from :func:`load_contract`.
+Format: Open Data Contract Standard v3.0 (Bitol), one file a table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cairn.settings import REPOSITORY
+
+TABLES_DIR = REPOSITORY / "schemas" / "tables"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a contract; ``type`` is a Spark SQL type."""
+
+    name: str
+    type: str
+    description: str
+    is_key: bool
+    is_required: bool
+    classification: str
+    allowed_values: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    is_partition: bool = False
+
+
+@dataclass(frozen=True)
+class Contract:
+    """One table: ``name`` is ``layer.table``; ``grain`` says what one row is."""
+
+    name: str
+    version: str
+    purpose: str
+    grain: str
+    columns: tuple[Column, ...]
+    path: Path = field(compare=False)
+
+    @property
+    def layer(self) -> str:
+        """Layer of the lake: bronze, silver, gold or ops."""
+        return self.name.split(".")[0]
+
+    @property
+    def table(self) -> str:
+        """Name within the layer."""
+        return self.name.split(".")[1]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Columns that make a row unique."""
+        return tuple(column.name for column in self.columns if column.is_key)
+
+    @property
+    def partitions(self) -> tuple[str, ...]:
+        """Columns the table is partitioned by."""
+        return tuple(column.name for column in self.columns if column.is_partition)
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """All columns, in order."""
+        return tuple(column.name for column in self.columns)
+
+    def spark_ddl(self) -> str:
+        """The columns as a Spark DDL string, for ``StructType.fromDDL`` and ``createDataFrame``."""
+        return ", ".join(f"`{c.name}` {c.type}{' NOT NULL' if c.is_required else ''}" for c in self.columns)
+
+
+def _column(raw: dict[str, Any]) -> Column:
+    options = raw.get("logicalTypeOptions", {})
+    allowed = [
+        str(value)
+        for rule in raw.get("quality", ())
+        if rule.get("metric") == "invalidValues"
+        for value in rule["arguments"]["validValues"]
+    ]
+    return Column(
+        name=raw["name"],
+        type=raw["physicalType"],
+        description=raw["description"],
+        is_key=bool(raw.get("primaryKey")),
+        is_required=bool(raw.get("required")),
+        classification=raw["classification"],
+        allowed_values=tuple(allowed),
+        minimum=options.get("minimum"),
+        maximum=options.get("maximum"),
+        is_partition=bool(raw.get("partitioned")),
+    )
+
+
+@cache
+def load_contract(name: str) -> Contract:
+    """The contract of table ``layer.table``. Raises KeyError where there is none."""
+    layer, _, table = name.partition(".")
+    path = TABLES_DIR / layer / f"{table}.yaml"
+    if not path.is_file():
+        raise KeyError(f"no contract {name!r}: expected {path.relative_to(REPOSITORY)}")
+    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    schema = raw["schema"][0]
+    return Contract(
+        name=schema["physicalName"],
+        version=raw["version"],
+        purpose=raw["description"]["purpose"],
+        grain=schema["dataGranularityDescription"],
+        columns=tuple(_column(column) for column in schema["properties"]),
+        path=path,
+    )
+
+
+@lru_cache(maxsize=1)
+def all_contracts() -> tuple[Contract, ...]:
+    """Every table's contract, by name."""
+    names = sorted(f"{path.parent.name}.{path.stem}" for path in TABLES_DIR.glob("*/*.yaml"))
+    return tuple(load_contract(name) for name in names)

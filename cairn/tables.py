@@ -1,0 +1,95 @@
+"""Reading and appending small lake tables from plain Python, without Spark.
+
+For pages, gates, pilots and commands that touch few rows. Heavy work is Spark's (``spark_jobs.lake``).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cairn.contracts import Contract, load_contract
+from cairn.settings import Settings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+APPEND_TRIES = 10
+
+
+def table_uri(settings: Settings, name: str) -> str:
+    """Where table ``layer.table`` lies: a folder or a URL."""
+    contract = load_contract(name)
+    return f"{settings.lake}/{contract.layer}/{contract.table}"
+
+
+def exists(settings: Settings, name: str) -> bool:
+    """Whether the table has been created."""
+    from deltalake import DeltaTable
+
+    return bool(DeltaTable.is_deltatable(table_uri(settings, name)))
+
+
+def arrow_schema(contract: Contract) -> pa.Schema:
+    """The contract as an Arrow schema (timestamps in UTC, microseconds)."""
+    import pyarrow as pa
+
+    types: dict[str, Any] = {
+        "string": pa.string(),
+        "int": pa.int32(),
+        "bigint": pa.int64(),
+        "double": pa.float64(),
+        "boolean": pa.bool_(),
+        "date": pa.date32(),
+        "timestamp": pa.timestamp("us", tz="UTC"),
+        "array<string>": pa.list_(pa.string()),
+        "map<string,string>": pa.map_(pa.string(), pa.string()),
+    }
+    return pa.schema([pa.field(c.name, types[c.type], nullable=not c.is_required) for c in contract.columns])
+
+
+def read(settings: Settings, name: str, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:
+    """The table as Arrow, in the contract's columns; empty where it was not created yet.
+
+    ``filters`` is a pyarrow expression, pushed down to the files.
+    """
+    from deltalake import DeltaTable
+
+    contract = load_contract(name)
+    schema = arrow_schema(contract)
+    wanted = list(columns or contract.column_names)
+    if not exists(settings, name):
+        import pyarrow as pa
+
+        return pa.schema([schema.field(column) for column in wanted]).empty_table()
+    dataset = DeltaTable(table_uri(settings, name)).to_pyarrow_dataset()
+    return dataset.to_table(columns=wanted, filter=filters)
+
+
+def append(settings: Settings, name: str, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Append rows (dicts in the contract's columns, absent ones null); returns how many.
+
+    A concurrent append is retried. Raises pyarrow.ArrowInvalid where a value does not fit the contract.
+    """
+    import pyarrow as pa
+    from deltalake import write_deltalake
+    from deltalake.exceptions import CommitFailedError
+
+    contract = load_contract(name)
+    table = pa.Table.from_pylist([dict(row) for row in rows], schema=arrow_schema(contract))
+    if table.num_rows == 0:
+        return 0
+    uri = table_uri(settings, name)
+    if "://" not in uri:
+        Path(uri).mkdir(parents=True, exist_ok=True)
+    for attempt in range(APPEND_TRIES):
+        try:
+            write_deltalake(uri, table, mode="append", partition_by=list(contract.partitions) or None)
+            break
+        except CommitFailedError:
+            if attempt == APPEND_TRIES - 1:
+                raise
+            time.sleep(0.05 * 2**attempt)
+    return int(table.num_rows)

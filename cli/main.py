@@ -1,0 +1,105 @@
+"""``cairn NOUN VERB``: finds the noun's file, loads only that, and turns errors into one line."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from typing import Any
+
+import click
+import typer
+
+# noun -> (module, what it is about); verbs that stand alone are commands of their module's app
+NOUNS = {
+    "source": ("cli.source", "Senders and their tokens."),
+    "activity": ("cli.activity", "Send learner activity through the gateway."),
+    "roster": ("cli.roster", "Load OneRoster packages."),
+    "competencies": ("cli.competencies", "Load CASE frameworks."),
+    "items": ("cli.items", "Load item alignments."),
+    "assessments": ("cli.assessments", "Load assessment results."),
+    "facts": ("cli.facts", "Load attendance, costs, dosage, milestones and other facts."),
+    "night": ("cli.night", "Run, see and resume a night by hand."),
+    "intake": ("cli.intake", "Kafka to lake, and the books."),
+    "mastery": ("cli.mastery", "Fit, update, evaluate and explain mastery."),
+    "marts": ("cli.marts", "Build, publish and compare releases."),
+    "feeds": ("cli.feeds", "Write and send the schools' feeds."),
+    "pilots": ("cli.pilots", "Plans, evaluations and decisions."),
+    "rollout": ("cli.rollout", "Rollout metrics."),
+    "students": ("cli.students", "Who is who, for those entitled; logged."),
+    "simulate": ("cli.simulate", "A simulated district with known truth."),
+    "account": ("cli.account", "Portal accounts."),
+}
+COMMANDS = {
+    "demo": ("cli.demo", "A simulated district through every stage, and the addresses to open."),
+    "up": ("cli.stack", "Start the local stack, or continue after a crash."),
+    "down": ("cli.stack", "Stop the local stack; nothing stays running."),
+    "status": ("cli.stack", "Services, states, addresses."),
+    "logs": ("cli.stack", "A service's log."),
+    "doctor": ("cli.stack", "Check Python, Java, memory, disk, jars, ports."),
+}
+
+
+class LazyGroup(click.Group):
+    """Loads a noun's module when it is asked for: ``cairn --help`` imports nothing heavy."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*COMMANDS, *NOUNS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in NOUNS:
+            module = importlib.import_module(NOUNS[cmd_name][0])
+            group: Any = typer.main.get_group(module.app)
+            group.name = cmd_name
+            return group  # type: ignore[no-any-return]
+        if cmd_name in COMMANDS:
+            module = importlib.import_module(COMMANDS[cmd_name][0])
+            return typer.main.get_group(module.app).commands[cmd_name]
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, table in (("The stack", COMMANDS), ("Nouns", NOUNS)):
+            with formatter.section(title):
+                formatter.write_dl([(name, about) for name, (_, about) in table.items()])
+
+
+@click.group(cls=LazyGroup, epilog="Start with: make demo. Every command has --help with an example.")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def app(debug: bool) -> None:
+    """Cairn: from a learner's answer to a principal's page."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of ``cairn``: exit status 0 done, 1 refused or failed, 2 wrong use."""
+    from cairn.errors import CairnError
+
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    given = [argument for argument in given if argument != "--debug"]
+    try:
+        status = app.main(args=given, prog_name="cairn", standalone_mode=False)
+    except click.exceptions.Abort:
+        status = 1
+    except click.ClickException as error:
+        error.show()
+        status = 2
+    except click.exceptions.Exit as done:
+        status = done.exit_code
+    except KeyboardInterrupt:
+        status = 1
+    except CairnError as error:
+        status = error.exit_status
+        sys.stderr.write(f"error: {error}\n")
+        if debug:
+            traceback.print_exc()
+    except Exception as error:
+        if debug:
+            raise
+        status = 1
+        line = " ".join(str(error).split())[:300]
+        sys.stderr.write(f"error: {type(error).__name__}: {line} (run again with --debug for the traceback)\n")
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Files and mail for schools."""

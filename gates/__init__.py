@@ -1,0 +1,1 @@
+"""Great Expectations at every hand-over; results as rows."""

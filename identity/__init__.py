@@ -1,0 +1,1 @@
+"""The vault: who is who; nobody else opens it."""

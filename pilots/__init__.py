@@ -1,0 +1,1 @@
+"""Plans, designs, estimators, rules, decisions, rollout."""

@@ -1,0 +1,1 @@
+"""Build aside, audit, swap in, keep, diff."""

@@ -1,0 +1,1 @@
+"""A district with known truth; a sender like any other."""

@@ -1,0 +1,1 @@
+"""Spark: intake, roster, competencies, assessments, facts, mastery, upkeep of the lake."""

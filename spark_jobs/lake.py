@@ -1,0 +1,99 @@
+"""Lake tables in Spark: read, append and create by contract, never by hand-written columns."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cairn.contracts import Contract, load_contract
+from cairn.settings import Settings
+from cairn.tables import table_uri
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+def exists(spark: SparkSession, settings: Settings, name: str) -> bool:
+    """Whether table ``layer.table`` has been created."""
+    from delta.tables import DeltaTable
+
+    return bool(DeltaTable.isDeltaTable(spark, table_uri(settings, name)))
+
+
+def ensure(spark: SparkSession, settings: Settings, name: str) -> str:
+    """Create the table, empty, where it is missing; returns its location."""
+    uri = table_uri(settings, name)
+    if "://" not in uri and (Path(uri) / "_delta_log").is_dir():
+        return uri
+    if not exists(spark, settings, name):
+        contract = load_contract(name)
+        empty = spark.createDataFrame([], nullable_ddl(contract))
+        writer = empty.write.format("delta").mode("ignore")
+        if contract.partitions:
+            writer = writer.partitionBy(*contract.partitions)
+        writer.save(uri)
+    return uri
+
+
+def nullable_ddl(contract: Contract) -> str:
+    """The contract's columns for files: required columns are checked by gates, not by the writer."""
+    return ", ".join(f"`{column.name}` {column.type}" for column in contract.columns)
+
+
+def conform(frame: DataFrame, name: str) -> DataFrame:
+    """Exactly the contract's columns, in order and cast; columns the frame lacks become null."""
+    from pyspark.sql import functions as F
+
+    present = set(frame.columns)
+    columns = [
+        (F.col(c.name) if c.name in present else F.lit(None)).cast(c.type).alias(c.name)
+        for c in load_contract(name).columns
+    ]
+    return frame.select(*columns)
+
+
+def read(spark: SparkSession, settings: Settings, name: str) -> DataFrame:
+    """The whole table in the contract's columns; empty where it was not created yet."""
+    return spark.read.format("delta").load(ensure(spark, settings, name)).select(*load_contract(name).column_names)
+
+
+def known_at(frame: DataFrame, instant: datetime | None = None) -> DataFrame:
+    """Rows of a two-time table as they were known at ``instant`` (UTC); as they are known now where None."""
+    from pyspark.sql import functions as F
+
+    if instant is None:
+        return frame.where(F.col("recorded_to").isNull())
+    moment = F.lit(instant)
+    return frame.where(
+        (F.col("recorded_from") <= moment) & (F.col("recorded_to").isNull() | (F.col("recorded_to") > moment))
+    )
+
+
+def append(
+    frame: DataFrame,
+    settings: Settings,
+    name: str,
+    transaction: tuple[str, int] | None = None,
+    *,
+    files: int | None = 1,
+) -> None:
+    """Append the frame in the contract's columns.
+
+    ``transaction`` (application id, version) makes the append happen once however often it is tried
+    (Delta's txnAppId and txnVersion). ``files`` is how many files to write; None leaves the partitioning alone.
+    """
+    ready = conform(frame, name)
+    if files:
+        ready = ready.coalesce(files)
+    uri = ensure(frame.sparkSession, settings, name)
+    writer = ready.write.format("delta").mode("append")
+    if transaction:
+        writer = writer.option("txnAppId", f"{transaction[0]}:{name}").option("txnVersion", transaction[1])
+    writer.save(uri)
+
+
+def replace(frame: DataFrame, settings: Settings, name: str) -> None:
+    """Replace the table's rows in one commit (small derived tables)."""
+    uri = ensure(frame.sparkSession, settings, name)
+    conform(frame, name).coalesce(1).write.format("delta").mode("overwrite").save(uri)

@@ -1,0 +1,1 @@
+"""Kafka: gateway, topics, producer, receipts, rejected and replay, live."""
