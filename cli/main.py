@@ -7,8 +7,10 @@ import sys
 import traceback
 from typing import Any
 
-import click
 import typer
+import typer.core
+import typer.main
+from typer.exceptions import TyperException
 
 # noun -> (module, what it is about); verbs that stand alone are commands of their module's app
 NOUNS = {
@@ -40,32 +42,42 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(typer.core.TyperGroup):
     """Loads a noun's module when it is asked for: ``cairn --help`` imports nothing heavy."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Every command and noun, in the order of the tables above."""
         return [*COMMANDS, *NOUNS]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name, imported now; None where there is none."""
         if cmd_name in NOUNS:
-            module = importlib.import_module(NOUNS[cmd_name][0])
-            group: Any = typer.main.get_group(module.app)
+            group = typer.main.get_group(importlib.import_module(NOUNS[cmd_name][0]).app)
             group.name = cmd_name
-            return group  # type: ignore[no-any-return]
+            return group
         if cmd_name in COMMANDS:
-            module = importlib.import_module(COMMANDS[cmd_name][0])
-            return typer.main.get_group(module.app).commands[cmd_name]
+            return typer.main.get_group(importlib.import_module(COMMANDS[cmd_name][0]).app).commands[cmd_name]
         return None
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The two tables, without importing what they name."""
+        formatter.write_usage("cairn", "[--debug] NOUN VERB [OPTIONS]")
+        formatter.write_paragraph()
+        formatter.write_text("Cairn: from a learner's answer to a principal's page.")
         for title, table in (("The stack", COMMANDS), ("Nouns", NOUNS)):
             with formatter.section(title):
                 formatter.write_dl([(name, about) for name, (_, about) in table.items()])
+        formatter.write_paragraph()
+        formatter.write_text(
+            "Start with: make demo. Every command has --help with an example; --debug shows tracebacks."
+        )
 
 
-@click.group(cls=LazyGroup, epilog="Start with: make demo. Every command has --help with an example.")
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
-def app(debug: bool) -> None:
+app = typer.Typer(cls=LazyGroup, add_completion=False)
+
+
+@app.callback()
+def root() -> None:
     """Cairn: from a learner's answer to a principal's page."""
 
 
@@ -77,16 +89,18 @@ def main(arguments: list[str] | None = None) -> None:
     debug = "--debug" in given
     given = [argument for argument in given if argument != "--debug"]
     try:
-        status = app.main(args=given, prog_name="cairn", standalone_mode=False)
-    except click.exceptions.Abort:
+        status = typer.main.get_command(app).main(args=given, prog_name="cairn", standalone_mode=False)
+    except (typer.Abort, KeyboardInterrupt):
         status = 1
-    except click.ClickException as error:
-        error.show()
-        status = 2
-    except click.exceptions.Exit as done:
+    except typer.Exit as done:
         status = done.exit_code
-    except KeyboardInterrupt:
-        status = 1
+    except TyperException as error:
+        show = getattr(error, "show", None)
+        if show:
+            show()
+        else:
+            sys.stderr.write(f"error: {error}\n")
+        status = 2
     except CairnError as error:
         status = error.exit_status
         sys.stderr.write(f"error: {error}\n")

@@ -1,0 +1,76 @@
+"""The data dictionary in ``docs/reference/tables.md``, made from the contracts.
+
+``python -m cairn.dictionary`` writes it; ``--check`` exits 1 where the file is stale (CI runs that).
+"""
+
+from __future__ import annotations
+
+import sys
+from itertools import groupby
+from pathlib import Path
+
+from cairn.contracts import Column, Contract, all_contracts
+from cairn.settings import REPOSITORY
+
+DICTIONARY = REPOSITORY / "docs" / "reference" / "tables.md"
+HEADER = """# Tables of the lake
+
+Made from the contracts in `schemas/tables` by `make docs`; do not edit. A key column is marked **key**, a column
+that may not be empty *required*. Classes: *pseudonymous* (a key that stands for a person), *sensitive* (about a
+person, small groups must be protected), *internal* (everything else). No table holds a name, mail or raw identifier.
+"""
+
+
+def _rules(column: Column) -> str:
+    rules = ["**key**"] if column.is_key else ["*required*"] if column.is_required else []
+    if column.is_partition:
+        rules.append("partition")
+    if column.allowed_values:
+        rules.append("one of " + ", ".join(f"`{value}`" for value in column.allowed_values))
+    if column.minimum is not None:
+        rules.append(f"at least {column.minimum:g}")
+    if column.maximum is not None:
+        rules.append(f"at most {column.maximum:g}")
+    return "; ".join(rules)
+
+
+def _table(contract: Contract) -> str:
+    rows = [
+        f"| `{c.name}` | `{c.type}` | {_rules(c)} | {c.classification} | {c.description} |" for c in contract.columns
+    ]
+    head = [
+        f"### {contract.name}",
+        "",
+        f"{contract.purpose} Grain: {contract.grain}. Version {contract.version}.",
+        "",
+        "| column | type | rules | class | meaning |",
+        "|---|---|---|---|---|",
+    ]
+    return "\n".join([*head, *rows])
+
+
+def render() -> str:
+    """The whole dictionary as Markdown."""
+    parts = [HEADER]
+    for layer, contracts in groupby(all_contracts(), key=lambda contract: contract.layer):
+        parts.append(f"## {layer}\n")
+        parts.extend(_table(contract) + "\n" for contract in contracts)
+    return "\n".join(parts)
+
+
+def main(arguments: list[str]) -> int:
+    """Write the dictionary, or with ``--check`` say whether it is stale."""
+    wanted = render()
+    if "--check" in arguments:
+        current = DICTIONARY.read_text(encoding="utf-8") if DICTIONARY.exists() else ""
+        if current != wanted:
+            sys.stderr.write(f"stale: {Path(DICTIONARY).relative_to(REPOSITORY)}: run 'make docs' and commit it\n")
+            return 1
+        return 0
+    DICTIONARY.parent.mkdir(parents=True, exist_ok=True)
+    DICTIONARY.write_text(wanted, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
