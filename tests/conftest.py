@@ -34,6 +34,20 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
 
 @pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """One real Kafka broker for the whole run: settings whose ``kafka_bootstrap`` is its address.
+
+    Topics outlive a test: make their names unique, or read from the offsets at the test's start.
+    """
+    from infra.broker import start_broker
+
+    home = tmp_path_factory.mktemp("broker")
+    running = start_broker(home, Settings().cache_dir)
+    yield Settings(home=home, kafka_bootstrap=running.bootstrap)
+    running.stop()
+
+
+@pytest.fixture(scope="session")
 def shared_fixture() -> object:
     """``shared_fixture("case/x.json")``: a real input beside the repository, or a skip that names it."""
 

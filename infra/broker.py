@@ -1,0 +1,172 @@
+"""A real Apache Kafka broker (KRaft) from jars: its configuration, its one-time format, starting and stopping it."""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+import subprocess
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from cairn.errors import CairnError
+from infra.java import find_java
+from infra.ports import free_port
+
+HEAP_MIB = 512
+START_SECONDS = 90.0
+
+# One node is the whole cluster, so every internal topic has one replica; few partitions keep it light.
+# After a SIGKILL the same broker is let in again only when its old session has ended: 5 s, not 9.
+# The log cleaner's buffer is 128 MiB unless told, a quarter of the heap, for topics of some kilobytes.
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+listeners=BROKER://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=BROKER://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+inter.broker.listener.name=BROKER
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
+controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}
+log.dirs={log_dir}
+auto.create.topics.enable=false
+default.replication.factor=1
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+group.initial.rebalance.delay.ms=0
+log.retention.hours=8760
+log.cleaner.dedupe.buffer.size=4194304
+num.io.threads=4
+num.network.threads=2
+broker.session.timeout.ms=5000
+broker.heartbeat.interval.ms=1000
+"""
+
+
+def broker_jars(cache_dir: Path) -> Path:
+    """The folder of the broker's jars. Raises CairnError where ``make setup`` has not fetched them."""
+    folder = cache_dir / "jars" / "broker"
+    if not any(folder.glob("kafka_*.jar")):
+        raise CairnError(f"no broker jars in {folder}: run 'make setup'")
+    return folder
+
+
+def _java(cache_dir: Path, *arguments: str) -> list[str]:
+    logging = Path(__file__).with_name("broker_log4j2.properties")
+    return [
+        str(find_java()),
+        f"-Xmx{HEAP_MIB}m",
+        "-XX:+UseSerialGC",
+        "-Djava.net.preferIPv4Stack=true",
+        f"-Dlog4j2.configurationFile={logging.as_uri()}",
+        "-cp",
+        f"{broker_jars(cache_dir)}/*",
+        *arguments,
+    ]
+
+
+def prepare(home: Path, cache_dir: Path, port: int, controller_port: int) -> list[str]:
+    """Write the broker's configuration under ``home/kafka``, format its log folder once, and return its command.
+
+    Safe to call at every start: a formatted folder is left as it is. Raises CairnError where the format fails.
+    """
+    folder = home / "kafka"
+    log_dir = folder / "data"
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "server.properties"
+    config.write_text(PROPERTIES.format(port=port, controller_port=controller_port, log_dir=log_dir))
+    if not (log_dir / "meta.properties").exists():
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        tool = ["kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted", "-t", cluster]
+        done = subprocess.run(
+            _java(cache_dir, *tool, "-c", str(config)), capture_output=True, text=True, check=False, timeout=120
+        )
+        if done.returncode != 0:
+            lines = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()
+            raise CairnError(f"the broker's folder {log_dir} could not be formatted: {lines[-1][:200]}")
+    return _java(cache_dir, "kafka.Kafka", str(config))
+
+
+def is_ready(bootstrap: str, timeout_seconds: float = 3.0) -> bool:
+    """Whether the broker answers a client with its own metadata (not merely that the port is open)."""
+    from kafka import KafkaAdminClient
+    from kafka.errors import KafkaError
+
+    try:
+        client = KafkaAdminClient(
+            bootstrap_servers=bootstrap,
+            client_id="cairn-health",
+            request_timeout_ms=int(timeout_seconds * 1000),
+            bootstrap_timeout_ms=int(timeout_seconds * 1000),
+        )
+    except (KafkaError, OSError):
+        return False
+    try:
+        return bool(client.describe_cluster()["brokers"])
+    except (KafkaError, OSError):
+        return False
+    finally:
+        client.close()
+
+
+@dataclass
+class BrokerProcess:
+    """A broker this process started; for tests and benchmarks (the stack runs its own under supervisor)."""
+
+    bootstrap: str
+    log_path: Path
+    process: subprocess.Popen[bytes]
+
+    def stop(self, timeout_seconds: float = 20.0) -> None:
+        """End it in order, or by force where it does not end in time."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(timeout_seconds)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(30)
+
+    def wait_ready(self, timeout_seconds: float = START_SECONDS) -> None:
+        """Return when a client gets an answer. Raises CairnError with the log's last line where it ends or is late."""
+        deadline = time.monotonic() + timeout_seconds
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            if is_ready(self.bootstrap):
+                return
+            time.sleep(0.3)
+        lines = self.log_path.read_text(errors="replace").strip().splitlines() or ["nothing logged"]
+        self.kill()
+        raise CairnError(f"the broker did not start: {lines[-1][:200]} (log: {self.log_path})")
+
+
+def start_broker(home: Path, cache_dir: Path, port: int = 0) -> BrokerProcess:
+    """A ready broker whose data lies in ``home/kafka``, on ``port`` or a free one.
+
+    Call again with the same home and port after :meth:`BrokerProcess.kill` to go on with its data.
+    """
+    port = port or free_port()
+    command = prepare(home, cache_dir, port, free_port({port}))
+    log_path = home / "logs" / "broker.log"
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    with log_path.open("ab") as log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=dict(os.environ), cwd=home
+        )
+    broker = BrokerProcess(f"127.0.0.1:{port}", log_path, process)
+    broker.wait_ready()
+    return broker
