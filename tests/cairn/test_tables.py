@@ -1,0 +1,56 @@
+"""Small tables without Spark: by contract, retried, empty where never written."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+
+from cairn import tables
+from cairn.settings import Settings
+
+NOW = datetime(2026, 10, 14, 7, tzinfo=UTC)
+
+
+def decision(pilot_id: str) -> dict[str, object]:
+    return {
+        "pilot_id": pilot_id,
+        "decided_at": NOW,
+        "decision": "ITERATE",
+        "recommendation": "ITERATE",
+        "decided_by_role": "central_office",
+        "plan_hash": "h",
+        "evaluation_id": "e",
+    }
+
+
+def test_a_table_never_written_reads_as_empty_with_its_columns(settings: Settings) -> None:
+    assert tables.read(settings, "gold.pilot_decision", columns=["pilot_id"]).schema.names == ["pilot_id"]
+    assert tables.read(settings, "gold.pilot_decision").num_rows == 0
+
+
+def test_what_is_appended_is_read_back_with_filters(settings: Settings) -> None:
+    assert tables.append(settings, "gold.pilot_decision", [decision("a"), decision("b")]) == 2
+    assert tables.append(settings, "gold.pilot_decision", []) == 0
+    found = tables.read(settings, "gold.pilot_decision", filters=pa.compute.field("pilot_id") == "b")
+    assert found.to_pylist()[0]["decided_at"] == NOW
+
+
+def test_a_value_that_breaks_the_contract_is_refused(settings: Settings) -> None:
+    with pytest.raises((pa.ArrowInvalid, pa.ArrowTypeError, ValueError)):
+        tables.append(settings, "gold.pilot_decision", [decision("a") | {"decided_at": "yesterday"}])
+
+
+def test_appends_at_the_same_time_all_land(settings: Settings) -> None:
+    tables.append(settings, "gold.pilot_decision", [decision("first")])
+    threads = [
+        threading.Thread(target=tables.append, args=(settings, "gold.pilot_decision", [decision(str(number))]))
+        for number in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert tables.read(settings, "gold.pilot_decision").num_rows == 7
