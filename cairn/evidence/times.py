@@ -1,0 +1,62 @@
+"""Instants and durations as standards write them, in one canonical form.
+
+Instants: RFC 3339, a zone is required. Durations: ISO 8601 (``PT2M``, ``P1DT2H``, ``P3W``).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+INSTANT = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(?::(\d\d))?(?:\.(\d{1,12}))?([Zz]|[+-]\d\d(?::?\d\d)?)", re.ASCII
+)
+DURATION = re.compile(
+    r"P(?:(\d+(?:\.\d+)?)W|(?:(\d+(?:\.\d+)?)Y)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)D)?"
+    r"(?:T(?:(\d+(?:\.\d+)?)H)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)S)?)?)",
+    re.ASCII,
+)
+# Weeks, years, months, days, hours, minutes, seconds. Years and months have no fixed length: nominal ones.
+DURATION_SECONDS = (604_800, 31_536_000, 2_592_000, 86_400, 3_600, 60, 1)
+LONGEST_DURATION_MS = 10 * 31_536_000 * 1000
+EARLIEST_YEAR, LATEST_YEAR = 1970, 2200
+
+
+def parse_instant(text: str) -> datetime:
+    """The instant in UTC, cut to microseconds.
+
+    Raises ValueError where the text is not RFC 3339 with a zone, or lies outside 1970 to 2200. A leap second
+    (``:60``) becomes the last microsecond before it.
+    """
+    match = INSTANT.fullmatch(text)
+    if match is None:
+        raise ValueError("not an RFC 3339 instant with a zone")
+    day, minutes, seconds, fraction, zone = match.groups()
+    micros = (fraction or "")[:6].ljust(6, "0")
+    if seconds == "60":
+        seconds, micros = "59", "999999"
+    offset = "+00:00" if zone in "Zz" else zone
+    instant = datetime.fromisoformat(f"{day}T{minutes}:{seconds or '00'}.{micros}{offset}")
+    if not EARLIEST_YEAR < instant.year < LATEST_YEAR:
+        raise ValueError("outside the years that can be")
+    return instant if offset == "+00:00" else instant.astimezone(UTC)
+
+
+def instant_text(instant: datetime) -> str:
+    """Canonical text of an instant in UTC: microseconds and ``Z``, always 27 characters."""
+    return instant.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def duration_ms(text: str) -> int:
+    """Length of an ISO 8601 duration in milliseconds; a year counts 365 days, a month 30.
+
+    Raises ValueError where the text is no duration or longer than ten years.
+    """
+    match = DURATION.fullmatch(text)
+    if match is None or text.endswith(("P", "T")):
+        raise ValueError("not an ISO 8601 duration")
+    total = sum(float(part) * size for part, size in zip(match.groups(), DURATION_SECONDS, strict=True) if part)
+    milliseconds = round(total * 1000)
+    if milliseconds > LONGEST_DURATION_MS:
+        raise ValueError("longer than ten years")
+    return milliseconds
