@@ -73,8 +73,13 @@ def _java(cache_dir: Path, *arguments: str) -> list[str]:
     ]
 
 
-def prepare(home: Path, cache_dir: Path, port: int, controller_port: int) -> list[str]:
-    """Write the broker's configuration under ``home/kafka``, format its log folder once, and return its command.
+def command(home: Path, cache_dir: Path) -> list[str]:
+    """The command that runs the broker configured under ``home/kafka`` (see :func:`prepare`)."""
+    return _java(cache_dir, "kafka.Kafka", str(home / "kafka" / "server.properties"))
+
+
+def prepare(home: Path, cache_dir: Path, port: int, controller_port: int) -> None:
+    """Write the broker's configuration under ``home/kafka`` and format its log folder once.
 
     Safe to call at every start: a formatted folder is left as it is. Raises CairnError where the format fails.
     """
@@ -92,7 +97,6 @@ def prepare(home: Path, cache_dir: Path, port: int, controller_port: int) -> lis
         if done.returncode != 0:
             lines = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()
             raise CairnError(f"the broker's folder {log_dir} could not be formatted: {lines[-1][:200]}")
-    return _java(cache_dir, "kafka.Kafka", str(config))
 
 
 def is_ready(bootstrap: str, timeout_seconds: float = 3.0) -> bool:
@@ -160,12 +164,17 @@ def start_broker(home: Path, cache_dir: Path, port: int = 0) -> BrokerProcess:
     Call again with the same home and port after :meth:`BrokerProcess.kill` to go on with its data.
     """
     port = port or free_port()
-    command = prepare(home, cache_dir, port, free_port({port}))
+    prepare(home, cache_dir, port, free_port({port}))
     log_path = home / "logs" / "broker.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("ab") as log:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=dict(os.environ), cwd=home
+            command(home, cache_dir),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=dict(os.environ),
+            cwd=home,
         )
     broker = BrokerProcess(f"127.0.0.1:{port}", log_path, process)
     broker.wait_ready()

@@ -1,0 +1,134 @@
+"""The services of the local stack: what runs, with which command, what each needs, where it answers."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cairn.errors import UsageError
+from cairn.settings import REPOSITORY, Settings
+from infra import broker
+from infra.java import find_java
+from infra.processes import MARKER
+
+Ports = dict[str, int]
+Health = Literal["broker", "http", "tcp", "airflow_job", "alive"]
+BIN = Path(sys.executable).parent
+
+
+@dataclass(frozen=True)
+class Service:
+    """One process of the stack.
+
+    ``health`` says how "ready" is told: an answer of the broker, of HTTP, of a TCP port, a heartbeat that Airflow
+    reports, or staying alive. ``needs`` must be ready before it starts; ``preparation`` must be done.
+    """
+
+    name: str
+    about: str
+    command: Callable[[Settings, Ports], list[str]]
+    health: Health
+    needs: tuple[str, ...] = ()
+    preparation: Literal["", "broker", "airflow"] = ""
+    health_path: str = "health"
+    stop_seconds: int = 8
+
+
+def _module(module: str, port_of: str = "") -> Callable[[Settings, Ports], list[str]]:
+    def command(_: Settings, ports: Ports) -> list[str]:
+        port = ["--port", str(ports[port_of])] if port_of else []
+        return [sys.executable, "-m", module, *port]
+
+    return command
+
+
+def _airflow(*arguments: str) -> Callable[[Settings, Ports], list[str]]:
+    return lambda _settings, _ports: [str(BIN / "airflow"), *arguments]
+
+
+def _airflow_job(name: str, about: str, *arguments: str) -> Service:
+    return Service(name, about, _airflow(*arguments), "airflow_job", preparation="airflow")
+
+
+def _broker(settings: Settings, _: Ports) -> list[str]:
+    return broker.command(settings.home, settings.cache_dir)
+
+
+SERVICES: tuple[Service, ...] = (
+    Service("broker", "Apache Kafka", _broker, "broker", preparation="broker", stop_seconds=15),
+    Service("gateway", "where senders post", _module("streaming.gateway", "gateway"), "http", ("broker",)),
+    Service("intake", "Kafka to lake", _module("spark_jobs.intake_service"), "alive", ("broker",)),
+    Service("live", "today, as it happens", _module("streaming.live", "live"), "http", ("broker",)),
+    Service(
+        "airflow",
+        "Airflow's API and pages",
+        _airflow("api-server"),
+        "http",
+        preparation="airflow",
+        health_path="api/v2/monitor/health",
+    ),
+    # Logs are read from the common folder: serving them over HTTP would need a port more a process.
+    _airflow_job("airflow-scheduler", "runs tasks", "scheduler", "--skip-serve-logs"),
+    _airflow_job("airflow-dag-processor", "reads dags/", "dag-processor"),
+    _airflow_job("airflow-triggerer", "waits for tasks", "triggerer", "--skip-serve-logs"),
+    Service("portal", "pages", _module("portal.app", "portal"), "http"),
+    Service("mail", "keeps mails as files", _module("feeds.mail_sink", "mail"), "tcp"),
+)
+BY_NAME = {service.name: service for service in SERVICES}
+PORT_NAMES = ["broker", "broker-controller", "gateway", "live", "airflow", "portal", "mail"]
+
+
+def wanted(settings: Settings, only: list[str] | None) -> list[Service]:
+    """The services to run, in order: all, or ``only`` and what they need.
+
+    A broker elsewhere (``kafka_bootstrap``) replaces the local one. Raises UsageError for a name that is not known.
+    """
+    names = set(only or BY_NAME)
+    if unknown := sorted(names - set(BY_NAME)):
+        raise UsageError(f"no service {', '.join(unknown)}: known are {', '.join(BY_NAME)}")
+    for service in reversed(SERVICES):
+        if service.name in names:
+            names |= set(service.needs)
+            # The heartbeats of Airflow's jobs are told by its API.
+            names |= {"airflow"} if service.health == "airflow_job" else set()
+    if settings.kafka_bootstrap:
+        names.discard("broker")
+    return [service for service in SERVICES if service.name in names]
+
+
+def address(service: Service, ports: Ports) -> str:
+    """``http://127.0.0.1:PORT/`` of an HTTP service, ``host:port`` of broker and mail, empty for the others."""
+    if service.health == "http":
+        return f"http://127.0.0.1:{ports[service.name]}/"
+    return f"127.0.0.1:{ports[service.name]}" if service.health in ("broker", "tcp") else ""
+
+
+def environment(settings: Settings, stack_id: str) -> dict[str, str]:
+    """Environment of every service: the effective settings, the stack's marker, this environment's programs first.
+
+    Services run in another folder than the caller, so a ``cairn.toml`` there is passed on as ``CAIRN_*``.
+    """
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW_")}
+    own = {f"CAIRN_{key.upper()}": str(value) for key, value in settings.model_dump(mode="json").items() if value}
+    java_home = find_java().resolve().parent.parent
+    return {
+        **inherited,
+        **own,
+        MARKER: stack_id,
+        "PATH": os.pathsep.join([str(BIN), str(java_home / "bin"), os.environ.get("PATH", os.defpath)]),
+        "JAVA_HOME": str(java_home),
+        "AIRFLOW_HOME": str(settings.home / "airflow"),
+        "CAIRN_DAGS": str(REPOSITORY / "dags"),
+        "PYTHONUNBUFFERED": "1",
+        "GX_ANALYTICS_ENABLED": "false",
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DO_NOT_TRACK": "1",
+        # A process title would overwrite the environment in /proc, and with it the marker.
+        "SPT_NOENV": "1",
+        # Threads of glibc programs keep a heap each: two are enough here and save hundreds of MiB.
+        "MALLOC_ARENA_MAX": "2",
+    }
