@@ -1,0 +1,43 @@
+"""The district's configuration files: those in ``settings.district_dir``, else the repository's examples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cairn.errors import CairnError
+from cairn.settings import REPOSITORY, Settings
+
+EXAMPLES = REPOSITORY / "schemas" / "district"
+
+
+def district_path(settings: Settings, name: str) -> Path:
+    """Where configuration file ``name`` lies: the district's own, else the repository's example.
+
+    Raises CairnError where there is neither.
+    """
+    for folder in (settings.district_dir, EXAMPLES):
+        if (folder / name).is_file():
+            return folder / name
+    raise CairnError(f"no {name} in {settings.district_dir}: copy one from schemas/district and edit it")
+
+
+def load_district_yaml(settings: Settings, name: str) -> dict[str, Any]:
+    """Configuration file ``name`` as a mapping. Raises CairnError with file and line where it is not YAML."""
+    return load_yaml_mapping(district_path(settings, name))
+
+
+def load_yaml_mapping(path: Path) -> dict[str, Any]:
+    """A YAML file whose top is a mapping. Raises CairnError with file and line where it is not."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise CairnError(f"{path}:{line}: not valid YAML ({error.problem}): correct the line") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CairnError(f"{path}: not a YAML file in UTF-8: save it again as text") from error
+    if not isinstance(content, dict):
+        raise CairnError(f"{path}:1: expected 'key: value' lines at the top")
+    return content

@@ -1,0 +1,298 @@
+"""CASE packages (CFPackage JSON) into competencies and the edges between them.
+
+Standard: 1EdTech CASE 1.0 and 1.1, CFPackage = CFDocument + CFItems + CFAssociations. ``precedes`` makes its origin a
+prerequisite of its destination; ``isChildOf`` gives the tree, and what has no child is a leaf that evidence aligns to.
+"""
+
+from __future__ import annotations
+
+import graphlib
+import itertools
+import json
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cairn.errors import CairnError
+from cairn.rostering.tabular import CellError, Problem
+
+TITLE_CHARACTERS = 80
+IS_CHILD_OF, PRECEDES, REPLACED_BY = "isChildOf", "precedes", "replacedBy"
+
+
+@dataclass
+class Framework:
+    """One package: rows of silver.competency and silver.competency_edge without the recorded times.
+
+    ``associations``: those accepted, with the ones that only hang an item under its document. ``kept_*``: ids in
+    refused parts, of which the lake keeps what it knows.
+    """
+
+    framework_id: str
+    title: str
+    competencies: list[dict[str, Any]] = field(default_factory=list)
+    edges: list[dict[str, Any]] = field(default_factory=list)
+    associations: int = 0
+    prerequisites: int = 0
+    replaced: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    kept_edges: list[str] = field(default_factory=list)
+    kept_competencies: list[str] = field(default_factory=list)
+
+    @property
+    def rejected(self) -> int:
+        """Items and associations refused."""
+        return sum(problem.is_rejected for problem in self.problems)
+
+
+@dataclass(frozen=True)
+class _Association:
+    identifier: str
+    origin: str
+    destination: str
+    kind: str
+    sequence: int | None
+    line: int
+
+
+def read_case(path: Path, known_ids: Collection[str] = ()) -> Framework:
+    """Read a package; ``known_ids`` are competencies of other frameworks that associations may name.
+
+    Raises CairnError with file, line and column for a file that is not JSON, and for one that is no CFPackage.
+    """
+    text = _read_text(path)
+    try:
+        package = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise CairnError(
+            f"{path.name}:{error.lineno}: not valid JSON at column {error.colno} ({error.msg}): "
+            "the file may be cut; export it again"
+        ) from error
+    document = package.get("CFDocument") if isinstance(package, dict) else None
+    if not isinstance(document, dict) or not document.get("identifier"):
+        raise CairnError(f"{path.name}:1: no CFDocument with an identifier: expected a CASE package (CFPackage)")
+    framework = Framework(str(document["identifier"]), str(document.get("title") or "untitled framework"))
+    lines = _Lines(text)
+    items = _items(framework, package, path.name, lines)
+    known = set(items) | set(known_ids)
+    accepted = _associations(framework, package, path.name, lines, items, known)
+    accepted = _without_cycles(framework, accepted, path.name)
+    _finish(framework, document, items, accepted)
+    return framework
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise CairnError(f"{path}: cannot be read ({error.strerror}): check the path") from error
+    except UnicodeDecodeError as error:
+        raise CairnError(f"{path.name}: not UTF-8: export the CASE package again") from error
+
+
+class _Lines:
+    """Lines of identifiers in the text: JSON parsers do not tell, and a person wants to find the place."""
+
+    def __init__(self, text: str) -> None:
+        self._first: dict[str, int] = {}
+        for number, line in enumerate(text.split("\n"), start=1):
+            if '"identifier"' in line:
+                for piece in line.split('"identifier"')[1:]:
+                    quoted = piece.split('"')
+                    if len(quoted) > 1:
+                        self._first.setdefault(quoted[1], number)
+
+    def of(self, identifier: str) -> int:
+        """Line on which the identifier stands first; 1 where the file is not laid out as expected."""
+        return self._first.get(identifier, 1)
+
+
+def _items(framework: Framework, package: Mapping[str, Any], file: str, lines: _Lines) -> dict[str, dict[str, Any]]:
+    """Usable CFItems by identifier; the rest become problems."""
+    items: dict[str, dict[str, Any]] = {}
+    for index, item in enumerate(_list(package, "CFItems", file)):
+        identifier = str(item.get("identifier") or "") if isinstance(item, dict) else ""
+        if not identifier:
+            framework.problems.append(Problem(file, 1, f"CFItems[{index}] has no identifier"))
+        elif identifier in items:
+            reason = f"CFItem {identifier} is there twice; the first one is taken"
+            framework.problems.append(Problem(file, lines.of(identifier), reason))
+        elif not str(item.get("fullStatement") or "").strip():
+            framework.problems.append(Problem(file, lines.of(identifier), f"CFItem {identifier} has no fullStatement"))
+            framework.kept_competencies.append(identifier)
+        else:
+            items[identifier] = item
+    return items
+
+
+def _list(package: Mapping[str, Any], key: str, file: str) -> list[Any]:
+    value = package.get(key) or []
+    if not isinstance(value, list):
+        raise CairnError(f"{file}:1: {key} is not a list: expected a CASE package (CFPackage)")
+    return value
+
+
+def _associations(
+    framework: Framework,
+    package: Mapping[str, Any],
+    file: str,
+    lines: _Lines,
+    items: Mapping[str, Any],
+    known: Collection[str],
+) -> list[_Association]:
+    """Associations whose ends are known; an edge to nowhere is refused with its identifier."""
+    accepted: list[_Association] = []
+    seen: set[str] = set()
+    ends = {framework.framework_id, *known}
+    for index, raw in enumerate(_list(package, "CFAssociations", file)):
+        identifier = str(raw.get("identifier") or "") if isinstance(raw, dict) else ""
+        name = f"CFAssociation {identifier}" if identifier else f"CFAssociations[{index}]"
+        try:
+            if not identifier:
+                raise CellError("has no identifier")
+            if identifier in seen:
+                raise CellError("is there twice; the first one is taken")
+            seen.add(identifier)
+            origin, destination = _node(raw, "originNodeURI"), _node(raw, "destinationNodeURI")
+            kind = str(raw.get("associationType") or "")
+            if not kind:
+                raise CellError("has no associationType")
+            for end, node in (("origin", origin), ("destination", destination)):
+                if node not in ends:
+                    raise CellError(f"({kind}) leads nowhere: its {end} {node} is neither here nor loaded before")
+            accepted.append(
+                _Association(
+                    identifier, origin, destination, kind, _whole(raw.get("sequenceNumber")), lines.of(identifier)
+                )
+            )
+        except CellError as error:
+            framework.problems.append(Problem(file, lines.of(identifier), f"{name} {error}"))
+            if identifier:
+                framework.kept_edges.append(identifier)
+    return accepted
+
+
+def _node(raw: Mapping[str, Any], key: str) -> str:
+    """Identifier of one end; the last part of its URI where only that is given (CASE 1.0 allows a bare URI)."""
+    node = raw.get(key)
+    if isinstance(node, str):
+        node = {"uri": node}
+    if isinstance(node, dict):
+        identifier = node.get("identifier") or str(node.get("uri") or "").rstrip("/").rsplit("/", 1)[-1]
+        if identifier:
+            return str(identifier)
+    raise CellError(f"has no {key}")
+
+
+def _whole(value: Any) -> int | None:
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _without_cycles(framework: Framework, accepted: list[_Association], file: str) -> list[_Association]:
+    """Prerequisites (and the tree) without circles: an edge that closes one is refused, the last in the file first."""
+    for kind in (PRECEDES, IS_CHILD_OF):
+        while cycle := _cycle([edge for edge in accepted if edge.kind == kind]):
+            steps = set(itertools.pairwise(cycle))
+            closing = next(
+                edge
+                for edge in reversed(accepted)
+                if edge.kind == kind
+                and ((edge.origin, edge.destination) in steps or (edge.destination, edge.origin) in steps)
+            )
+            reason = f"CFAssociation {closing.identifier} ({kind}) closes a circle of {len(cycle) - 1} items"
+            framework.problems.append(Problem(file, closing.line, reason))
+            framework.kept_edges.append(closing.identifier)
+            accepted = [edge for edge in accepted if edge.identifier != closing.identifier]
+    return accepted
+
+
+def _cycle(edges: list[_Association]) -> list[str]:
+    """Nodes of one circle, first and last the same; empty where there is none."""
+    graph: dict[str, set[str]] = defaultdict(set)
+    for edge in edges:
+        graph[edge.destination].add(edge.origin)
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def _finish(
+    framework: Framework, document: Mapping[str, Any], items: Mapping[str, Any], accepted: list[_Association]
+) -> None:
+    """Rows from items and accepted associations, and the counts."""
+    parents = {edge.destination for edge in accepted if edge.kind == IS_CHILD_OF}
+    replaced_by = {edge.origin: edge.destination for edge in accepted if edge.kind == REPLACED_BY}
+    order = _order(framework.framework_id, items, accepted)
+    framework.competencies = [
+        {
+            "competency_id": identifier,
+            "framework_id": framework.framework_id,
+            "code": item.get("humanCodingScheme") or None,
+            "title": _title(item),
+            "full_statement": str(item["fullStatement"]),
+            "item_type": item.get("CFItemType") or None,
+            "subject": _first(item.get("subject")) or _first(document.get("subject")),
+            "education_level": _first(item.get("educationLevel")),
+            "is_leaf": identifier not in parents,
+            "sequence": order[identifier],
+            "replaced_by": replaced_by.get(identifier),
+        }
+        for identifier, item in items.items()
+    ]
+    framework.edges = [
+        {
+            "edge_id": edge.identifier,
+            "framework_id": framework.framework_id,
+            "from_competency_id": edge.origin,
+            "to_competency_id": edge.destination,
+            "edge_type": edge.kind,
+        }
+        for edge in accepted
+        # An item's place under its document is its order, not an edge between competencies.
+        if framework.framework_id not in (edge.origin, edge.destination)
+    ]
+    framework.associations = len(accepted)
+    framework.prerequisites = sum(edge.kind == PRECEDES for edge in accepted)
+    framework.replaced = len(replaced_by)
+
+
+def _order(root: str, items: Mapping[str, Any], accepted: list[_Association]) -> dict[str, int]:
+    """Place of each item in the printed order, from 1: the tree read from the top, children by sequence number."""
+    children: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
+    placed: set[str] = set()
+    positions = {identifier: index for index, identifier in enumerate(items)}
+    for edge in accepted:
+        if edge.kind == IS_CHILD_OF and edge.origin in positions and edge.origin not in placed:
+            sequence = edge.sequence if edge.sequence is not None else positions[edge.origin] + 1
+            children[edge.destination].append((sequence, positions[edge.origin], edge.origin))
+            placed.add(edge.origin)
+    for identifier, index in positions.items():
+        if identifier not in placed:
+            children[root].append((index + 1, index, identifier))
+    order: dict[str, int] = {}
+    waiting = [identifier for *_, identifier in sorted(children[root], reverse=True)]
+    while waiting:
+        identifier = waiting.pop()
+        order[identifier] = len(order) + 1
+        waiting += [child for *_, child in sorted(children[identifier], reverse=True)]
+    for identifier in positions:  # items hung under another framework's item come last
+        order.setdefault(identifier, len(order) + 1)
+    return order
+
+
+def _title(item: Mapping[str, Any]) -> str:
+    short = str(item.get("abbreviatedStatement") or "").strip()
+    if short:
+        return short
+    full = " ".join(str(item["fullStatement"]).split())
+    return full if len(full) <= TITLE_CHARACTERS else full[: TITLE_CHARACTERS - 1].rstrip() + "…"
+
+
+def _first(value: Any) -> str | None:
+    if isinstance(value, list):
+        value = value[0] if value else None
+    return str(value) if value else None

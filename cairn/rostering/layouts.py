@@ -1,0 +1,239 @@
+"""Layouts: how a vendor's or the district's file maps to results and facts. A layout is data, not code.
+
+A layout is a YAML file in ``layouts/`` of the district's configuration. It names, for each field of the target, a
+column (with formats, a map of words, patterns) or a fixed value; columns that are read past; and the key of a row.
+This module reads layouts and applies one field; ``layout_rows`` turns whole files into rows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from cairn.district import EXAMPLES, load_yaml_mapping
+from cairn.errors import CairnError
+from cairn.rostering.tabular import CellError, Row, parse_bool, parse_date, parse_number
+from cairn.settings import Settings
+
+KINDS = ("assessments", "facts")
+DEFAULT_FORMATS = ("%Y-%m-%d",)
+
+
+@dataclass(frozen=True)
+class Field:
+    """Where one value comes from: ``column`` of the file, or ``value`` for every row.
+
+    ``words`` maps what the file says to what Cairn says, ``patterns`` the same by regular expression (first match
+    wins), ``otherwise`` is for what neither matches (without it, such a row is refused). ``formats`` are strptime
+    formats of dates. ``above``: a number over it is true. ``allowed``: the only words taken, and ``minimum`` and
+    ``maximum`` the bounds of a number. ``is_required``: neither the column nor the cell may be missing.
+    """
+
+    column: str = ""
+    value: str = ""
+    is_required: bool = False
+    words: Mapping[str, str] = field(default_factory=dict)
+    patterns: tuple[tuple[re.Pattern[str], str], ...] = ()
+    otherwise: str | None = None
+    formats: tuple[str, ...] = DEFAULT_FORMATS
+    above: float | None = None
+    allowed: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+
+    def raw(self, row: Row) -> str:
+        """The cell or the fixed value. Raises CellError where it is required and empty."""
+        text = self.value or (row.get(self.column) if self.column else "")
+        if not text and self.is_required:
+            raise CellError(f"{self.column} is empty")
+        return text
+
+    def text(self, row: Row) -> str:
+        """The value after words and patterns. Raises CellError for a word that is not foreseen."""
+        text = self.raw(row)
+        if text and self.words:
+            mapped = self.words.get(text.lower(), self.otherwise)
+            if mapped is None:
+                raise CellError(f"{self.column} is none of {', '.join(sorted(self.words))}")
+            text = mapped
+        elif text and self.patterns:
+            mapped = next((result for pattern, result in self.patterns if pattern.search(text)), self.otherwise)
+            if mapped is None:
+                raise CellError(f"{self.column} matches none of the layout's patterns")
+            text = mapped
+        if text and self.allowed and text not in self.allowed:
+            raise CellError(f"{self.column} is none of {', '.join(self.allowed)}")
+        return text
+
+    def number(self, row: Row) -> float | None:
+        """The value as a number within its bounds; None where empty."""
+        number = parse_number(self.raw(row), self.column)
+        if number is not None:
+            if self.minimum is not None and number < self.minimum:
+                raise CellError(f"{self.column} is below {self.minimum:g}")
+            if self.maximum is not None and number > self.maximum:
+                raise CellError(f"{self.column} is above {self.maximum:g}")
+        return number
+
+    def day(self, row: Row) -> date | None:
+        """The value as a district-local date; None where empty."""
+        return parse_date(self.raw(row), self.column, self.formats)
+
+    def flag(self, row: Row) -> bool | None:
+        """The value as yes or no: by bound, by words (mapped to true or false), or as it is written."""
+        if self.above is not None:
+            number = parse_number(self.raw(row), self.column)
+            return None if number is None else number > self.above
+        return parse_bool(self.text(row), self.column)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One score of a row: what it measures, and where score, error and percentile stand. ``is_optional``: a strand."""
+
+    measure: Field
+    scale_score: Field
+    standard_error: Field
+    percentile: Field
+    is_optional: bool
+
+    def fields(self) -> tuple[Field, ...]:
+        """All four."""
+        return (self.measure, self.scale_score, self.standard_error, self.percentile)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A layout read. ``identifier``: kind under which the vault knows the student column's values.
+
+    ``fields`` by name of the target's column; ``key``: target fields or columns of the file that, with the layout's
+    name, make a row unique; ``ignored``: columns the layout knows and does not read.
+    """
+
+    name: str
+    kind: str
+    title: str
+    identifier: str
+    fields: Mapping[str, Field]
+    measures: tuple[Measure, ...]
+    key: tuple[str, ...]
+    ignored: tuple[str, ...]
+    fact_type: str
+    delimiter: str
+    path: Path
+
+    def get(self, name: str) -> Field:
+        """The field, or one that is always empty."""
+        return self.fields.get(name, Field())
+
+    def all_fields(self) -> list[Field]:
+        """Every field, measures included."""
+        return [*self.fields.values(), *(item for measure in self.measures for item in measure.fields())]
+
+    def columns(self) -> list[str]:
+        """Columns of the file that are read, each once."""
+        named = [item.column for item in self.all_fields() if item.column]
+        return list(dict.fromkeys([*named, *(column for column in self.key if column not in TARGETS[self.kind])]))
+
+    def required_columns(self) -> list[str]:
+        """Columns without which a file of this layout cannot be taken."""
+        always = [item.column for item in self.fields.values() if item.column and item.is_required]
+        scores = [m.scale_score.column for m in self.measures if not m.is_optional and m.scale_score.column]
+        return list(dict.fromkeys([*always, *scores]))
+
+
+TARGETS: dict[str, tuple[str, ...]] = {
+    "assessments": ("student", "assessment", "subject", "window_name", "taken_date", "is_rapid_guess", "measure"),
+    "facts": ("student", "school_id", "pilot_id", "fact_date", "name", "value", "unit", "text_value"),
+}
+
+
+def available_layouts(settings: Settings, kind: str) -> list[str]:
+    """Names of the layouts of a kind, the district's own and the examples."""
+    found = set()
+    for folder in (settings.district_dir / "layouts", EXAMPLES / "layouts"):
+        for path in folder.glob("*.yaml"):
+            if load_yaml_mapping(path).get("kind") == kind:
+                found.add(path.stem)
+    return sorted(found)
+
+
+def load_layout(settings: Settings, name: str, kind: str) -> Layout:
+    """Layout ``name`` of ``kind`` (assessments or facts). Raises CairnError naming those there are."""
+    if re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        for folder in (settings.district_dir / "layouts", EXAMPLES / "layouts"):
+            path = folder / f"{name}.yaml"
+            if path.is_file():
+                layout = parse_layout(load_yaml_mapping(path), path)
+                if layout.kind == kind:
+                    return layout
+    raise CairnError(f"no layout {name!r} for {kind}: there are {', '.join(available_layouts(settings, kind))}")
+
+
+def parse_layout(raw: Mapping[str, Any], path: Path) -> Layout:
+    """A layout from its YAML. Raises CairnError naming file and key where it says something unknown."""
+    kind = str(raw.get("kind"))
+    if kind not in KINDS:
+        raise CairnError(f"{path}: kind is neither assessments nor facts: correct it")
+    known = {"layout", "kind", "title", "identifier", "fields", "measures", "key", "ignored", "fact_type", "delimiter"}
+    unknown = sorted(set(raw) - known)
+    if unknown:
+        raise CairnError(f"{path}: unknown key {', '.join(unknown)}: a layout has {', '.join(sorted(known))}")
+    fields = {name: _field(item, f"{path}: fields.{name}") for name, item in (raw.get("fields") or {}).items()}
+    strange = sorted(set(fields) - set(TARGETS[kind]))
+    if strange:
+        raise CairnError(f"{path}: unknown field {', '.join(strange)}: fields are {', '.join(TARGETS[kind])}")
+    return Layout(
+        name=path.stem,
+        kind=kind,
+        title=str(raw.get("title") or path.stem),
+        identifier=str(raw.get("identifier") or "sourcedId"),
+        fields=fields,
+        measures=tuple(_measure(item, f"{path}: measures[{i}]") for i, item in enumerate(raw.get("measures") or ())),
+        key=tuple(str(column) for column in raw.get("key") or ()),
+        ignored=tuple(str(column) for column in raw.get("ignored") or ()),
+        fact_type=str(raw.get("fact_type") or ""),
+        delimiter=str(raw.get("delimiter") or ","),
+        path=path,
+    )
+
+
+def _field(raw: Any, where: str) -> Field:
+    """A field: a column's name alone, or a mapping."""
+    if isinstance(raw, str):
+        return Field(column=raw)
+    known = {"column", "value", "required", "words", "patterns", "otherwise", "formats", "above", "allowed"}
+    known |= {"minimum", "maximum"}
+    if not isinstance(raw, dict) or set(raw) - known:
+        raise CairnError(f"{where}: expected a column's name or a mapping of {', '.join(sorted(known))}")
+    try:
+        patterns = tuple((re.compile(str(p), re.IGNORECASE), str(r)) for p, r in (raw.get("patterns") or {}).items())
+    except re.error as error:
+        raise CairnError(f"{where}: not a regular expression ({error}): correct the pattern") from error
+    return Field(
+        column=str(raw.get("column") or ""),
+        value=str(raw.get("value") or ""),
+        is_required=bool(raw.get("required")),
+        words={str(word).lower(): str(result) for word, result in (raw.get("words") or {}).items()},
+        patterns=patterns,
+        otherwise=raw.get("otherwise"),
+        formats=tuple(raw.get("formats") or DEFAULT_FORMATS),
+        above=raw.get("above"),
+        allowed=tuple(str(word) for word in raw.get("allowed") or ()),
+        minimum=raw.get("minimum"),
+        maximum=raw.get("maximum"),
+    )
+
+
+def _measure(raw: Mapping[str, Any], where: str) -> Measure:
+    known = {"measure", "scale_score", "standard_error", "percentile", "optional"}
+    if not isinstance(raw, dict) or set(raw) - known:
+        raise CairnError(f"{where}: expected {', '.join(sorted(known))}")
+    parts = {name: _field(raw.get(name) or {}, f"{where}.{name}") for name in known - {"optional", "measure"}}
+    name = raw.get("measure")
+    measure = Field(value=name) if isinstance(name, str) else _field(name, f"{where}.measure")
+    return Measure(measure=measure, is_optional=bool(raw.get("optional")), **parts)

@@ -1,0 +1,112 @@
+"""What a OneRoster package becomes: sections of rows, people for the vault, problems; and how rows are taken in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from cairn.rostering.tabular import CellError, Problem, Row, Table
+
+ACTIVE, TO_BE_DELETED = "active", "tobedeleted"
+STATUS = {"": ACTIVE, "active": ACTIVE, "tobedeleted": TO_BE_DELETED, "inactive": TO_BE_DELETED}
+
+
+@dataclass(frozen=True)
+class RosterPerson:
+    """What the vault keeps of a person; goes nowhere else. ``is_left_out``: a role Cairn does not load."""
+
+    sourced_id: str
+    given_name: str
+    family_name: str
+    preferred_given_name: str = ""
+    preferred_family_name: str = ""
+    username: str = ""
+    email: str = ""
+    identifier: str = ""
+    is_left_out: bool = False
+    line: int = 0
+
+    def __repr__(self) -> str:
+        """Never a person's fields, so that no log or traceback shows them."""
+        return f"RosterPerson(users.csv:{self.line})"
+
+
+@dataclass
+class Section:
+    """One lake table's part of a package.
+
+    ``rows`` are current; ``ended_ids`` are named as to be deleted; ``kept_ids`` stand in refused rows: what the lake
+    knows of them stays as it is. ``is_bulk`` ends what is not named.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    ended_ids: list[str] = field(default_factory=list)
+    kept_ids: list[str] = field(default_factory=list)
+    is_bulk: bool = False
+    is_present: bool = False
+
+
+@dataclass
+class Roster:
+    """A package read. Sections of people are keyed by ``sourced_id`` until the vault has given keys.
+
+    ``files``: CSV files read, manifest excluded; ``row_count``: data rows in them.
+    """
+
+    version: str
+    sections: dict[str, Section] = field(default_factory=dict)
+    people: list[RosterPerson] = field(default_factory=list)
+    files: int = 0
+    row_count: int = 0
+    left_out: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    unknown_columns: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def rejected(self) -> int:
+        """Rows refused."""
+        return sum(problem.is_rejected for problem in self.problems)
+
+
+def read_rows(
+    roster: Roster,
+    table: Table,
+    section: Section,
+    convert: Callable[[Row], dict[str, Any]],
+    id_column: str = "sourcedId",
+) -> None:
+    """Convert rows into the section: refused ones become problems, those to be deleted end, repeats are refused."""
+    seen: dict[str, int] = {}
+    for row in table.rows:
+        identity = row.get(id_column)
+        try:
+            if not identity:
+                raise CellError(f"{id_column} is empty")
+            if identity in seen:
+                raise CellError(f"{id_column} is there already in line {seen[identity]}")
+            seen[identity] = row.line
+            if status_of(row) == TO_BE_DELETED:
+                section.ended_ids.append(identity)
+                continue
+            section.rows.append(convert(row))
+        except CellError as error:
+            roster.problems.append(Problem(table.name, row.line, str(error)))
+            if identity:
+                section.kept_ids.append(identity)
+
+
+def status_of(row: Row) -> str:
+    """active or tobedeleted; empty, as bulk files have it, is active."""
+    status = STATUS.get(row.get("status").lower())
+    if status is None:
+        raise CellError("status is neither active nor tobedeleted")
+    return status
+
+
+def needed(row: Row, column: str) -> str:
+    """A cell that must not be empty."""
+    value = row.get(column)
+    if not value:
+        raise CellError(f"{column} is empty")
+    return value

@@ -1,0 +1,193 @@
+"""People of a OneRoster package: users with roles (1.2) or one role (1.1), and demographics as subgroups.
+
+Only what Cairn needs is kept: birth dates, phones, passwords and places of birth are read past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cairn.rostering.oneroster_columns import RACES
+from cairn.rostering.oneroster_model import Roster, RosterPerson, Section, needed, read_rows
+from cairn.rostering.tabular import CellError, Problem, Row, Table, first_of, parse_bool
+
+HISPANIC = "hispanic_or_latino"
+TWO_OR_MORE = "two_or_more_races"
+SUBGROUPS = ("is_english_learner", "is_special_education", "is_economically_disadvantaged")
+
+
+def required_by_version(file: str, version: str) -> tuple[str, ...]:
+    """Columns of users.csv that only 1.1 has; 1.2 moved them to roles.csv."""
+    return ("role", "orgSourcedIds") if file == "users" and version.startswith("1.1") else ()
+
+
+def read_people(
+    roster: Roster, tables: Mapping[str, Table], modes: Mapping[str, str], identity: Mapping[str, Any]
+) -> None:
+    """users.csv (with roles.csv) into section ``silver.person``, keyed by sourced_id, and people for the vault."""
+    section = roster.sections.setdefault("silver.person", Section())
+    table = tables.get("users")
+    if table is None:
+        return
+    section.is_present, section.is_bulk = True, modes["users"] == "bulk"
+    roles = _roles(roster, tables.get("roles"))
+    enrolled = _from_enrollments(tables.get("enrollments"))
+    left_out_roles = {str(role).lower() for role in identity.get("roles_left_out") or ()}
+
+    def convert(row: Row) -> dict[str, Any]:
+        sourced_id = row.get("sourcedId")
+        role, role_org = roles.get(sourced_id, ("", ""))
+        enrolled_role, enrolled_school = enrolled.get(sourced_id, ("", ""))
+        role = role or row.get("role").lower() or enrolled_role
+        if not role:
+            raise CellError("no role: neither users.csv, roles.csv nor an enrolment gives one")
+        if not row.get("givenName") and not row.get("familyName"):
+            raise CellError("givenName and familyName are both empty")
+        is_left_out = role in left_out_roles
+        school = row.get("primaryOrgSourcedId") or first_of(row.get("orgSourcedIds")) or role_org or enrolled_school
+        converted = {
+            "sourced_id": sourced_id,
+            "role": role,
+            "school_id": school or None,
+            "grade": first_of(row.get("grades") or row.get("grade")),
+            "is_enabled": parse_bool(row.get("enabledUser"), "enabledUser", default=True),
+            "status": "active",
+            "is_left_out": is_left_out,
+        }
+        roster.people.append(_person(row, is_left_out))
+        return converted
+
+    read_rows(roster, table, section, convert)
+    kept = [row for row in section.rows if not row.pop("is_left_out")]
+    roster.left_out += len(section.rows) - len(kept)
+    section.rows = kept
+
+
+def _person(row: Row, is_left_out: bool) -> RosterPerson:
+    return RosterPerson(
+        sourced_id=row.get("sourcedId"),
+        given_name=row.get("givenName"),
+        family_name=row.get("familyName"),
+        preferred_given_name=row.get("preferredGivenName"),
+        preferred_family_name=row.get("preferredFamilyName"),
+        username=row.get("username"),
+        email=row.get("email"),
+        identifier=row.get("identifier"),
+        is_left_out=is_left_out,
+        line=row.line,
+    )
+
+
+def _roles(roster: Roster, table: Table | None) -> dict[str, tuple[str, str]]:
+    """Role and organisation of each user: the primary role, else the first (1.2)."""
+    if table is None:
+        return {}
+    found: dict[str, tuple[str, str]] = {}
+    primary: set[str] = set()
+    for row in table.rows:
+        user, role = row.get("userSourcedId"), row.get("role").lower()
+        if not user or not role:
+            empty = "userSourcedId" if not user else "role"
+            roster.problems.append(Problem(table.name, row.line, f"{empty} is empty"))
+            continue
+        if row.get("status").lower() in ("tobedeleted", "inactive"):
+            continue
+        is_primary = row.get("roleType").lower() == "primary"
+        if user not in found or (is_primary and user not in primary):
+            found[user] = (role, row.get("orgSourcedId"))
+        if is_primary:
+            primary.add(user)
+    return found
+
+
+def _from_enrollments(table: Table | None) -> dict[str, tuple[str, str]]:
+    """Role and school of each user's first active enrolment, for users that name neither."""
+    found: dict[str, tuple[str, str]] = {}
+    for row in table.rows if table else ():
+        if row.get("status").lower() not in ("tobedeleted", "inactive"):
+            found.setdefault(row.get("userSourcedId"), (row.get("role").lower(), row.get("schoolSourcedId")))
+    return found
+
+
+def read_demographics(
+    roster: Roster, tables: Mapping[str, Table], modes: Mapping[str, str], identity: Mapping[str, Any]
+) -> None:
+    """demographics.csv into section ``silver.demographic``; the district's own columns may stand in users.csv."""
+    columns = _subgroup_columns(identity)
+    section = roster.sections.setdefault("silver.demographic", Section())
+    of_users = _subgroups_of_users(roster, tables.get("users"), columns)
+    known = {person.sourced_id for person in roster.people if not person.is_left_out}
+    is_whole = modes.get("users") == "bulk"
+    table = tables.get("demographics")
+    if table is not None:
+        id_column = "sourcedId" if table.has("sourcedId") else "userSourcedId"
+        table.require((id_column,))
+        section.is_present, section.is_bulk = True, modes["demographics"] == "bulk"
+
+        def convert(row: Row) -> dict[str, Any]:
+            sourced_id = needed(row, id_column)
+            if is_whole and sourced_id not in known:
+                raise CellError(f"{id_column} is not an active user of this package, or its row was refused")
+            own = {name: _subgroup(row, columns[name]) for name in SUBGROUPS}
+            theirs = of_users.pop(sourced_id, {})
+            merged = {name: own[name] if own[name] is not None else theirs.get(name) for name in SUBGROUPS}
+            return {
+                "sourced_id": sourced_id,
+                "sex": row.get("sex").lower() or None,
+                "race_ethnicity": _race(row),
+                **merged,
+            }
+
+        read_rows(roster, table, section, convert, id_column)
+    named = {row["sourced_id"] for row in section.rows} | set(section.kept_ids) | set(section.ended_ids)
+    for sourced_id, subgroups in of_users.items():
+        if sourced_id in known and sourced_id not in named:
+            section.is_present = True
+            section.rows.append({"sourced_id": sourced_id, "sex": None, "race_ethnicity": None, **subgroups})
+    used = {column.lower() for names in columns.values() for column in names}
+    for file in ("demographics.csv", "users.csv"):
+        left = [column for column in roster.unknown_columns.pop(file, []) if column.lower() not in used]
+        if left:
+            roster.unknown_columns[file] = left
+
+
+def _subgroup_columns(identity: Mapping[str, Any]) -> dict[str, list[str]]:
+    configured = identity.get("demographics") or {}
+    return {name: [str(column) for column in configured.get(name) or ()] for name in SUBGROUPS}
+
+
+def _subgroups_of_users(
+    roster: Roster, table: Table | None, columns: Mapping[str, list[str]]
+) -> dict[str, dict[str, bool | None]]:
+    """Subgroups that stand in users.csv, by sourced id; empty where users.csv has none of the columns."""
+    if table is None or not any(table.has(column) for names in columns.values() for column in names):
+        return {}
+    found = {}
+    for row in table.rows:
+        try:
+            values = {name: _subgroup(row, columns[name]) for name in SUBGROUPS}
+        except CellError as error:
+            roster.problems.append(Problem(table.name, row.line, f"{error}; the flag is left empty", is_rejected=False))
+            continue
+        if any(value is not None for value in values.values()):
+            found[row.get("sourcedId")] = values
+    return found
+
+
+def _subgroup(row: Row, columns: list[str]) -> bool | None:
+    for column in columns:
+        if row.get(column):
+            return parse_bool(row.get(column), column)
+    return None
+
+
+def _race(row: Row) -> str | None:
+    """One reporting category; None where nothing is reported."""
+    if parse_bool(row.get("hispanicOrLatinoEthnicity"), "hispanicOrLatinoEthnicity"):
+        return HISPANIC
+    reported = [category for column, category in RACES.items() if parse_bool(row.get(column), column)]
+    several = parse_bool(row.get("demographicRaceTwoOrMoreRaces"), "demographicRaceTwoOrMoreRaces")
+    if several or len(reported) > 1:
+        return TWO_OR_MORE
+    return reported[0] if reported else None

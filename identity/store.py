@@ -1,0 +1,78 @@
+"""The vault's file: SQLite in WAL mode, its tables, and nothing about what they mean."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+# person: fields are sealed; source_key (keyed hash of the sourcedId) finds the person again at the next roster.
+# identifier: which outside key meant whom, from when to when; instants are ISO 8601 UTC, open end is NULL.
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS person (
+  student_key TEXT PRIMARY KEY,
+  source_key TEXT NOT NULL UNIQUE,
+  sealed BLOB NOT NULL,
+  fields_hash TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS identifier (
+  subject_key TEXT NOT NULL,
+  student_key TEXT NOT NULL REFERENCES person (student_key),
+  kind TEXT NOT NULL,
+  valid_from TEXT NOT NULL,
+  valid_to TEXT,
+  reason TEXT NOT NULL,
+  PRIMARY KEY (subject_key, student_key, valid_from)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX IF NOT EXISTS identifier_current ON identifier (subject_key) WHERE valid_to IS NULL;
+CREATE INDEX IF NOT EXISTS identifier_of ON identifier (student_key);
+"""
+BUSY_SECONDS = 30.0
+# SQLite takes at most 32,766 parameters a statement; stay well under.
+CHUNK = 5_000
+
+
+class Store:
+    """Connections to the vault's file. Made readable by the owner only."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "vault.sqlite"
+        if not self.path.exists():
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.path.touch(mode=0o600)
+        with self.connect() as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(SCHEMA)
+
+    @contextmanager
+    def connect(self) -> Iterator[sqlite3.Connection]:
+        """A connection for reading, closed at the end."""
+        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """A connection inside one write transaction: all of it or nothing."""
+        with self.connect() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+
+def select_in(connection: sqlite3.Connection, query: str, values: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Rows of ``query``, whose ``{}`` becomes the placeholders of an IN list, for all values, in chunks."""
+    for start in range(0, len(values), CHUNK):
+        chunk = values[start : start + CHUNK]
+        yield from connection.execute(query.format(",".join("?" * len(chunk))), chunk)

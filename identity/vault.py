@@ -1,0 +1,297 @@
+"""The vault: who is who. The only place that can turn keys into people, and it writes down each time it does.
+
+A person has a random ``student_key``; fields lie sealed (AES-256-GCM, bound to the key they belong to); identifiers
+are kept only as the subject keys they have outside, so that looking one up needs no plain text at rest. Names leave
+through :meth:`Vault.names` and :meth:`Vault.show` alone, which append to ``ops.disclosure`` before they answer.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from cairn import tables
+from cairn.errors import CairnError
+from cairn.keys import DistrictKeys
+from cairn.sealing import Sealer
+from cairn.settings import Settings
+from identity.crosswalk import SOURCED_ID, identifiers_of, load_rules
+from identity.store import Store, select_in
+
+STUDENT_KEY_PREFIX = "p_"
+STUDENT_KEY_BYTES = 12
+# The first link of an identifier holds for all time: work done before the roster came is the same person's.
+ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
+KEPT_FIELDS = (
+    *("sourced_id", "given_name", "family_name", "preferred_given_name", "preferred_family_name"),
+    *("username", "email", "identifier"),
+)
+DisclosureKind = Literal["page", "feed", "command"]
+
+
+@dataclass(frozen=True)
+class PersonName:
+    """A person's name; ``display`` is what pages print. Never logged: its repr is empty."""
+
+    given: str
+    family: str
+    display: str
+    sourced_id: str
+
+    def __repr__(self) -> str:
+        """Nothing of the person."""
+        return "PersonName()"
+
+
+@dataclass(frozen=True)
+class Link:
+    """One row of silver.identity_link without the recorded times, with the identifier's kind."""
+
+    subject_key: str
+    student_key: str
+    kind: str
+    valid_from: datetime
+    valid_to: datetime | None
+    reason: str
+
+    def as_row(self) -> dict[str, Any]:
+        """Columns of silver.identity_link."""
+        return {
+            "subject_key": self.subject_key,
+            "student_key": self.student_key,
+            "valid_from": self.valid_from,
+            "valid_to": self.valid_to,
+            "reason": self.reason,
+        }
+
+
+class Vault:
+    """The vault of a home. Opening it makes the file and the keys on first use."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._keys = DistrictKeys.load(settings)
+        self._sealer = Sealer(settings)
+        self._store = Store(settings.vault_dir)
+        self._rules = load_rules(settings)
+
+    def register(self, people: Iterable[Any], *, reason: str = "roster", at: datetime | None = None) -> dict[str, str]:
+        """Take people in, or bring what is kept of them up to date; returns sourcedId -> student_key.
+
+        ``people``: objects or mappings with ``sourced_id`` and any of KEPT_FIELDS, and ``identifiers``, further
+        (kind, value) pairs. One transaction; the same people again change nothing. An identifier that moved to
+        another person ends there at ``at`` and begins here; one that two people of the call share links to neither.
+        """
+        instant = at or datetime.now(UTC)
+        records = {record["sourced_id"]: record for record in (_record(person) for person in people)}
+        source_keys = {sourced: self._keys.subject_key(SOURCED_ID, sourced) for sourced in records}
+        with self._store.transaction() as connection:
+            found = self._people(connection, list(source_keys.values()))
+            keys = {
+                sourced: found[source][0]
+                if source in found
+                else STUDENT_KEY_PREFIX + secrets.token_hex(STUDENT_KEY_BYTES)
+                for sourced, source in source_keys.items()
+            }
+            self._save_people(connection, records, keys, source_keys, found, instant)
+            self._save_identifiers(connection, records, keys, reason, instant)
+        return keys
+
+    def _people(self, connection: sqlite3.Connection, source_keys: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """source key -> (student_key, hash of the fields) of people already here."""
+        query = "SELECT source_key, student_key, fields_hash FROM person WHERE source_key IN ({})"
+        return {source: (student, fields) for source, student, fields in select_in(connection, query, source_keys)}
+
+    def _save_people(
+        self,
+        connection: sqlite3.Connection,
+        records: Mapping[str, Mapping[str, Any]],
+        keys: Mapping[str, str],
+        source_keys: Mapping[str, str],
+        found: Mapping[str, tuple[str, str]],
+        instant: datetime,
+    ) -> None:
+        """Seal and write people who are new or whose fields changed."""
+        rows = []
+        for sourced, record in records.items():
+            fields = json.dumps({name: record[name] for name in KEPT_FIELDS}, ensure_ascii=False).encode()
+            fields_hash = self._keys.content_hash(fields)
+            known = found.get(source_keys[sourced])
+            if known is None or known[1] != fields_hash:
+                sealed = self._sealer.seal(fields, keys[sourced].encode())
+                rows.append((keys[sourced], source_keys[sourced], sealed, fields_hash, _iso(instant), _iso(instant)))
+        connection.executemany(
+            "INSERT INTO person VALUES (?,?,?,?,?,?) ON CONFLICT (student_key) DO UPDATE SET sealed = excluded.sealed,"
+            " fields_hash = excluded.fields_hash, updated_at = excluded.updated_at",
+            rows,
+        )
+
+    def _save_identifiers(
+        self,
+        connection: sqlite3.Connection,
+        records: Mapping[str, Mapping[str, Any]],
+        keys: Mapping[str, str],
+        reason: str,
+        instant: datetime,
+    ) -> None:
+        """Begin and end identifiers so that each one means one person at a time."""
+        claims: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for sourced, record in records.items():
+            for kind, value in (*identifiers_of(record, self._rules), *record["identifiers"]):
+                claims[self._keys.subject_key(kind, value), kind].add(keys[sourced])
+        query = "SELECT subject_key, student_key FROM identifier WHERE valid_to IS NULL AND subject_key IN ({})"
+        current = {row[0]: row[1] for row in select_in(connection, query, [subject for subject, _ in claims])}
+        ended, begun = [], []
+        for (subject, kind), students in claims.items():
+            owner = current.get(subject)
+            claimant = next(iter(students)) if len(students) == 1 else None
+            if owner == claimant:
+                continue
+            if owner is not None:
+                ended.append((_iso(instant), subject))
+            if claimant is not None:
+                begins = ALWAYS if owner is None and not self._was_used(connection, subject) else instant
+                begun.append((subject, claimant, kind, _iso(begins), reason))
+        connection.executemany("UPDATE identifier SET valid_to = ? WHERE subject_key = ? AND valid_to IS NULL", ended)
+        connection.executemany(
+            "INSERT INTO identifier (subject_key, student_key, kind, valid_from, reason) VALUES (?,?,?,?,?)", begun
+        )
+
+    @staticmethod
+    def _was_used(connection: sqlite3.Connection, subject_key: str) -> bool:
+        """Whether the identifier meant somebody before."""
+        row = connection.execute("SELECT 1 FROM identifier WHERE subject_key = ? LIMIT 1", (subject_key,)).fetchone()
+        return row is not None
+
+    def resolve(self, kind: str, values: Iterable[str]) -> dict[str, str]:
+        """value -> student_key for identifiers of a kind that mean somebody now; the others are left out.
+
+        Gives no name away, so it is not a disclosure.
+        """
+        spellings: dict[str, list[str]] = defaultdict(list)
+        for value in set(values):
+            if value:
+                spellings[self._keys.subject_key(kind, value)].append(value)
+        query = "SELECT subject_key, student_key FROM identifier WHERE valid_to IS NULL AND subject_key IN ({})"
+        with self._store.connect() as connection:
+            rows = list(select_in(connection, query, list(spellings)))
+        return {value: student for subject, student in rows for value in spellings[subject]}
+
+    def find(self, value: str) -> list[str]:
+        """Student keys that ``value`` may mean: itself a key, or an identifier of any kind in identity.yaml."""
+        with self._store.connect() as connection:
+            row = connection.execute("SELECT student_key FROM person WHERE student_key = ?", (value,)).fetchone()
+        if row:
+            return [str(row[0])]
+        found = (self.resolve(rule.kind, [value]) for rule in self._rules)
+        return sorted({student for resolved in found for student in resolved.values()})
+
+    def links_for(self, student_keys: Iterable[str]) -> list[Link]:
+        """Every link of the people, past ones too, by identifier; with those that took an identifier over."""
+        query = (
+            "SELECT subject_key, student_key, kind, valid_from, valid_to, reason FROM identifier WHERE subject_key IN"
+            " (SELECT subject_key FROM identifier WHERE student_key IN ({})) ORDER BY subject_key, valid_from"
+        )
+        with self._store.connect() as connection:
+            rows = set(select_in(connection, query, sorted(set(student_keys))))
+        return [
+            Link(subject, student, kind, datetime.fromisoformat(begins), _instant(ends), reason)
+            for subject, student, kind, begins, ends, reason in sorted(rows, key=lambda row: (row[0], row[3]))
+        ]
+
+    def link(self, student_key: str, kind: str, value: str, *, at: datetime | None = None) -> list[Link]:
+        """Say that an identifier means this person from now on (crosswalk); returns the links of that identifier.
+
+        Raises CairnError where there is no such person.
+        """
+        instant = at or datetime.now(UTC)
+        subject = self._keys.subject_key(kind, value)
+        with self._store.transaction() as connection:
+            if not connection.execute("SELECT 1 FROM person WHERE student_key = ?", (student_key,)).fetchone():
+                raise CairnError(f"nobody in the vault has the key {student_key}: see 'cairn students show'")
+            query = "SELECT student_key FROM identifier WHERE subject_key = ? AND valid_to IS NULL"
+            owner = connection.execute(query, (subject,)).fetchone()
+            if owner is None or owner[0] != student_key:
+                begins = instant if owner or self._was_used(connection, subject) else ALWAYS
+                connection.execute(
+                    "UPDATE identifier SET valid_to = ? WHERE subject_key = ? AND valid_to IS NULL",
+                    (_iso(instant), subject),
+                )
+                connection.execute(
+                    "INSERT INTO identifier (subject_key, student_key, kind, valid_from, reason) VALUES (?,?,?,?,?)",
+                    (subject, student_key, kind, _iso(begins), "crosswalk"),
+                )
+        return [link for link in self.links_for([student_key]) if link.subject_key == subject]
+
+    def names(
+        self,
+        student_keys: Iterable[str],
+        *,
+        actor: str,
+        purpose: str,
+        kind: DisclosureKind,
+        school_id: str | None = None,
+        release_id: str | None = None,
+    ) -> dict[str, PersonName]:
+        """student_key -> name of the people the vault knows; appended to ops.disclosure before names are returned.
+
+        Call once a page or file, not once a name. ``actor``: account or job; ``purpose``: why, in a few words.
+        """
+        wanted = sorted(set(student_keys))
+        query = "SELECT student_key, sealed FROM person WHERE student_key IN ({})"
+        with self._store.connect() as connection:
+            rows: list[tuple[Any, ...]] = list(select_in(connection, query, wanted))
+        self._disclose(actor, purpose, kind, school_id, release_id, len(rows))
+        return {student: self._name(student, sealed) for student, sealed in rows}
+
+    def _name(self, student_key: str, sealed: bytes) -> PersonName:
+        fields = json.loads(self._sealer.open(sealed, student_key.encode()))
+        given, family = fields["given_name"], fields["family_name"]
+        called = fields["preferred_given_name"] or given
+        display = f"{called} {fields['preferred_family_name'] or family}".strip()
+        return PersonName(given=given, family=family, display=display, sourced_id=fields["sourced_id"])
+
+    def _disclose(
+        self, actor: str, purpose: str, kind: str, school_id: str | None, release_id: str | None, students: int
+    ) -> None:
+        """Write down who got how many names and why; what cannot be written down is not given out."""
+        row = {
+            "disclosed_at": datetime.now(UTC),
+            "actor": actor,
+            "purpose": purpose,
+            "school_id": school_id,
+            "kind": kind,
+            "student_count": students,
+            "release_id": release_id,
+        }
+        tables.append(self._settings, "ops.disclosure", [row])
+
+    def count(self) -> int:
+        """People in the vault."""
+        with self._store.connect() as connection:
+            return int(connection.execute("SELECT count(*) FROM person").fetchone()[0])
+
+
+def _record(person: Any) -> dict[str, Any]:
+    """A person as a mapping with every kept field, from an object or a mapping."""
+    given = person if isinstance(person, Mapping) else {name: getattr(person, name, "") for name in KEPT_FIELDS}
+    record: dict[str, Any] = {name: str(given.get(name) or "") for name in KEPT_FIELDS}
+    if not record["sourced_id"]:
+        raise CairnError("a person without sourced_id cannot be registered: give every person one")
+    extra = person.get("identifiers", ()) if isinstance(person, Mapping) else getattr(person, "identifiers", ())
+    record["identifiers"] = [(str(kind), str(value)) for kind, value in extra if value]
+    return record
+
+
+def _iso(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
