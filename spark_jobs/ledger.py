@@ -1,0 +1,82 @@
+"""The books: per receipt date, source and school, what was received and what became of it.
+
+Received is counted by receipts, written by the gateway before any judgement; the fates are counted by rows of the
+lake, duplicates (which leave no row in silver) by intake's own count. What is left over is unexplained: above zero
+something received is nowhere, below zero something is there that nobody receipted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+
+from cairn import tables
+from cairn.settings import Settings
+
+FATES = ("accepted", "duplicate", "conflict", "rejected", "quarantined")
+COUNTS = ("received", *FATES, "unexplained")
+
+# Only whole batches count (ops.intake_batch): one that is being written would look like a hole.
+_QUERY = """
+with lines as (
+    select received_date, source_id, org_id, 'received' as fate, sum(statements_received) as n
+    from receipts semi join whole using (intake_app_id, batch_id) group by all
+    union all
+    select received_date, source_id, coalesce(nullif(org_id, ''), 'unknown'), 'accepted', count(*)
+    from activity semi join whole using (intake_app_id, batch_id) group by all
+    union all
+    select received_date, source_id, org_id, fate, count(*)
+    from quarantine semi join whole using (intake_app_id, batch_id) group by all
+    union all
+    select received_date, source_id, org_id, 'rejected', count(*)
+    from rejected semi join whole using (intake_app_id, batch_id) group by all
+    union all
+    select received_date, source_id, org_id, fate, sum(records)
+    from counted semi join whole using (intake_app_id, batch_id) where fate = 'duplicate' group by all
+)
+select
+    received_date, source_id, org_id,
+    coalesce(sum(n) filter (fate = 'received'), 0)::bigint as received,
+    coalesce(sum(n) filter (fate = 'accepted'), 0)::bigint as accepted,
+    coalesce(sum(n) filter (fate = 'duplicate'), 0)::bigint as duplicate,
+    coalesce(sum(n) filter (fate = 'conflict'), 0)::bigint as conflict,
+    coalesce(sum(n) filter (fate = 'rejected'), 0)::bigint as rejected,
+    coalesce(sum(n) filter (fate = 'quarantined'), 0)::bigint as quarantined
+from lines group by all order by all
+"""
+
+
+def ledger(settings: Settings, date: date | None = None, dates: Iterable[date] | None = None) -> list[dict[str, Any]]:
+    """Rows ``received_date, source_id, org_id`` and the counts of :data:`COUNTS`, of one receipt date, some, or all."""
+    import duckdb
+    import pyarrow.compute as pc
+
+    wanted = [date] if date is not None else list(dates) if dates is not None else None
+    only = None if wanted is None else pc.field("received_date").isin(wanted)
+    identity = ["intake_app_id", "batch_id"]
+    scope = ["received_date", "source_id", "org_id", *identity]
+    connection = duckdb.connect()
+    try:
+        connection.execute("set memory_limit = '512MB'; set threads = 2")
+        connection.register("whole", tables.read(settings, "ops.intake_batch", identity))
+        for alias, name, extra in (
+            ("receipts", "bronze.receipts", ["statements_received"]),
+            ("activity", "silver.learner_activity", []),
+            ("quarantine", "silver.activity_quarantine", ["fate"]),
+            ("rejected", "bronze.rejected", []),
+            ("counted", "ops.intake_ledger", ["fate", "records"]),
+        ):
+            connection.register(alias, tables.read(settings, name, [*scope, *extra], only))
+        rows: list[dict[str, Any]] = connection.execute(_QUERY).to_arrow_table().to_pylist()
+    finally:
+        connection.close()
+    for row in rows:
+        row["unexplained"] = row["received"] - sum(row[fate] for fate in FATES)
+    return rows
+
+
+def totals(rows: Iterable[dict[str, Any]]) -> dict[str, int]:
+    """The counts summed over rows of the ledger."""
+    kept = list(rows)
+    return {name: sum(int(row[name]) for row in kept) for name in COUNTS}

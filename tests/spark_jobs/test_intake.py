@@ -1,0 +1,103 @@
+"""Kafka to silver on a real broker: each event once, repeats, conflicts and breaches told apart, books that balance."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cairn import tables
+from cairn.settings import Settings
+from spark_jobs import intake, intake_state
+from spark_jobs.ledger import ledger, totals
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = [pytest.mark.spark, pytest.mark.broker]
+
+
+def ids(settings: Settings) -> list[str]:
+    """Event ids in silver, each as often as it is there."""
+    return sorted(tables.read(settings, "silver.learner_activity", ["event_id"]).column("event_id").to_pylist())
+
+
+def test_every_record_meets_one_fate_and_the_books_balance(
+    spark: SparkSession, intake_home: Settings, sender, make_event
+) -> None:
+    sender.events([make_event(n) for n in range(300)])
+    first = intake.run_once(intake_home, spark)
+    assert first["events"] == 300
+    assert first["batches"] >= 1
+
+    broken = [
+        make_event(401, activity_type="daydream"),
+        make_event(402, event_time="yesterday"),
+        make_event(403, subject_key=""),
+        make_event(404, hints="many"),
+    ]
+    sender.events([make_event(1), make_event(2, content_hash="other"), make_event(300), make_event(300), *broken])
+    stranger = make_event(405)
+    sender.receipt([stranger])
+    sender.raw("s1_somebody_else", __import__("json").dumps(stranger).encode())
+    sender.refusal("school-1")
+    second = intake.run_once(intake_home, spark)
+
+    assert second["events"] == 9
+    assert ids(intake_home) == sorted({make_event(n)["event_id"] for n in range(301)})
+    quarantine = tables.read(intake_home, "silver.activity_quarantine").to_pylist()
+    reasons = sorted((row["fate"], row["reason"], row["detail"].split()[0]) for row in quarantine)
+    assert [reason for reason in reasons if reason[1] != "unreadable"] == [
+        ("conflict", "content_conflict", "an"),
+        ("quarantined", "key_mismatch", "the"),
+        ("quarantined", "missing_field", "subject_key"),
+        ("quarantined", "value_not_allowed", "activity_type"),
+    ]
+    assert [row["event_id"] for row in quarantine if row["fate"] == "conflict"] == [make_event(2)["event_id"]]
+    assert len([reason for reason in reasons if reason[1] == "unreadable"]) == 2
+    rows = ledger(intake_home)
+    assert totals(rows) == {
+        "received": sender.receipted,
+        "accepted": 301,
+        "duplicate": 2,
+        "conflict": 1,
+        "rejected": 1,
+        "quarantined": 5,
+        "unexplained": 0,
+    }
+    assert all(row["unexplained"] == 0 for row in rows)
+    assert tables.read(intake_home, "bronze.activity", ["kafka_offset"]).num_rows == 309
+
+
+def test_a_lost_checkpoint_goes_on_where_the_lake_ends(
+    spark: SparkSession, intake_home: Settings, sender, make_event
+) -> None:
+    sender.events([make_event(n) for n in range(200)])
+    intake.run_once(intake_home, spark)
+    shutil.rmtree(intake_home.checkpoints_dir / "intake")
+    # A batch that was torn after its silver rows: they go, and come again with the events that follow.
+    sender.events([make_event(n) for n in range(200, 260)])
+    intake.run_once(intake_home, spark)
+    torn = tables.read(intake_home, "ops.intake_batch").to_pylist()
+    last = max(torn, key=lambda row: row["written_at"])
+    from deltalake import DeltaTable
+
+    DeltaTable(tables.table_uri(intake_home, "ops.intake_batch")).delete(
+        f"intake_app_id = '{last['intake_app_id']}' AND batch_id = {last['batch_id']}"
+    )
+    shutil.rmtree(intake_home.checkpoints_dir / "intake")
+    sender.events([make_event(n) for n in range(250, 300)])
+    intake.run_once(intake_home, spark)
+
+    assert ids(intake_home) == sorted(make_event(n)["event_id"] for n in range(300))
+    assert totals(ledger(intake_home))["unexplained"] == 0
+    assert totals(ledger(intake_home))["duplicate"] == 10
+    assert intake_state.is_passed(intake_state.passed_offsets(intake_home), intake.present_end(intake_home))
+
+
+def test_a_second_intake_waits_for_the_holder_of_the_lease(intake_home: Settings, sender, make_event) -> None:
+    with intake_state.lease(intake_home) as is_held, intake_state.lease(intake_home) as is_held_twice:
+        assert is_held
+        assert not is_held_twice
+        assert intake.run_once(intake_home)["batches"] == 0
