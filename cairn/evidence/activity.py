@@ -22,6 +22,7 @@ EXTENSION = "https://cairn.example/xapi/extensions/"
 REASONS: Mapping[str, str] = {
     "malformed_json": "the body is not JSON; the whole request counts as one refused statement",
     "body_too_large": "the body, as sent or unpacked, is over the limit; it counts as one refused statement",
+    "body_unreadable": "the body is not the gzip stream it says it is; it counts as one refused statement",
     "too_many_statements": "the request holds more statements than the gateway takes at once",
     "not_a_statement": "the element is not a JSON object",
     "envelope_invalid": "the Caliper envelope lacks sensor, sendTime, dataVersion or data, or has more than these",

@@ -1,0 +1,290 @@
+"""The gateway: where learner activity comes in over HTTP. ``python -m streaming.gateway --port P``
+
+Bare ASGI, because the hot path wants no framework. A request is answered only when its records, refusals and receipt
+are committed in Kafka (all in-sync replicas): 200 all taken (204 for PUT), 207 some refused, 400 all refused,
+503 not committed or not known (send again; what was there already shows as duplicate), 429 too fast, 413 too large.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import parse_qs
+
+import orjson
+
+from cairn.evidence.activity import REASONS
+from cairn.settings import Settings
+from streaming.http import BodyError, Response, error, json_response, read_body
+from streaming.limits import RecentEvents, TokenBucket
+from streaming.metrics import METRICS, exposition
+from streaming.process import Outcome, Processor
+from streaming.producer import Fate, GroupCommitter
+from streaming.sources import Source, SourceRegistry
+
+log = logging.getLogger(__name__)
+
+VERSIONS = ("1.0.3", "2.0.0")
+RETRY_AFTER_SECONDS = 2
+ANSWER_WITHIN_SECONDS = 45.0
+MOST_SUBJECTS = 10_000
+REALM = b'Basic realm="cairn", Bearer realm="cairn"'
+
+
+class Gateway:
+    """One ASGI application with its registry, processor and committer."""
+
+    def __init__(self, settings: Settings, committer: GroupCommitter | None = None) -> None:
+        self.settings = settings
+        self.sources = SourceRegistry(settings)
+        self.processor = Processor(settings)
+        self.committer = committer or GroupCommitter(settings)
+        self._recent = RecentEvents()
+        self._buckets: dict[str, TokenBucket] = {}
+        self._routes: dict[str, Callable[[dict[str, Any], Any], Awaitable[Response]]] = {
+            "/xapi/statements": self._xapi,
+            "/xAPI/statements": self._xapi,
+            "/caliper": self._caliper,
+            "/subjects": self._subjects,
+        }
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """ASGI entry point."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        path = scope["path"].rstrip("/") or "/"
+        with METRICS.seconds.time():
+            try:
+                handler = self._routes.get(path)
+                response = await handler(scope, receive) if handler else self._plain(path, scope)
+            except BodyError as refused:
+                response = error(refused.status, refused.reason, refused.detail)
+            except Exception:
+                log.exception("a request to %s failed", path if path in self._routes else "an address")
+                response = error(500, "internal", "the gateway failed: send again; its log says more")
+        METRICS.requests.labels(str(response.status)).inc()
+        await response.send(send)
+
+    async def _lifespan(self, receive: Any, send: Any) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                self.committer.start()
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await asyncio.get_running_loop().run_in_executor(None, self.committer.stop)
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    def _plain(self, path: str, scope: dict[str, Any]) -> Response:
+        """Addresses that need no token."""
+        if path in ("/xapi/about", "/xAPI/about"):
+            return json_response(200, {"version": list(VERSIONS)}, [(b"x-experience-api-version", b"1.0.3")])
+        if path == "/health":
+            is_up = self.committer.is_connected
+            return json_response(200 if is_up else 503, {"status": "ready" if is_up else "starting"})
+        if path == "/metrics":
+            return exposition()
+        if path == "/":
+            addresses = ["/xapi/statements", "/xapi/about", "/caliper", "/subjects", "/health", "/metrics"]
+            return json_response(200, {"service": "cairn gateway", "addresses": addresses})
+        return error(404, "not_found", "no such address here: GET / lists them")
+
+    def _authenticate(self, headers: dict[bytes, bytes]) -> Source | None:
+        """The sender of the request's token: ``Bearer TOKEN``, or the password of HTTP Basic."""
+        scheme, _, rest = headers.get(b"authorization", b"").partition(b" ")
+        scheme = scheme.lower()
+        try:
+            if scheme == b"bearer":
+                token = rest.strip().decode("ascii")
+            elif scheme == b"basic":
+                token = base64.b64decode(rest.strip(), validate=True).decode().partition(":")[2]
+            else:
+                return None
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+        return self.sources.by_token(token)
+
+    def _admit(self, scope: dict[str, Any], methods: tuple[str, ...]) -> tuple[dict[bytes, bytes], Source] | Response:
+        """Headers and sender of a request that may go on, else the answer that ends it."""
+        if scope["method"] not in methods:
+            return error(
+                405,
+                "method_not_allowed",
+                f"use {' or '.join(methods)}",
+                [(b"allow", b", ".join(method.encode() for method in methods))],
+            )
+        headers = dict(scope["headers"])
+        source = self._authenticate(headers)
+        if source is None:
+            detail = "no valid token: send 'Authorization: Bearer TOKEN', or the token as password of HTTP Basic"
+            return error(401, "unauthorized", detail, [(b"www-authenticate", REALM)])
+        if source.rate:
+            bucket = self._buckets.get(source.source_id)
+            if bucket is None or bucket.rate != source.rate:
+                bucket = self._buckets[source.source_id] = TokenBucket(source.rate)
+            if (wait := bucket.wait_seconds()) > 0:
+                after = [(b"retry-after", str(max(1, round(wait))).encode())]
+                return error(429, "too_fast", f"this source may send {source.rate:g} statements a second", after)
+        return headers, source
+
+    async def _xapi(self, scope: dict[str, Any], receive: Any) -> Response:
+        admitted = self._admit(scope, ("POST", "PUT"))
+        if isinstance(admitted, Response):
+            return admitted
+        headers, source = admitted
+        version = headers.get(b"x-experience-api-version", b"1.0.3")
+        if not version.startswith((b"1.0", b"2.0")):
+            return error(400, "version", f"X-Experience-API-Version must be one of {', '.join(VERSIONS)}")
+        put_id = None
+        if scope["method"] == "PUT":
+            put_id = parse_qs(scope["query_string"].decode("ascii", "replace")).get("statementId", [None])[0]
+            if not put_id:
+                return error(400, "statement_id", "PUT needs ?statementId=UUID")
+        outcome = await self._take(
+            receive,
+            headers,
+            source,
+            "/xapi/statements",
+            lambda body: self.processor.xapi(body, source, "/xapi/statements", put_id),
+        )
+        response = await self._commit(outcome, source)
+        if response.status == 200:
+            if put_id is not None:
+                response.status, response.body = 204, b""
+            else:
+                response.body = orjson.dumps(outcome.accepted_ids)
+        response.headers.append((b"x-experience-api-version", version))
+        return response
+
+    async def _caliper(self, scope: dict[str, Any], receive: Any) -> Response:
+        admitted = self._admit(scope, ("POST",))
+        if isinstance(admitted, Response):
+            return admitted
+        headers, source = admitted
+        outcome = await self._take(
+            receive, headers, source, "/caliper", lambda body: self.processor.caliper(body, source, "/caliper")
+        )
+        return await self._commit(outcome, source)
+
+    async def _take(
+        self,
+        receive: Any,
+        headers: dict[bytes, bytes],
+        source: Source,
+        endpoint: str,
+        process: Callable[[bytes], Outcome],
+    ) -> Outcome:
+        """Read the body and process it; a body over the limits is booked as one refused statement."""
+        try:
+            body = await read_body(receive, headers)
+        except BodyError as refused:
+            if refused.reason not in REASONS:
+                raise
+            return self.processor.refuse_body(source, endpoint, refused.reason, refused.detail)
+        return process(body)
+
+    async def _commit(self, outcome: Outcome, source: Source) -> Response:
+        """Answer once the request's messages are committed."""
+        if outcome.messages:
+            fate = await self._committed(outcome)
+            if fate is not Fate.COMMITTED:
+                METRICS.uncommitted.labels(fate.value).inc(outcome.statements)
+                said = "was not stored" if fate is Fate.NOT_SENT else "may or may not have been stored"
+                after = [(b"retry-after", str(RETRY_AFTER_SECONDS).encode())]
+                return error(503, "try_again", f"the request {said}: send it again; nothing is counted twice", after)
+        if source.rate:
+            self._buckets[source.source_id].take(outcome.statements)
+        duplicates, conflicts = self._recent.add(outcome.marks)
+        refused = [rejection.as_dict() for rejection in outcome.rejections]
+        METRICS.statements.labels("accepted").inc(len(outcome.accepted_ids))
+        for rejection in outcome.rejections:
+            METRICS.refused.labels(rejection.reason).inc()
+        status = 200 if not refused else 207 if outcome.accepted_ids else 400
+        if status == 400 and refused[0]["reason"] == "body_too_large":
+            status = 413
+        return json_response(
+            status,
+            {"accepted": outcome.accepted_ids, "rejected": refused},
+            [
+                (b"x-cairn-accepted", str(len(outcome.accepted_ids)).encode()),
+                (b"x-cairn-rejected", str(len(refused)).encode()),
+                (b"x-cairn-duplicates", str(duplicates).encode()),
+                (b"x-cairn-conflicts", str(conflicts).encode()),
+            ],
+        )
+
+    async def _committed(self, outcome: Outcome) -> Fate:
+        loop = asyncio.get_running_loop()
+        settled: asyncio.Future[Fate] = loop.create_future()
+
+        def settle(fate: Fate) -> None:
+            if not settled.done():
+                settled.set_result(fate)
+
+        def tell(fate: Fate) -> None:
+            loop.call_soon_threadsafe(settle, fate)
+
+        if not self.committer.submit(outcome.messages, tell):
+            return Fate.NOT_SENT
+        try:
+            return await asyncio.wait_for(settled, ANSWER_WITHIN_SECONDS)
+        except TimeoutError:
+            return Fate.UNKNOWN
+
+    async def _subjects(self, scope: dict[str, Any], receive: Any) -> Response:
+        """Keys for identifiers, for district systems that produce to Kafka themselves; needs a right of its own."""
+        admitted = self._admit(scope, ("POST",))
+        if isinstance(admitted, Response):
+            return admitted
+        headers, source = admitted
+        if not source.can_ask_subjects:
+            return error(403, "forbidden", "this token may not ask for subject keys: cairn source add NAME --subjects")
+        try:
+            asked = orjson.loads(await read_body(receive, headers))
+            pairs = [(item["kind"], item["value"]) for item in asked]
+            if not all(isinstance(kind, str) and isinstance(value, str) for kind, value in pairs):
+                raise TypeError
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            return error(400, "form", 'send a JSON array of {"kind": ..., "value": ...}, both strings')
+        if len(pairs) > MOST_SUBJECTS:
+            return error(413, "too_many", f"at most {MOST_SUBJECTS} identifiers a request")
+        METRICS.subjects.inc(len(pairs))
+        keys = self.processor.keys
+        return json_response(200, {"subject_keys": [keys.subject_key(kind, value) for kind, value in pairs]})
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Serve until SIGTERM."""
+    import argparse
+
+    import uvicorn
+
+    parser = argparse.ArgumentParser(description="Cairn's gateway")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--host", default="127.0.0.1")
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # A producer that waits for a broker would write a line a retry.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    uvicorn.run(
+        Gateway(Settings()),
+        host=given.host,
+        port=given.port,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        timeout_graceful_shutdown=10,
+        log_level="warning",
+    )
+
+
+if __name__ == "__main__":
+    main()
