@@ -1,0 +1,70 @@
+"""Generates a whole district into a folder: what its systems would export, what its apps would send, and the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from cairn.errors import UsageError
+from simulator.fact_files import write_facts
+from simulator.faults import make_lines, uuids
+from simulator.learning import simulate_work
+from simulator.outcomes import simulate_outcomes, write_outcomes
+from simulator.pilot_design import design_pilots
+from simulator.plan_files import write_plans
+from simulator.roster_files import write_framework, write_roster
+from simulator.statements import write_activity
+from simulator.truth_files import write_truth
+from simulator.world import SOURCES, World, build_world
+
+
+def generate(
+    out: Path,
+    schools: int,
+    students: int,
+    days: int,
+    seed: int,
+    on_progress: Callable[[str, int, int], None] | None = None,
+) -> dict[str, int]:
+    """Write the district under ``out``; the same arguments give the same bytes.
+
+    ``days`` counts school days from the start of the year. Returns how many ``students``, ``events`` (lines of
+    activity to send, faults included) and ``pilots`` there are. Raises UsageError for sizes that make no district, and
+    where ``out`` already holds something.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise UsageError(f"{out}: the folder is not empty; give --out a new one")
+    world = build_world(schools, students, days, seed)
+    pilots = design_pilots(world, seed)
+    out.mkdir(parents=True, exist_ok=True)
+    write_roster(world, out / "roster", seed)
+    write_framework(world, out)
+    _write_configuration(world, out)
+    work = simulate_work(world, pilots, seed, on_progress)
+    outcomes = simulate_outcomes(world, pilots, seed)
+    write_outcomes(world, outcomes, out, seed)
+    write_facts(world, work, pilots, out, seed)
+    write_plans(world, pilots, out)
+    lines = make_lines(world, work, seed)
+    sessions = uuids(int(work.session.max(initial=0)) + 1, np.random.default_rng(np.random.SeedSequence([seed, 9])))
+    write_activity(world, work, lines, sessions, out, on_progress)
+    write_truth(world, work, lines, pilots, outcomes, out)
+    return {"students": students, "events": len(lines), "pilots": len(pilots)}
+
+
+def _write_configuration(world: World, out: Path) -> None:
+    """``calendar.yaml``, and ``sources.yaml``: who sends what for which schools."""
+    (out / "calendar.yaml").write_text(yaml.safe_dump(world.dates.configuration(), sort_keys=False), encoding="utf-8")
+    sources = [
+        {
+            "source_id": source.source_id,
+            "schools": [world.school_ids[s] for s in world.schools_of(index)],
+            "format": source.format,
+        }
+        for index, source in enumerate(SOURCES)
+        if world.schools_of(index)
+    ]
+    (out / "sources.yaml").write_text(yaml.safe_dump({"sources": sources}, sort_keys=False), encoding="utf-8")

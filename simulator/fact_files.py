@@ -1,0 +1,110 @@
+"""Facts that district systems export: dosage, costs, milestones, teachers' actions, absences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simulator.learning import ATTEMPT, Work
+from simulator.pilot_design import PilotTruth
+from simulator.roster_files import write_csv
+from simulator.world import World
+
+BY_STUDENT = ("StudentId", "PilotId", "Date", "Name", "Value", "Unit", "Code")
+BY_SCHOOL = ("SchoolId", "PilotId", "Date", "Name", "Value", "Unit", "Code")
+ACTIONS = ("reteach", "small_group", "one_to_one", "extra_practice")
+STUCK_WRONG = 5  # wrong first answers at one competency after which a teacher may step in
+
+Rows = list[Sequence[Any]]
+
+
+def write_facts(world: World, work: Work, pilots: list[PilotTruth], out: Path, seed: int) -> None:
+    """All five files, each with a header of its own kind even where it has no rows."""
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 8]))
+    folder = out / "facts"
+    write_csv(folder / "dosage.csv", BY_STUDENT, [r for p in pilots for r in _dosage(world, work, p, rng)])
+    write_csv(folder / "costs.csv", BY_SCHOOL, [r for p in pilots for r in _costs(world, p, rng)])
+    write_csv(folder / "milestones.csv", BY_SCHOOL, [r for p in pilots for r in _milestones(world, p, rng)])
+    write_csv(folder / "actions.csv", BY_STUDENT, _actions(world, work, rng))
+    write_csv(folder / "attendance.csv", BY_STUDENT, _absences(world, work, rng))
+
+
+def _dosage(world: World, work: Work, pilot: PilotTruth, rng: np.random.Generator) -> Rows:
+    """Minutes a week of each treated pupil, on the week's last school day; they sum to dose times planned minutes."""
+    days = list(range(pilot.first_day, pilot.last_day + 1))
+    weeks: dict[tuple[int, int], list[int]] = {}
+    for day in days:
+        weeks.setdefault(world.dates.days[day].isocalendar()[:2], []).append(day)
+    treated = np.flatnonzero(pilot.is_treated)
+    rows: Rows = []
+    for members in weeks.values():
+        week_end = world.dates.days[members[-1]].isoformat()
+        share = pilot.planned_minutes * len(members) / max(1, len(days))
+        minutes = np.maximum(0, np.round(share * pilot.dose[treated] * rng.normal(1.0, 0.15, len(treated)))).astype(int)
+        enrolled = world.students.join_day[treated] <= members[-1]
+        for pupil, value in zip(treated[enrolled].tolist(), minutes[enrolled].tolist(), strict=True):
+            rows.append([world.students.id[pupil], pilot.pilot_id, week_end, "minutes", value, "minutes", ""])
+    return rows
+
+
+def _costs(world: World, pilot: PilotTruth, rng: np.random.Generator) -> Rows:
+    start, middle = world.dates.days[pilot.first_day], world.dates.days[(pilot.first_day + pilot.last_day) // 2]
+    kind = pilot.kind
+    rows: list[tuple[int, date, str, float]] = []
+    for school in pilot.treated:
+        pupils = int((world.students.school == school).sum())
+        rows.append((school, start, "licences", round(kind.licence_usd * pupils, 2)))
+        rows.append((school, start, "training", round(kind.training_usd * float(rng.uniform(0.8, 1.2)), 2)))
+        rows.append((school, middle, "coaching", round(300 * float(rng.uniform(0.8, 1.2)), 2)))
+        if kind.device_usd:
+            rows.append((school, start, "devices", round(kind.device_usd * float(rng.uniform(0.8, 1.2)), 2)))
+    return [[world.school_ids[s], pilot.pilot_id, day, name, value, "usd", ""] for s, day, name, value in rows]
+
+
+def _milestones(world: World, pilot: PilotTruth, rng: np.random.Generator) -> Rows:
+    """Every milestone of every treated school: done on time, done late, or open; pilot B is the later one."""
+    late = 0.1 if pilot.effect_sd > 0 else 0.35
+    rows: Rows = []
+    for school in pilot.treated:
+        for name, due in pilot.milestones:
+            u = rng.random()
+            code = "open" if u < late / 3 else "done_late" if u < late else "done_on_time"
+            days_late = int(rng.integers(3, 15)) if code == "done_late" else 0
+            rows.append([world.school_ids[school], pilot.pilot_id, due, name, days_late, "days", code])
+    return rows
+
+
+def _actions(world: World, work: Work, rng: np.random.Generator) -> Rows:
+    """A teacher steps in for some of the pupils who are often wrong at a competency, the school day after."""
+    first = (work.kind == ATTEMPT) & (work.attempt == 1) & ~work.is_correct & ~work.is_rapid
+    pupil, day = work.pupil[first], work.day[first]
+    competency = world.items.competency[work.item[first]]
+    order = np.lexsort((work.event_us[first], competency, pupil))
+    pair = (pupil * 1000 + competency)[order]
+    starts = np.flatnonzero(np.diff(pair, prepend=-1))
+    rank = np.arange(len(pair)) - np.repeat(starts, np.diff([*starts, len(pair)]))
+    chosen = order[(rank == STUCK_WRONG - 1) & (rng.random(len(pair)) < 0.4)]
+    chosen = chosen[np.lexsort((pupil[chosen], day[chosen]))]
+    days, rows = world.dates.days, []
+    for i in chosen.tolist():
+        if day[i] + 1 < len(days):
+            kind = ACTIONS[int(rng.integers(0, len(ACTIONS)))]
+            leaf = world.leaves[int(competency[i])]
+            rows.append([world.students.id[pupil[i]], "", days[day[i] + 1], leaf.identifier, 1, "count", kind])
+    return rows  # type: ignore[return-value]
+
+
+def _absences(world: World, work: Work, rng: np.random.Generator) -> Rows:
+    """One row a pupil and day absent, while enrolled."""
+    day, pupil = np.nonzero(~work.present)
+    enrolled = day >= world.students.join_day[pupil]
+    codes = np.where(rng.random(len(day)) < 0.7, "excused", "unexcused")
+    return [
+        [world.students.id[p], "", world.dates.days[d], "absent", 1, "days", code]
+        for d, p, code, is_in in zip(day.tolist(), pupil.tolist(), codes.tolist(), enrolled.tolist(), strict=True)
+        if is_in
+    ]
