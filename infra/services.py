@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from cairn.errors import UsageError
-from cairn.settings import REPOSITORY, Settings
+from cairn.settings import Settings
 from infra import broker
 from infra.java import find_java
 from infra.processes import MARKER
@@ -70,6 +70,8 @@ SERVICES: tuple[Service, ...] = (
         "http",
         preparation="airflow",
         health_path="api/v2/monitor/health",
+        # It says "finished" at once and then hangs until killed.
+        stop_seconds=2,
     ),
     # Logs are read from the common folder: serving them over HTTP would need a port more a process.
     _airflow_job("airflow-scheduler", "runs tasks", "scheduler", "--skip-serve-logs"),
@@ -122,7 +124,6 @@ def environment(settings: Settings, stack_id: str) -> dict[str, str]:
         "PATH": os.pathsep.join([str(BIN), str(java_home / "bin"), os.environ.get("PATH", os.defpath)]),
         "JAVA_HOME": str(java_home),
         "AIRFLOW_HOME": str(settings.home / "airflow"),
-        "CAIRN_DAGS": str(REPOSITORY / "dags"),
         "PYTHONUNBUFFERED": "1",
         "GX_ANALYTICS_ENABLED": "false",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",

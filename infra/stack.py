@@ -20,7 +20,7 @@ from infra.services import PORT_NAMES, SERVICES, Service, address, wanted
 from infra.state import StackState, choose_ports, load_state, stack_lock
 from infra.supervise import Supervisor, connect, launch
 
-READY_SECONDS = 180.0
+READY_SECONDS = 300.0
 STOP_SECONDS = 12.0
 POLL_SECONDS = 0.4
 Report = Callable[[str], None]

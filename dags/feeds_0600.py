@@ -1,0 +1,49 @@
+"""Airflow DAG: the schools' feeds at 06:00, from the current release whatever the night did."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import CronTriggerTimetable, dag, task
+
+from cairn.settings import settings
+
+
+@dag(
+    schedule=CronTriggerTimetable("0 6 * * *", timezone=settings().timezone),
+    catchup=False,
+    max_active_runs=1,
+    tags=["feeds"],
+    default_args={"owner": "data-engineering", "retries": 3, "retry_delay": timedelta(minutes=2)},
+    dagrun_timeout=timedelta(hours=1),
+    doc_md="""
+    ### What
+    Writes a folder of files for each school and hands a mail without pupils' names to the mail server.
+
+    ### Why
+    School leaders look at 06:10. Yesterday's good answer, labelled as such, beats no answer: this DAG does not wait
+    for the night.
+
+    ### When it fails
+    - `write`: no release has ever been published, or the vault cannot be opened.
+    - `send`: the mail server does not answer. The files are there; nothing is sent twice.
+
+    ### What to do
+    `cairn marts releases` shows the current release, `cairn feeds write` and `cairn feeds send` do the same by hand.
+    """,
+)
+def feeds_0600() -> None:
+    """Write, then send."""
+
+    @task.bash
+    def write() -> str:
+        return "cairn feeds write"
+
+    @task.bash
+    def send() -> str:
+        return "cairn feeds send"
+
+    write() >> send()
+
+
+feeds_0600()

@@ -1,0 +1,81 @@
+"""Airflow DAG: the night, from a cut of the day's evidence to a published release."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import Asset, CronPartitionTimetable, Param, dag, task
+
+from cairn.settings import settings
+
+LEARNING = Asset("release/learning")
+ZONE = settings().timezone
+
+# The data date: the run's partition, else the one given by hand, else the day before the run in the district's zone.
+DATA_DATE = """{{ partition_key or params.data_date
+    or (dag_run.run_after.astimezone(zone(zone_name)) - macros.timedelta(days=1)).strftime("%Y-%m-%d") }}"""
+
+
+def _zone(name: str) -> Any:
+    from zoneinfo import ZoneInfo
+
+    return ZoneInfo(name)
+
+
+@dag(
+    # 02:00 survives the change of clocks: 01:59 and 03:00 are followed by it, whichever hour is skipped or repeated.
+    schedule=CronPartitionTimetable("0 2 * * *", timezone=ZONE, run_offset=-1, key_format="%Y-%m-%d"),
+    catchup=False,
+    max_active_runs=1,
+    tags=["nightly", "mastery"],
+    default_args={"owner": "data-engineering", "retries": 2, "retry_delay": timedelta(minutes=1)},
+    dagrun_timeout=timedelta(hours=3, minutes=30),
+    params={"data_date": Param(None, type=["null", "string"], format="date", description="the district's day")},
+    user_defined_macros={"zone": _zone, "zone_name": ZONE},
+    doc_md="""
+    ### What
+    The night of one data date (the partition, a day of the district): cut the evidence, check it, bring mastery up to
+    date, build the marts aside, check those, and swap the new release in. Ends with the asset `release/learning`.
+
+    ### Why
+    Schools read at 06:10 who needs an adult and who moves on. Nothing is shown that has not passed its gates.
+
+    ### When it fails
+    - `cut`: intake does not get to the end of what was received. See `cairn status` and `cairn logs intake`.
+    - `assess`: a structural gate is red, or Spark failed. A gate red for one school holds back that school only.
+    - `build`: a model, a test or the audit before publishing failed. The release of yesterday stays in place.
+    - `publish`: the swap failed. Nothing is half published.
+
+    ### What to do
+    `cairn night status --date D` says where it stopped and why; `cairn night resume` goes on from there, and so does
+    clearing the failed task here. Every task may be run again for the same date. By hand: trigger with a partition key
+    or with `data_date`.
+    """,
+)
+def nightly_mastery() -> None:
+    """Four tasks over `cairn night run`: the gates and mastery share one Spark session, a task each would not."""
+
+    @task.bash
+    def cut(data_date: str) -> str:
+        return f"cairn night run --date {data_date} --only cut"
+
+    @task.bash
+    def assess(data_date: str) -> str:
+        return f"cairn night run --date {data_date} --only gate_intake,mastery,gate_mastery"
+
+    @task.bash
+    def build(data_date: str) -> str:
+        return f"cairn night run --date {data_date} --only marts,gate_marts"
+
+    @task.bash(outlets=[LEARNING])
+    def publish(data_date: str, *, partition_key: str | None = None, outlet_events: Any = None) -> str:
+        # A run by hand may have no partition: the release still says of which day it is.
+        if not partition_key:
+            outlet_events[LEARNING].add_partitions(data_date)
+        return f"cairn night run --date {data_date} --only publish"
+
+    cut(DATA_DATE) >> assess(DATA_DATE) >> build(DATA_DATE) >> publish(DATA_DATE)
+
+
+nightly_mastery()

@@ -1,0 +1,68 @@
+"""Every file in dags/ gives a DAG that says what it is, and the night has the tasks that it should."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cairn.settings import REPOSITORY
+
+pytestmark = pytest.mark.airflow
+FILES = sorted((REPOSITORY / "dags").glob("*.py"))
+PARTS_OF_DOC = ("### What", "### Why", "### When it fails", "### What to do")
+
+
+@pytest.fixture(scope="module")
+def dags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """dag_id -> DAG, as Airflow itself finds them (files it skips in silence are missing here)."""
+    import os
+
+    os.environ.setdefault("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))
+    os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(dag_folder=str(REPOSITORY / "dags"))
+    assert bag.import_errors == {}
+    return dict(bag.dags)
+
+
+def test_every_file_gives_the_dag_of_its_name(dags: dict[str, Any]) -> None:
+    assert sorted(dags) == [path.stem for path in FILES]
+    assert {dag_id: Path(dag.fileloc).name for dag_id, dag in dags.items()} == {p.stem: p.name for p in FILES}
+
+
+@pytest.mark.parametrize("dag_id", [path.stem for path in FILES])
+def test_a_dag_says_what_it_is_and_who_owns_it(dags: dict[str, Any], dag_id: str) -> None:
+    dag = dags[dag_id]
+    assert [part for part in PARTS_OF_DOC if part not in dag.doc_md] == []
+    assert dag.tags and not dag.catchup and dag.max_active_runs == 1
+    assert {task.owner for task in dag.tasks} == {"data-engineering"}
+
+
+def test_the_night_is_four_tasks_in_a_row_that_end_with_the_release(dags: dict[str, Any]) -> None:
+    night = dags["nightly_mastery"]
+    order = ["cut", "assess", "build", "publish"]
+    assert [task.task_id for task in night.topological_sort()] == order
+    assert [sorted(night.get_task(task).downstream_task_ids) for task in order] == [
+        ["assess"],
+        ["build"],
+        ["publish"],
+        [],
+    ]
+    assert [asset.name for asset in night.get_task("publish").outlets] == ["release/learning"]
+
+
+@pytest.mark.parametrize("dag_id", ["pilot_evaluation", "rollout_metrics"])
+def test_what_follows_a_release_is_started_by_it_and_keeps_its_data_date(dags: dict[str, Any], dag_id: str) -> None:
+    from airflow.sdk import PartitionedAssetTimetable
+
+    timetable = dags[dag_id].timetable
+    assert isinstance(timetable, PartitionedAssetTimetable)
+    assert timetable.asset_condition.name == "release/learning"
+
+
+def test_the_night_works_on_the_day_before(dags: dict[str, Any]) -> None:
+    timetable = dags["nightly_mastery"].timetable
+    assert (timetable.expression, timetable.run_offset, timetable.key_format) == ("0 2 * * *", -1, "%Y-%m-%d")
