@@ -7,6 +7,7 @@ identifiers into student keys (the vault does) and calls :meth:`KeyedRow.finish`
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import date
@@ -20,6 +21,8 @@ from cairn.rostering.tabular import CellError, Problem, Row, Table, read_table_f
 SCHOOL_YEAR_STARTS_IN_MONTH = 7
 WINDOWS = ("fall", "winter", "spring", "other")
 HASH_CHARACTERS = 32
+# Free text about a pupil must not reach the lake: facts carry codes.
+CODE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,8 @@ def _fact(row: Row, layout: Layout, school_ids: Collection[str]) -> KeyedRow:
         "unit": layout.get("unit").text(row) or None,
         "text_value": layout.get("text_value").text(row) or None,
     }
+    if columns["text_value"] is not None and not CODE.fullmatch(columns["text_value"]):
+        raise CellError(f"{layout.get('text_value').column} is not a code (letters, digits and _ . : -): no free text")
     if school_ids and columns["school_id"] is not None and columns["school_id"] not in school_ids:
         raise CellError(f"{layout.get('school_id').column} is no school of the roster")
     key = tuple(_key_part(row, columns, name) for name in layout.key if name != "student")

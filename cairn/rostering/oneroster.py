@@ -181,6 +181,7 @@ def _enrollment(row: Row, schools: Mapping[str, str]) -> dict[str, Any]:
     return {
         "enrollment_id": needed(row, "sourcedId"),
         "sourced_id": needed(row, "userSourcedId"),
+        "line": row.line,
         "class_id": class_id,
         "school_id": school,
         "role": needed(row, "role").lower(),

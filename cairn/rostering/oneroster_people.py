@@ -48,6 +48,7 @@ def read_people(
         school = row.get("primaryOrgSourcedId") or first_of(row.get("orgSourcedIds")) or role_org or enrolled_school
         converted = {
             "sourced_id": sourced_id,
+            "line": row.line,
             "role": role,
             "school_id": school or None,
             "grade": first_of(row.get("grades") or row.get("grade")),
@@ -134,6 +135,7 @@ def read_demographics(
             merged = {name: own[name] if own[name] is not None else theirs.get(name) for name in SUBGROUPS}
             return {
                 "sourced_id": sourced_id,
+                "line": row.line,
                 "sex": row.get("sex").lower() or None,
                 "race_ethnicity": _race(row),
                 **merged,
@@ -144,7 +146,7 @@ def read_demographics(
     for sourced_id, subgroups in of_users.items():
         if sourced_id in known and sourced_id not in named:
             section.is_present = True
-            section.rows.append({"sourced_id": sourced_id, "sex": None, "race_ethnicity": None, **subgroups})
+            section.rows.append({"sourced_id": sourced_id, "line": 0, "sex": None, "race_ethnicity": None, **subgroups})
     used = {column.lower() for names in columns.values() for column in names}
     for file in ("demographics.csv", "users.csv"):
         left = [column for column in roster.unknown_columns.pop(file, []) if column.lower() not in used]

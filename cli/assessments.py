@@ -1,0 +1,43 @@
+"""``cairn assessments``: assessment results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.common import JsonOption, emit, say
+
+app = typer.Typer(help="Load assessment results.", no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """Load assessment results."""
+
+
+@app.command()
+def load(
+    path: Annotated[Path, typer.Argument(help="The vendor's CSV file.")],
+    layout: Annotated[
+        str, typer.Option(help="Name of the layout, a file in layouts/ of the district's configuration.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Load a vendor's file of results by its layout.
+
+    Example: cairn assessments load fall.csv --layout nwea_map_growth
+    """
+    from cairn.settings import settings
+    from cli import loads
+    from cli.summaries import load_summary, say_problems
+
+    say(f"loading {path.name} (Spark takes some ten seconds to start) ...")
+    result = loads.load_assessments(settings(), path, layout)
+    say_problems(result)
+    emit(
+        result,
+        as_json,
+        lambda done: load_summary("assessments", ("rows", "results", "rejected", "unknown_columns"), done),
+    )

@@ -1,0 +1,39 @@
+"""``cairn facts``: attendance, costs, dosage, milestones and other facts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.common import JsonOption, emit, say
+
+app = typer.Typer(help="Load attendance, costs, dosage, milestones and other facts.", no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """Load attendance, costs, dosage, milestones and other facts."""
+
+
+@app.command()
+def load(
+    path: Annotated[Path, typer.Argument(help="CSV file of facts.")],
+    layout: Annotated[
+        str, typer.Option(help="Name of the layout, a file in layouts/ of the district's configuration.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Load a file of facts by its layout.
+
+    Example: cairn facts load costs.csv --layout cairn_costs
+    """
+    from cairn.settings import settings
+    from cli import loads
+    from cli.summaries import load_summary, say_problems
+
+    say(f"loading {path.name} (Spark takes some ten seconds to start) ...")
+    result = loads.load_facts(settings(), path, layout)
+    say_problems(result)
+    emit(result, as_json, lambda done: load_summary("facts", ("rows", "results", "rejected", "unknown_columns"), done))

@@ -1,0 +1,43 @@
+"""``cairn items``: item alignments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.common import JsonOption, emit, say
+
+app = typer.Typer(help="Load item alignments.", no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """Load item alignments."""
+
+
+@app.command()
+def load(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV with item_id, competency_id and, if known, difficulty, valid_from_date, valid_to_date."
+        ),
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Load which item gives evidence of which competency, from when.
+
+    Example: cairn items load items.csv
+    """
+    from cairn.settings import settings
+    from cli import loads
+    from cli.summaries import load_summary, say_problems
+
+    say(f"loading {path.name} (Spark takes some ten seconds to start) ...")
+    result = loads.load_items(settings(), path)
+    say_problems(result)
+    emit(
+        result, as_json, lambda done: load_summary("items", ("rows", "added", "changed", "rejected", "unaligned"), done)
+    )

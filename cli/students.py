@@ -1,0 +1,67 @@
+"""``cairn students``: who is who, for those entitled; every look is logged in ops.disclosure."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from cli.common import JsonOption, emit, say
+
+app = typer.Typer(help="Who is who, for those entitled; logged.", no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """Who is who, for those entitled; logged."""
+
+
+@app.command()
+def show(
+    student: Annotated[str, typer.Argument(help="Student key, or an identifier: sourcedId, user name, mail.")],
+    purpose: Annotated[str, typer.Option(help="Why you look; written to the log of disclosures.")] = "students show",
+    as_json: JsonOption = False,
+) -> None:
+    """Show a person's name and the links between identifiers outside and the person. Logged.
+
+    Example: cairn students show p_4f1d2c3b4a59687710293847 --purpose "help desk 118"
+    """
+    from cairn.settings import settings
+    from cli.loads import actor, one_student
+    from identity.vault import Vault
+
+    vault = Vault(settings())
+    key = one_student(vault, student)
+    name = vault.names([key], actor=actor(), purpose=purpose, kind="command")[key]
+    say("logged in ops.disclosure")
+    links = [{"kind": link.kind, **link.as_row()} for link in vault.links_for([key])]
+    emit({"student_key": key, "name": name.display, "links": links}, as_json, _shown)
+
+
+@app.command()
+def link(
+    student: Annotated[str, typer.Argument(help="Student key, or an identifier: sourcedId, user name, mail.")],
+    kind: Annotated[str, typer.Option(help="Kind of the identifier: mbox, caliper, account:<homePage>, ...")],
+    value: Annotated[str, typer.Option(help="The identifier.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Say that an identifier means this person: activity waiting under it is counted from the next night on.
+
+    Example: cairn students link p_4f1d2c3b4a59687710293847 --kind mbox --value ann@example.org
+    """
+    from cairn.settings import settings
+    from cli.loads import link_student
+
+    result = link_student(settings(), student, kind, value)
+    emit(result, as_json, lambda done: f"{len(done['links'])} link(s); to restate: {', '.join(done['restated'])}")
+
+
+def _shown(result: dict[str, Any]) -> str:
+    lines = [f"{result['student_key']}  {result['name']}"]
+    for item in result["links"]:
+        mark = " " if item["student_key"] == result["student_key"] else "*"
+        until = item["valid_to"].date() if item["valid_to"] else "now"
+        lines.append(
+            f"{mark} {item['subject_key']}  {item['kind']}  {item['valid_from'].date()} to {until}  {item['reason']}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,38 @@
+"""Summaries of loads for a person: counts first, then the first rows that were refused, with file and line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cli.common import say
+
+
+def load_summary(title: str, keys: Sequence[str], result: dict[str, Any]) -> str:
+    """One line of counts, such as ``roster: files 8, rows 9,120, added 9,000``."""
+    counts = ", ".join(f"{key.replace('_', ' ')} {_count(result[key])}" for key in keys)
+    return f"{title}: {counts}"
+
+
+def _count(value: Any) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, list | dict):
+        return str(len(value))
+    return str(value)
+
+
+def say_problems(result: dict[str, Any]) -> None:
+    """Print refused rows, warnings and unknown columns to standard error."""
+    for line in result.get("problems", ()):
+        say(f"  refused  {line}")
+    hidden = result.get("rejected", 0) - len(result.get("problems", ()))
+    if hidden > 0:
+        say(f"  refused  {hidden:,} more rows")
+    for line in result.get("warnings", ()):
+        say(f"  note     {line}")
+    unknown = result.get("unknown_columns") or ()
+    if isinstance(unknown, dict):
+        unknown = [f"{file}: {', '.join(columns)}" for file, columns in unknown.items()]
+    for column in unknown:
+        say(f"  unknown column, read past: {column}")
