@@ -50,6 +50,11 @@ def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def sender_token_path(settings: Settings, name: str) -> Path:
+    """Where a sender on this machine keeps its own token; the gateway never reads it."""
+    return settings.home / "senders" / f"{name}.token"
+
+
 class SourceRegistry:
     """The table of senders in ``home/sources.sqlite``, shared by the command line and the gateway.
 
@@ -60,6 +65,7 @@ class SourceRegistry:
     LOOK_EVERY_SECONDS = 1.0
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self.path: Path = settings.home / "sources.sqlite"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._database = sqlite3.connect(self.path, timeout=10, isolation_level=None, check_same_thread=False)
@@ -80,10 +86,12 @@ class SourceRegistry:
         schools: Iterable[str] = (),
         rate: float = 0.0,
         can_ask_subjects: bool = False,
+        save_token: bool = False,
     ) -> tuple[Source, str]:
-        """A new sender and its token, which is not stored and cannot be shown again.
+        """A new sender and its token, which the gateway's side does not store and cannot show again.
 
-        A revoked sender of this name comes back with a new token. Raises CairnError where the name is in use or is
+        ``save_token`` keeps it for senders on this machine (``sender_token_path``, readable by the owner only), as
+        an app would keep its own. A revoked sender of this name comes back with a new token. Raises CairnError where the name is in use or is
         not one.
         """
         if not NAME.fullmatch(name):
@@ -103,6 +111,11 @@ class SourceRegistry:
                 raise CairnError(
                     f"source {name!r} exists: 'cairn source revoke {name}' first, then add it again"
                 ) from error
+        if save_token:
+            path = sender_token_path(self._settings, name)
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_text(token + "\n", encoding="ascii")
         return source, token
 
     def revoke(self, name: str) -> Source:

@@ -42,6 +42,8 @@ ENVELOPE_FIELDS = frozenset(("sensor", "sendTime", "dataVersion", "data"))
 PLACE = "https://cairn.example/"
 # Things that are people, or say something about people: never an item.
 NOT_ITEMS = frozenset(("Person", "Membership", "Session", "LtiSession", "Group", "Agent"))
+# Entities to which the standard gives no id.
+WITHOUT_ID = frozenset(("SystemIdentifier", "TextPositionSelector"))
 MOST_METRICS = 20
 
 
@@ -75,6 +77,17 @@ def _place(element: Mapping[str, Any], name: str) -> object:
     return next((found[PLACE + name] for found in _extensions(element) if found.get(PLACE + name) is not None), None)
 
 
+def _hints(event: Mapping[str, Any], attempt: Mapping[str, Any]) -> object:
+    """Hints asked for, as an extension of the attempt or of the event."""
+    of_attempt = attempt.get("extensions")
+    holders = [of_attempt] if isinstance(of_attempt, dict) else []
+    for found in (*holders, *_extensions(event)):
+        for name in (PLACE + "hints", EXTENSION + "hints"):
+            if found.get(name) is not None:
+                return found[name]
+    return None
+
+
 def claimed_school(element: object, arrival: Arrival) -> str:
     """The school to book a refused element under; never raises."""
     return school_of_refused(_place(element, "school") if isinstance(element, dict) else None, arrival)
@@ -91,7 +104,8 @@ def read_element(element: object, arrival: Arrival, reader: Reader) -> dict[str,
     """The canonical record of an event or entity. Raises Refusal where it cannot become one."""
     if not isinstance(element, dict):
         raise Refusal("not_a_statement", "an element of data must be a JSON object")
-    for field in ("id", "type"):
+    needed = ("type",) if element.get("type") in WITHOUT_ID else ("id", "type")
+    for field in needed:
         if not isinstance(element.get(field), str) or not element[field]:
             raise Refusal("field_missing", f"{field} is required and must be a string")
     if "action" in element or str(element["type"]).endswith("Event"):
@@ -102,8 +116,9 @@ def read_element(element: object, arrival: Arrival, reader: Reader) -> dict[str,
 def _read_entity(element: dict[str, Any], arrival: Arrival, reader: Reader) -> dict[str, Any]:
     content = reader.keys.content_hash(orjson.dumps(element, option=orjson.OPT_SORT_KEYS))
     # The id of an entity names the thing, which may be a person and is described again whenever it changes.
-    own_id = f"entity:{reader.keys.opaque('entity', element['id'] + content)}"
-    subject = reader.keys.subject_key("caliper", element["id"])
+    name = iri_of(element) or f"urn:cairn:entity:{content}"
+    own_id = f"entity:{reader.keys.opaque('entity', name + content)}"
+    subject = reader.keys.subject_key("caliper", name)
     record = new_record(arrival, event_id(arrival.source_id, own_id), content, own_id, arrival.instant, subject)
     record["org_id"] = school_claim(_place(element, "school"), arrival)
     record["extensions"] = {"caliper_kind": "entity"}
@@ -118,6 +133,8 @@ def _read_event(event: dict[str, Any], arrival: Arrival, reader: Reader) -> dict
     action, kind_of_event = event["action"], event["type"]
     if not isinstance(action, str) or not WORD.fullmatch(action) or not WORD.fullmatch(kind_of_event):
         raise Refusal("field_invalid", "type and action must be single words of the standard")
+    if action not in reader.vocabulary.caliper_vocabulary:
+        raise Refusal("unknown_verb", "the action is not in the district's verbs.yaml: add it there and replay")
     worked_at = _instant(event["eventTime"], "eventTime")
     attempt, generated = _attempt(event), event.get("generated")
     learner = iri_of(event["actor"])
@@ -145,11 +162,7 @@ def _read_event(event: dict[str, Any], arrival: Arrival, reader: Reader) -> dict
     _fill_item(record, event, attempt, reader, identifiers)
     record["attempt_number"] = count(attempt.get("count"), "attempt.count", 0) or None
     record["duration_ms"] = _length(attempt) if attempt else None
-    record["hints"] = count(
-        next((found[EXTENSION + "hints"] for found in _extensions(event) if EXTENSION + "hints" in found), None),
-        "hints",
-        0,
-    )
+    record["hints"] = count(_hints(event, attempt), "hints", 0)
     if (session := iri_of(event.get("session")) or iri_of(event.get("federatedSession"))) is not None:
         record["session_id"] = reader.keys.opaque("session", session)
     kept = kept_extensions(reader, _extensions(event), identifiers) or {}

@@ -30,6 +30,7 @@ class Vocabulary:
     assessment_types: frozenset[str]
     objective_types: frozenset[str]
     caliper_actions: Mapping[tuple[str, str], str]
+    caliper_vocabulary: frozenset[str]
     extensions: frozenset[str]
 
     @classmethod
@@ -55,6 +56,7 @@ class Vocabulary:
             assessment_types=frozenset(raw["assessment_activity_types"]),
             objective_types=frozenset(raw["objective_activity_types"]),
             caliper_actions=actions,
+            caliper_vocabulary=frozenset(raw["caliper_vocabulary"]),
             extensions=frozenset(raw["extensions"]),
         )
 

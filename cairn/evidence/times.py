@@ -19,13 +19,14 @@ DURATION = re.compile(
 # Weeks, years, months, days, hours, minutes, seconds. Years and months have no fixed length: nominal ones.
 DURATION_SECONDS = (604_800, 31_536_000, 2_592_000, 86_400, 3_600, 60, 1)
 LONGEST_DURATION_MS = 10 * 31_536_000 * 1000
-EARLIEST_YEAR, LATEST_YEAR = 1970, 2200
+# Work before the first electronic record or in the next century is a broken clock, not work.
+EARLIEST_YEAR, LATEST_YEAR = 1990, 2099
 
 
 def parse_instant(text: str) -> datetime:
     """The instant in UTC, cut to microseconds.
 
-    Raises ValueError where the text is not RFC 3339 with a zone, or lies outside 1970 to 2200. A leap second
+    Raises ValueError where the text is not RFC 3339 with a zone, or lies outside 1990 to 2099. A leap second
     (``:60``) becomes the last microsecond before it.
     """
     match = INSTANT.fullmatch(text)
@@ -37,7 +38,7 @@ def parse_instant(text: str) -> datetime:
         seconds, micros = "59", "999999"
     offset = "+00:00" if zone in "Zz" else zone
     instant = datetime.fromisoformat(f"{day}T{minutes}:{seconds or '00'}.{micros}{offset}")
-    if not EARLIEST_YEAR < instant.year < LATEST_YEAR:
+    if not EARLIEST_YEAR <= instant.year <= LATEST_YEAR:
         raise ValueError("outside the years that can be")
     return instant if offset == "+00:00" else instant.astimezone(UTC)
 

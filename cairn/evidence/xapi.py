@@ -221,7 +221,7 @@ def _fill_object(
         if not UUID_TEXT.fullmatch(text):
             raise Refusal("void_without_target", "a voiding statement needs object.objectType StatementRef and its id")
         record["voids_statement_id"] = text
-    elif object_type == "Activity":
+    elif object_type in ("Activity", "GroupActivity"):  # the second is Open edX's, for a problem of several questions
         iri = thing.get("id")
         if not isinstance(iri, str) or ":" not in iri:
             raise Refusal("field_missing", "object.id must be an IRI")
