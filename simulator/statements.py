@@ -100,7 +100,7 @@ def _spoil(text: str, kind: str, values: dict[str, Any], is_xapi: bool) -> str:
     if kind == "bad_timestamp":
         return text.replace(f'"{values["time"]}"', '"2026-13-45T99:99:00Z"')
     if kind == "unknown_verb":
-        return text.replace(f'"{values["verb"]}"', '"https://verbs.example/pondered"' if is_xapi else '"Pondered"')
+        return text.replace(f'"{values["verb"]}"', '"https://verbs.example/pondered"')
     if kind == "bad_score":
         score = values["score"]
         return text.replace(f'"scaled":{score}', '"scaled":7.5').replace(f'"scoreGiven":{score}', '"scoreGiven":"full"')

@@ -139,11 +139,17 @@ def _pilot(world: World, pilot: PilotTruth, outcomes: Outcomes) -> dict[str, Any
     }
 
 
+def _has_one_school(world: World) -> NDArray[np.bool_]:
+    return np.array([len(world.schools_of(index)) == 1 for index in range(len(SOURCES))])
+
+
 def _faults(world: World, work: Work, lines: Lines) -> dict[str, Any]:
-    """Expected books a date of arrival, source and claimed school; a broken line claims no school ('unknown')."""
+    """Expected books a date of arrival, source and claimed school; a broken line claims no school ('unknown'),
+    unless its source serves one only."""
     fate = counts_as(work, lines)
+    school = work.school[lines.event]
     broken = lines.fault == MALFORMED + MALFORMED_KINDS.index("broken_json")
-    school = np.where(broken, len(world.school_ids), work.school[lines.event])
+    school = np.where(broken & ~_has_one_school(world)[work.source[lines.event]], len(world.school_ids), school)
     key = np.stack([lines.arrival_day, work.source[lines.event], school], axis=1)
     groups, inverse = np.unique(key, axis=0, return_inverse=True)
     inverse = inverse.ravel()

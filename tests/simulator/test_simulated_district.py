@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import orjson
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from cairn.errors import UsageError
+from cairn.evidence.activity import Arrival, Reader, Refusal
+from cairn.evidence.caliper import open_envelope, read_element
+from cairn.evidence.meaning import Vocabulary
+from cairn.evidence.xapi import read_statement
+from cairn.keys import DistrictKeys
+from cairn.settings import Settings
 from simulator import generate
 
 
@@ -154,3 +163,33 @@ def test_with_24_schools_pilots_have_six_schools_an_arm(tmp_path: Path) -> None:
     generate(tmp_path / "d", 24, 240, 5, 7)
     pilots = orjson.loads((tmp_path / "d" / "truth" / "pilots.json").read_bytes())["pilots"]
     assert [(p["effect_sd"], len(p["treatment"]), len(p["comparison"])) for p in pilots] == [(0.35, 6, 6), (0.0, 6, 6)]
+
+
+def test_the_gateway_takes_what_the_truth_says_it_takes(district: Path, settings: Settings) -> None:
+    """Read by the platform's own parsers: refusals are exactly the malformed lines, and attempts agree."""
+    reader = Reader(DistrictKeys.load(settings), Vocabulary.load(settings))
+    scopes = {
+        s["source_id"]: frozenset(s["schools"])
+        for s in yaml.safe_load((district / "sources.yaml").read_text())["sources"]
+    }
+    events = pq.read_table(district / "truth" / "events.parquet").to_pandas()
+    for source, found in _lines(district).items():
+        arrival = Arrival(source, scopes[source], datetime(2026, 11, 1, tzinfo=UTC), settings.zone)
+        for line, row in zip(found, events[events.source_id == source].itertuples(), strict=True):
+            record = None
+            with contextlib.suppress(Refusal, orjson.JSONDecodeError):
+                body = orjson.loads(line)
+                if "sensor" in body:
+                    record = read_element(open_envelope(body)[0], arrival, reader)
+                else:
+                    record = read_statement(body, arrival, reader)
+            assert (record is None) == (row.counts_as == "rejected"), row.fault
+            if record is None:
+                continue
+            assert record["org_id"] == row.school_id
+            assert record["class_id"] == row.class_id
+            assert pd.Timestamp(record["event_time"]) == row.event_time.floor("ms")
+            if row.counts_as == "attempt":
+                kept = ("attempt", row.item_id, row.correct, row.attempt_number, row.hints, row.duration_ms)
+                names = ("activity_type", "item_id", "success", "attempt_number", "hints", "duration_ms")
+                assert tuple(record[name] for name in names) == kept
