@@ -1,0 +1,69 @@
+"""``cairn account``: who may open the portal, as what."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cairn.settings import settings
+from cli.common import JsonOption, emit, say
+
+app = typer.Typer(help="Portal accounts.", no_args_is_help=True)
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="Name to sign in with; a mail address will do.")],
+    role: Annotated[str, typer.Option(help="school_leader, central_office or engineer.")],
+    school: Annotated[str | None, typer.Option(help="School of a school leader.")] = None,
+    password: Annotated[str | None, typer.Option(help="Password; generated and shown once where absent.")] = None,
+    ask: Annotated[bool, typer.Option("--ask", help="Ask for the password.")] = False,
+    mail: Annotated[str | None, typer.Option(help="Where the school's feed mail goes.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make an account; a generated password is shown once and kept hashed only.
+
+    Example: cairn account add rivera --role school_leader --school org-school-01
+    """
+    from portal.accounts import add_account
+
+    if ask:
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    shown = add_account(settings(), name, role, school_id=school, password=password, mail=mail)
+    result = {"name": name, "role": role, "school_id": school}
+    if password is None:
+        result["password"] = shown
+        say("The password is shown this once.")
+    emit(result, as_json)
+
+
+@app.command("list")
+def list_(as_json: JsonOption = False) -> None:
+    """The accounts, without their passwords.
+
+    Example: cairn account list
+    """
+    from portal.accounts import list_accounts
+
+    rows = [
+        {"name": one.name, "role": one.role, "school_id": one.school_id, "mail": one.mail}
+        for one in list_accounts(settings())
+    ]
+    emit(
+        {"accounts": rows},
+        as_json,
+        lambda _: "\n".join(f"{row['name']:<30} {row['role']:<15} {row['school_id'] or ''}" for row in rows) or "none",
+    )
+
+
+@app.command()
+def remove(name: Annotated[str, typer.Argument(help="The account.")], as_json: JsonOption = False) -> None:
+    """Remove an account; its open sessions end with their next page.
+
+    Example: cairn account remove rivera
+    """
+    from portal.accounts import remove_account
+
+    remove_account(settings(), name)
+    emit({"removed": name}, as_json)

@@ -1,0 +1,30 @@
+"""The feed's page to print: the five answers as one HTML file that needs nothing beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from portal import words
+from portal.people import Names
+from portal.school import SchoolView
+
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+
+
+def feed_page(view: SchoolView, names: Names, manifest: dict[str, Any], words_of_day: str) -> bytes:
+    """The page as UTF-8 bytes."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(state=words.state, reason=words.reason, number=words.number)
+    html = environment.get_template("feed.html").render(
+        view=view, names=names, manifest=manifest, day=words_of_day, plural=words.plural
+    )
+    return html.encode()

@@ -1,0 +1,79 @@
+"""Where feeds lie: ``home/feeds/<data_date>/<school_id>/``, folders for the owner only, swapped in whole."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from cairn.settings import Settings
+
+MANIFEST = "manifest.json"
+# Folders in the making and on their way out begin with a dot; readers never look into them.
+MAKING, LEAVING = ".making-", ".leaving-"
+
+
+def folder_name(school_id: str) -> str:
+    """A school's identifier as one folder name, whatever characters it holds."""
+    name = quote(school_id, safe="")
+    return name.replace(".", "%2E") if name.startswith(".") else name
+
+
+def folder(settings: Settings, data_date: str, school_id: str) -> Path:
+    """A school's feed of a data date (ISO)."""
+    return settings.feeds_dir / data_date / folder_name(school_id)
+
+
+def read_manifest(path: Path) -> dict[str, Any] | None:
+    """The manifest in a feed's folder, or None where there is none."""
+    try:
+        found = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def latest(settings: Settings, school_id: str) -> dict[str, Any] | None:
+    """The manifest of a school's newest feed, or None."""
+    if not settings.feeds_dir.is_dir():
+        return None
+    days = sorted((path.name for path in settings.feeds_dir.iterdir() if not path.name.startswith(".")), reverse=True)
+    found = (read_manifest(folder(settings, day, school_id)) for day in days)
+    return next((manifest for manifest in found if manifest is not None), None)
+
+
+def schools_of(settings: Settings, data_date: str) -> list[dict[str, Any]]:
+    """Manifests of all feeds of a data date, by school."""
+    parent = settings.feeds_dir / data_date
+    folders = sorted(path for path in parent.iterdir() if not path.name.startswith(".")) if parent.is_dir() else []
+    return [manifest for manifest in map(read_manifest, folders) if manifest is not None]
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """A folder to fill, which takes ``target``'s place when the block ends well and vanishes when it does not.
+
+    A reader sees the old feed or the new one, never half of one.
+    """
+    for parent in (target.parent.parent, target.parent):
+        parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    mark = secrets.token_hex(4)
+    making = target.parent / f"{MAKING}{target.name}-{mark}"
+    making.mkdir(mode=0o700)
+    try:
+        yield making
+        if target.exists():
+            leaving = target.parent / f"{LEAVING}{target.name}-{mark}"
+            target.rename(leaving)
+            making.rename(target)
+            shutil.rmtree(leaving)
+        else:
+            making.rename(target)
+    finally:
+        if making.exists():
+            shutil.rmtree(making)

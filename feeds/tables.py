@@ -1,0 +1,128 @@
+"""The files of a feed: which columns, from which rows. Names enter here and nowhere before."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from portal import words
+from portal.people import Names
+from portal.school import SchoolView
+
+Row = dict[str, Any]
+# A cell that begins like this is a formula to a spreadsheet.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class FeedFile:
+    """One CSV: its name, what it is, how many pupils it names, its rows as text."""
+
+    name: str
+    about: str
+    pupils: int
+    header: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+    def content(self) -> bytes:
+        """The file: UTF-8 with a header line, RFC 4180."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\r\n")
+        writer.writerow(self.header)
+        writer.writerows(tuple(map(safe_cell, row)) for row in self.rows)
+        return text.getvalue().encode()
+
+
+def safe_cell(value: str) -> str:
+    """Text that no spreadsheet takes for a formula."""
+    return "'" + value if value.startswith(FORMULA_STARTS) else value
+
+
+def _text(value: Any) -> str:
+    """A value as a cell; empty where there is none."""
+    return "" if value is None else str(value)
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else str(round(100 * share))
+
+
+Columns = tuple[tuple[str, Callable[[Row], str]], ...]
+
+
+def _file(name: str, about: str, rows: list[Row], columns: Columns, pupils: int) -> FeedFile:
+    header = tuple(title for title, _ in columns)
+    return FeedFile(name, about, pupils, header, [tuple(of(row) for _, of in columns) for row in rows])
+
+
+def _field(name: str) -> Callable[[Row], str]:
+    return lambda row: _text(row[name])
+
+
+def feed_files(view: SchoolView, names: Names, zone: ZoneInfo) -> list[FeedFile]:
+    """All files of a school's feed, rows in the order of the page."""
+
+    def local(name: str) -> Callable[[Row], str]:
+        return lambda row: row[name].astimezone(zone).strftime("%Y-%m-%d %H:%M") if row[name] else ""
+
+    pupil: Columns = (
+        ("pupil", lambda row: names(row["student_key"])),
+        ("pupil_key", _field("student_key")),
+        ("class", _field("class_title")),
+    )
+    topic: Columns = (("competency_code", _field("competency_code")), ("competency", _field("competency_title")))
+    needs: Columns = (
+        ("priority", _field("priority")),
+        *pupil,
+        ("reason", lambda row: words.reason(row["reason"])),
+        ("detail", _field("detail")),
+        *topic,
+        ("counted_attempts", _field("counted_attempts")),
+        ("expected_right_pct", lambda row: _percent(row["expected_share"])),
+        ("last_work_local", local("last_event_at")),
+    )
+    moves: Columns = (
+        *pupil,
+        *topic,
+        ("mastered_local", local("mastered_at")),
+        ("next_competency_code", _field("next_competency_code")),
+        ("next_competency", _field("next_competency_title")),
+    )
+    changes: Columns = (
+        *pupil,
+        *topic,
+        ("from_state", lambda row: words.state(row["from_state"])),
+        ("to_state", lambda row: words.state(row["to_state"])),
+        ("work_local", local("decided_at")),
+    )
+    classes: Columns = (
+        ("class", _field("class_title")),
+        ("class_id", _field("class_id")),
+        ("subject", _field("subject")),
+        ("teacher", lambda row: names(row["teacher_key"])),
+        ("why", _field("attention_reason")),
+        *((name, _field(name)) for name in ("pupils", "active_pupils_7d", "attempts_7d", "stuck_pupils")),
+        *((name, _field(name)) for name in ("ready_pupils", "mastered_pairs", "developing_pairs", "attention_score")),
+    )
+    groups: Columns = (
+        ("class", _field("class_title")),
+        *topic,
+        ("pupils", _field("pupils")),
+        ("names", lambda row: "; ".join(names(key) for key in row["student_keys"] or ())),
+    )
+    grouped = {key for row in view.groups for key in row["student_keys"] or ()}
+    return [
+        _people("needs_adult.csv", "Who needs an adult, on what, the most urgent first", view.needs_adult, needs),
+        _people("moves_on.csv", "Who moves on, and to what", view.moves_on, moves),
+        _people("changes.csv", "What changed in the night", view.changes, changes),
+        _file("classes.csv", "Which class needs you", view.classes, classes, 0),
+        _file("groups.csv", "Small groups that would help", view.groups, groups, len(grouped)),
+    ]
+
+
+def _people(name: str, about: str, rows: list[Row], columns: Columns) -> FeedFile:
+    return _file(name, about, rows, columns, len({row["student_key"] for row in rows}))

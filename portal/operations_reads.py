@@ -1,0 +1,165 @@
+"""What the operations page reads: the stack's state, the books, gates, releases and nights. No pupil's data."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cairn import tables
+from cairn.errors import CairnError
+from cairn.settings import Settings
+from portal.reads import Opened
+
+Row = dict[str, Any]
+NEWEST_RELEASES = 12
+NEWEST_NIGHTS = 8
+LEDGER_DAYS = 7
+SAMPLE_IDS = 3
+
+
+def address(settings: Settings, service: str) -> str | None:
+    """A service's address, or None where it is not in the stack's state."""
+    try:
+        return settings.address(service)
+    except LookupError:
+        return None
+
+
+def services(settings: Settings) -> list[Row]:
+    """Services of the stack: name, address, state, since, memory. A pid is checked against its process."""
+    try:
+        found = json.loads(settings.stack_state_path.read_text())["services"]
+    except (OSError, ValueError, KeyError):
+        return []
+    return [{"name": name} | _service(details) for name, details in sorted(found.items())]
+
+
+def _service(details: Row) -> Row:
+    """State of one service from its process."""
+    import psutil
+
+    row: Row = {"address": details.get("address"), "pid": details.get("pid"), "since": None, "memory_mb": None}
+    try:
+        process = psutil.Process(int(details["pid"]))
+        created = process.create_time()
+        # A pid that was given to another process later was created at another time.
+        recorded = details.get("pid_created")
+        is_same = recorded is None or abs(float(recorded) - created) < 2
+        is_alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        memory = process.memory_info().rss
+    except (psutil.Error, KeyError, TypeError, ValueError):
+        return row | {"state": "stopped"}
+    if not (is_same and is_alive):
+        return row | {"state": "stopped"}
+    since = datetime.fromtimestamp(created, UTC)
+    return row | {"state": "running", "since": since, "memory_mb": round(memory / 2**20)}
+
+
+def ledger(settings: Settings, release: Opened | None) -> tuple[list[Row], str]:
+    """The books of the newest days, unexplained first, and where they come from: the lake now, else the release."""
+    try:
+        from spark_jobs.ledger import ledger as books
+
+        known = tables.read(settings, "ops.intake_ledger", columns=["received_date"])["received_date"].unique()
+        newest_days = sorted(known.to_pylist(), reverse=True)[:LEDGER_DAYS]
+        rows, source = [dict(row) for row in books(settings, dates=newest_days)], "the lake, now"
+    except (ImportError, CairnError, OSError):
+        rows = release.rows("select * from mart_intake_ledger") if release else []
+        source = "the release"
+    if not rows:
+        return [], source
+    newest = max(row["received_date"] for row in rows)
+    kept = [row for row in rows if row["received_date"] > newest - timedelta(days=LEDGER_DAYS)]
+    kept.sort(key=lambda row: (-row["received_date"].toordinal(), row["source_id"], row["org_id"]))
+    return sorted(kept, key=lambda row: not row["unexplained"]), source
+
+
+def intake_lag(settings: Settings) -> Row | None:
+    """How far intake is behind: records not yet taken, from the broker's ends, and the age of its last batch."""
+    batches = tables.read(settings, "ops.intake_batch", columns=["end_offsets", "written_at", "records"]).to_pylist()
+    if not batches:
+        return None
+    last = max(batches, key=lambda row: row["written_at"])
+    taken: dict[tuple[str, str], int] = {}
+    for batch in batches:
+        for topic, partitions in json.loads(batch["end_offsets"]).items():
+            for partition, offset in partitions.items():
+                key = (topic, str(partition))
+                taken[key] = max(taken.get(key, 0), int(offset))
+    row: Row = {"written_at": last["written_at"], "batches": len(batches), "waiting": None}
+    ends = _end_offsets(settings)
+    if ends is not None:
+        row["waiting"] = sum(
+            max(0, int(end) - taken.get((topic, str(partition)), 0))
+            for topic, partitions in ends.items()
+            for partition, end in partitions.items()
+        )
+    return row
+
+
+def _end_offsets(settings: Settings) -> dict[str, dict[str, int]] | None:
+    """The broker's ends, or None where it does not run or does not answer."""
+    broker = next((one for one in services(settings) if one["name"] == "broker"), None)
+    if not settings.kafka_bootstrap and (broker is None or broker["state"] != "running"):
+        return None
+    try:
+        from streaming.topics import end_offsets
+
+        return dict(end_offsets(settings.address("broker")))
+    except Exception:  # the client's errors are many; the page says "not known"
+        return None
+
+
+def gate_results(settings: Settings) -> list[Row]:
+    """Results of the newest data date, the newest run of each gate, failures first."""
+    rows = tables.read(settings, "ops.gate_result").to_pylist()
+    if not rows:
+        return []
+    newest = max(row["data_date"] for row in rows)
+    of_night = [row for row in rows if row["data_date"] == newest]
+    last_run = {row["gate"]: row for row in sorted(of_night, key=lambda row: row["run_at"])}
+    kept = [row for row in of_night if row["gate_run_id"] == last_run[row["gate"]]["gate_run_id"]]
+    for row in kept:
+        row["sample_event_ids"] = list(row["sample_event_ids"] or ())[:SAMPLE_IDS]
+    return sorted(kept, key=lambda row: (row["is_passed"], row["gate"], row["rule_id"], row["scope_id"]))
+
+
+def releases(settings: Settings) -> list[Row]:
+    """What happened to releases, newest first."""
+    rows = tables.read(settings, "ops.release").to_pylist()
+    return sorted(rows, key=lambda row: row["happened_at"], reverse=True)[:NEWEST_RELEASES]
+
+
+def nights(settings: Settings) -> list[Row]:
+    """The newest nights with their steps."""
+    found: list[Row] = []
+    for path in sorted(settings.night_dir.glob("*.json"), reverse=True)[:NEWEST_NIGHTS]:
+        try:
+            night = json.loads(path.read_text())
+        except (OSError, ValueError):
+            continue
+        if isinstance(night, dict) and "steps" in night:
+            found.append({"data_date": path.stem, "release_id": night.get("release_id"), "steps": _steps(night)})
+    return found
+
+
+def _steps(night: Row) -> list[Row]:
+    """Steps as a list of name, state, seconds, however the file nests them."""
+    steps = night["steps"]
+    listed = [{"name": name} | step for name, step in steps.items()] if isinstance(steps, dict) else steps
+    return [
+        {"name": step.get("name"), "state": step.get("state"), "seconds": step.get("seconds")}
+        for step in listed
+        if isinstance(step, dict)
+    ]
+
+
+def report_index(settings: Settings, folder: str) -> str | None:
+    """Path of a report's first page within its folder, or None where it was not written."""
+    root = settings.reports_dir / folder
+    for candidate in ("index.html", "local_site/index.html", "gx/uncommitted/data_docs/local_site/index.html"):
+        if (root / candidate).is_file():
+            return candidate
+    found = sorted(root.rglob("index.html"), key=lambda path: len(path.parts)) if root.is_dir() else []
+    return str(found[0].relative_to(root)) if found else None

@@ -1,0 +1,135 @@
+"""Pilots: the list, the scorecard in the order of decisions, its PDF, and the form that records what was decided."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from cairn import tables
+from cairn.settings import Settings
+from portal.accounts import Account
+from portal.charts import ChartCache
+from portal.pdf import scorecard_pdf
+from portal.pilot_reads import load_decisions, load_scorecard, load_scorecards
+from portal.reads import Pinned
+from portal.scorecards import DECISIONS, main_estimate, present
+from portal.web import check_csrf, current_account, guarded, login_redirect, portal_of, render
+
+READERS = ("central_office", "engineer")
+REASON_LIMIT = 500
+CHARTS = ChartCache()
+
+
+def _card(request: Request, pinned: Pinned) -> dict[str, Any]:
+    card = load_scorecard(pinned.evaluation, request.path_params["pilot_id"])
+    if card is None:
+        raise HTTPException(404, "The current evaluation has no such pilot.")
+    return present(card, portal_of(request).n_min())
+
+
+@guarded(*READERS)
+def pilots_page(request: Request, account: Account) -> Response:
+    """Every pilot with what the rule recommends."""
+    portal = portal_of(request)
+    pinned = portal.reader.pin()
+    cards = [present(card, portal.n_min()) for card in load_scorecards(pinned.evaluation)]
+    return render(request, "pilots.html", {"title": "Pilots", "cards": cards}, pinned=pinned)
+
+
+@guarded(*READERS)
+def pilot_page(request: Request, account: Account) -> Response:
+    """One scorecard."""
+    return _pilot(request, account, None, 200)
+
+
+def _pilot(request: Request, account: Account, problem: str | None, status: int) -> Response:
+    portal = portal_of(request)
+    pinned = portal.reader.pin()
+    card = _card(request, pinned)
+    assert pinned.evaluation is not None  # the card came from it
+    context = {
+        "title": f"Pilot: {card['title']}",
+        "card": card,
+        "charts": CHARTS.charts(pinned.evaluation.release_id, card),
+        "estimate": main_estimate(card),
+        "decisions": load_decisions(portal.settings, card["pilot_id"]),
+        "choices": DECISIONS,
+        "may_decide": account.role == "central_office",
+        "problem": problem,
+        "n_min": portal.n_min(),
+    }
+    return render(request, "pilot.html", context, pinned=pinned, status_code=status)
+
+
+@guarded(*READERS)
+def pilot_pdf(request: Request, account: Account) -> Response:
+    """The scorecard as a tagged PDF for the board."""
+    portal = portal_of(request)
+    pinned = portal.reader.pin()
+    card = _card(request, pinned)
+    assert pinned.evaluation is not None  # the card came from it
+    release_id = pinned.evaluation.release_id
+    body = scorecard_pdf(
+        card,
+        CHARTS.charts(release_id, card),
+        load_decisions(portal.settings, card["pilot_id"]),
+        {"evaluation": release_id, "learning": pinned.learning.release_id if pinned.learning else "none"},
+    )
+    headers = {"Content-Disposition": f'inline; filename="{release_id}-{card["pilot_id"]}.pdf"'}
+    return Response(body, media_type="application/pdf", headers=headers)
+
+
+def record_decision(settings: Settings, card: dict[str, Any], release_id: str, decision: str, reason: str) -> None:
+    """A row in gold.pilot_decision: what the central office decided beside what the rule said."""
+    row = {
+        "pilot_id": card["pilot_id"],
+        "decided_at": datetime.now(UTC),
+        "decision": decision,
+        "recommendation": str(card["recommendation"]),
+        "decided_by_role": "central_office",
+        "reason": reason or None,
+        "plan_hash": str(card["plan_hash"]),
+        "evaluation_id": str(card.get("evaluation_id") or release_id),
+    }
+    tables.append(settings, "gold.pilot_decision", [row])
+
+
+def decision_problem(card: dict[str, Any], decision: str, reason: str) -> str | None:
+    """What is wrong with a decision's form, or None. A reason is needed where the decision differs from the rule."""
+    if decision not in DECISIONS:
+        return "Choose a decision."
+    if len(reason) > REASON_LIMIT:
+        return f"The reason is too long: at most {REASON_LIMIT} characters."
+    differs = decision != str(card["recommendation"]).upper().replace("_", " ")
+    return "Say why the decision differs from the recommendation." if differs and not reason else None
+
+
+async def decide(request: Request) -> Response:
+    """Record a decision; the central office only."""
+    account = await run_in_threadpool(current_account, request)
+    if account is None:
+        return login_redirect(request)
+    request.state.account = account
+    if account.role != "central_office":
+        raise HTTPException(403, "Decisions are recorded by the central office.")
+    form = await request.form()
+    check_csrf(request, form.get("csrf"))
+    decision, reason = str(form.get("decision", "")), str(form.get("reason", "")).strip()
+    return await run_in_threadpool(_decide, request, account, decision, reason)
+
+
+def _decide(request: Request, account: Account, decision: str, reason: str) -> Response:
+    portal = portal_of(request)
+    pinned = portal.reader.pin()
+    card = _card(request, pinned)
+    assert pinned.evaluation is not None  # the card came from it
+    problem = decision_problem(card, decision, reason)
+    if problem:
+        return _pilot(request, account, problem, 422)
+    record_decision(portal.settings, card, pinned.evaluation.release_id, decision, reason)
+    return RedirectResponse(f"/pilots/{card['pilot_id']}#decisions", status_code=303)

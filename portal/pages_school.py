@@ -1,0 +1,140 @@
+"""A school's page: the five questions of 06:10, and the files of its feed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from cairn import tables
+from feeds import store
+from portal.accounts import Account
+from portal.live import live_school
+from portal.pages_overview import protect
+from portal.people import look_up
+from portal.reads import Opened, Pinned
+from portal.school import SchoolView, followup_summary, load_school, pupils
+from portal.trust import verdict
+from portal.web import guarded, portal_of, render
+
+FIRST_ROWS = 3
+# A list longer than this is cut on the page, with a link to the whole of it.
+PAGE_ROWS = 150
+
+
+def require_school(account: Account, school_id: str) -> None:
+    """A school leader opens her own school only. Raises HTTPException 403."""
+    if account.role == "school_leader" and account.school_id != school_id:
+        raise HTTPException(403, "Your account opens your own school only.")
+
+
+def _need_release(pinned: Pinned) -> Opened:
+    if pinned.learning is None:
+        raise HTTPException(503, "Nothing has been published yet. The first night publishes the first answers.")
+    return pinned.learning
+
+
+def _load(pinned: Pinned, school_id: str) -> SchoolView:
+    view = load_school(_need_release(pinned), school_id)
+    if view is None:
+        raise HTTPException(404, "The current release has no such school.")
+    return view
+
+
+@guarded("school_leader", "central_office", "engineer")
+def school_page(request: Request, account: Account) -> Response:
+    """The five questions. Names only for the school's own leader; others get totals, small ones protected."""
+    portal = portal_of(request)
+    school_id = request.path_params["school_id"]
+    require_school(account, school_id)
+    pinned = portal.reader.pin()
+    release, view = _need_release(pinned), _load(pinned, school_id)
+    age = portal.age(release.data_date)
+    context: dict[str, Any] = {
+        "title": view.school["school_name"],
+        "school": view.school,
+        "trust": view.trust,
+        "verdict": verdict(view.trust, view.school["held_reason"], age, portal.settings.zone),
+        "days": list(reversed(view.days)),
+        "live": live_school(portal.settings, school_id),
+        "first": FIRST_ROWS,
+    }
+    if account.role != "school_leader":
+        n_min = portal.n_min()
+        counts = {"needs_adult": pupils(view.needs_adult), "moves_on": pupils(view.moves_on)}
+        totals = {name: protect(count, n_min) for name, count in counts.items()}
+        return render(request, "school_totals.html", context | {"totals": totals, "n_min": n_min}, pinned=pinned)
+    names = look_up(
+        portal.settings,
+        view.student_keys | view.teacher_keys,
+        actor=account.name,
+        purpose="school page",
+        kind="page",
+        school_id=school_id,
+        release_id=release.release_id,
+    )
+    wants_all = "all" in request.query_params
+    context |= {
+        "view": view,
+        "names": names,
+        "followup": followup_summary(view.followups),
+        "limit": None if wants_all else PAGE_ROWS,
+        "counts": {
+            "needs_adult": pupils(view.needs_adult),
+            "moves_on": pupils(view.moves_on),
+            "changes": len(view.changes),
+        },
+    }
+    return render(request, "school.html", context, pinned=pinned)
+
+
+@guarded("school_leader")
+def feed_page(request: Request, account: Account) -> Response:
+    """The files of the school's newest feed, with their counts and sums."""
+    portal = portal_of(request)
+    school_id = request.path_params["school_id"]
+    require_school(account, school_id)
+    pinned = portal.reader.pin()
+    view = _load(pinned, school_id)
+    context = {
+        "title": f"Files for {view.school['school_name']}",
+        "school": view.school,
+        "manifest": store.latest(portal.settings, school_id),
+    }
+    return render(request, "feed.html", context, pinned=pinned)
+
+
+@guarded("school_leader")
+def feed_file(request: Request, account: Account) -> Response:
+    """One file of the newest feed; handing it out is logged like the page."""
+    settings = portal_of(request).settings
+    school_id, name = request.path_params["school_id"], request.path_params["name"]
+    require_school(account, school_id)
+    manifest = store.latest(settings, school_id)
+    listed = {entry["name"]: entry for entry in manifest["files"]} if manifest else {}
+    if manifest is None or (name not in listed and name != store.MANIFEST):
+        raise HTTPException(404, "The newest feed has no such file.")
+    if name in listed and listed[name]["pupils"]:
+        store_disclosure(request, account, school_id, manifest, listed[name]["pupils"])
+    path = store.folder(settings, manifest["data_date"], school_id) / name
+    return FileResponse(path, filename=f"{manifest['data_date']}-{school_id}-{name}")
+
+
+def store_disclosure(
+    request: Request, account: Account, school_id: str, manifest: dict[str, Any], student_count: int
+) -> None:
+    """A row in ops.disclosure for a file that left through the portal."""
+    from datetime import UTC, datetime
+
+    row = {
+        "disclosed_at": datetime.now(UTC),
+        "actor": account.name,
+        "purpose": "feed file downloaded",
+        "school_id": school_id,
+        "kind": "feed",
+        "student_count": student_count,
+        "release_id": manifest["release_id"],
+    }
+    tables.append(portal_of(request).settings, "ops.disclosure", [row])

@@ -1,0 +1,46 @@
+"""The edge where keys become names: every call is one row in ops.disclosure, whatever it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from cairn.settings import Settings
+
+
+class Names:
+    """Names by key for one page or file; a key that the vault does not know prints as its last six characters."""
+
+    def __init__(self, known: Mapping[str, str]) -> None:
+        self._known = dict(known)
+
+    def __call__(self, key: str | None) -> str:
+        """The name to print."""
+        if not key:
+            return "–"
+        return self._known.get(key) or f"Pupil …{key[-6:]}"
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+def look_up(
+    settings: Settings,
+    keys: Iterable[str],
+    *,
+    actor: str,
+    purpose: str,
+    kind: Literal["page", "feed", "command"],
+    school_id: str | None,
+    release_id: str | None,
+) -> Names:
+    """Names of pupils (and teachers) for one page or file; the vault logs who asked, why and for how many."""
+    from identity.vault import Vault
+
+    wanted = sorted(set(keys))
+    if not wanted:
+        return Names({})
+    people = Vault(settings).names(
+        wanted, actor=actor, purpose=purpose, kind=kind, school_id=school_id, release_id=release_id
+    )
+    return Names({key: person.display for key, person in people.items()})

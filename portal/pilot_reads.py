@@ -1,0 +1,40 @@
+"""Scorecards and rollout as the evaluation release holds them, and the decisions people made."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from cairn import tables
+from cairn.settings import Settings
+from portal.reads import Opened
+
+
+def load_scorecards(release: Opened | None) -> list[dict[str, Any]]:
+    """Every scorecard of the release, by title."""
+    if release is None or not release.has_table("pilot_scorecard"):
+        return []
+    cards = [json.loads(row["scorecard_json"]) for row in release.rows("select scorecard_json from pilot_scorecard")]
+    return sorted(cards, key=lambda card: (str(card.get("title")), str(card["pilot_id"])))
+
+
+def load_scorecard(release: Opened | None, pilot_id: str) -> dict[str, Any] | None:
+    """One pilot's scorecard, or None."""
+    return next((card for card in load_scorecards(release) if card["pilot_id"] == pilot_id), None)
+
+
+def load_decisions(settings: Settings, pilot_id: str) -> list[dict[str, Any]]:
+    """What people decided about a pilot, newest first."""
+    import pyarrow.compute as pc
+
+    found = tables.read(settings, "gold.pilot_decision", filters=pc.field("pilot_id") == pilot_id)
+    return sorted(found.to_pylist(), key=lambda row: row["decided_at"], reverse=True)
+
+
+def load_rollout(release: Opened | None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Metrics and schools of the rollout."""
+    if release is None or not release.has_table("rollout_metric"):
+        return [], []
+    metrics = release.rows("select * from rollout_metric")
+    schools = release.rows("select * from rollout_school order by pilot_id, wave, school_name")
+    return metrics, schools

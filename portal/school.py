@@ -1,0 +1,107 @@
+"""What a school's page and a school's feed are made of: the same rows from the same queries.
+
+Everything here is by key; names are added at the edge (``portal.people``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from portal.reads import Opened
+
+Row = dict[str, Any]
+
+# Order is part of the answer: the most urgent first, then stable.
+NEEDS_ADULT = """
+select * from mart_needs_adult where school_id = ?
+order by priority, counted_attempts desc, student_key, competency_id, reason"""
+MOVES_ON = """
+select * from mart_moves_on where school_id = ? order by mastered_at desc, student_key, competency_id"""
+# What the newest night decided; the mart holds a fortnight.
+CHANGES = """
+select c.* from mart_change c where c.school_id = ?1 and c.data_date = cast(?2 as date)
+order by c.decided_at desc, c.student_key, c.competency_id, c.decision_id"""
+CLASSES = """
+select * from mart_class_attention where school_id = ? order by attention_score desc, class_title, class_id, subject"""
+GROUPS = """
+select * from mart_group_suggestion where school_id = ? order by pupils desc, class_title, competency_code"""
+FOLLOWUPS = """
+select * from mart_action_followup where school_id = ?
+order by action_date desc, student_key, competency_id"""
+DAYS = "select * from mart_school_day where school_id = ? order by work_date desc limit 20"
+
+STATE_ORDER = {"not_started": 0, "not_enough_evidence": 1, "developing": 2, "review_due": 3, "mastered": 4}
+
+
+@dataclass(frozen=True)
+class SchoolView:
+    """One school in one release. Lists are whole; a page shows their first rows first."""
+
+    school: Row
+    trust: Row | None
+    needs_adult: list[Row]
+    moves_on: list[Row]
+    changes: list[Row]
+    followups: list[Row]
+    classes: list[Row]
+    groups: list[Row]
+    days: list[Row]
+
+    @property
+    def student_keys(self) -> set[str]:
+        """Every pupil who appears in any list."""
+        lists = (self.needs_adult, self.moves_on, self.changes, self.followups)
+        named = {row["student_key"] for rows in lists for row in rows}
+        return named.union(*(row["student_keys"] or () for row in self.groups))
+
+    @property
+    def teacher_keys(self) -> set[str]:
+        """The teachers of the classes."""
+        return {row["teacher_key"] for row in self.classes if row["teacher_key"]}
+
+
+def load_school(release: Opened, school_id: str) -> SchoolView | None:
+    """A school's rows, or None where the release does not know it."""
+    schools = release.rows("select * from mart_school where school_id = ?", [school_id])
+    if not schools:
+        return None
+    trust = release.rows(
+        "select * from mart_school_trust where school_id = ? order by data_date desc limit 1", [school_id]
+    )
+    return SchoolView(
+        school=schools[0],
+        trust=trust[0] if trust else None,
+        needs_adult=release.rows(NEEDS_ADULT, [school_id]),
+        moves_on=release.rows(MOVES_ON, [school_id]),
+        changes=release.rows(CHANGES, [school_id, release.data_date]),
+        followups=[row | {"outcome": outcome(row)} for row in release.rows(FOLLOWUPS, [school_id])],
+        classes=release.rows(CLASSES, [school_id]),
+        groups=release.rows(GROUPS, [school_id]),
+        days=release.rows(DAYS, [school_id]),
+    )
+
+
+def outcome(action: Row) -> str:
+    """Whether an action helped: ``worked`` (a better state since), ``waiting`` (no work since), ``not_yet``."""
+    if not action["has_worked"]:
+        return "waiting"
+    before, after = STATE_ORDER.get(action["state_before"], 0), STATE_ORDER.get(action["state_after"], 0)
+    return "worked" if after > before or action["state_after"] == "mastered" else "not_yet"
+
+
+def pupils(rows: list[Row]) -> int:
+    """Different pupils in rows."""
+    return len({row["student_key"] for row in rows})
+
+
+def followup_summary(followups: list[Row]) -> dict[str, int]:
+    """Of the actions of the newest day: how many by outcome; empty without any."""
+    if not followups:
+        return {}
+    newest = max(row["action_date"] for row in followups)
+    counts = {"worked": 0, "not_yet": 0, "waiting": 0}
+    for row in followups:
+        if row["action_date"] == newest:
+            counts[row["outcome"]] += 1
+    return counts

@@ -1,0 +1,59 @@
+"""A scorecard as a page prints it: every part present, rates as words, no p-value in the first part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+DECISIONS = ("SCALE", "NEXT WAVE", "ITERATE", "STOP", "PAUSE", "CONTINUE")
+CONFIDENCE = ((0.95, "very confident"), (0.80, "fairly confident"), (0.60, "leaning towards"), (0.40, "cannot tell"))
+
+
+def confidence_words(probability: float) -> str:
+    """Words for a probability of a named statement (reference: pilots, scorecard); below .40 it is the opposite's."""
+    return next((words for floor, words in CONFIDENCE if probability >= floor), "the opposite is more likely")
+
+
+def present(card: dict[str, Any], n_min: int) -> dict[str, Any]:
+    """The card with every key the page reads; schools under ``n_min`` pupils without their means."""
+    sure = {"statements": [], "df": None, "smallest_p": None, "method": None, "p_value": None} | card["how_sure"]
+    sure["statements"] = [
+        statement | {"words": statement.get("words") or confidence_words(statement["probability"])}
+        for statement in sure["statements"]
+    ]
+    schools = [_protected(school, n_min) for school in card.get("schools") or ()]
+    rating = card.get("rating")
+    defaults: dict[str, Any] = {"title": card["pilot_id"], "hypothesis": "", "why": [], "next": "", "warnings": []}
+    return (
+        defaults
+        | {"estimates": [], "recommendation_text": "", "data_date": None, "evaluated_at": None, "plan_hash": ""}
+        | card
+        | {
+            "how_sure": {"schools_treatment": None, "schools_comparison": None} | sure,
+            "for_whom": {"pupils": None, "schools": None, "grades": [], "notes": []} | (card.get("for_whom") or {}),
+            "did_it_happen": {
+                "dosage_met_share": None,
+                "planned_minutes": None,
+                "mean_minutes": None,
+                "milestones_planned": None,
+                "milestones_done": None,
+                "milestones_late": None,
+            }
+            | (card.get("did_it_happen") or {}),
+            "cost": {"total_usd": None, "per_pupil_usd": None, "notes": []} | (card.get("cost") or {}),
+            "schools": schools,
+            "rating": rating if isinstance(rating, dict) else {"rating": rating} if rating else {},
+        }
+    )
+
+
+def _protected(school: dict[str, Any], n_min: int) -> dict[str, Any]:
+    """A school's row; a small one keeps its name and arm only."""
+    pupils = school.get("pupils") or 0
+    if pupils >= n_min:
+        return school | {"is_small": False}
+    return school | {"pupils": None, "mean_baseline": None, "mean_outcome": None, "is_small": True}
+
+
+def main_estimate(card: dict[str, Any]) -> dict[str, Any] | None:
+    """The first estimate with an interval: what the chart shows first."""
+    return next((one for one in card["estimates"] if one.get("low") is not None), None)

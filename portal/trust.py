@@ -1,0 +1,114 @@
+"""Question 1 of a school's page: can I trust today's data? A verdict by rule, with its reasons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from cairn.calendar import DistrictCalendar
+from cairn.errors import CairnError
+from cairn.settings import Settings
+from portal import words
+
+
+@dataclass(frozen=True)
+class Line:
+    """One reason: ``level`` is good, care or bad."""
+
+    level: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``level`` is good (use it), care (use it, knowing why), bad (the last good answer is shown instead)."""
+
+    level: str
+    word: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Age:
+    """How old a release is: ``is_old`` where a school day has passed that it does not hold."""
+
+    data_date: date
+    expected_date: date
+    is_old: bool
+
+    @property
+    def label(self) -> str:
+        """The label of an old release."""
+        return (
+            f"This is the answer of {words.day(self.data_date)}. Newer data, up to {words.day(self.expected_date)}, "
+            "has not been published."
+        )
+
+
+def release_age(data_date: date, previous_school_day: date) -> Age:
+    """Compare a release with the school day it should hold by now: the last one before today."""
+    return Age(data_date, previous_school_day, data_date < previous_school_day)
+
+
+def expected_data_date(settings: Settings) -> date | None:
+    """The school day a current release should hold: the last one whose feed hour has passed; None without calendar."""
+    try:
+        calendar = DistrictCalendar.load(settings)
+        now = datetime.now(UTC).astimezone(calendar.zone)
+        expected = calendar.previous_school_day(now.date())
+        return expected if now.time() >= calendar.feeds_at else calendar.previous_school_day(expected)
+    except (CairnError, LookupError):
+        return None
+
+
+def current_age(settings: Settings, data_date: date) -> Age:
+    """How old a release of that data date is now; never old where the calendar has no answer."""
+    return release_age(data_date, expected_data_date(settings) or data_date)
+
+
+def _books(trust: dict[str, Any]) -> Line:
+    received, unexplained = trust["received"] or 0, trust["unexplained"] or 0
+    if unexplained:
+        return Line("bad", f"{words.number(abs(unexplained))} of {words.number(received)} statements unexplained")
+    if not received:
+        return Line("care", "No statements received that day")
+    accepted = (trust["accepted"] or 0) + (trust["duplicate"] or 0)
+    if accepted < received:
+        return Line(
+            "good", f"All {words.number(received)} accounted for, {words.number(received - accepted)} set aside"
+        )
+    return Line("good", f"All {words.number(received)} statements accounted for")
+
+
+def _sources(trust: dict[str, Any]) -> Line:
+    silent = trust["silent_sources"] or 0
+    if silent:
+        return Line("care", f"{words.plural(silent, 'source')} silent: {trust['silent_source_names'] or 'unnamed'}")
+    return Line("good", "Every source reported")
+
+
+def verdict(trust: dict[str, Any] | None, held_reason: str | None, age: Age, zone: ZoneInfo) -> Verdict:
+    """The answer and at most four reasons, the gravest first.
+
+    ``trust`` is the school's row of mart_school_trust (None where it has none).
+    """
+    if trust is None:
+        return Verdict("care", "Not yet", (Line("care", "No data has come from this school yet"),))
+    lines = [_books(trust), _sources(trust)]
+    last = trust["last_event_at"]
+    lines.append(Line("good", f"Last work {words.moment(last, zone)}") if last else Line("care", "No work recorded"))
+    if age.is_old:
+        lines.append(Line("care", f"Old: data of {words.short_day(age.data_date)}"))
+    if trust["is_held_back"]:
+        lines.append(Line("bad", f"Held back: {held_reason or 'a check failed'}"))
+    elif trust["gates_failed"]:
+        lines.append(Line("care", f"{words.plural(trust['gates_failed'], 'check')} failed"))
+    if trust["unlinked_events"]:
+        lines.append(Line("good", f"{words.number(trust['unlinked_events'])} events wait for a roster link"))
+    order = {"bad": 0, "care": 1, "good": 2}
+    lines.sort(key=lambda line: order[line.level])
+    level = lines[0].level
+    word = {"good": "Yes", "care": "With care", "bad": "No, last good answer" if trust["is_held_back"] else "No"}[level]
+    return Verdict(level, word, tuple(lines))

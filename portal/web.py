@@ -1,0 +1,170 @@
+"""What every page shares: who asks, what they may open, the pinned releases, the frame around the page."""
+
+from __future__ import annotations
+
+import functools
+import hmac
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from cairn.district import load_district_yaml
+from cairn.errors import CairnError
+from cairn.settings import Settings
+from portal import accounts, words
+from portal.accounts import Account
+from portal.reads import Pinned, Reader
+from portal.trust import Age, current_age
+
+HERE = Path(__file__).resolve().parent
+DEFAULT_N_MIN = 10
+Handler = Callable[[Request, Account], Response]
+
+# What each role finds in the header: address, words.
+NAVIGATION = {
+    "school_leader": (("/schools/{school_id}", "School"), ("/schools/{school_id}/feed", "Files")),
+    "central_office": (
+        ("/", "Schools"),
+        ("/pilots", "Pilots"),
+        ("/rollout", "Rollout"),
+        ("/operations", "Operations"),
+    ),
+    "engineer": (("/operations", "Operations"), ("/pilots", "Pilots"), ("/rollout", "Rollout")),
+}
+
+
+@dataclass(frozen=True)
+class Portal:
+    """What the application holds for all requests."""
+
+    settings: Settings
+    reader: Reader
+    environment: Environment
+
+    def age(self, data_date: date) -> Age:
+        """How old a release of that data date is."""
+        return current_age(self.settings, data_date)
+
+    def n_min(self) -> int:
+        """Smallest group that is shown to those who are not entitled to see single pupils."""
+        try:
+            return int(load_district_yaml(self.settings, "privacy.yaml").get("n_min", DEFAULT_N_MIN))
+        except CairnError:
+            return DEFAULT_N_MIN
+
+
+def make_environment(settings: Settings) -> Environment:
+    """Templates with autoescape on, and with the words of the pages as filters; an unknown name is an error."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        state=words.state,
+        reason=words.reason,
+        plain=words.plain,
+        recommendation=words.recommendation,
+        number=words.number,
+        percent=words.percent,
+        money=words.money,
+        day=words.day,
+        short_day=words.short_day,
+        moment=lambda value: words.moment(value, settings.zone),
+    )
+    environment.globals.update(plural=words.plural, words=words)
+    return environment
+
+
+def portal_of(request: Request) -> Portal:
+    """The application's parts."""
+    found = request.app.state.portal
+    assert isinstance(found, Portal)
+    return found
+
+
+def current_account(request: Request) -> Account | None:
+    """The account of the session's cookie, if it still exists."""
+    account_id = request.session.get("account_id")
+    return accounts.account_by_id(portal_of(request).settings, account_id) if account_id else None
+
+
+def csrf_token(request: Request) -> str:
+    """The session's token for forms, made on first use."""
+    if "csrf" not in request.session:
+        request.session["csrf"] = secrets.token_urlsafe(24)
+    return str(request.session["csrf"])
+
+
+def check_csrf(request: Request, given: Any) -> None:
+    """Refuse a form that did not come from our own page. Raises HTTPException 403."""
+    expected = request.session.get("csrf")
+    if not expected or not isinstance(given, str) or not hmac.compare_digest(expected, given):
+        raise HTTPException(403, "This form is too old or came from elsewhere. Open the page again and repeat.")
+
+
+def login_redirect(request: Request) -> Response:
+    """To the sign-in page, and back afterwards."""
+    wanted = request.url.path
+    return RedirectResponse("/login" if wanted == "/" else f"/login?next={quote(wanted)}", status_code=303)
+
+
+def guarded(*roles: str) -> Callable[[Handler], Callable[[Request], Response]]:
+    """A page for signed-in accounts of these roles (all roles where none is named): others get 403 or the sign-in."""
+
+    def decorate(handler: Handler) -> Callable[[Request], Response]:
+        @functools.wraps(handler)
+        def page(request: Request) -> Response:
+            account = current_account(request)
+            if account is None:
+                return login_redirect(request)
+            request.state.account = account
+            if roles and account.role not in roles:
+                raise HTTPException(403, "Your account does not open this page.")
+            return handler(request, account)
+
+        return page
+
+    return decorate
+
+
+def navigation(account: Account | None) -> list[tuple[str, str]]:
+    """Header links of an account."""
+    if account is None:
+        return []
+    return [(address.format(school_id=account.school_id), text) for address, text in NAVIGATION[account.role]]
+
+
+def render(
+    request: Request,
+    template: str,
+    context: Mapping[str, Any],
+    *,
+    pinned: Pinned | None = None,
+    status_code: int = 200,
+) -> HTMLResponse:
+    """A whole page; ``context`` needs ``title``, which is unique to the page."""
+    portal = portal_of(request)
+    account = getattr(request.state, "account", None)
+    age = portal.age(pinned.learning.data_date) if pinned and pinned.learning else None
+    html = portal.environment.get_template(template).render(
+        account=account,
+        navigation=navigation(account),
+        path=request.url.path,
+        csrf=csrf_token(request),
+        pinned=pinned,
+        age=age,
+        **context,
+    )
+    return HTMLResponse(html, status_code=status_code)

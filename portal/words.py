@@ -1,0 +1,111 @@
+"""The words of the pages and feeds, and how numbers and dates are printed."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+STATES = {
+    "not_started": "Not started",
+    "not_enough_evidence": "Not enough evidence",
+    "developing": "Developing",
+    "mastered": "Mastered",
+    "review_due": "Review due",
+}
+REASONS = {
+    "wheel_spinning": "stuck",
+    "slipping": "slipping back",
+    "silent": "gone quiet",
+    "review_due": "review due",
+}
+REASONS_LONG = {
+    "wheel_spinning": "Many tries without three right in a row",
+    "slipping": "Was doing better before",
+    "silent": "No work lately",
+    "review_due": "Mastered a while ago; a short check is due",
+}
+OUTCOMES = {"worked": "worked", "not_yet": "not yet", "waiting": "no work since"}
+ROLES = {"school_leader": "School leader", "central_office": "Central office", "engineer": "Engineer"}
+RECOMMENDATIONS = {
+    "HARM": "Pause and look",
+    "INVALID": "Not a valid comparison",
+    "TOO_EARLY": "Too early to say",
+    "CANNOT_TELL": "Cannot tell",
+    "SCALE": "Scale",
+    "STOP": "Stop",
+    "NEXT_WAVE": "Add the next wave",
+    "ITERATE": "Iterate",
+}
+GATES = {
+    "bronze_to_silver": "Intake to silver",
+    "silver_to_mastery": "Silver to mastery",
+    "before_publish": "Before publishing",
+}
+
+
+def state(value: str | None) -> str:
+    """A mastery state for people."""
+    return STATES.get(value or "not_started", plain(value))
+
+
+def reason(value: str | None) -> str:
+    """Why a pupil needs an adult, in two words at most."""
+    return REASONS.get(value or "", plain(value).lower())
+
+
+def plain(value: Any) -> str:
+    """A coded value as words: ``small_group`` becomes ``Small group``."""
+    return str(value or "").replace("_", " ").strip().capitalize()
+
+
+def recommendation(value: str | None) -> str:
+    """A pilot's recommendation for people; codes are upper case with spaces or underscores."""
+    code = str(value or "").upper().replace(" ", "_")
+    return RECOMMENDATIONS.get(code, plain(value))
+
+
+def number(value: Any, digits: int = 0) -> str:
+    """A number with thousands separators; a dash where there is none."""
+    if value is None or (isinstance(value, float) and value != value):
+        return "–"
+    return f"{float(value):,.{digits}f}" if digits else f"{round(float(value)):,}"
+
+
+def percent(share: Any) -> str:
+    """A share between 0 and 1 as a whole percentage."""
+    return "–" if share is None or share != share else f"{round(100 * float(share))} %"
+
+
+def money(value: Any) -> str:
+    """US dollars, cents under a hundred."""
+    if value is None or value != value:
+        return "–"
+    return f"${float(value):,.0f}" if abs(float(value)) >= 100 else f"${float(value):,.2f}"
+
+
+def day(value: date | str | None) -> str:
+    """A day: ``Wed 14 Oct 2026``."""
+    if value is None:
+        return "–"
+    moment = date.fromisoformat(value[:10]) if isinstance(value, str) else value
+    return f"{moment:%a} {moment.day} {moment:%b %Y}"
+
+
+def short_day(value: date | str | None) -> str:
+    """A day without its year: ``Wed 14 Oct``."""
+    return day(value).rsplit(" ", 1)[0] if value is not None else "–"
+
+
+def moment(value: datetime | str | None, zone: ZoneInfo) -> str:
+    """An instant in the district's time: ``Wed 14 Oct 15:42``."""
+    if value is None:
+        return "–"
+    instant = datetime.fromisoformat(value) if isinstance(value, str) else value
+    local = instant.astimezone(zone)
+    return f"{short_day(local.date())} {local:%H:%M}"
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """``1 pupil``, ``3 pupils``."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

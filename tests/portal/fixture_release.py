@@ -1,0 +1,385 @@
+"""A small published release pair with exactly the mart columns, for pages and feeds without Spark or dbt.
+
+Three schools (``school-a`` in good order, ``school-b`` held back, ``school-c`` with a silent source), thirty-two pupils
+each, two pilots. The files lie where ``releases.store`` expects them.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cairn.settings import Settings
+
+DATA_DATE = date(2026, 10, 14)
+LEARNING_ID = "learning-2026-10-14-1"
+EVALUATION_ID = "evaluation-2026-10-14-1"
+SCHOOLS = {"school-a": "Aspen Grove Elementary", "school-b": "Birch Hill Elementary", "school-c": "Cottonwood Middle"}
+COMPETENCIES = [
+    ("comp-1", "3.OA.7", "Multiply and divide within 100 with ease", "Mathematics"),
+    ("comp-2", "4.NF.2", "Compare two fractions", "Mathematics"),
+    ("comp-3", "4.NF.3", "Add and subtract fractions with like denominators", "Mathematics"),
+    ("comp-4", "5.NF.1", "Add fractions with unlike denominators", "Mathematics"),
+]
+PUPILS_PER_SCHOOL = 32
+GIVEN = ["Ada", "Ben", "Cleo", "Dara", "Eli", "Fay", "Gus", "Hana", "Ines", "Jo", "Kai", "Lena", "Milo", "Nora", "Omar"]
+FAMILY = ["Abara", "Brandt", "Castellanos", "Dvorak", "Eriksen", "Fontaine", "Grzelak", "Haddad", "Ishikawa"]
+
+TABLES = {
+    "mart_school": "school_id varchar, school_name varchar, pupils bigint, classes bigint, is_held_back boolean,"
+    " held_reason varchar",
+    "mart_school_trust": "school_id varchar, data_date date, received bigint, accepted bigint, duplicate bigint,"
+    " conflict bigint, rejected bigint, quarantined bigint, unexplained bigint, last_event_at timestamptz,"
+    " silent_sources int, silent_source_names varchar, gates_failed bigint, is_held_back boolean,"
+    " unlinked_events bigint",
+    "mart_student_competency": "school_id varchar, class_id varchar, class_title varchar, student_key varchar,"
+    " competency_id varchar, competency_code varchar, competency_title varchar, subject varchar, state varchar,"
+    " expected_share double, share_low double, share_high double, counted_attempts bigint, last_event_at timestamptz,"
+    " state_since_at timestamptz, is_stuck boolean, stuck_reason varchar, model_version varchar,"
+    " policy_version varchar",
+    "mart_needs_adult": "school_id varchar, class_id varchar, class_title varchar, student_key varchar,"
+    " competency_id varchar, competency_code varchar, competency_title varchar, reason varchar, detail varchar,"
+    " counted_attempts bigint, expected_share double, last_event_at timestamptz, priority int",
+    "mart_moves_on": "school_id varchar, class_id varchar, class_title varchar, student_key varchar,"
+    " competency_id varchar, competency_code varchar, competency_title varchar, mastered_at timestamptz,"
+    " next_competency_id varchar, next_competency_code varchar, next_competency_title varchar",
+    "mart_change": "school_id varchar, class_id varchar, class_title varchar, student_key varchar,"
+    " competency_id varchar, competency_code varchar, competency_title varchar, from_state varchar, to_state varchar,"
+    " decided_at timestamptz, decision_id varchar, data_date date",
+    "mart_class_attention": "school_id varchar, class_id varchar, class_title varchar, subject varchar,"
+    " teacher_key varchar, pupils bigint, active_pupils_7d bigint, attempts_7d bigint, mastered_pairs bigint,"
+    " developing_pairs bigint, stuck_pupils bigint, ready_pupils bigint, attention_score double,"
+    " attention_reason varchar",
+    "mart_group_suggestion": "school_id varchar, class_id varchar, class_title varchar, competency_id varchar,"
+    " competency_code varchar, competency_title varchar, pupils bigint, student_keys varchar[]",
+    "mart_school_day": "school_id varchar, work_date date, attempts bigint, correct bigint, active_pupils bigint",
+    "mart_action_followup": "school_id varchar, action_date date, action varchar, student_key varchar,"
+    " competency_id varchar, competency_code varchar, state_before varchar, state_after varchar, has_worked boolean",
+    "mart_district_competency": "competency_id varchar, competency_code varchar, competency_title varchar,"
+    " subject varchar, pupils bigint, mastered_pct_protected varchar",
+    "mart_rollout_school": "pilot_id varchar, school_id varchar, school_name varchar, wave int, pupils_planned bigint,"
+    " pupils_reached bigint, dosage_minutes_mean double, dosage_met_share double, milestones_planned bigint,"
+    " milestones_done bigint, milestones_late bigint, cost_usd double, cost_per_pupil_usd double",
+    "mart_intake_ledger": "received_date date, source_id varchar, org_id varchar, received bigint, accepted bigint,"
+    " duplicate bigint, conflict bigint, rejected bigint, quarantined bigint, unexplained bigint",
+    "mart_gate_result": "gate varchar, rule_id varchar, scope_type varchar, scope_id varchar, severity varchar,"
+    " is_passed boolean, rows_checked bigint, rows_failed bigint, sample_event_ids varchar[], message varchar,"
+    " run_at timestamptz, data_date date",
+}
+
+
+def register_people(settings: Settings) -> dict[str, str]:
+    """Pupils and teachers into a real vault; returns sourcedId -> key."""
+    from identity.vault import Vault
+
+    people = [
+        {"sourced_id": sourced(school, number), "given_name": given, "family_name": family}
+        for school in range(len(SCHOOLS))
+        for number in range(PUPILS_PER_SCHOOL)
+        for given, family in [pupil_name(school, number)]
+    ]
+    people += [
+        {"sourced_id": f"teacher-{school}-{room}", "given_name": "Robin", "family_name": f"Teacher{school}{room}"}
+        for school in range(len(SCHOOLS))
+        for room in range(2)
+    ]
+    return Vault(settings).register(people)
+
+
+def sourced(school: int, number: int) -> str:
+    """The sourcedId of pupil ``number`` (from 0) of school ``school`` (from 0)."""
+    return f"pupil-{school}-{number:03d}"
+
+
+def pupil_name(school: int, number: int) -> tuple[str, str]:
+    """Given and family name of that pupil in the fixture's vault."""
+    position = school * PUPILS_PER_SCHOOL + number
+    return GIVEN[position % len(GIVEN)], FAMILY[position % len(FAMILY)]
+
+
+def _at(days_ago: int, hour: int = 15) -> datetime:
+    return datetime(DATA_DATE.year, DATA_DATE.month, DATA_DATE.day, hour, 42, tzinfo=UTC) - timedelta(days=days_ago)
+
+
+def _class(school_id: str, number: int) -> tuple[str, str]:
+    room = number % 2 + 1
+    return f"{school_id}-class-{room}", f"Grade {room + 3}, room {room}"
+
+
+def _pupil_rows(keys: dict[str, str], school: int, school_id: str) -> dict[str, list[tuple[Any, ...]]]:
+    """Rows about single pupils of one school."""
+    rows: dict[str, list[tuple[Any, ...]]] = {
+        name: []
+        for name in (
+            "mart_student_competency",
+            "mart_needs_adult",
+            "mart_moves_on",
+            "mart_change",
+            "mart_action_followup",
+        )
+    }
+    reasons = ("wheel_spinning", "slipping", "silent", "review_due")
+    states = ("mastered", "developing", "not_enough_evidence", "review_due")
+    for number in range(PUPILS_PER_SCHOOL):
+        key = keys[sourced(school, number)]
+        class_id, class_title = _class(school_id, number)
+        head = (school_id, class_id, class_title, key)
+        for index, (competency_id, code, title, subject) in enumerate(COMPETENCIES):
+            state = states[(number + index) % 4]
+            stuck = state == "developing" and number % 3 == 0
+            share = 0.35 + 0.15 * ((number + index) % 4)
+            rows["mart_student_competency"].append(
+                (
+                    *head,
+                    competency_id,
+                    code,
+                    title,
+                    subject,
+                    state,
+                    share,
+                    share - 0.12,
+                    share + 0.1,
+                    6 + number % 9,
+                    _at(number % 6),
+                    _at(3 + number % 6),
+                    stuck,
+                    "wheel_spinning" if stuck else None,
+                    "bkt-1",
+                    "p-1",
+                )
+            )
+        competency = COMPETENCIES[number % 3][:3]
+        following = COMPETENCIES[number % 3 + 1][:3]
+        if number % 3 == 0:
+            reason = reasons[(number // 3) % 4]
+            rows["mart_needs_adult"].append(
+                (*head, *competency, reason, "no three right in a row in 14 tries", 14, 0.41, _at(1), 100 - number)
+            )
+        if number % 4 == 1:
+            rows["mart_moves_on"].append((*head, *competency, _at(0), *following))
+        if number % 5 == 2:
+            rows["mart_change"].append(
+                (
+                    *head,
+                    *competency,
+                    "developing",
+                    "mastered" if number % 2 else "review_due",
+                    _at(0),
+                    f"decision-{school}-{number}",
+                    DATA_DATE,
+                )
+            )
+        if number % 8 == 3:
+            rows["mart_action_followup"].append(
+                (school_id, DATA_DATE - timedelta(days=1), "small_group", key, *competency[:2], "developing")
+                + (("mastered", True) if number % 16 == 3 else ("developing", number == 11))
+            )
+    return rows
+
+
+def _school_rows(
+    people: dict[str, str], school: int, school_id: str, is_held: bool, silent: int
+) -> dict[str, list[tuple[Any, ...]]]:
+    """Rows about one school and its classes."""
+    held_reason = "before_publish: accepted share fell below the school's usual" if is_held else None
+    days = [DATA_DATE - timedelta(days=back) for back in range(20) if (DATA_DATE - timedelta(days=back)).weekday() < 5]
+    keys = [people[sourced(school, number)] for number in range(PUPILS_PER_SCHOOL)]
+    trust = (school_id, DATA_DATE, 1240, 1201, 20, 0, 15, 4, 0, _at(0), silent, "reading-app" if silent else None)
+    return {
+        "mart_school": [(school_id, SCHOOLS[school_id], PUPILS_PER_SCHOOL, 2, is_held, held_reason)],
+        "mart_school_trust": [(*trust, 1 if is_held else 0, is_held, 12)],
+        "mart_class_attention": [
+            (
+                *(school_id, *_class(school_id, room)),
+                "Mathematics",
+                people[f"teacher-{school}-{room}"],
+                16,
+                15 - 3 * room,
+                240,
+                30,
+                20,
+                3 + 2 * room,
+                4,
+                0.4 + room / 4,
+                "5 pupils stuck on fractions" if room else "all in good order",
+            )
+            for room in range(2)
+        ],
+        "mart_group_suggestion": [
+            (school_id, *_class(school_id, room), *COMPETENCIES[room + 1][:3], 4, keys[room * 8 : room * 8 + 8 : 2])
+            for room in range(2)
+        ],
+        "mart_school_day": [
+            (school_id, day, 90 + 13 * (day.day % 7), 60 + 9 * (day.day % 7), 20 + day.day % 9) for day in days
+        ],
+        "mart_rollout_school": [
+            (
+                "pilot-fractions",
+                school_id,
+                SCHOOLS[school_id],
+                school + 1,
+                32,
+                30 - school,
+                84.5,
+                0.9 - school / 10,
+                4,
+                3,
+                school,
+                1600.0,
+                53.33,
+            )
+        ],
+        "mart_intake_ledger": [(DATA_DATE, "math-app", school_id, 1240, 1201, 20, 0, 15, 4, 0)],
+        "mart_gate_result": [
+            (
+                "before_publish",
+                "accepted_share",
+                "school",
+                school_id,
+                "holds_scope",
+                not is_held,
+                1240,
+                39 if is_held else 0,
+                ["0f8fad5b-d9cb-469f-a165-70867728950e"] if is_held else [],
+                "Share of accepted statements below the usual; look at the rejected ones.",
+                _at(-1, 2),
+                DATA_DATE,
+            )
+        ],
+    }
+
+
+def scorecard(pilot_id: str, recommendation: str) -> dict[str, Any]:
+    """A scorecard in the shape of ``pilots.evaluate``."""
+    effect = 0.24 if recommendation == "SCALE" else 0.01
+    return {
+        "pilot_id": pilot_id,
+        "title": "Fractions in small groups" if recommendation == "SCALE" else "Evening reading app",
+        "hypothesis": "If we teach fractions in groups chosen by mastery for grades 4 and 5, then the winter interim"
+        " score will rise by 0.10 SD by February, because gaps are met where they are.",
+        "plan_hash": "9f2c" * 16,
+        "release_id": LEARNING_ID,
+        "evaluated_at": "2026-10-15T08:10:00Z",
+        "data_date": DATA_DATE.isoformat(),
+        "recommendation": recommendation,
+        "recommendation_text": "Scale: pupils gained, and by enough to matter."
+        if recommendation == "SCALE"
+        else "Stop: a gain large enough to matter is very unlikely.",
+        "why": [f"Adjusted difference {effect:.2f} SD on the winter interim.", "No guardrail was worse."],
+        "how_sure": {
+            "statements": [
+                {"text": "pupils gained at all", "probability": 0.97, "words": "very confident"},
+                {"text": "they gained enough to matter", "probability": 0.83, "words": "fairly confident"},
+            ],
+            "df": 10.0,
+            "smallest_p": 0.0022,
+            "method": "exact permutation of schools",
+            "p_value": 0.0087,
+            "schools_treatment": 6,
+            "schools_comparison": 6,
+        },
+        "for_whom": {"pupils": 740, "schools": 12, "grades": ["4", "5"], "notes": ["Joiners are counted apart: 14."]},
+        "did_it_happen": {
+            "dosage_met_share": 0.84,
+            "planned_minutes": 600,
+            "mean_minutes": 571.0,
+            "milestones_planned": 24,
+            "milestones_done": 22,
+            "milestones_late": 2,
+        },
+        "cost": {"total_usd": 18400.0, "per_pupil_usd": 49.73, "notes": ["Teachers' time is not in it."]},
+        "next": "Add the six comparison schools after the winter window.",
+        "estimates": [
+            {"name": "effect", "value": effect, "low": effect - 0.14, "high": effect + 0.15, "unit": "SD"},
+            {"name": "effect_flat_prior", "value": effect + 0.02, "low": effect - 0.2, "high": effect + 0.2}
+            | {"unit": "SD"},
+        ],
+        "schools": [
+            {
+                "school_id": f"pilot-school-{index}",
+                "school_name": f"School {index + 1}",
+                "arm": "treatment" if index < 6 else "comparison",
+                "pupils": 8 if index == 11 else 60 + index,
+                "mean_baseline": 198.0 + index % 6,
+                "mean_outcome": 205.0 + index % 6 + (3.1 if index < 6 else 0.0) * effect * 4,
+            }
+            for index in range(12)
+        ],
+        "rating": {"rating": "meets_without_reservations", "essa_tier": 3, "reasons": ["One district is one site."]},
+        "warnings": ["Two milestones were late."],
+    }
+
+
+def _write_database(path: Path, tables: dict[str, str], rows: dict[str, list[tuple[Any, ...]]]) -> None:
+    import duckdb
+
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("set timezone = 'UTC'")
+        for name, columns in tables.items():
+            connection.execute(f"create table {name} ({columns})")
+            if rows.get(name):
+                marks = ", ".join("?" for _ in rows[name][0])
+                connection.executemany(f"insert into {name} values ({marks})", rows[name])
+
+
+def _publish(settings: Settings, kind: str, release_id: str, based_on: str | None, held: list[list[str]]) -> Path:
+    """Manifest and pointer of a release; returns the path its database must have."""
+    folder = settings.releases_dir / kind / release_id
+    folder.mkdir(parents=True)
+    manifest = {
+        "release_id": release_id,
+        "kind": kind,
+        "data_date": DATA_DATE.isoformat(),
+        "built_at": "2026-10-15T07:40:00+00:00",
+        "cut_offsets": {"learner.activity.v1": {"0": 100}},
+        "held": held,
+        "based_on": based_on,
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder.parent / "current.json").write_text(json.dumps(manifest))
+    return folder / "warehouse.duckdb"
+
+
+def publish_fixture(settings: Settings) -> dict[str, str]:
+    """Write the release pair into ``settings.home`` and make it current; returns sourcedId -> key of the people."""
+    people = register_people(settings)
+    rows: dict[str, list[tuple[Any, ...]]] = {}
+    for school, school_id in enumerate(SCHOOLS):
+        parts = (
+            _pupil_rows(people, school, school_id),
+            _school_rows(people, school, school_id, school == 1, int(school == 2)),
+        )
+        for part in parts:
+            for name, found in part.items():
+                rows.setdefault(name, []).extend(found)
+    rows["mart_district_competency"] = [
+        (*item, 96, share) for item, share in zip(COMPETENCIES, ("42", "37", "<=5", "suppressed"), strict=True)
+    ]
+    _write_database(
+        _publish(settings, "learning", LEARNING_ID, None, [["school", "school-b"]]),
+        TABLES,
+        rows,
+    )
+    cards = [scorecard("pilot-fractions", "SCALE"), scorecard("pilot-reading", "STOP")]
+    evaluation_tables = {
+        "pilot_scorecard": "pilot_id varchar, scorecard_json varchar",
+        "rollout_metric": "pilot_id varchar, name varchar, value double, unit varchar",
+        "rollout_school": TABLES["mart_rollout_school"],
+    }
+    _write_database(
+        _publish(settings, "evaluation", EVALUATION_ID, LEARNING_ID, []),
+        evaluation_tables,
+        {
+            "pilot_scorecard": [(card["pilot_id"], json.dumps(card)) for card in cards],
+            "rollout_metric": [
+                ("pilot-fractions", "pupils_reached", 87.0, "pupils"),
+                ("pilot-fractions", "dosage_met_share", 0.8, "share"),
+                ("pilot-fractions", "milestones_late", 3.0, "milestones"),
+                ("pilot-fractions", "cost_per_pupil_usd", 53.33, "usd"),
+            ],
+            "rollout_school": rows["mart_rollout_school"],
+        },
+    )
+    return people
