@@ -10,12 +10,10 @@ import gzip
 import http.client
 import json
 import os
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,15 +24,13 @@ from cairn.errors import CairnError
 from cairn.settings import Settings
 from streaming.sources import sender_token_path
 
-BATCH = 200
+BATCH = 500
 BATCH_BYTES = 4 << 20
-CONNECTIONS = 2
 PATIENCE_SECONDS = 180.0
 TIMEOUT_SECONDS = 60.0
 LONGEST_PAUSE_SECONDS = 5.0
 SUFFIXES = (".json", ".jsonl", ".ndjson")
 XAPI, CALIPER = "/xapi/statements", "/caliper"
-PROBLEMS_SHOWN = 20
 
 Progress = Callable[[int], None]
 
@@ -57,7 +53,6 @@ class Totals:
     duplicate: int = 0
     rejected: int = 0
     conflict: int = 0
-    problems: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """The keys of ``cairn activity send --json``."""
@@ -227,40 +222,19 @@ def post_batches(
     on_progress: Progress | None = None,
     rate: float = 0.0,
 ) -> Totals:
-    """Post batches over two kept connections; each again until it is answered for good."""
+    """Post batches in order over one kept connection; each again until it is answered for good.
+
+    One connection, because of two statements of one id and other content the first counts: order is content.
+    """
     totals = Totals()
-    lock = threading.Lock()
     begun = time.monotonic()
-    handed = 0
-    failed = threading.Event()
-
-    def next_batch() -> Batch | None:
-        nonlocal handed
-        with lock:
-            if failed.is_set() or (batch := next(batches, None)) is None:
-                return None
-            due = begun + handed / rate if rate else 0.0
-            handed += batch.statements
-        if (pause := due - time.monotonic()) > 0:
-            time.sleep(pause)
-        return batch
-
-    def work() -> None:
-        try:
-            with closing(Connection(settings, token)) as connection:
-                while (batch := next_batch()) is not None:
-                    answer = connection.post(batch)
-                    with lock:
-                        _count(totals, batch, answer)
-                        if on_progress:
-                            on_progress(totals.sent)
-        except BaseException:
-            failed.set()
-            raise
-
-    with ThreadPoolExecutor(CONNECTIONS, "sender") as pool:
-        for done in [pool.submit(work) for _ in range(CONNECTIONS)]:
-            done.result()
+    with closing(Connection(settings, token)) as connection:
+        for batch in batches:
+            if rate and (pause := begun + totals.sent / rate - time.monotonic()) > 0:
+                time.sleep(pause)
+            _count(totals, batch, connection.post(batch))
+            if on_progress:
+                on_progress(totals.sent)
     return totals
 
 

@@ -91,8 +91,8 @@ class SourceRegistry:
         """A new sender and its token, which the gateway's side does not store and cannot show again.
 
         ``save_token`` keeps it for senders on this machine (``sender_token_path``, readable by the owner only), as
-        an app would keep its own. A revoked sender of this name comes back with a new token. Raises CairnError where the name is in use or is
-        not one.
+        an app would keep its own. A revoked sender of this name comes back with a new token. Raises CairnError where
+        the name is in use or is not one.
         """
         if not NAME.fullmatch(name):
             raise CairnError(f"{name!r} is no source name: use lower-case letters, digits, '-', '_' and '.'")
