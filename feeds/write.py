@@ -16,7 +16,7 @@ from feeds.page import feed_page
 from feeds.tables import FeedFile, feed_files
 from portal import words
 from portal.people import look_up
-from portal.reads import Opened, Reader, as_date
+from portal.reads import Opened, Reader, open_release
 from portal.school import SchoolView, load_school, pupils
 from portal.trust import Age, current_age
 
@@ -63,20 +63,19 @@ def _release(settings: Settings, data_date: date | str | None) -> Opened:
         if release is None:
             raise CairnError("nothing has been published yet: run a night first, with 'cairn night run'")
         return release
-    wanted = as_date(data_date)
-    found = [one for one in releases.list_releases(settings, "learning") if as_date(one.data_date) == wanted]
+    wanted = data_date if isinstance(data_date, date) else date.fromisoformat(data_date)
+    found = [one for one in releases.list_releases(settings, "learning") if one.data_date == wanted]
     if not found:
         raise CairnError(f"no learning release of {wanted}: see 'cairn marts releases'")
-    newest = max(found, key=lambda one: str(one.built_at))
-    connection = releases.open_release(settings, "learning", newest.release_id)
-    return Opened(newest.release_id, wanted, connection)
+    return open_release(settings, found[0])
 
 
 def label(view: SchoolView, age: Age) -> str | None:
     """What the feed says of itself where it is not today's: held back, or old."""
     if view.school["is_held_back"]:
         reason = view.school["held_reason"] or "a check failed"
-        return f"Held back: the newest data did not pass a check ({reason}). This is the last good answer."
+        shown = words.day(view.data_date)
+        return f"Held back: the newest data did not pass a check ({reason}). This is the answer of {shown}."
     return age.label if age.is_old else None
 
 
@@ -98,13 +97,14 @@ def write_school(settings: Settings, release: Opened, view: SchoolView, age: Age
         "school_name": view.school["school_name"],
         "release_id": release.release_id,
         "data_date": release.data_date.isoformat(),
+        "shown_data_date": view.data_date.isoformat(),
         "written_at": datetime.now(UTC).isoformat(),
         "is_held_back": bool(view.school["is_held_back"]),
         "is_old": age.is_old,
         "label": label(view, age),
         "counts": counts(view),
     }
-    page = feed_page(view, names, manifest, words_of_day=words.day(release.data_date))
+    page = feed_page(view, names, manifest, words_of_day=words.day(view.data_date))
     with store.replacing(store.folder(settings, release.data_date.isoformat(), school_id)) as making:
         entries = [_save(making, file.name, file.content(), file) for file in files]
         entries.append(_save(making, "feed.html", page, None, pupils_named=len(view.student_keys)))

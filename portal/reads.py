@@ -6,10 +6,11 @@ sees the new pair.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -18,22 +19,26 @@ from cairn.settings import Settings
 if TYPE_CHECKING:
     import duckdb
 
+    from releases.store import Release
+
 KINDS = ("learning", "evaluation")
 KEPT_CONNECTIONS = 4
-
-
-def as_date(value: date | str) -> date:
-    """A day that may come as ISO text, as a date."""
-    return value if isinstance(value, date) else date.fromisoformat(value[:10])
+DAY_IN_ID = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 @dataclass(frozen=True)
 class Opened:
-    """One release and a way to ask it."""
+    """One release and a way to ask it. ``held`` are its schools held back, by id: whose rows they show instead."""
 
     release_id: str
     data_date: date
     connection: duckdb.DuckDBPyConnection
+    held: dict[str, str | None] = field(default_factory=dict)
+
+    def shown_date(self, school_id: str) -> date:
+        """Data date of a school's rows: the release's own, or that of the release shown while it is held back."""
+        shown = DAY_IN_ID.search(self.held.get(school_id) or "")
+        return date.fromisoformat(shown[0]) if shown else self.data_date
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Rows of a query as dicts. Each call has its own cursor: pages run in several threads."""
@@ -48,6 +53,15 @@ class Opened:
     def has_table(self, name: str) -> bool:
         """Whether the release has the table."""
         return bool(self.rows("select 1 from information_schema.tables where table_name = ?", [name]))
+
+
+def open_release(settings: Settings, release: Release) -> Opened:
+    """A release, opened read-only."""
+    from releases import store
+
+    connection = store.open_release(settings, release.kind, release.release_id)
+    held = {one["school_id"]: one.get("shown_release_id") for one in release.held}
+    return Opened(release.release_id, release.data_date, connection, held)
 
 
 @dataclass(frozen=True)
@@ -76,8 +90,7 @@ class Reader:
         key = (kind, release.release_id)
         with self._lock:
             if key not in self._opened:
-                connection = store.open_release(self._settings, kind, release.release_id)
-                self._opened[key] = Opened(release.release_id, as_date(release.data_date), connection)
+                self._opened[key] = open_release(self._settings, release)
                 while len(self._opened) > KEPT_CONNECTIONS:
                     # Not closed by hand: a page in another thread may still read; the last reference closes it.
                     self._opened.popitem(last=False)

@@ -6,6 +6,7 @@ Everything here is by key; names are added at the edge (``portal.people``).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from portal.reads import Opened
@@ -39,6 +40,7 @@ class SchoolView:
     """One school in one release. Lists are whole; a page shows their first rows first."""
 
     school: Row
+    data_date: date
     trust: Row | None
     needs_adult: list[Row]
     moves_on: list[Row]
@@ -71,10 +73,11 @@ def load_school(release: Opened, school_id: str) -> SchoolView | None:
     )
     return SchoolView(
         school=schools[0],
+        data_date=release.shown_date(school_id),
         trust=trust[0] if trust else None,
         needs_adult=release.rows(NEEDS_ADULT, [school_id]),
         moves_on=release.rows(MOVES_ON, [school_id]),
-        changes=release.rows(CHANGES, [school_id, release.data_date]),
+        changes=release.rows(CHANGES, [school_id, release.shown_date(school_id)]),
         followups=[row | {"outcome": outcome(row)} for row in release.rows(FOLLOWUPS, [school_id])],
         classes=release.rows(CLASSES, [school_id]),
         groups=release.rows(GROUPS, [school_id]),

@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from cairn.settings import Settings
+from releases.store import Release, save, swap
 
 DATA_DATE = date(2026, 10, 14)
 LEARNING_ID = "learning-2026-10-14-1"
+SHOWN_ID = "learning-2026-10-13-1"
+BUILT_AT = datetime(2026, 10, 15, 7, 40, tzinfo=UTC)
+HELD_REASON = "accepted share fell below the school's usual"
 EVALUATION_ID = "evaluation-2026-10-14-1"
 SCHOOLS = {"school-a": "Aspen Grove Elementary", "school-b": "Birch Hill Elementary", "school-c": "Cottonwood Middle"}
 COMPETENCIES = [
@@ -168,7 +172,7 @@ def _pupil_rows(keys: dict[str, str], school: int, school_id: str) -> dict[str, 
                     "mastered" if number % 2 else "review_due",
                     _at(0),
                     f"decision-{school}-{number}",
-                    DATA_DATE,
+                    DATA_DATE - timedelta(days=int(school == 1)),
                 )
             )
         if number % 8 == 3:
@@ -183,7 +187,7 @@ def _school_rows(
     people: dict[str, str], school: int, school_id: str, is_held: bool, silent: int
 ) -> dict[str, list[tuple[Any, ...]]]:
     """Rows about one school and its classes."""
-    held_reason = "before_publish: accepted share fell below the school's usual" if is_held else None
+    held_reason = HELD_REASON if is_held else None
     days = [DATA_DATE - timedelta(days=back) for back in range(20) if (DATA_DATE - timedelta(days=back)).weekday() < 5]
     keys = [people[sourced(school, number)] for number in range(PUPILS_PER_SCHOOL)]
     trust = (school_id, DATA_DATE, 1240, 1201, 20, 0, 15, 4, 0, _at(0), silent, "reading-app" if silent else None)
@@ -324,22 +328,25 @@ def _write_database(path: Path, tables: dict[str, str], rows: dict[str, list[tup
                 connection.executemany(f"insert into {name} values ({marks})", rows[name])
 
 
-def _publish(settings: Settings, kind: str, release_id: str, based_on: str | None, held: list[list[str]]) -> Path:
-    """Manifest and pointer of a release; returns the path its database must have."""
+def _release(settings: Settings, kind: str, release_id: str, based_on: str | None = None) -> Release:
+    """A release with a folder to put its database into."""
     folder = settings.releases_dir / kind / release_id
     folder.mkdir(parents=True)
-    manifest = {
-        "release_id": release_id,
-        "kind": kind,
-        "data_date": DATA_DATE.isoformat(),
-        "built_at": "2026-10-15T07:40:00+00:00",
-        "cut_offsets": {"learner.activity.v1": {"0": 100}},
-        "held": held,
-        "based_on": based_on,
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    (folder.parent / "current.json").write_text(json.dumps(manifest))
-    return folder / "warehouse.duckdb"
+    return Release(
+        release_id=release_id,
+        kind=kind,
+        data_date=DATA_DATE,
+        built_at=BUILT_AT,
+        published_at=BUILT_AT,
+        path=folder / "warehouse.duckdb",
+        held=[{"school_id": "school-b", "reason": HELD_REASON, "shown_release_id": SHOWN_ID}] if not based_on else [],
+        based_on=based_on,
+    )
+
+
+def _publish(settings: Settings, release: Release) -> None:
+    save(release)
+    swap(settings, release)
 
 
 def publish_fixture(settings: Settings) -> dict[str, str]:
@@ -357,19 +364,18 @@ def publish_fixture(settings: Settings) -> dict[str, str]:
     rows["mart_district_competency"] = [
         (*item, 96, share) for item, share in zip(COMPETENCIES, ("42", "37", "<=5", "suppressed"), strict=True)
     ]
-    _write_database(
-        _publish(settings, "learning", LEARNING_ID, None, [["school", "school-b"]]),
-        TABLES,
-        rows,
-    )
+    learning = _release(settings, "learning", LEARNING_ID)
+    _write_database(learning.path, TABLES, rows)
+    _publish(settings, learning)
     cards = [scorecard("pilot-fractions", "SCALE"), scorecard("pilot-reading", "STOP")]
     evaluation_tables = {
         "pilot_scorecard": "pilot_id varchar, scorecard_json varchar",
         "rollout_metric": "pilot_id varchar, name varchar, value double, unit varchar",
         "rollout_school": TABLES["mart_rollout_school"],
     }
+    evaluation = _release(settings, "evaluation", EVALUATION_ID, LEARNING_ID)
     _write_database(
-        _publish(settings, "evaluation", EVALUATION_ID, LEARNING_ID, []),
+        evaluation.path,
         evaluation_tables,
         {
             "pilot_scorecard": [(card["pilot_id"], json.dumps(card)) for card in cards],
@@ -382,4 +388,5 @@ def publish_fixture(settings: Settings) -> dict[str, str]:
             "rollout_school": rows["mart_rollout_school"],
         },
     )
+    _publish(settings, evaluation)
     return people

@@ -1,0 +1,119 @@
+"""Pictures of every page of a running stack, phone and desktop: ``python tests/browser/screenshots.py``.
+
+Uses the portal of the running stack (``--base`` for another) with three accounts made for the moment and removed
+again, and writes ``build/screenshots/*.png``. Names on them are those of the district it runs on: use a simulated one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import chromium
+
+from cairn.settings import REPOSITORY, Settings
+
+ROLES = ("school_leader", "central_office", "engineer")
+
+
+def addresses(page: Any, base: str, role: str, school_id: str | None) -> list[tuple[str, str]]:
+    """Pages of a role as (name, path), found by following what the pages show."""
+    if role == "school_leader":
+        page.goto(f"{base}/schools/{school_id}")
+        pupils = page.eval_on_selector_all("a[href^='/students/']", "all => all.map(one => one.getAttribute('href'))")
+        found = [("school", f"/schools/{school_id}"), ("feed", f"/schools/{school_id}/feed")]
+        return [*found, *([("student", pupils[0])] if pupils else [])]
+    if role == "engineer":
+        return [("operations", "/operations")]
+    page.goto(f"{base}/pilots")
+    pilots = page.eval_on_selector_all("h2 a[href^='/pilots/']", "all => all.map(one => one.getAttribute('href'))")
+    listed = [(f"pilot-{number}", path) for number, path in enumerate(pilots, start=1)]
+    schools = [("school-totals", f"/schools/{school_id}")] if school_id else []
+    return [("overview", "/"), ("pilots", "/pilots"), *listed, ("rollout", "/rollout"), *schools]
+
+
+def take(base: str, out: Path, accounts: dict[str, tuple[str, str]], school_id: str | None) -> list[Path]:
+    """Write the pictures; returns their paths. Raises SystemExit where there is no Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    path = chromium.find_chromium()
+    if path is None:
+        raise SystemExit("no Chromium here: install it (Debian: apt-get install chromium), then again")
+    out.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    with sync_playwright() as playwright:
+        browser = chromium.launch(playwright, path)
+        for size_name, size in (("phone", chromium.PHONE), ("desktop", chromium.DESKTOP)):
+            anonymous = browser.new_page(viewport=size)
+            anonymous.goto(f"{base}/login")
+            written.append(_picture(anonymous, out / f"login-{size_name}.png"))
+            for role, (name, password) in accounts.items():
+                context = browser.new_context(viewport=size, device_scale_factor=2 if size_name == "phone" else 1)
+                page = context.new_page()
+                chromium.sign_in(page, base, name, password)
+                for page_name, address in addresses(page, base, role, school_id):
+                    page.goto(base + address)
+                    written.append(_picture(page, out / f"{page_name}-{size_name}.png"))
+                    if page_name == "school" and size_name == "phone":
+                        written.append(_picture(page, out / "school-phone-first-screen.png", whole=False))
+                context.close()
+        browser.close()
+    return written
+
+
+def _picture(page: Any, path: Path, whole: bool = True) -> Path:
+    page.screenshot(path=str(path), full_page=whole)
+    return path
+
+
+def school_of(settings: Settings) -> str | None:
+    """A school to show: the one with most pupils who need an adult, not held back where there is one."""
+    from portal.reads import Reader
+
+    release = Reader(settings).current("learning")
+    rows = (
+        release.rows(
+            "select s.school_id from mart_school s left join mart_needs_adult n using (school_id)"
+            " group by s.school_id, s.is_held_back order by s.is_held_back, count(n.student_key) desc, 1 limit 1"
+        )
+        if release
+        else []
+    )
+    return str(rows[0]["school_id"]) if rows else None
+
+
+def main() -> None:
+    """Make accounts, take the pictures, remove the accounts."""
+    from portal.accounts import add_account, remove_account
+
+    parser = argparse.ArgumentParser(description="Take pictures of every page of the running portal.")
+    parser.add_argument("--base", help="address of the portal; the running stack's where absent")
+    parser.add_argument("--out", type=Path, default=REPOSITORY / "build" / "screenshots")
+    given = parser.parse_args()
+    settings = Settings()
+    try:
+        base = (given.base or settings.address("portal")).rstrip("/")
+    except LookupError as error:
+        raise SystemExit(f"error: {error}") from error
+    school_id = school_of(settings)
+    accounts: dict[str, tuple[str, str]] = {}
+    try:
+        for role in ROLES if school_id else ROLES[1:]:
+            name = f"screenshots-{role.replace('_', '-')}-{secrets.token_hex(3)}"
+            school = school_id if role == "school_leader" else None
+            accounts[role] = (name, add_account(settings, name, role, school))
+        for path in take(base, given.out, accounts, school_id):
+            print(path)
+    finally:
+        for name, _ in accounts.values():
+            remove_account(settings, name)
+
+
+if __name__ == "__main__":
+    main()
