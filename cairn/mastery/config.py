@@ -1,0 +1,151 @@
+"""The district's evidence rule and mastery policy: YAML, checked against its JSON Schema, with versions by content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from cairn.district import EXAMPLES, district_path, load_yaml_mapping
+from cairn.errors import CairnError
+from cairn.mastery.bkt import Parameters
+from cairn.mastery.fit import Bounds
+from cairn.settings import Settings
+
+PARAMETER_NAMES = ("prior", "learn", "guess", "slip", "forget")
+
+
+@dataclass(frozen=True)
+class EvidenceRule:
+    """What counts as evidence (``evidence.yaml`` says what each part means)."""
+
+    counted_types: frozenset[str]
+    practice_types: frozenset[str]
+    spacing_seconds: float
+    are_hints_incorrect: bool
+    success_share: float
+    rapid_guess_ms: int
+    rapid_guess_ms_by_item: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FitRule:
+    """When and within which bounds a competency gets parameters of its own, and what serves until then."""
+
+    minimum_responses: int
+    minimum_pupils: int
+    minimum_item_responses: int
+    has_forget: bool
+    default: Parameters
+    bounds: Bounds
+
+
+@dataclass(frozen=True)
+class ThresholdPolicy:
+    """When a pupil counts as having mastered a competency (``policy.yaml`` says what each part means)."""
+
+    gain: float
+    lose: float
+    minimum_counted_attempts: int
+    review_after_days: float
+    interval_level: float
+    recency_weight: float
+    prior_weight: float
+
+
+@dataclass(frozen=True)
+class MasteryConfig:
+    """Rule, fit and policy; ``policy_version`` changes with any part of the rule or the policy."""
+
+    evidence: EvidenceRule
+    fit: FitRule
+    policy: ThresholdPolicy
+    policy_version: str
+
+
+def short_hash(content: Any) -> str:
+    """The first 8 hex digits of the SHA-256 of the content as canonical JSON."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+
+@cache
+def _validator(name: str) -> Any:
+    import jsonschema_rs
+
+    schema = json.loads((EXAMPLES / "json_schema" / f"{name}.json").read_text(encoding="utf-8"))
+    return jsonschema_rs.validator_for(schema)
+
+
+def check(raw: dict[str, Any], name: str, where: str) -> None:
+    """Check a mapping against schema ``name``. Raises CairnError naming the file and the first key that breaks it."""
+    for error in _validator(name).iter_errors(raw):
+        key = ".".join(str(part) for part in error.instance_path) or "top"
+        raise CairnError(f"{where}: {key}: {error.message}: correct it (schemas/district/json_schema/{name}.json)")
+
+
+def evidence_from(raw: dict[str, Any], where: str = "evidence.yaml") -> tuple[EvidenceRule, FitRule]:
+    """Rule and fit from the keys of evidence.yaml; ``where`` names the file in errors. Raises CairnError."""
+    check(raw, "evidence", where)
+    for name, (low, high) in raw["model"]["bounds"].items():
+        if low > high:
+            raise CairnError(f"{where}: model.bounds.{name}: {low} is above {high}: write the lower bound first")
+    types = raw["activity_types"]
+    rule = EvidenceRule(
+        counted_types=frozenset(name for name, use in types.items() if use == "counts"),
+        practice_types=frozenset(name for name, use in types.items() if use == "practice"),
+        spacing_seconds=float(raw["spacing_hours"]) * 3600.0,
+        are_hints_incorrect=raw["hints"] == "incorrect",
+        success_share=float(raw["success_share"]),
+        rapid_guess_ms=int(raw["rapid_guess_ms"]),
+        rapid_guess_ms_by_item=dict(raw.get("rapid_guess_ms_by_item") or {}),
+    )
+    model = raw["model"]
+    bounds = model["bounds"]
+    fit = FitRule(
+        minimum_responses=model["minimum_responses"],
+        minimum_pupils=model["minimum_pupils"],
+        minimum_item_responses=model["minimum_item_responses"],
+        has_forget=model["has_forget"],
+        default=Parameters(**model["default"]),
+        bounds=Bounds(
+            tuple(float(bounds[name][0]) for name in PARAMETER_NAMES),
+            tuple(float(bounds[name][1]) for name in PARAMETER_NAMES),
+        ),
+    )
+    return rule, fit
+
+
+def policy_from(raw: dict[str, Any], where: str = "policy.yaml") -> ThresholdPolicy:
+    """The policy from the keys of policy.yaml; ``where`` names the file in errors. Raises CairnError."""
+    check(raw, "policy", where)
+    if raw["lose"] > raw["gain"]:
+        raise CairnError(f"{where}: lose: {raw['lose']} is above gain {raw['gain']}: a state would flicker; lower it")
+    interval = raw["interval"]
+    return ThresholdPolicy(
+        gain=float(raw["gain"]),
+        lose=float(raw["lose"]),
+        minimum_counted_attempts=int(raw["minimum_counted_attempts"]),
+        review_after_days=float(raw["review_after_days"]),
+        interval_level=float(interval["level"]),
+        recency_weight=float(interval["recency_weight"]),
+        prior_weight=float(interval["prior_weight"]),
+    )
+
+
+def config_from(evidence: dict[str, Any], policy: dict[str, Any]) -> MasteryConfig:
+    """The whole configuration from the keys of both files. Raises CairnError."""
+    rule, fit = evidence_from(evidence)
+    version = short_hash({"evidence": {k: v for k, v in evidence.items() if k != "model"}, "policy": policy})
+    return MasteryConfig(rule, fit, policy_from(policy), f"{policy['policy']}-{version}")
+
+
+def load_config(settings: Settings) -> MasteryConfig:
+    """The district's configuration, the repository's example where it has none. Raises CairnError with file and key."""
+    evidence_path = district_path(settings, "evidence.yaml")
+    policy_path = district_path(settings, "policy.yaml")
+    evidence, policy = load_yaml_mapping(evidence_path), load_yaml_mapping(policy_path)
+    evidence_from(evidence, str(evidence_path))
+    policy_from(policy, str(policy_path))
+    return config_from(evidence, policy)
