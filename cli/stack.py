@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -57,3 +58,67 @@ def status(as_json: JsonOption = False) -> None:
     from infra import stack
 
     emit({"services": [service.as_dict() for service in stack.status(settings())]}, as_json, _table)
+
+
+@app.command()
+def logs(
+    name: Annotated[str, typer.Argument(help="A service's name, or 'supervisor'.")],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come; end with Ctrl-C.")] = False,
+    lines: Annotated[int, typer.Option(min=1, help="How many of the last lines.")] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """The last lines of a service's log.
+
+    Example: cairn logs gateway --lines 20
+    """
+    from cairn.errors import UsageError
+
+    folder = settings().logs_dir
+    path = folder / f"{name}.log"
+    if not path.exists():
+        there = ", ".join(sorted(log.stem for log in folder.glob("*.log"))) or "none yet, start with 'cairn up'"
+        raise UsageError(f"no log of {name!r} in {folder}; there are: {there}")
+    kept = path.read_text(errors="replace").splitlines()[-lines:]
+    emit({"name": name, "path": str(path), "lines": kept}, as_json, lambda result: "\n".join(result["lines"]))
+    if follow and not as_json:
+        _follow(path)
+
+
+def _follow(path: Path) -> None:
+    import time
+
+    position = path.stat().st_size
+    while True:
+        size = path.stat().st_size if path.exists() else 0
+        if size < position:  # rotated
+            position = 0
+        if size > position:
+            with path.open("rb") as log:
+                log.seek(position)
+                text = log.read()
+            position += len(text)
+            typer.echo(text.decode(errors="replace"), nl=False)
+        time.sleep(0.5)
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Check Python, packages, Java, jars, memory, disk, Chromium and the stack; each failure says what to do.
+
+    Exit status 1 where something is missing that the platform needs (a browser is not).
+
+    Example: cairn doctor
+    """
+    from infra.doctor import examine
+
+    checks = examine(settings())
+    result = {"checks": [check.as_dict() for check in checks]}
+    emit(
+        result,
+        as_json,
+        lambda _: "\n".join(
+            f"{'ok  ' if check.is_fine else 'BAD '} {check.name:<12} {check.detail}" for check in checks
+        ),
+    )
+    if any(not check.is_fine and check.name != "chromium" for check in checks):
+        raise typer.Exit(1)
