@@ -1,0 +1,28 @@
+-- Mastery of today's pupils, with the class that answers for it.
+select
+    class.school_id,
+    class.class_id,
+    class.class_title,
+    state.student_key,
+    state.competency_id,
+    competency.competency_code,
+    competency.competency_title,
+    competency.subject,
+    competency.sequence,
+    state.state,
+    state.expected_share,
+    state.share_low,
+    state.share_high,
+    state.counted_attempts,
+    state.opportunities_without_three,
+    state.last_event_at,
+    state.state_since_at,
+    state.model_version,
+    state.policy_version,
+    state.opportunities_without_three >= 10 and state.state not in ('mastered', 'review_due') as is_stuck
+from {{ ref('stg_mastery_state') }} as state
+inner join {{ ref('stg_competency') }} as competency on state.competency_id = competency.competency_id
+inner join {{ ref('int_pupil_subject_class') }} as class
+    on
+        state.student_key = class.student_key
+        and competency.subject = class.subject

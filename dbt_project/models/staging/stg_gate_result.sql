@@ -1,0 +1,22 @@
+-- The newest run of each gate, night by night, for two weeks.
+select
+    result.gate,
+    result.rule_id,
+    result.scope_type,
+    result.scope_id,
+    result.severity,
+    result.is_passed,
+    result.rows_checked,
+    result.rows_failed,
+    result.sample_event_ids,
+    result.message,
+    result.run_at,
+    result.data_date
+from {{ source('ops', 'gate_result') }} as result
+cross join {{ ref('stg_release') }} as release
+where
+    result.data_date > release.data_date - 14
+    and result.data_date <= release.data_date
+qualify
+    result.gate_run_id
+    = arg_max(result.gate_run_id, result.run_at) over (partition by result.gate, result.data_date)

@@ -1,0 +1,170 @@
+"""dbt as a child process: one ``dbt build`` makes one warehouse file, beside everything that is being read.
+
+The file always has the same path while it is built (``home/releases/building``), so that dbt's parsed project, kept in
+``home/releases/dbt``, stays valid from night to night; ``releases.learning`` copies the marts out of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import yaml
+
+from cairn import tables
+from cairn.contracts import load_contract
+from cairn.errors import CairnError
+from cairn.settings import Settings
+from releases.dbt_sources import PROJECT, used_tables
+
+PUPIL_SILENT_SCHOOL_DAYS = 10
+SOURCE_SILENT_SCHOOL_DAYS = 2
+DEFAULT_N_MIN = 10
+# Before any enrolment: too early in the year for anybody to count as silent.
+NEVER = date(1900, 1, 1)
+
+
+@dataclass(frozen=True)
+class ReleaseContext:
+    """What a build is of: the day, the instant for two-time tables, and the thresholds that follow from them."""
+
+    data_date: date
+    as_of: datetime
+    school_year_start: date
+    pupil_silent_since: date
+    source_silent_since: date
+    n_min: int
+
+    @classmethod
+    def of(cls, settings: Settings, data_date: date, as_of: datetime | None = None) -> ReleaseContext:
+        """Thresholds from the district's calendar and privacy rules; ``as_of`` is now where not given."""
+        from cairn.calendar import DistrictCalendar
+
+        calendar = DistrictCalendar.load(settings)
+
+        def back(school_days: int) -> date:
+            # The first of that many school days that end with the data date.
+            moment = data_date + timedelta(days=1)
+            try:
+                for _ in range(school_days):
+                    moment = calendar.previous_school_day(moment)
+            except LookupError:
+                return NEVER
+            return moment
+
+        return cls(
+            data_date=data_date,
+            as_of=(as_of or datetime.now(UTC)).astimezone(UTC),
+            school_year_start=calendar.school_year_start_date,
+            pupil_silent_since=back(PUPIL_SILENT_SCHOOL_DAYS),
+            source_silent_since=back(SOURCE_SILENT_SCHOOL_DAYS),
+            n_min=n_min(settings),
+        )
+
+    def environment(self) -> dict[str, str]:
+        """The context as dbt reads it (models/staging/stg_release.sql)."""
+        return {
+            "CAIRN_DATA_DATE": self.data_date.isoformat(),
+            "CAIRN_AS_OF": self.as_of.isoformat(timespec="microseconds"),
+            "CAIRN_SCHOOL_YEAR_START": self.school_year_start.isoformat(),
+            "CAIRN_PUPIL_SILENT_SINCE": self.pupil_silent_since.isoformat(),
+            "CAIRN_SOURCE_SILENT_SINCE": self.source_silent_since.isoformat(),
+            "CAIRN_N_MIN": str(self.n_min),
+        }
+
+
+def n_min(settings: Settings) -> int:
+    """Smallest group that a published table shows: ``n_min`` of the district's privacy.yaml, else 10."""
+    path = settings.district_dir / "privacy.yaml"
+    raw = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return int((raw or {}).get("n_min", DEFAULT_N_MIN))
+
+
+def building_path(settings: Settings) -> Path:
+    """Where dbt builds; only one build at a time (see ``releases.store.building``)."""
+    return settings.releases_dir / "building" / "warehouse.duckdb"
+
+
+def ensure_lake_tables(settings: Settings) -> list[str]:
+    """Create, empty, the lake tables that the models read and nobody has written yet; returns their names."""
+    from deltalake import write_deltalake
+
+    made = []
+    for name in used_tables():
+        if tables.exists(settings, name):
+            continue
+        contract = load_contract(name)
+        uri = tables.table_uri(settings, name)
+        if "://" not in uri:
+            Path(uri).mkdir(parents=True, exist_ok=True)
+        # Nullable columns, as Spark creates them: required columns are checked by gates, not by the writer.
+        import pyarrow as pa
+
+        schema = pa.schema([field.with_nullable(True) for field in tables.arrow_schema(contract)])
+        write_deltalake(uri, schema.empty_table(), mode="ignore", partition_by=list(contract.partitions) or None)
+        made.append(name)
+    return made
+
+
+def run_dbt(settings: Settings, arguments: list[str], context: ReleaseContext | None = None) -> str:
+    """One dbt invocation on the project; returns its output. Raises CairnError with the first failures."""
+    home = settings.releases_dir / "dbt"
+    home.mkdir(parents=True, exist_ok=True)
+    environment = {
+        **os.environ,
+        "CAIRN_LAKE": settings.lake,
+        "CAIRN_WAREHOUSE": str(building_path(settings)),
+        "CAIRN_TIMEZONE": settings.timezone,
+        "CAIRN_DUCKDB_MEMORY_LIMIT": settings.duckdb_memory_limit,
+        "DBT_PROJECT_DIR": str(PROJECT),
+        "DBT_PROFILES_DIR": str(PROJECT),
+        "DBT_TARGET_PATH": str(home / "target"),
+        "DBT_LOG_PATH": str(home / "logs"),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DO_NOT_TRACK": "1",
+        **(context.environment() if context else {}),
+    }
+    command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "--no-use-colors", *arguments]
+    done = subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise CairnError(
+            f"dbt failed: {_failures(home / 'target', done.stdout + done.stderr)}; log: {home / 'logs' / 'dbt.log'}"
+        )
+    return done.stdout
+
+
+def _failures(target: Path, output: str) -> str:
+    """The nodes that failed, from dbt's own results; the last words of its output where it never got that far."""
+    try:
+        results = json.loads((target / "run_results.json").read_text(encoding="utf-8"))["results"]
+        bad = [r for r in results if r["status"] in ("error", "fail", "runtime error")]
+    except (OSError, ValueError, KeyError):
+        bad = []
+    if not bad:
+        return " ".join(output.split())[-400:] or "no output"
+    said = [
+        f"{r['unique_id'].split('.', 2)[-1]} {r['status']}: {' '.join(str(r['message']).split())[:160]}" for r in bad
+    ]
+    more = f" and {len(said) - 3} more" if len(said) > 3 else ""
+    return " | ".join(said[:3]) + more
+
+
+def build_warehouse(settings: Settings, context: ReleaseContext, *, unit_tests: bool = False) -> Path:
+    """Every model and data test into a new file; returns its path. The caller holds the building lock.
+
+    Unit tests look at the models' code, not at tonight's data: they run where ``unit_tests`` is set (in CI).
+    """
+    ensure_lake_tables(settings)
+    path = building_path(settings)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in path.parent.glob(f"{path.name}*"):
+        leftover.unlink()
+    (settings.releases_dir / "dbt" / "target" / "run_results.json").unlink(missing_ok=True)
+    chosen = [] if unit_tests else ["--exclude-resource-type", "unit_test"]
+    run_dbt(settings, ["--quiet", "--log-level-file", "info", "build", *chosen], context)
+    return path

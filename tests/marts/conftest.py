@@ -1,0 +1,428 @@
+"""A handful of pupils, two schools and three classes as lake tables; every mart's rows can be worked out by hand.
+
+The data date is Wednesday 2026-10-14. North has two classes (mathematics and reading), South one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cairn import tables
+from cairn.contracts import load_contract
+from cairn.settings import Settings
+
+DATA_DATE = date(2026, 10, 14)
+KNOWN = datetime(2026, 8, 1, tzinfo=UTC)
+TERM = date(2026, 8, 17)
+ALPHA, BETA, GAMMA = "k-alpha", "k-beta", "k-gamma"
+
+
+def at(text: str) -> datetime:
+    """An instant of 2026 in UTC: ``"10-14 15:00"``."""
+    return datetime.strptime(f"2026-{text}", "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
+
+
+def day(text: str) -> date:
+    """A day of 2026: ``"10-14"``."""
+    return date.fromisoformat(f"2026-{text}")
+
+
+def put(settings: Settings, name: str, rows: list[dict[str, Any]]) -> None:
+    """Append rows; required columns that a mart never reads are filled with something of their type."""
+    filler: dict[str, Any] = {"string": "-", "int": 0, "bigint": 0, "double": 0.0, "boolean": False}
+    filler |= {"date": DATA_DATE, "timestamp": KNOWN, "array<string>": []}
+    required = {column.name: filler[column.type] for column in load_contract(name).columns if column.is_required}
+    tables.append(settings, name, [{**required, **row} for row in rows])
+
+
+def known(**columns: Any) -> dict[str, Any]:
+    """A row of a two-time table, recorded in August and current."""
+    return {**columns, "recorded_from": KNOWN, "recorded_to": None}
+
+
+def roster(settings: Settings) -> None:
+    """Two schools; p1-p3 at North, p4-p5 at South; p3 left and came back on one day; p5 moved from North."""
+    put(
+        settings,
+        "silver.org",
+        [
+            known(org_id=f"s-{name.lower()}", name=name, org_type="school", status="active")
+            for name in ("North", "South")
+        ]
+        # North had another name, as known until September.
+        + [
+            {
+                **known(org_id="s-north", name="Old North", org_type="school", status="active"),
+                "recorded_from": datetime(2026, 7, 1, tzinfo=UTC),
+                "recorded_to": KNOWN,
+            }
+        ],
+    )
+    put(settings, "silver.course", [known(course_id="co", title="C", subject="mathematics", status="active")])
+    classes = [
+        ("c-nm", "North maths", "s-north", "Mathematics"),
+        ("c-nr", "North reading", "s-north", "Reading"),
+        ("c-sm", "South maths", "s-south", None),
+    ]
+    put(
+        settings,
+        "silver.class_section",
+        [
+            known(class_id=c, title=t, course_id="co", school_id=s, subject=subject, status="active")
+            for c, t, s, subject in classes
+        ],
+    )
+    people = [("p1", "s-north"), ("p2", "s-north"), ("p3", "s-north"), ("p4", "s-south"), ("p5", "s-south")]
+    put(
+        settings,
+        "silver.person",
+        [
+            known(student_key=p, role="student", school_id=s, grade="05", is_enabled=True, status="active")
+            for p, s in people
+        ]
+        + [known(student_key="t1", role="teacher", school_id="s-north", is_enabled=True, status="active")],
+    )
+    periods = [
+        ("p1", "c-nm", "s-north", TERM, None),
+        ("p1", "c-nr", "s-north", day("09-01"), None),
+        ("p2", "c-nm", "s-north", TERM, None),
+        ("p3", "c-nm", "s-north", TERM, DATA_DATE),
+        ("p3", "c-nm", "s-north", DATA_DATE, None),
+        ("p4", "c-sm", "s-south", None, None),
+        ("p5", "c-nm", "s-north", TERM, day("09-30")),
+        ("p5", "c-sm", "s-south", day("10-01"), None),
+    ]
+    put(
+        settings,
+        "silver.enrollment",
+        [
+            known(
+                enrollment_id=f"e{number}",
+                student_key=pupil,
+                class_id=class_id,
+                school_id=school,
+                role="student",
+                valid_from_date=first,
+                valid_to_date=last,
+                status="active",
+            )
+            for number, (pupil, class_id, school, first, last) in enumerate(periods)
+        ]
+        + [
+            known(
+                enrollment_id="et",
+                student_key="t1",
+                class_id="c-nm",
+                school_id="s-north",
+                role="teacher",
+                valid_from_date=TERM,
+                status="active",
+            )
+        ],
+    )
+    put(
+        settings,
+        "silver.competency",
+        [
+            known(
+                competency_id=key,
+                framework_id="f",
+                code=key[2:].upper(),
+                title=f"Title {key[2:]}",
+                full_statement="-",
+                subject="mathematics",
+                is_leaf=True,
+                sequence=number,
+            )
+            for number, key in enumerate((ALPHA, BETA, GAMMA))
+        ],
+    )
+    put(
+        settings,
+        "silver.competency_edge",
+        [known(edge_id="e", framework_id="f", from_competency_id=ALPHA, to_competency_id=GAMMA, edge_type="precedes")],
+    )
+
+
+def _state(pupil: str, competency: str, state: str, last: str, **more: Any) -> dict[str, Any]:
+    return {
+        "student_key": pupil,
+        "competency_id": competency,
+        "state": state,
+        "p_known": 0.5,
+        "expected_share": 0.5,
+        "share_low": 0.3,
+        "share_high": 0.7,
+        "attempts": 6,
+        "counted_attempts": 6,
+        "counted_correct": 3,
+        "opportunities_without_three": 0,
+        "first_event_at": at("09-01 15:00"),
+        "last_event_at": at(last),
+        "state_since_at": at(last),
+        "last_event_id": f"ev-{pupil}-{competency}",
+        "model_version": "bkt-1",
+        "policy_version": "pol-1",
+        "data_date": DATA_DATE,
+        **more,
+    }
+
+
+def _decision(number: int, pupil: str, competency: str, from_state: str, to_state: str, when: str) -> dict[str, Any]:
+    return {
+        "decision_id": f"d{number}",
+        "is_retraction": False,
+        "student_key": pupil,
+        "competency_id": competency,
+        "decided_at": at(when),
+        "from_state": from_state,
+        "to_state": to_state,
+        "p_known": 0.9,
+        "counted_attempts": 6,
+        "evidence_event_ids": [f"ev-{pupil}-{competency}"],
+        "model_version": "bkt-1",
+        "policy_version": "pol-1",
+        "data_date": at(when).date(),
+        "recorded_at": at("10-15 07:00"),
+    }
+
+
+def mastery(settings: Settings) -> None:
+    """p1 mastered alpha, p2 spins on it, p3 slipped, p4 develops it (South), p5 has been silent since the move."""
+    put(
+        settings,
+        "gold.mastery_state",
+        [
+            _state("p1", ALPHA, "mastered", "10-13 15:00", expected_share=0.9),
+            _state("p2", ALPHA, "developing", "10-13 15:00", opportunities_without_three=12, counted_attempts=12),
+            _state("p3", ALPHA, "developing", "10-12 15:00", expected_share=0.6),
+            _state("p4", ALPHA, "developing", "10-13 15:00"),
+            _state("p5", BETA, "not_enough_evidence", "09-20 15:00", counted_attempts=2),
+        ],
+    )
+    retracted = _decision(9, "p4", ALPHA, "developing", "mastered", "10-13 15:00")
+    put(
+        settings,
+        "gold.mastery_decision",
+        [
+            _decision(1, "p1", ALPHA, "not_started", "developing", "10-01 15:00"),
+            _decision(2, "p1", ALPHA, "developing", "mastered", "10-13 15:00"),
+            _decision(3, "p3", ALPHA, "developing", "mastered", "09-10 15:00"),
+            _decision(4, "p3", ALPHA, "mastered", "developing", "10-12 15:00"),
+            retracted,
+            {**retracted, "is_retraction": True, "recorded_at": at("10-15 07:30")},
+        ],
+    )
+    put(
+        settings,
+        "gold.ready_to_learn",
+        [
+            {"student_key": "p1", "competency_id": key, "prerequisites": 1, "data_date": DATA_DATE}
+            for key in (BETA, GAMMA)
+        ],
+    )
+    work = [
+        ("p1", ALPHA, "10-13", "s-north", 4, 4),
+        ("p2", ALPHA, "10-13", "s-north", 6, 2),
+        ("p3", ALPHA, "10-12", "s-north", 2, 1),
+        ("p4", ALPHA, "10-13", "s-south", 3, 2),
+        # Before the move: p5 was at North then, whatever the source claims.
+        ("p5", BETA, "09-20", "s-south", 2, 1),
+    ]
+    put(
+        settings,
+        "gold.attempt_day",
+        [
+            {
+                "student_key": pupil,
+                "competency_id": competency,
+                "work_date": day(when),
+                "org_id": org,
+                "class_id": None,
+                "attempts": attempts,
+                "counted_attempts": attempts,
+                "correct": correct,
+                "counted_correct": correct,
+                "hints": 0,
+                "duration_ms": 1000,
+                "first_event_at": at(f"{when} 15:00"),
+                "last_event_at": at(f"{when} 15:00"),
+                "data_date": DATA_DATE,
+            }
+            for pupil, competency, when, org, attempts, correct in work
+        ],
+    )
+
+
+def _event(number: int, subject: str, source: str, org: str, when: str) -> dict[str, Any]:
+    return {
+        "event_id": f"ev{number}",
+        "content_hash": f"h{number}",
+        "schema_version": "1.0.0",
+        "source_id": source,
+        "source_statement_id": f"st{number}",
+        "received_at": at(f"{when} 16:00"),
+        "received_date": day(when),
+        "event_time": at(f"{when} 15:00"),
+        "work_date": day(when),
+        "subject_key": subject,
+        "org_id": org,
+        "activity_type": "attempt",
+        "ingest_date": day(when),
+        "kafka_partition": 0,
+        "kafka_offset": number,
+        "intake_app_id": "app",
+        "batch_id": 0,
+    }
+
+
+def way_in(settings: Settings) -> None:
+    """Two sources; `mathapp` sends for both schools, `quiet` sent for South on three days and fell silent."""
+    events = [
+        ("s1_known", "mathapp", "s-north", "10-13"),
+        ("s1_known", "mathapp", "s-north", "10-14"),
+        ("s1_nobody", "mathapp", "s-north", "10-14"),
+        ("s1_known", "mathapp", "s-south", "10-14"),
+        *(("s1_known", "quiet", "s-south", when) for when in ("09-21", "09-22", "09-23")),
+    ]
+    put(settings, "silver.learner_activity", [_event(number, *event) for number, event in enumerate(events)])
+    put(
+        settings,
+        "silver.identity_link",
+        [known(subject_key="s1_known", student_key="p1", valid_from=KNOWN, reason="roster")],
+    )
+    put(settings, "ops.intake_batch", [{"intake_app_id": "app", "batch_id": 0}])
+    put(
+        settings,
+        "bronze.receipts",
+        [
+            {
+                "receipt_id": f"r-{org}",
+                "org_id": org,
+                "source_id": "mathapp",
+                "endpoint": "/xapi/statements",
+                "received_at": at("10-14 16:00"),
+                "received_date": DATA_DATE,
+                "statements_received": count,
+                "kafka_partition": 0,
+                "kafka_offset": 1,
+                "intake_app_id": "app",
+                "batch_id": 0,
+            }
+            for org, count in (("s-north", 4), ("s-south", 1))
+        ],
+    )
+    fates = [
+        ("s-north", "accepted", 2),
+        ("s-north", "duplicate", 1),
+        ("s-north", "rejected", 1),
+        ("s-south", "accepted", 1),
+    ]
+    put(
+        settings,
+        "ops.intake_ledger",
+        [
+            {
+                "intake_app_id": "app",
+                "batch_id": 0,
+                "received_date": DATA_DATE,
+                "source_id": "mathapp",
+                "org_id": org,
+                "fate": fate,
+                "records": records,
+            }
+            for org, fate, records in fates
+        ],
+    )
+
+
+def pilot(settings: Settings) -> None:
+    """One plan: North treated, South compared; assigned in July, so the pupils are those of the first school day."""
+    plan = {
+        "analysis": {
+            "assigned_date": "2026-07-15",
+            "baseline": {"assessment": "Interim", "window": "fall", "measure": "overall"},
+            "outcome": {"assessment": "Interim", "window": "winter", "measure": "overall"},
+        },
+        "implementation": {"dosage_minutes_planned": 60, "milestones": []},
+    }
+    put(
+        settings,
+        "gold.pilot_plan",
+        [
+            {
+                "pilot_id": "pilot-1",
+                "plan_hash": "hash",
+                "title": "One pilot",
+                "plan_json": json.dumps(plan),
+                "frozen_at": KNOWN,
+            }
+        ],
+    )
+    put(
+        settings,
+        "gold.pilot_arm",
+        [
+            {"pilot_id": "pilot-1", "school_id": school, "plan_hash": "hash", "arm": arm, "wave": 1}
+            for school, arm in (("s-north", "treatment"), ("s-south", "comparison"))
+        ],
+    )
+    scores = [("p1", "fall", 200.0), ("p2", "fall", 210.0), ("p1", "winter", 220.0), ("p4", "fall", 205.0)]
+    put(
+        settings,
+        "silver.assessment_result",
+        [
+            known(
+                result_id=f"{pupil}{window}",
+                student_key=pupil,
+                layout="cairn_interim",
+                assessment="Interim",
+                subject="mathematics",
+                window_name=window,
+                taken_date=day("09-05" if window == "fall" else "10-10"),
+                measure="overall",
+                scale_score=score,
+            )
+            for pupil, window, score in scores
+        ],
+    )
+    facts: list[dict[str, Any]] = [
+        {"fact_type": "dosage", "student_key": "p1", "fact_date": day("10-01"), "name": "minutes", "value": 80.0},
+        {"fact_type": "cost", "school_id": "s-north", "fact_date": day("09-01"), "name": "licence", "value": 120.0},
+        {
+            "fact_type": "milestone",
+            "school_id": "s-north",
+            "fact_date": day("09-01"),
+            "name": "train",
+            "text_value": "open",
+        },
+        {
+            "fact_type": "action",
+            "student_key": "p3",
+            "fact_date": day("10-11"),
+            "name": ALPHA,
+            "text_value": "small_group",
+        },
+    ]
+    put(settings, "silver.fact", [known(fact_id=f"f{n}", pilot_id="pilot-1", **fact) for n, fact in enumerate(facts)])
+
+
+def write_small_lake(settings: Settings) -> None:
+    """Everything above."""
+    for part in (roster, mastery, way_in, pilot):
+        part(settings)
+
+
+@pytest.fixture(scope="module")
+def small_lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Settings of a home whose lake holds the small district; shared by a module, as dbt takes its seconds."""
+    home: Path = tmp_path_factory.mktemp("marts")
+    settings = Settings(home=home)
+    write_small_lake(settings)
+    yield settings
