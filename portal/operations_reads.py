@@ -58,21 +58,27 @@ def _service(details: Row) -> Row:
 
 def ledger(settings: Settings, release: Opened | None) -> tuple[list[Row], str]:
     """The books of the newest days, unexplained first, and where they come from: the lake now, else the release."""
-    try:
-        from spark_jobs.ledger import ledger as books
-
-        known = tables.read(settings, "ops.intake_ledger", columns=["received_date"])["received_date"].unique()
-        newest_days = sorted(known.to_pylist(), reverse=True)[:LEDGER_DAYS]
-        rows, source = [dict(row) for row in books(settings, dates=newest_days)], "the lake, now"
-    except (ImportError, CairnError, OSError):
-        rows = release.rows("select * from mart_intake_ledger") if release else []
-        source = "the release"
+    rows, source = _books_of_the_lake(settings), "the lake, now"
+    if not rows and release:
+        rows, source = release.rows("select * from mart_intake_ledger"), "the release"
     if not rows:
         return [], source
     newest = max(row["received_date"] for row in rows)
     kept = [row for row in rows if row["received_date"] > newest - timedelta(days=LEDGER_DAYS)]
     kept.sort(key=lambda row: (-row["received_date"].toordinal(), row["source_id"], row["org_id"]))
     return sorted(kept, key=lambda row: not row["unexplained"]), source
+
+
+def _books_of_the_lake(settings: Settings) -> list[Row]:
+    """The ledger of the newest days that intake counted, from the lake's rows; empty where it cannot be read."""
+    from spark_jobs.ledger import ledger as books
+
+    known = tables.read(settings, "ops.intake_ledger", columns=["received_date"])["received_date"].unique()
+    newest_days = sorted(known.to_pylist(), reverse=True)[:LEDGER_DAYS]
+    try:
+        return [dict(row) for row in books(settings, dates=newest_days)] if newest_days else []
+    except (CairnError, OSError):
+        return []
 
 
 def intake_lag(settings: Settings) -> Row | None:

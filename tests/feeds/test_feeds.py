@@ -1,0 +1,167 @@
+"""Feeds: files that agree with the marts and the page, swapped in whole, for their owner only; mail without names."""
+
+from __future__ import annotations
+
+import csv
+import email
+import email.policy
+import hashlib
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from fixture_release import LEARNING_ID, publish_fixture, pupil_name
+
+from cairn import tables
+from cairn.errors import CairnError
+from cairn.settings import Settings
+from feeds import store
+from feeds.tables import safe_cell
+from feeds.write import write
+from portal.reads import Reader
+from portal.school import load_school
+
+EVERY_NAME = {part for school in range(3) for number in range(32) for part in pupil_name(school, number)}
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def test_feed_agrees_with_the_marts_its_manifest_and_the_page(settings: Settings) -> None:
+    publish_fixture(settings)
+    result = write(settings)
+    assert result["schools"] == 3 and result["files"] == 3 * 7
+    release = Reader(settings).current("learning")
+    assert release is not None
+    view = load_school(release, "school-a")
+    assert view is not None
+    folder = Path(result["path"]) / "school-a"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["release_id"] == LEARNING_ID and manifest["is_old"]
+    expected = {
+        "needs_adult.csv": len(view.needs_adult),
+        "moves_on.csv": len(view.moves_on),
+        "changes.csv": len(view.changes),
+        "classes.csv": len(view.classes),
+        "groups.csv": len(view.groups),
+    }
+    listed = {entry["name"]: entry for entry in manifest["files"]}
+    for name, count in expected.items():
+        assert len(rows_of(folder / name)) == listed[name]["rows"] == count
+    for name, entry in listed.items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == entry["sha256"]
+    mart = release.rows("select count(*) as n from mart_needs_adult where school_id = 'school-a'")
+    assert mart[0]["n"] == expected["needs_adult.csv"]
+    assert rows_of(folder / "needs_adult.csv")[0]["pupil"].split()[0] in EVERY_NAME
+
+
+def test_files_are_their_owners_and_each_school_is_one_disclosure(settings: Settings) -> None:
+    publish_fixture(settings)
+    result = write(settings, school="school-c")
+    folder = Path(result["path"]) / "school-c"
+    assert result["schools"] == 1 and not (folder.parent / "school-a").exists()
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (folder, folder.parent, settings.feeds_dir)} == {0o700}
+    rows = tables.read(settings, "ops.disclosure").to_pylist()
+    assert [(row["kind"], row["school_id"], row["actor"]) for row in rows] == [("feed", "school-c", "feeds")]
+
+
+def test_writing_again_replaces_the_whole_folder(settings: Settings) -> None:
+    publish_fixture(settings)
+    first = Path(write(settings, school="school-a")["path"]) / "school-a"
+    (first / "left-over.txt").write_text("from before")
+    write(settings, school="school-a")
+    assert not (first / "left-over.txt").exists() and (first / "manifest.json").exists()
+    assert [path.name for path in first.parent.iterdir()] == ["school-a"]
+
+
+def test_a_feed_that_fails_leaves_the_old_one(settings: Settings) -> None:
+    target = store.folder(settings, "2026-10-14", "school-a")
+    with store.replacing(target) as making:
+        (making / "manifest.json").write_text("{}")
+    with pytest.raises(ZeroDivisionError), store.replacing(target) as making:
+        (making / "manifest.json").write_text("half")
+        raise ZeroDivisionError
+    assert (target / "manifest.json").read_text() == "{}"
+    assert [path.name for path in target.parent.iterdir()] == ["school-a"]
+
+
+def test_a_held_school_is_labelled(settings: Settings) -> None:
+    publish_fixture(settings)
+    write(settings, school="school-b")
+    manifest = store.latest(settings, "school-b")
+    assert manifest is not None and manifest["is_held_back"] and "Tue 13 Oct 2026" in manifest["label"]
+
+
+def test_refusals_say_what_to_do(settings: Settings) -> None:
+    with pytest.raises(CairnError, match="run a night first"):
+        write(settings)
+    publish_fixture(settings)
+    with pytest.raises(CairnError, match="no school 'school-z'"):
+        write(settings, school="school-z")
+    with pytest.raises(CairnError, match="no learning release"):
+        write(settings, data_date="2026-01-01")
+    assert write(settings, school="school-a", data_date="2026-10-14")["release_id"] == LEARNING_ID
+
+
+@pytest.mark.parametrize("value", ["=1+1", "+1", "-1", "@x", "\tx"])
+def test_no_cell_is_a_formula(value: str) -> None:
+    assert safe_cell(value) == "'" + value and safe_cell("Ada") == "Ada"
+
+
+@pytest.mark.parametrize("school_id", ["../up", "a/b", ".", "..", "å"])
+def test_any_school_id_is_one_folder(settings: Settings, school_id: str) -> None:
+    path = store.folder(settings, "2026-10-14", school_id)
+    assert path.parent == settings.feeds_dir / "2026-10-14" and path.name not in (".", "..")
+
+
+def test_mail_counts_and_links_but_names_nobody(settings: Settings) -> None:
+    import asyncio
+    import socket
+    import threading
+
+    from feeds.mail import send
+    from feeds.mail_sink import serve
+    from portal.accounts import add_account
+
+    publish_fixture(settings)
+    add_account(settings, "leader-a", "school_leader", "school-a", mail="leader@school-a.example")
+    add_account(settings, "central", "central_office")
+    write(settings)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    services = {"mail": {"address": f"127.0.0.1:{port}"}, "portal": {"address": "http://127.0.0.1:9/"}}
+    settings.stack_state_path.parent.mkdir(parents=True)
+    settings.stack_state_path.write_text(json.dumps({"services": services}))
+    with pytest.raises(CairnError, match="mail server"):
+        send(settings)
+
+    loop, stop = asyncio.new_event_loop(), asyncio.Event()
+    server = threading.Thread(target=loop.run_until_complete, args=(serve(settings.home / "mail", port, stop),))
+    server.start()
+    try:
+        for _ in range(100):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+        assert send(settings) | {"data_date": ""} == {"sent": 1, "schools": 1, "skipped": 0, "data_date": ""}
+        assert send(settings)["skipped"] == 1
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        server.join(timeout=10)
+        loop.close()
+    (path,) = (settings.home / "mail").glob("*.eml")
+    letter = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+    body = letter.get_body()
+    assert body is not None and letter["To"] == "leader@school-a.example"
+    text = body.get_content()
+    manifest = store.latest(settings, "school-a")
+    assert manifest is not None
+    assert f"{manifest['counts']['needs_adult_pupils']} pupils need an adult." in text
+    assert "http://127.0.0.1:9/schools/school-a" in text
+    words = set(text.replace(",", " ").replace(".", " ").split())
+    assert not words & {name for name in EVERY_NAME if len(name) > 3}

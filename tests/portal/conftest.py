@@ -1,0 +1,69 @@
+"""One published fixture for all page tests: home, accounts and signed-in clients."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from fixture_release import publish_fixture
+
+from cairn.settings import Settings
+from portal.accounts import add_account
+from portal.app import create_app
+
+PASSWORD = "correct horse 7"
+ACCOUNTS = {
+    "leader-a": ("school_leader", "school-a"),
+    "leader-b": ("school_leader", "school-b"),
+    "central": ("central_office", None),
+    "engineer": ("engineer", None),
+}
+
+
+@dataclass
+class Pages:
+    """The portal over the fixture; ``people`` is sourcedId -> key."""
+
+    settings: Settings
+    people: dict[str, str]
+    clients: dict[str, TestClient] = field(default_factory=dict)
+
+    def anonymous(self) -> TestClient:
+        """A client that has not signed in."""
+        return TestClient(create_app(self.settings), base_url="http://portal.example", follow_redirects=False)
+
+    def client(self, name: str) -> TestClient:
+        """A signed-in client, kept for the next test."""
+        if name not in self.clients:
+            client = self.anonymous()
+            assert submit(client, "/login", "/login", name=name, password=PASSWORD).status_code == 303
+            self.clients[name] = client
+        return self.clients[name]
+
+
+def submit(client: TestClient, page: str, action: str, **fields: str):  # type: ignore[no-untyped-def]  # httpx response
+    """Open a page, take its form's token and send the form."""
+    token = re.search(r'name="csrf" value="([^"]+)"', client.get(page).text)
+    assert token is not None
+    return client.post(action, data={"csrf": token[1], **fields})
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    """The fixture release, published once."""
+    settings = Settings(home=tmp_path_factory.mktemp("portal"))
+    people = publish_fixture(settings)
+    for name, (role, school_id) in ACCOUNTS.items():
+        add_account(settings, name, role, school_id, PASSWORD)
+    found = Pages(settings, people)
+    yield found
+    for client in found.clients.values():
+        client.close()

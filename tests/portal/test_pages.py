@@ -1,0 +1,314 @@
+"""Pages over HTTP: who may open what, what they show, what is logged, and that numbers are the marts'."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from fixture_release import EVALUATION_ID, LEARNING_ID, pupil_name, sourced
+from starlette.testclient import TestClient
+
+from cairn import tables
+from cairn.settings import Settings
+from portal.app import create_app
+from portal.reads import Reader
+
+ADDRESSES = {
+    "leader-a": ["/schools/school-a", "/schools/school-a/feed"],
+    "central": ["/", "/pilots", "/pilots/pilot-fractions", "/pilots/pilot-reading", "/rollout", "/schools/school-a"],
+    "engineer": ["/operations", "/pilots", "/rollout"],
+}
+NAME = pupil_name(0, 0)
+
+
+def names_in(text: str) -> set[str]:
+    """Names of the fixture's pupils in a text."""
+    every = {" ".join(pupil_name(school, number)) for school in range(3) for number in range(32)}
+    return {name for name in every if name in text}
+
+
+@pytest.mark.parametrize("path", ["/schools/school-a", "/students/p_1", "/pilots", "/pilots/x.pdf", "/operations"])
+def test_anonymous_is_sent_to_sign_in(pages: Any, path: str) -> None:
+    answer = pages.anonymous().get(path)
+    assert answer.status_code == 303 and answer.headers["location"].startswith("/login")
+
+
+@pytest.mark.parametrize(("account", "path"), [(who, path) for who, paths in ADDRESSES.items() for path in paths])
+def test_pages_print_both_release_ids_and_have_a_frame(pages: Any, account: str, path: str) -> None:
+    answer = pages.client(account).get(path)
+    assert answer.status_code == 200
+    assert LEARNING_ID in answer.text and EVALUATION_ID in answer.text and "Wed 14 Oct 2026" in answer.text
+    assert '<html lang="en">' in answer.text and 'class="skip"' in answer.text and answer.text.count("<h1") == 1
+    assert "<script" not in answer.text and " style=" not in answer.text
+    assert answer.headers["cache-control"] == "no-store" and "script" not in answer.headers["content-security-policy"]
+
+
+def test_titles_are_unique(pages: Any) -> None:
+    titles = []
+    for account, paths in ADDRESSES.items():
+        for path in paths:
+            if account == "engineer" and path in ADDRESSES["central"]:
+                continue
+            if (account, path) == ("central", "/schools/school-a"):
+                continue
+            titles.append(re.search("<title>(.*)</title>", pages.client(account).get(path).text)[1])  # type: ignore[index]
+    assert len(set(titles)) == len(titles)
+
+
+def test_each_role_starts_at_its_own_page(pages: Any) -> None:
+    assert pages.client("leader-a").get("/").headers["location"] == "/schools/school-a"
+    assert pages.client("engineer").get("/").headers["location"] == "/operations"
+    assert "District overview" in pages.client("central").get("/").text
+
+
+def test_a_school_leader_cannot_open_another_school(pages: Any) -> None:
+    client = pages.client("leader-a")
+    for path in ("/schools/school-b", "/schools/school-b/feed", "/schools/school-b/feed/needs_adult.csv"):
+        answer = client.get(path)
+        assert answer.status_code == 403 and not names_in(answer.text)
+    other = pages.people[sourced(1, 0)]
+    assert client.get(f"/students/{other}").status_code == 403
+    assert client.get(f"/students/{other}").text == client.get("/students/p_nobody").text
+
+
+@pytest.mark.parametrize(
+    ("account", "path"),
+    [
+        *(("leader-a", path) for path in ("/operations", "/pilots", "/pilots/pilot-fractions.pdf", "/rollout")),
+        ("central", "/schools/school-a/feed"),
+        ("engineer", "/schools/school-a/feed"),
+        ("leader-a", "/operations/data-docs/index.html"),
+    ],
+)
+def test_roles_open_their_own_pages_only(pages: Any, account: str, path: str) -> None:
+    assert pages.client(account).get(path).status_code == 403
+
+
+@pytest.mark.parametrize("account", ["central", "engineer"])
+def test_no_pupil_is_named_outside_the_school(pages: Any, account: str) -> None:
+    client = pages.client(account)
+    key = pages.people[sourced(0, 0)]
+    for path in ("/schools/school-a", "/schools/school-b", "/pilots/pilot-fractions", "/rollout", "/operations"):
+        text = client.get(path).text
+        assert not names_in(text) and "p_" not in re.sub(r"<code>.*?</code>", "", text)
+    assert client.get(f"/students/{key}").status_code == 403
+
+
+def test_numbers_on_the_page_are_the_marts(pages: Any) -> None:
+    release = Reader(pages.settings).current("learning")
+    assert release is not None
+    text = pages.client("leader-a").get("/schools/school-a").text
+    for table, heading in (
+        ("mart_needs_adult", "Who needs an adult: {} pupils"),
+        ("mart_moves_on", "Who moves on: {} pupils"),
+    ):
+        count = release.rows(f"select count(distinct student_key) as n from {table} where school_id = 'school-a'")
+        assert heading.format(count[0]["n"]) in text
+    changes = release.rows("select count(*) as n from mart_change where school_id = 'school-a'")[0]["n"]
+    assert f"What changed: {changes} decisions" in text
+    assert " ".join(NAME) in text
+
+
+def test_a_page_view_with_names_is_one_disclosure(pages: Any) -> None:
+    def views(purpose: str) -> list[dict[str, Any]]:
+        rows = tables.read(pages.settings, "ops.disclosure").to_pylist()
+        return [row for row in rows if row["purpose"] == purpose]
+
+    client = pages.client("leader-a")
+    before, key = len(views("school page")), pages.people[sourced(0, 0)]
+    client.get("/schools/school-a")
+    client.get("/pilots")
+    client.get(f"/students/{key}")
+    after = views("school page")
+    assert len(after) == before + 1
+    newest = max(after, key=lambda row: row["disclosed_at"])
+    assert (newest["actor"], newest["school_id"], newest["kind"]) == ("leader-a", "school-a", "page")
+    assert newest["release_id"] == LEARNING_ID and newest["student_count"] > 20
+    assert views("pupil page")[-1]["student_count"] == 1
+
+
+def test_a_held_school_shows_the_last_good_answer_labelled(pages: Any) -> None:
+    text = pages.client("leader-b").get("/schools/school-b").text
+    assert "Held back." in text and "Tue 13 Oct 2026" in text and "No, last good answer" in text
+
+
+def test_an_old_release_is_labelled(pages: Any) -> None:
+    # The fixture's data date lies behind every school day from here on.
+    assert "An older answer." in pages.client("leader-a").get("/schools/school-a").text
+
+
+def test_the_pupil_page_shows_states_evidence_and_standing_decisions(pages: Any) -> None:
+    from datetime import UTC, datetime
+
+    key = pages.people[sourced(0, 0)]
+    row = {"student_key": key, "competency_id": "comp-1", "from_state": "developing", "to_state": "mastered"}
+    row |= {"p_known": 0.97, "counted_attempts": 9, "evidence_event_ids": ["e-1"], "model_version": "bkt-1"}
+    row |= {"policy_version": "p-1", "decided_at": datetime(2026, 10, 13, 15, tzinfo=UTC)}
+    recorded = datetime(2026, 10, 14, 7, tzinfo=UTC)
+    from datetime import date, timedelta
+
+    rows = [
+        row | {"decision_id": "kept", "is_retraction": False, "data_date": date(2026, 10, 14), "recorded_at": recorded},
+        row | {"decision_id": "gone", "is_retraction": False, "data_date": date(2026, 10, 13), "recorded_at": recorded},
+        row
+        | {"decision_id": "gone", "is_retraction": True, "data_date": date(2026, 10, 14)}
+        | {"recorded_at": recorded + timedelta(hours=1)},
+        row
+        | {"decision_id": "later", "is_retraction": False, "data_date": date(2026, 10, 15)}
+        | {"recorded_at": recorded + timedelta(days=1)},
+    ]
+    tables.append(pages.settings, "gold.mastery_decision", rows)
+    text = pages.client("leader-a").get(f"/students/{key}").text
+    assert text.count("Tue 13 Oct 10:00") == 1 and "1 event" in text
+    assert " ".join(NAME) in text and "Mastered" in text and "3.OA.7" in text
+
+
+def test_the_scorecard_keeps_its_order_and_has_no_p_value_before_the_method(pages: Any) -> None:
+    text = pages.client("central").get("/pilots/pilot-fractions").text
+    order = ["Decision", "Why", "How sure", "For whom", "Did it happen", "What it cost", "What next"]
+    places = [text.index(f">{heading}</h2>") for heading in order]
+    assert places == sorted(places)
+    assert "p-value" not in text[: text.index("The numbers behind it")]
+    assert "Very confident" in text and "chance 97 %" in text and "under 10" in text
+    assert text.count("<svg") >= 2 and "<caption>Estimates</caption>" in text
+
+
+def test_the_scorecard_as_a_tagged_pdf(pages: Any) -> None:
+    answer = pages.client("engineer").get("/pilots/pilot-fractions.pdf")
+    assert answer.status_code == 200 and answer.headers["content-type"] == "application/pdf"
+    assert answer.content.startswith(b"%PDF-") and b"StructTreeRoot" in answer.content
+    assert b"pdfuaid" in answer.content
+
+
+def test_recording_a_decision(pages: Any) -> None:
+    from conftest import submit
+
+    client, page = pages.client("central"), "/pilots/pilot-fractions"
+    refused = submit(client, page, f"{page}/decision", decision="STOP", reason="")
+    assert refused.status_code == 422 and "Say why" in refused.text
+    done = submit(client, page, f"{page}/decision", decision="NEXT WAVE", reason="Two schools asked first.")
+    assert done.status_code == 303
+    rows = tables.read(pages.settings, "gold.pilot_decision").to_pylist()
+    assert [(row["pilot_id"], row["decision"], row["recommendation"]) for row in rows] == [
+        ("pilot-fractions", "NEXT WAVE", "SCALE")
+    ]
+    assert "Two schools asked first." in client.get(page).text
+    assert submit(pages.client("engineer"), "/pilots", f"{page}/decision", decision="SCALE").status_code == 403
+
+
+def test_forms_without_our_token_are_refused(pages: Any) -> None:
+    client = pages.anonymous()
+    assert client.post("/login", data={"name": "central", "password": "correct horse 7"}).status_code == 403
+    central = pages.client("central")
+    assert central.post("/pilots/pilot-fractions/decision", data={"decision": "SCALE"}).status_code == 403
+    assert central.post("/logout", data={}).status_code == 403
+
+
+def test_sign_in_refusal_says_nothing_of_the_name_and_cookie_is_closed(pages: Any) -> None:
+    from conftest import submit
+
+    client = pages.anonymous()
+    answer = submit(client, "/login", "/login", name="central", password="not this one")
+    assert answer.status_code == 401 and "do not fit" in answer.text
+    cookie = client.get("/login").request.headers["cookie"]
+    assert "cairn_" in cookie
+    header = pages.anonymous().get("/login").headers["set-cookie"].lower()
+    assert "httponly" in header and "samesite=lax" in header
+
+
+def test_a_removed_account_ends_its_session(pages: Any) -> None:
+    from conftest import submit
+
+    from portal.accounts import add_account, remove_account
+
+    password = add_account(pages.settings, "guest", "engineer")
+    client = pages.anonymous()
+    submit(client, "/login", "/login", name="guest", password=password)
+    assert client.get("/operations").status_code == 200
+    remove_account(pages.settings, "guest")
+    assert client.get("/operations").status_code == 303
+
+
+def test_signing_out(pages: Any) -> None:
+    from conftest import PASSWORD, submit
+
+    client = pages.anonymous()
+    submit(client, "/login", "/login", name="engineer", password=PASSWORD)
+    assert submit(client, "/logout", "/logout").status_code == 303
+    assert client.get("/operations").status_code == 303
+
+
+def test_reports_stay_in_their_folder(pages: Any) -> None:
+    folder = pages.settings.reports_dir / "data_docs"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "index.html").write_text("<p>Data Docs</p>")
+    client = pages.client("engineer")
+    assert client.get("/operations/data-docs/").headers["location"] == "/operations/data-docs/index.html"
+    assert "Data Docs" in client.get("/operations/data-docs/index.html").text
+    for path in ("..%2f..%2faccounts.sqlite", "%2e%2e/%2e%2e/accounts.sqlite", "/etc/passwd"):
+        assert client.get(f"/operations/data-docs/{path}").status_code == 404
+
+
+def test_operations_says_what_runs_and_what_does_not(pages: Any) -> None:
+    import json
+    import os
+
+    import psutil
+
+    state = pages.settings.stack_state_path
+    state.parent.mkdir(parents=True, exist_ok=True)
+    mine = {"address": "http://127.0.0.1:1/", "pid": os.getpid(), "pid_created": psutil.Process().create_time()}
+    other = mine | {"pid_created": mine["pid_created"] - 1000}  # type: ignore[operator]
+    state.write_text(json.dumps({"stack_id": "x", "services": {"portal": mine, "gateway": other}}))
+    try:
+        text = pages.client("engineer").get("/operations").text
+    finally:
+        state.unlink()
+    assert "Running" in text and "Stopped" in text and "Everything is explained" in text
+
+
+def test_health_needs_no_account(pages: Any) -> None:
+    assert pages.anonymous().get("/health").json()["releases"]["learning"] == LEARNING_ID
+
+
+def test_before_the_first_release_pages_say_so(settings: Settings) -> None:
+    from conftest import PASSWORD, submit
+
+    from portal.accounts import add_account
+
+    add_account(settings, "leader", "school_leader", "school-a", PASSWORD)
+    add_account(settings, "central", "central_office", None, PASSWORD)
+    for name, path, status in (
+        ("leader", "/schools/school-a", 503),
+        ("central", "/", 200),
+        ("central", "/pilots", 200),
+    ):
+        with TestClient(create_app(settings), follow_redirects=False) as client:
+            submit(client, "/login", "/login", name=name, password=PASSWORD)
+            answer = client.get(path)
+            assert answer.status_code == status
+
+
+def test_a_page_stays_with_the_releases_it_pinned(settings: Settings) -> None:
+    import dataclasses
+    import shutil
+
+    from fixture_release import publish_fixture
+
+    from releases import store
+
+    publish_fixture(settings)
+    reader = Reader(settings)
+    pinned = reader.pin()
+    assert pinned.learning is not None and reader.pin().learning is pinned.learning
+    old = store.current(settings, "learning")
+    assert old is not None
+    folder = old.path.parent.parent / "learning-2026-10-14-2"
+    shutil.copytree(old.path.parent, folder)
+    newer = dataclasses.replace(old, release_id=folder.name, path=folder / "warehouse.duckdb")
+    store.save(newer)
+    store.swap(settings, newer)
+    after = reader.pin()
+    assert after.learning is not None and after.learning.release_id == "learning-2026-10-14-2"
+    assert pinned.learning.release_id == LEARNING_ID and pinned.learning.rows("select 1 as one") == [{"one": 1}]
