@@ -1,0 +1,206 @@
+"""``cairn pilots``: plans, evaluations and decisions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.common import JsonOption, emit, say
+
+app = typer.Typer(help="Plans, evaluations and decisions.", no_args_is_help=True)
+
+PlanArgument = Annotated[Path, typer.Argument(help="The plan, a YAML file.")]
+PilotArgument = Annotated[str, typer.Argument(help="Id of the pilot, as in its plan.")]
+AsOfOption = Annotated[str | None, typer.Option("--as-of", help="Newest release up to this day (YYYY-MM-DD).")]
+
+
+@app.callback()
+def group() -> None:
+    """Plans, evaluations and decisions."""
+
+
+@app.command()
+def check(plan: PlanArgument, as_json: JsonOption = False) -> None:
+    """Check a plan: its form, its schools against the roster, its dates and its draw.
+
+    Example: cairn pilots check schemas/district/pilots/fraction-studio.yaml
+    """
+    from cairn.settings import settings
+    from pilots.plan import check_plan
+    from pilots.registry import known_schools
+
+    schools = known_schools(settings())
+    if not schools:
+        say("no roster was loaded yet, so the schools of the arms are not checked")
+    found, problems = check_plan(plan, schools or None)
+    result: dict[str, Any] = {
+        "pilot_id": found.pilot_id if found else None,
+        "plan_hash": found.plan_hash if found else None,
+        "problems": [{"line": p.line, "message": p.message} for p in problems],
+    }
+    for problem in problems:
+        say(str(problem))
+    emit(
+        result, as_json, lambda r: f"{r['pilot_id']}: good, {r['plan_hash']}" if found else f"{len(problems)} problems"
+    )
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def freeze(plan: PlanArgument, as_json: JsonOption = False) -> None:
+    """Freeze a plan by the hash of its analysis, before outcomes are seen.
+
+    Example: cairn pilots freeze schemas/district/pilots/fraction-studio.yaml
+    """
+    from cairn.settings import settings
+    from pilots.plan import freeze as freeze_plan
+
+    result = freeze_plan(settings(), plan)
+    word = "frozen" if result["is_new"] else "was frozen already, nothing changed"
+    emit(result, as_json, lambda r: f"{r['pilot_id']}: {word}, {r['schools']} schools, {r['plan_hash']}")
+
+
+@app.command()
+def evaluate(pilot: PilotArgument, as_of: AsOfOption = None, as_json: JsonOption = False) -> None:
+    """Evaluate a pilot on the current learning release, by its frozen plan, and record the result.
+
+    Example: cairn pilots evaluate fraction-studio
+    """
+    from cairn.settings import settings
+    from cli.learning_release import frames
+    from pilots import registry
+    from pilots.evaluate import evaluate as evaluate_plan
+
+    plan = registry.frozen_plan(settings(), pilot)
+    marts = ("mart_pilot_pupil", "mart_pilot_school", "mart_rollout_school")
+    release, (pupils, schools, rollout) = frames(settings(), marts, as_of)
+    scorecard = evaluate_plan(plan, pupils, schools, rollout, release.release_id, release.data_date)
+    registry.record(settings(), scorecard)
+    emit(scorecard, as_json, _scorecard_text)
+
+
+def _scorecard_text(card: dict[str, Any]) -> str:
+    lines = [f"{card['title']}: {card['recommendation']}", card["recommendation_text"], *card["why"]]
+    lines += [statement["sentence"] for statement in card["how_sure"]["statements"]]
+    who, happened = card["for_whom"], card["did_it_happen"]
+    lines.append(f"{who['pupils']} pupils in {who['schools']} schools (release {card['release_id']})")
+    if happened["dosage_met_share"] is not None:
+        lines.append(f"planned time reached by {happened['dosage_met_share']:.0%} of pupils")
+    if card["cost"]["per_pupil_usd"] is not None:
+        lines.append(f"cost: {card['cost']['per_pupil_usd']:.2f} USD a pupil")
+    return "\n".join([*lines, f"Next: {card['next']}", *(f"Note: {warning}" for warning in card["warnings"])])
+
+
+@app.command()
+def decide(
+    pilot: PilotArgument,
+    decision: Annotated[str, typer.Option(help="SCALE, NEXT WAVE, ITERATE, STOP and so on.")],
+    by: Annotated[str, typer.Option(help="Role of the person who decides, not a name.")],
+    reason: Annotated[str | None, typer.Option(help="Why; needed where the decision differs from the rule.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Record what a person decided, beside what the rule said.
+
+    Example: cairn pilots decide fraction-studio --decision scale --by "chief academic officer"
+    """
+    from cairn.settings import settings
+    from pilots import registry
+
+    row = registry.decide(settings(), pilot, decision, by, reason)
+    emit(row, as_json, lambda r: f"{r['pilot_id']}: {r['decision']} recorded (the rule said {r['recommendation']})")
+
+
+def _standing(with_reason: bool = False) -> list[dict[str, Any]]:
+    from cairn.settings import settings
+    from pilots import registry
+
+    rows = []
+    for plan in registry.frozen_plans(settings()):
+        latest = registry.latest_recommendation(settings(), plan.pilot_id)
+        decided = registry.decisions(settings(), plan.pilot_id)
+        rows.append(
+            {
+                "pilot_id": plan.pilot_id,
+                "title": plan.title,
+                "plan_hash": plan.plan_hash,
+                "recommendation": latest["text_value"] if latest else None,
+                "decision": decided[-1]["decision"] if decided else None,
+            }
+            | ({"reason": decided[-1]["reason"] if decided else None} if with_reason else {})
+        )
+    return rows
+
+
+@app.command(name="list")
+def list_pilots(as_json: JsonOption = False) -> None:
+    """Frozen pilots, what the rule says and what was decided.
+
+    Example: cairn pilots list
+    """
+
+    def text(result: dict[str, Any]) -> str:
+        return (
+            "\n".join(
+                f"{p['pilot_id']}: {p['title']} (rule: {p['recommendation'] or 'not evaluated yet'}, "
+                f"decision: {p['decision'] or 'none yet'})"
+                for p in result["pilots"]
+            )
+            or "no pilot is frozen yet: cairn pilots freeze PLAN"
+        )
+
+    emit({"pilots": _standing()}, as_json, text)
+
+
+@app.command()
+def menu(as_json: JsonOption = False) -> None:
+    """What was proven here and can be taken up, and what was stopped, with the reason.
+
+    Example: cairn pilots menu
+    """
+    rows = _standing(with_reason=True)
+    result = {
+        "proven": [row for row in rows if row["decision"] == "SCALE"],
+        "stopped": [row for row in rows if row["decision"] == "STOP"],
+    }
+
+    def text(found: dict[str, Any]) -> str:
+        lines = [
+            f"{kind}: {row['title']}" + (f" ({row['reason']})" if row["reason"] else "")
+            for kind in ("proven", "stopped")
+            for row in found[kind]
+        ]
+        return "\n".join(lines) or "nothing was decided SCALE or STOP yet"
+
+    emit(result, as_json, text)
+
+
+@app.command()
+def power(
+    treated_schools: Annotated[int, typer.Option(min=1, help="Schools with the change.")],
+    comparison_schools: Annotated[int, typer.Option(min=1, help="Schools without it.")],
+    pupils_per_school: Annotated[float, typer.Option(min=1, help="Pupils measured in each school.")],
+    icc: Annotated[float, typer.Option(min=0, max=1, help="Share of variance between schools.")],
+    r2: Annotated[float, typer.Option(min=0, max=0.99, help="Variance that the baseline explains.")] = 0.0,
+    alpha: Annotated[float, typer.Option(min=0.001, max=0.5, help="Level of the test.")] = 0.05,
+    power_wanted: Annotated[float, typer.Option("--power", min=0.5, max=0.99, help="Power wanted.")] = 0.80,
+    as_json: JsonOption = False,
+) -> None:
+    """Can this design ever tell? The smallest effect it detects, and the smallest p it can reach.
+
+    Example: cairn pilots power --treated-schools 10 --comparison-schools 10 --pupils-per-school 60 --icc 0.2 --r2 0.7
+    """
+    from cairn.errors import UsageError
+    from pilots import power as designs
+
+    if treated_schools + comparison_schools < 3:
+        raise UsageError("two schools leave no degrees of freedom: give at least three schools in all")
+    detectable = designs.mdes(treated_schools, comparison_schools, pupils_per_school, icc, r2, alpha, power_wanted)
+    result = {
+        "mdes": detectable,
+        "smallest_p": designs.smallest_p(treated_schools, comparison_schools),
+        "advice": designs.advice(treated_schools, comparison_schools, detectable, alpha),
+    }
+    emit(result, as_json, lambda r: f"{r['advice']}\nsmallest p of an exact permutation: {r['smallest_p']:.4g}")
