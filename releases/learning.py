@@ -148,3 +148,17 @@ def discard(settings: Settings, release: store.Release) -> None:
         raise CairnError(f"{release.release_id} was published: published releases are only pruned")
     with store.building(settings):
         shutil.rmtree(release.path.parent, ignore_errors=True)
+
+
+def write_docs(settings: Settings) -> Path:
+    """dbt's documentation as one page without a server: ``home/reports/dbt_docs/index.html``; returns its path."""
+    with store.building(settings):
+        warehouse.ensure_lake_tables(settings)
+        # Without a catalogue: the working file is gone, and the page's descriptions come from the project.
+        warehouse.building_path(settings).parent.mkdir(parents=True, exist_ok=True)
+        warehouse.run_dbt(settings, ["--quiet", "docs", "generate", "--static", "--empty-catalog", "--no-compile"])
+        page = settings.reports_dir / "dbt_docs" / "index.html"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(warehouse.target_dir(settings) / "static_index.html", page)
+        warehouse.building_path(settings).unlink(missing_ok=True)
+    return page

@@ -90,6 +90,11 @@ def building_path(settings: Settings) -> Path:
     return settings.releases_dir / "building" / "warehouse.duckdb"
 
 
+def target_dir(settings: Settings) -> Path:
+    """dbt's own folder: the parsed project, results and documentation."""
+    return settings.releases_dir / "dbt" / "target"
+
+
 def ensure_lake_tables(settings: Settings) -> list[str]:
     """Create, empty, the lake tables that the models read and nobody has written yet; returns their names."""
     from deltalake import write_deltalake
@@ -164,7 +169,7 @@ def build_warehouse(settings: Settings, context: ReleaseContext, *, unit_tests: 
     path.parent.mkdir(parents=True, exist_ok=True)
     for leftover in path.parent.glob(f"{path.name}*"):
         leftover.unlink()
-    (settings.releases_dir / "dbt" / "target" / "run_results.json").unlink(missing_ok=True)
+    (target_dir(settings) / "run_results.json").unlink(missing_ok=True)
     chosen = [] if unit_tests else ["--exclude-resource-type", "unit_test"]
     run_dbt(settings, ["--quiet", "--log-level-file", "info", "build", *chosen], context)
     return path

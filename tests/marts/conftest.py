@@ -20,6 +20,7 @@ from cairn.settings import Settings
 DATA_DATE = date(2026, 10, 14)
 KNOWN = datetime(2026, 8, 1, tzinfo=UTC)
 TERM = date(2026, 8, 17)
+PLAN_HASH = "0" * 64
 ALPHA, BETA, GAMMA = "k-alpha", "k-beta", "k-gamma"
 
 
@@ -342,15 +343,43 @@ def way_in(settings: Settings) -> None:
     )
 
 
+def _measure(window: str, first: str, last: str) -> dict[str, Any]:
+    return {"assessment": "Interim", "window": window, "measure": "overall", "from_date": first, "to_date": last}
+
+
 def pilot(settings: Settings) -> None:
-    """One plan: North treated, South compared; assigned in July, so the pupils are those of the first school day."""
+    """One plan: North treated, South compared; assigned before the year, so the pupils are those of its first day."""
     plan = {
-        "analysis": {
-            "assigned_date": "2026-07-15",
-            "baseline": {"assessment": "Interim", "window": "fall", "measure": "overall"},
-            "outcome": {"assessment": "Interim", "window": "winter", "measure": "overall"},
+        "pilot_id": "pilot-1",
+        "title": "One pilot",
+        "owner": "Central office",
+        "hypothesis": {
+            "change": "use the tool",
+            "who": "pupils of one school",
+            "measure": "the Interim overall score",
+            "direction": "rise",
+            "amount": "by 0.10 standard deviations",
+            "by": "2026-10-12",
+            "because": "practice helps",
         },
-        "implementation": {"dosage_minutes_planned": 60, "milestones": []},
+        "analysis": {
+            "wwc_version": "5.0",
+            "assignment": {"method": "random", "seed": 1, "assigned_on": "2026-08-03"},
+            "arms": {"treatment": ["s-north"], "comparison": ["s-south"]},
+            "baseline": _measure("fall", "2026-09-01", "2026-09-10"),
+            "outcome": {**_measure("winter", "2026-10-05", "2026-10-12"), "is_made_by_the_tool": False},
+            "smallest_effect_that_matters_sd": 0.1,
+            "prior": {"effect_sd": 0.2, "icc": 0.2, "r2": 0.7},
+            "minimum_outcome_coverage_share": 0.8,
+            "attrition_boundary": "cautious",
+        },
+        "implementation": {
+            "starts_on": "2026-08-17",
+            "ends_on": "2026-10-12",
+            "dosage_minutes_planned": 60,
+            "milestones": [{"name": "train", "due_date": "2026-09-01"}],
+            "practice": [{"from_date": "2026-08-17", "what": "as planned"}],
+        },
     }
     put(
         settings,
@@ -358,7 +387,7 @@ def pilot(settings: Settings) -> None:
         [
             {
                 "pilot_id": "pilot-1",
-                "plan_hash": "hash",
+                "plan_hash": PLAN_HASH,
                 "title": "One pilot",
                 "plan_json": json.dumps(plan),
                 "frozen_at": KNOWN,
@@ -369,7 +398,7 @@ def pilot(settings: Settings) -> None:
         settings,
         "gold.pilot_arm",
         [
-            {"pilot_id": "pilot-1", "school_id": school, "plan_hash": "hash", "arm": arm, "wave": 1}
+            {"pilot_id": "pilot-1", "school_id": school, "plan_hash": PLAN_HASH, "arm": arm, "wave": 1}
             for school, arm in (("s-north", "treatment"), ("s-south", "comparison"))
         ],
     )

@@ -1,3 +1,4 @@
+-- Thirty days either side of the planned window: make-up tests count, another year's window of the same name does not.
 with scores as (
     select
         plan.pilot_id,
@@ -8,6 +9,8 @@ with scores as (
             and result.window_name = plan.baseline_window
             and result.measure = plan.baseline_measure
             and coalesce(result.subject = plan.baseline_subject, true)
+            and coalesce(result.taken_date >= plan.baseline_from_date - 30, true)
+            and coalesce(result.taken_date <= plan.baseline_to_date + 30, true)
         ) as baseline_score,
         arg_max(result.scale_score, result.taken_date) filter (
             where
@@ -15,6 +18,8 @@ with scores as (
             and result.window_name = plan.outcome_window
             and result.measure = plan.outcome_measure
             and coalesce(result.subject = plan.outcome_subject, true)
+            and coalesce(result.taken_date >= plan.outcome_from_date - 30, true)
+            and coalesce(result.taken_date <= plan.outcome_to_date + 30, true)
         ) as outcome_score
     from {{ ref('stg_pilot_plan') }} as plan
     cross join {{ ref('stg_assessment_result') }} as result

@@ -1,0 +1,162 @@
+"""What each step of a night does. Every step may be run again for its date and ends in the same place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+from cairn.errors import CairnError
+from cairn.settings import Settings
+from releases import learning, store
+
+if TYPE_CHECKING:
+    from gates.run import GateOutcome
+    from pyspark.sql import SparkSession
+
+SAMPLE = 3
+
+
+class NightSession:
+    """The Spark session that the steps of one process share: started by the first that needs it, stopped at the end.
+
+    A session that was running already (a test's) is used and left running.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._session: SparkSession | None = None
+        self._is_ours = False
+
+    def __enter__(self) -> NightSession:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def spark(self) -> SparkSession:
+        """The session, started where it is not running."""
+        if self._session is None:
+            from pyspark.sql import SparkSession
+
+            from spark_jobs.session import start_session
+
+            self._is_ours = SparkSession.getActiveSession() is None
+            self._session = start_session(self.settings, "cairn-night")
+        return self._session
+
+    def stop(self) -> None:
+        """Stop the session where this night started it; dbt then has the memory."""
+        if self._session is not None and self._is_ours:
+            self._session.stop()
+        self._session = None
+
+
+@dataclass
+class Night:
+    """What steps share: ``state`` is the night's JSON state, which they add to."""
+
+    settings: Settings
+    data_date: date
+    state: dict[str, Any]
+    session: NightSession
+
+    def held(self, scope_type: str) -> list[str]:
+        """Ids of what the gates have held back so far."""
+        return sorted(scope for scopes in self.state["held"].values() for kind, scope in scopes if kind == scope_type)
+
+    def release(self) -> store.Release:
+        """The release that this night built. Raises CairnError where it has not."""
+        if not self.state["release_id"]:
+            raise CairnError(f"night {self.data_date} has built no release yet: run the step marts")
+        return store.get(self.settings, learning.KIND, self.state["release_id"])
+
+
+def _cut(night: Night) -> str:
+    """Note where the topics end now and wait until the lake holds everything before."""
+    from spark_jobs import intake, intake_state
+    from streaming.topics import end_offsets
+
+    try:
+        broker = night.settings.address("broker")
+    except LookupError as error:
+        raise CairnError(str(error)) from None
+    cut = end_offsets(broker)
+    if not intake_state.is_passed(intake_state.passed_offsets(night.settings), cut):
+        with intake_state.lease(night.settings) as is_free:
+            pass
+        if is_free:  # no intake service runs: take it in ourselves
+            intake.run_once(night.settings, night.session.spark())
+    seconds = intake_state.wait_until_passed(night.settings, cut)
+    night.state["cut_offsets"] = cut
+    total = sum(offset for partitions in cut.values() for offset in partitions.values())
+    return f"{total} records, waited {seconds:.0f} s"
+
+
+def _gate(night: Night, step: str, gate: str) -> str:
+    from gates.run import run_gate
+
+    outcome = run_gate(gate, night.settings, night.session.spark(), night.data_date)
+    return _judge(night, step, gate, outcome)
+
+
+def _judge(night: Night, step: str, gate: str, outcome: GateOutcome) -> str:
+    """Note what the gate holds back. Raises CairnError, which names rule, table and rows, where it stops the night."""
+    night.state["held"][step] = sorted([kind, scope] for kind, scope in outcome.held)
+    if outcome.is_structural_failure:
+        raise CairnError(f"gate {gate}: {_failures(outcome)}")
+    if outcome.held:
+        return "held back: " + ", ".join(f"{kind} {scope}" for kind, scope in sorted(outcome.held))
+    return "green" if outcome.is_green else "green with warnings"
+
+
+def _failures(outcome: GateOutcome) -> str:
+    """The structural failures: rule, table, how many rows, a few ids, what to do."""
+    bad = [row for row in outcome.results if row["severity"] == "structural" and not row["is_passed"]]
+    said = []
+    for row in bad[:SAMPLE]:
+        ids = ", ".join((row["sample_event_ids"] or [])[:SAMPLE])
+        rows = f"{row['rows_failed']} rows" if row["rows_failed"] is not None else "broken"
+        said.append(f"{row['rule_id']} on {row['table_name']}: {rows}{f' ({ids})' if ids else ''}: {row['message']}")
+    more = f" and {len(bad) - SAMPLE} more" if len(bad) > SAMPLE else ""
+    return " | ".join(said) + more
+
+
+def _mastery(night: Night) -> str:
+    from spark_jobs.mastery import update
+
+    done = update(night.session.spark(), night.settings, night.data_date, night.held("school"))
+    return f"{done['pairs']} pairs, {done['attempts']} attempts, {done['decisions_changed']} decisions changed"
+
+
+def _marts(night: Night) -> str:
+    night.session.stop()
+    # As of now, not of the cut: what a person mended in the roster since must count when the night is resumed.
+    as_of = datetime.now(UTC)
+    release = learning.build(night.settings, night.data_date, as_of=as_of, cut_offsets=night.state["cut_offsets"])
+    night.state["as_of"] = as_of.isoformat()
+    night.state["release_id"] = release.release_id
+    return f"{release.release_id}: {len(release.tables)} tables, {sum(release.tables.values())} rows"
+
+
+def _gate_marts(night: Night) -> str:
+    outcome = learning.audit(night.settings, night.release())
+    return _judge(night, "gate_marts", learning.LAST_GATE, outcome)
+
+
+def _publish(night: Night) -> str:
+    held = [("school", school) for school in night.held("school")]
+    release = learning.publish(night.settings, night.release(), held)
+    return f"{release.release_id} is current"
+
+
+STEPS: dict[str, Callable[[Night], str]] = {
+    "cut": _cut,
+    "gate_intake": lambda night: _gate(night, "gate_intake", "bronze_to_silver"),
+    "mastery": _mastery,
+    "gate_mastery": lambda night: _gate(night, "gate_mastery", "silver_to_mastery"),
+    "marts": _marts,
+    "gate_marts": _gate_marts,
+    "publish": _publish,
+}

@@ -1,0 +1,32 @@
+"""The dbt project's files: sources as the contracts say, every model with a description beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from releases import dbt_sources
+
+MODELS = sorted(path for path in (dbt_sources.PROJECT / "models").glob("*/*.sql"))
+
+
+def test_sources_are_not_stale() -> None:
+    assert dbt_sources.main(["--check"]) == 0
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
+def test_every_model_and_column_is_described(path: Path) -> None:
+    described = yaml.safe_load(path.with_suffix(".yml").read_text(encoding="utf-8"))["models"][0]
+    assert described["name"] == path.stem
+    assert described["description"].startswith("Overview: ")
+    assert "Grain: " in described["description"]
+    assert described["columns"]
+    assert all(column["description"] for column in described["columns"])
+
+
+@pytest.mark.parametrize("path", [path for path in MODELS if path.parent.name == "marts"], ids=lambda path: path.stem)
+def test_marts_declare_their_types(path: Path) -> None:
+    described = yaml.safe_load(path.with_suffix(".yml").read_text(encoding="utf-8"))["models"][0]
+    assert all(column["data_type"] for column in described["columns"])

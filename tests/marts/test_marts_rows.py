@@ -1,0 +1,130 @@
+"""The whole dbt project on the small district: every mart's rows against what a person works out by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from cairn.settings import Settings
+from releases import learning, store
+
+pytestmark = pytest.mark.warehouse
+
+DATA_DATE = date(2026, 10, 14)
+AS_OF = datetime(2026, 10, 15, 8, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def release(small_lake: Settings) -> store.Release:
+    """One build with every model, data test and unit test, published."""
+    built = learning.build(small_lake, DATA_DATE, as_of=AS_OF, unit_tests=True)
+    assert store.current(small_lake, "learning") is None, "a build publishes nothing"
+    return learning.publish(small_lake, built)
+
+
+@pytest.fixture
+def rows(small_lake: Settings, release: store.Release) -> Any:
+    """``rows("select ...")`` on the published release, as tuples."""
+    connection = store.open_release(small_lake, "learning")
+    yield lambda sql: connection.execute(sql).fetchall()
+    connection.close()
+
+
+def test_release_holds_marts_only(rows: Any, release: store.Release) -> None:
+    schemas = rows("select distinct schema_name from duckdb_tables()")
+    assert schemas == [("main",)], "working tables know more about pupils than a page needs"
+    assert not rows("select view_name from duckdb_views() where not internal")
+    assert len(release.tables) == 16
+    assert all(name.startswith("mart_") for name in release.tables)
+
+
+def test_schools_and_trust(rows: Any) -> None:
+    assert rows("select * from mart_school order by 1") == [
+        ("s-north", "North", 3, 2, False, None),
+        ("s-south", "South", 2, 1, False, None),
+    ]
+    trust = rows(
+        "select school_id, received, accepted, duplicate, rejected, unexplained, silent_sources, silent_source_names,"
+        " unlinked_events from mart_school_trust order by 1"
+    )
+    assert trust == [("s-north", 4, 2, 1, 1, 0, 0, None, 1), ("s-south", 1, 1, 0, 0, 0, 1, "quiet", 0)]
+
+
+def test_pairs_have_the_class_of_their_subject(rows: Any) -> None:
+    found = rows("select student_key, class_id, state, is_stuck from mart_student_competency order by all")
+    assert found == [
+        ("p1", "c-nm", "mastered", False),
+        ("p2", "c-nm", "developing", True),
+        ("p3", "c-nm", "developing", False),
+        ("p4", "c-sm", "developing", False),
+        ("p5", "c-sm", "not_enough_evidence", False),
+    ]
+
+
+def test_five_questions(rows: Any) -> None:
+    assert rows("select student_key, reason, priority from mart_needs_adult order by school_id, priority") == [
+        ("p2", "wheel_spinning", 1),
+        ("p3", "slipping", 2),
+    ]
+    assert rows("select student_key, competency_id, next_competency_id from mart_moves_on") == [
+        ("p1", "k-alpha", "k-gamma")
+    ]
+    assert rows("select decision_id from mart_change order by 1") == [("d1",), ("d2",), ("d4",)], (
+        "d3 is older than two weeks, d9 was taken back"
+    )
+    assert rows("select student_key, state_before, state_after, has_worked from mart_action_followup") == [
+        ("p3", "mastered", "developing", True)
+    ]
+    assert rows("select class_id, attention_score from mart_class_attention order by 1") == [
+        ("c-nm", 30.0),  # 1 of 3 stuck: 16.7; 2 of 3 pairs developing: 13.3
+        ("c-nr", 0.0),  # no app sends work for it
+        ("c-sm", 35.0),  # 1 of 2 idle: 15; the only pair developing: 20
+    ]
+    assert rows("select class_id, competency_id, student_keys from mart_group_suggestion") == [
+        ("c-nm", "k-alpha", ["p2", "p3"])
+    ]
+
+
+def test_work_counts_where_the_pupil_was_enrolled_that_day(rows: Any) -> None:
+    assert rows("select school_id, work_date, attempts, correct, active_pupils from mart_school_day order by all") == [
+        ("s-north", date(2026, 9, 20), 2, 1, 1),  # p5 was at North then, though the source said South
+        ("s-north", date(2026, 10, 12), 2, 1, 1),
+        ("s-north", date(2026, 10, 13), 10, 6, 2),
+        ("s-south", date(2026, 10, 13), 3, 2, 1),
+    ]
+
+
+def test_pilot_as_assigned(rows: Any) -> None:
+    found = rows(
+        "select student_key, arm, baseline_score, outcome_score, is_joiner, has_moved_school, dosage_minutes"
+        " from mart_pilot_pupil order by 1"
+    )
+    assert found == [
+        ("p1", "treatment", 200.0, 220.0, False, False, 80.0),
+        ("p2", "treatment", 210.0, None, False, False, 0.0),
+        ("p3", "treatment", None, None, False, False, 0.0),
+        ("p4", "comparison", 205.0, None, False, False, 0.0),
+        ("p5", "treatment", None, None, False, True, 0.0),
+    ]
+    assert rows(
+        "select pupils_assigned, pupils_with_baseline, mean_baseline, dosage_met_share, cost_usd"
+        " from mart_pilot_school order by school_id"
+    ) == [(4, 2, 205.0, 0.25, 120.0), (1, 1, 205.0, 0.0, 0.0)]
+    assert rows(
+        "select school_id, pupils_planned, pupils_reached, milestones_late, cost_per_pupil_usd from mart_rollout_school"
+    ) == [("s-north", 4, 1, 1, 120.0)]
+
+
+def test_small_groups_stay_hidden(rows: Any) -> None:
+    assert rows("select distinct pupils, mastered_pct_protected from mart_district_competency") == [
+        (None, "fewer than 10 pupils")
+    ]
+
+
+def test_books_balance(rows: Any) -> None:
+    assert rows("select source_id, org_id, received, unexplained from mart_intake_ledger order by 2") == [
+        ("mathapp", "s-north", 4, 0),
+        ("mathapp", "s-south", 1, 0),
+    ]
