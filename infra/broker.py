@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import signal
+import socket
 import subprocess
 import time
 import uuid
@@ -101,6 +102,12 @@ def prepare(home: Path, cache_dir: Path, port: int, controller_port: int) -> Non
 
 def is_ready(bootstrap: str, timeout_seconds: float = 3.0) -> bool:
     """Whether the broker answers a client with its own metadata (not merely that the port is open)."""
+    host, port = bootstrap.rsplit(":", 1)
+    try:
+        # A client that finds nobody tries in a circle until its time is up, and leaves sockets behind.
+        socket.create_connection((host, int(port)), timeout=timeout_seconds).close()
+    except OSError:
+        return False
     from kafka import KafkaAdminClient
     from kafka.errors import KafkaError
 
