@@ -33,7 +33,7 @@ def load(
     from cli import loads
     from cli.summaries import load_summary, say_problems
 
-    say(f"loading {path.name} (Spark takes some ten seconds to start) ...")
+    say(f"loading {path.name} ...")
     result = loads.load_assessments(settings(), path, layout)
     say_problems(result)
     emit(

@@ -2,7 +2,8 @@
 
 Each function returns the keys of the command's ``--json`` and, beside them, ``problems``: the first rows refused, as
 ``file:line: reason``. A DAG task and a person's command call the same function. Bad rows are counted and the rest
-goes on; a file that cannot be taken at all raises CairnError and changes nothing.
+goes on; a file that cannot be taken at all raises CairnError and changes nothing. ``spark`` may be None: tables of
+up to a million rows need none, and larger ones start one.
 """
 
 from __future__ import annotations
@@ -39,13 +40,6 @@ FILE_OF = {
 }
 
 
-def _session(settings: Settings, spark: SparkSession | None) -> SparkSession:
-    """The caller's session, or one of this process."""
-    from spark_jobs.session import start_session
-
-    return spark or start_session(settings, "cairn-load")
-
-
 def _shown(problems: Sequence[Problem]) -> dict[str, list[str]]:
     """The first refused rows, and the first warnings."""
     return {
@@ -75,9 +69,7 @@ def load_roster(
     keys = vault.register((person for person in roster.people if not person.is_left_out), at=instant)
     sections = _keyed_sections(vault, roster, keys)
     links = [link.as_row() for link in vault.links_for(keys.values())] if keys else []
-    changes = load_sections(
-        _session(settings, spark), settings, sections, links, calendar.local_date(instant), recorded_at=instant
-    )
+    changes = load_sections(spark, settings, sections, links, calendar.local_date(instant), recorded_at=instant)
     total = sum((change for table, change in changes.items() if table != LINKS), Change())
     return {
         "files": roster.files,
@@ -160,7 +152,7 @@ def register_people(
     links = [link.as_row() for link in vault.links_for(keys.values())]
     sections = [KeyedSection("silver.person", rows, is_bulk=False)]
     today = DistrictCalendar.load(settings).local_date(instant)
-    load_sections(_session(settings, spark), settings, sections, links, today, recorded_at=instant)
+    load_sections(spark, settings, sections, links, today, recorded_at=instant)
     return keys
 
 
@@ -173,7 +165,7 @@ def load_competencies(
 
     framework = read_case(Path(path), _competency_ids(settings))
     change = load_framework(
-        _session(settings, spark),
+        spark,
         settings,
         framework.framework_id,
         framework.competencies,
@@ -212,14 +204,13 @@ def load_items(
     from spark_jobs.items import count_unaligned, load_alignments
 
     alignments = read_items(Path(path), _competency_ids(settings))
-    session = _session(settings, spark)
-    change = load_alignments(session, settings, alignments.rows, recorded_at)
+    change = load_alignments(spark, settings, alignments.rows, recorded_at)
     return {
         "rows": alignments.row_count,
         "added": change.added,
         "changed": change.changed,
         "rejected": alignments.rejected,
-        "unaligned": count_unaligned(session, settings),
+        "unaligned": count_unaligned(settings),
         "unknown_columns": alignments.unknown_columns,
         **_shown(alignments.problems),
     }
@@ -238,7 +229,7 @@ def load_assessments(
     how = load_layout(settings, layout, "assessments")
     file = read_assessments(Path(path), how)
     rows = _with_students(settings, how, file)
-    change = load_results(_session(settings, spark), settings, rows, recorded_at)
+    change = load_results(spark, settings, rows, recorded_at)
     return _layout_result(file, rows, change)
 
 
@@ -257,7 +248,7 @@ def load_facts(
     schools = {row["org_id"] for row in tables.read(settings, "silver.org", ["org_id"]).to_pylist()}
     file = read_facts(Path(path), how, schools)
     rows = _with_students(settings, how, file)
-    change = load_rows(_session(settings, spark), settings, rows, recorded_at)
+    change = load_rows(spark, settings, rows, recorded_at)
     return _layout_result(file, rows, change)
 
 
@@ -324,7 +315,7 @@ def link_student(
     links = vault.link(key, kind, value, at=instant)
     today = DistrictCalendar.load(settings).local_date(instant)
     rows = [link.as_row() for link in links]
-    load_sections(_session(settings, spark), settings, [], rows, today, recorded_at=instant)
+    load_sections(spark, settings, [], rows, today, recorded_at=instant)
     return {
         "links": [{"kind": link.kind, **link.as_row()} for link in links],
         "restated": sorted({link.student_key for link in links}),

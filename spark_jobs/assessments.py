@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def load_results(
-    spark: SparkSession, settings: Settings, rows: Sequence[Mapping[str, Any]], recorded_at: datetime | None = None
+    spark: SparkSession | None,
+    settings: Settings,
+    rows: Sequence[Mapping[str, Any]],
+    recorded_at: datetime | None = None,
 ) -> Change:
     """Add and correct results, one a result_id; a file never ends results it does not name."""
     return apply(spark, settings, Snapshot("silver.assessment_result", rows), recorded_at)

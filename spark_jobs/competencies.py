@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def load_framework(
-    spark: SparkSession,
+    spark: SparkSession | None,
     settings: Settings,
     framework_id: str,
     competencies: Sequence[Mapping[str, Any]],

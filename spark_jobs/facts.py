@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def load_rows(
-    spark: SparkSession, settings: Settings, rows: Sequence[Mapping[str, Any]], recorded_at: datetime | None = None
+    spark: SparkSession | None,
+    settings: Settings,
+    rows: Sequence[Mapping[str, Any]],
+    recorded_at: datetime | None = None,
 ) -> Change:
     """Add and correct facts, one a fact_id; a file never ends facts it does not name."""
     return apply(spark, settings, Snapshot("silver.fact", rows), recorded_at)

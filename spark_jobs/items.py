@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from cairn import tables
 from cairn.settings import Settings
-from spark_jobs import lake
 from spark_jobs.history import Change, Snapshot, apply
 
 if TYPE_CHECKING:
@@ -15,16 +15,27 @@ if TYPE_CHECKING:
 
 
 def load_alignments(
-    spark: SparkSession, settings: Settings, rows: Sequence[Mapping[str, Any]], recorded_at: datetime | None = None
+    spark: SparkSession | None,
+    settings: Settings,
+    rows: Sequence[Mapping[str, Any]],
+    recorded_at: datetime | None = None,
 ) -> Change:
     """Add and change alignments; those not named stay (an alignment ends by its valid_to_date)."""
     return apply(spark, settings, Snapshot("silver.item_alignment", rows), recorded_at)
 
 
-def count_unaligned(spark: SparkSession, settings: Settings) -> int:
-    """Items that sources have sent evidence of and no current alignment names."""
-    if not lake.exists(spark, settings, "silver.learner_activity"):
+def count_unaligned(settings: Settings) -> int:
+    """Items that sources have sent evidence of and no current alignment names; one column is read, in batches."""
+    import pyarrow.compute as pc
+    import pyarrow.dataset as ds
+    from deltalake import DeltaTable
+
+    if not tables.exists(settings, "silver.learner_activity"):
         return 0
-    seen = lake.read(spark, settings, "silver.learner_activity").where("item_id IS NOT NULL").select("item_id")
-    aligned = lake.known_at(lake.read(spark, settings, "silver.item_alignment")).select("item_id")
-    return int(seen.distinct().join(aligned, "item_id", "left_anti").count())
+    current = ds.field("recorded_to").is_null()
+    aligned = tables.read(settings, "silver.item_alignment", ["item_id"], current).column("item_id")
+    activity = DeltaTable(tables.table_uri(settings, "silver.learner_activity")).to_pyarrow_dataset()
+    seen: set[str] = set()
+    for batch in activity.to_batches(columns=["item_id"]):
+        seen.update(item for item in pc.unique(batch.column("item_id")).to_pylist() if item)
+    return len(seen.difference(aligned.to_pylist()))

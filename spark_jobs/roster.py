@@ -32,7 +32,7 @@ class KeyedSection:
 
 
 def load_sections(
-    spark: SparkSession,
+    spark: SparkSession | None,
     settings: Settings,
     sections: Sequence[KeyedSection],
     links: Sequence[Mapping[str, Any]],
@@ -56,6 +56,4 @@ def load_sections(
         for section in sections
     ]
     snapshots.append(Snapshot(table=LINKS, rows=links))
-    # Largest first, so that the small ones fill the gaps.
-    snapshots.sort(key=lambda snapshot: -len(snapshot.rows))
     return apply_all(spark, settings, snapshots, recorded_at)

@@ -1,0 +1,77 @@
+"""What arrives for a two-time table and what applying it did; see ``history``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from cairn.contracts import Contract
+from cairn.errors import CairnError
+from cairn.tables import arrow_schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+RECORDED = ("recorded_from", "recorded_to")
+# What an incoming line means: a row, an id to end, or an id whose row was refused and which stays as it is.
+ROW, END, KEEP = "row", "end", "keep"
+
+
+@dataclass(frozen=True)
+class Change:
+    """What applying a snapshot did, in rows (keys)."""
+
+    added: int = 0
+    changed: int = 0
+    ended: int = 0
+
+    def __add__(self, other: Change) -> Change:
+        """Both together."""
+        return Change(self.added + other.added, self.changed + other.changed, self.ended + other.ended)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What arrived for one table.
+
+    ``rows``: dicts in the contract's columns without the recorded times, one a key. ``is_bulk``: keys it does not
+    name have ended, within ``scope`` (column -> value) where given. ``ended_ids``: named as ended; ``kept_ids``: to
+    be left as they are (their row was refused); both are values of the first key column. ``reopen``: columns that an
+    ended row keeps living with, in a version of its own (an enrolment that ended is still true for its days).
+    """
+
+    table: str
+    rows: Sequence[Mapping[str, Any]]
+    is_bulk: bool = False
+    ended_ids: Collection[str] = ()
+    kept_ids: Collection[str] = ()
+    scope: Mapping[str, str] = field(default_factory=dict)
+    reopen: Mapping[str, Any] = field(default_factory=dict)
+
+
+def keys_of(contract: Contract) -> list[str]:
+    """Key columns without the recorded times: what one thing in the world is known by."""
+    return [name for name in contract.keys if name not in RECORDED]
+
+
+def payload_of(contract: Contract) -> list[str]:
+    """Columns that say something about the world."""
+    return [name for name in contract.column_names if name not in RECORDED]
+
+
+def nullable_schema(contract: Contract) -> pa.Schema:
+    """The contract as Arrow, every column nullable: what is required is checked by parsers and gates."""
+    import pyarrow as pa
+
+    return pa.schema([item.with_nullable(True) for item in arrow_schema(contract)])
+
+
+def refuse_older(table: str, newest: datetime | None, instant: datetime) -> None:
+    """Raise CairnError where a version that would close is known from ``instant`` or later."""
+    if newest is not None and newest >= instant:
+        raise CairnError(
+            f"{table} was already recorded at {newest.isoformat()}, not before this load's "
+            f"{instant.isoformat()}: load later versions only"
+        )
