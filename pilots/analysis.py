@@ -56,7 +56,8 @@ def analyse(plan: Plan, sample: Sample) -> Analysis | None:
     weights = inference.precision(means, prior.between_variance)
     difference = inference.weighted_difference(means.mean, means.is_treated, weights)
     rung = inference.ladder(sample.schools_smaller_arm, plan.is_random)
-    interval, df, p_value = _clustered(rung, treated, baseline, outcome, school, means.sd)
+    half, df, p_value = _clustered(rung, treated, baseline, outcome, school)
+    effect = effect_size.omega(len(frame)) * difference
     test = _permuted(plan, means, weights)
     if rung == "permutation":
         p_value = test.p_value
@@ -72,9 +73,9 @@ def analyse(plan: Plan, sample: Sample) -> Analysis | None:
     return Analysis(
         rung=rung,
         means=means,
-        effect_sd=effect_size.omega(len(frame)) * difference,
+        effect_sd=effect,
         effect_points=difference * means.sd,
-        interval_sd=interval,
+        interval_sd=None if half is None else (effect - half / means.sd, effect + half / means.sd),
         df=df,
         p_value=p_value,
         smallest_p=test.smallest_p if plan.is_random else None,
@@ -92,15 +93,15 @@ def _prior(plan: Plan) -> posterior.Prior:
 
 
 def _clustered(
-    rung: str, treated: Any, baseline: Any, outcome: Any, school: Any, sd: float
-) -> tuple[tuple[float, float] | None, float | None, float | None]:
-    """(95 % interval in SD, df, p) of the treated from pupils clustered by school; nothing for a formative design."""
+    rung: str, treated: Any, baseline: Any, outcome: Any, school: Any
+) -> tuple[float | None, float | None, float | None]:
+    """(half of the 95 % interval in points, df, p) from pupils clustered by school; nothing for a formative design."""
     if rung == "formative":
         return None, None, None
     design = np.column_stack([np.ones(len(outcome)), treated.astype(float), baseline - baseline.mean()])
     fit = inference.cr2(design, outcome, school)
     low, high = fit.interval(1)
-    return (low / sd, high / sd), float(fit.df[1]), fit.p_value(1)
+    return (high - low) / 2, float(fit.df[1]), fit.p_value(1)
 
 
 def _permuted(plan: Plan, means: inference.SchoolMeans, weights: Any) -> permutation.PermutationTest:

@@ -60,13 +60,13 @@ def statement(text: str, opposite: str, chance: float) -> dict[str, object]:
     """A statement with its chance (2 digits), words and both as a sentence; below .40 it is the opposite statement."""
     if chance < 0.40:
         text, chance = opposite, 1.0 - chance
-    words = in_words(chance)
+    words, chance = in_words(chance), min(0.99, max(0.01, round(chance, 2)))  # never 100 %: nothing is proved
     joint = {"leaning towards": ":", "cannot tell": " whether"}.get(words, " that")
     return {
         "text": text,
-        "probability": round(chance, 2),
+        "probability": chance,
         "words": words,
-        "sentence": f"{words.capitalize()}{joint} {text} (chance {min(99, max(1, round(100 * chance)))} %).",
+        "sentence": f"{words.capitalize()}{joint} {text} (chance {chance:.0%}).",
     }
 
 

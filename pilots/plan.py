@@ -237,8 +237,11 @@ def _assignment_problems(analysis: dict[str, Any]) -> list[tuple[KeyPath, str]]:
         found.append((at, "a random assignment needs the seed of the draw, so that anybody can repeat it"))
     if blocks := assignment.get("blocks"):
         arms = sorted(school for schools in analysis["arms"].values() for school in schools)
-        if sorted(school for block in blocks for school in block) != arms:
-            found.append(((*at, "blocks"), "the blocks must hold each school of both arms exactly once"))
+        inside = sorted(school for block in blocks for school in block)
+        if inside != arms:
+            odd = ", ".join(sorted(set(inside) ^ set(arms))) or "some twice"
+            message = f"the blocks must hold each school of both arms exactly once (look at {odd})"
+            found.append(((*at, "blocks"), message))
     return found
 
 

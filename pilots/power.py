@@ -23,13 +23,13 @@ def mdes(
     freedom. ``r2`` is the share of variance between schools that the baseline explains, and of that within unless
     ``r2_pupil`` is given.
     """
-    from scipy import stats
+    from scipy.special import stdtrit
 
     total = treated_schools + comparison_schools
     share = treated_schools / total
     spread = share * (1 - share) * total
     df = total - 2
-    multiplier = stats.t.ppf(1 - alpha / 2, df) + stats.t.ppf(power, df)
+    multiplier = stdtrit(df, 1 - alpha / 2) + stdtrit(df, power)
     within = r2 if r2_pupil is None else r2_pupil
     variance = icc * (1 - r2) / spread + (1 - icc) * (1 - within) / (spread * pupils_per_school)
     return float(multiplier * math.sqrt(variance))

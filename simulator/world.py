@@ -200,7 +200,7 @@ def _students(schools: int, count: int, days: int, rng: np.random.Generator) -> 
             rows.append(options[section * 2 : section * 2 + 2])
         return np.array(rows, dtype=np.int64)
 
-    school_effect = rng.normal(0.0, 0.4, schools)
+    school_effect = rng.normal(0.0, 0.3, schools)
     ability = 0.9 * rng.normal(0.0, 1.0, count) + school_effect[school]
     given, family, usernames = naming.people(count, rng)
     students = Students(
