@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from cairn.calendar import DistrictCalendar
 from cairn.contracts import load_contract
+from cairn.errors import CairnError
 from cairn.mastery.config import MasteryConfig, load_config
 from cairn.mastery.models import ModelTable
 from cairn.mastery.states import COLUMNS, Night, restate
 from cairn.settings import Settings
 from spark_jobs import lake, mastery_tables
 from spark_jobs.mastery_evidence import evidence, fingerprints, pupils_of
-from spark_jobs.mastery_model import fit_missing
+from spark_jobs.mastery_model import collect_for_fit, fit_missing, fit_table, model_rows, write_items, write_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -77,6 +78,37 @@ def update(
         prints.unpersist()
     mastery_tables.write_ready(spark, settings, data_date)
     return _result(started, pairs, attempts, changed, models.versions[-1])
+
+
+def refit(spark: SparkSession, settings: Settings, model: str = "bkt") -> dict[str, Any]:
+    """Fit every competency that has enough evidence anew and make the result active; ``model`` bkt or bkt_forget.
+
+    Returns model, log_likelihood, responses, skills, degenerate, seconds, model_version. The next night restates the
+    pairs concerned. Raises CairnError where no competency has enough evidence yet.
+    """
+    started = time.perf_counter()
+    config = load_config(settings)
+    fit_rule = replace(config.fit, has_forget=model == "bkt_forget")
+    frame = evidence(spark, settings, config.evidence, datetime.now(UTC))
+    sizes = {row["competency_id"]: row["count"] for row in frame.groupBy("competency_id").count().collect()}
+    table = collect_for_fit(frame, sorted(sizes), sum(sizes.values()))
+    found = fit_table(table, config.evidence, fit_rule)
+    if found is None:
+        raise CairnError(
+            f"no competency has {fit_rule.minimum_responses} counted responses of {fit_rule.minimum_pupils} pupils yet:"
+            " load more activity, or lower model.minimum_responses in evidence.yaml"
+        )
+    write_items(spark, settings, found)
+    write_rows(spark, settings, model_rows(found, fit_rule, datetime.now(UTC)))
+    return {
+        "model": model,
+        "log_likelihood": float(found.fit.log_likelihood.sum()),
+        "responses": int(found.fit.responses.sum()),
+        "skills": len(found.competencies),
+        "degenerate": int(found.fit.is_degenerate.sum()),
+        "seconds": round(time.perf_counter() - started, 3),
+        "model_version": found.version,
+    }
 
 
 def _result(started: float, pairs: int, attempts: int, changed: int, version: str) -> dict[str, Any]:

@@ -1,0 +1,186 @@
+"""``cairn mastery``: fit, update, evaluate and explain."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.common import JsonOption, emit, say
+
+if TYPE_CHECKING:
+    from cairn.settings import Settings
+
+app = typer.Typer(help="Fit, update, evaluate and explain mastery.", no_args_is_help=True)
+
+ModelOption = Annotated[str, typer.Option("--model", help="bkt, bkt_forget or (evaluate only) elo.")]
+UnboundedOption = Annotated[
+    bool, typer.Option("--unbounded", help="Without bounds on guess and slip (more accurate, often degenerate).")
+]
+
+
+def instant(text: str | None, settings: Settings) -> datetime:
+    """``--as-of`` as a UTC instant: now where empty, the end of the local day where a date. Raises UsageError."""
+    from cairn.calendar import DistrictCalendar
+    from cairn.errors import UsageError
+
+    if text is None:
+        return datetime.now(UTC)
+    calendar = DistrictCalendar.load(settings)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"--as-of {text!r} is no date or time: write 2026-10-14 or 2026-10-14T18:00:00Z") from error
+    if len(text) <= len("2026-10-14"):
+        return calendar.day_bounds(moment.date())[1]
+    return (moment if moment.tzinfo else moment.replace(tzinfo=calendar.zone)).astimezone(UTC)
+
+
+@app.command()
+def update(
+    as_of: Annotated[str | None, typer.Option("--as-of", help="Instant or local day (its end); now if absent.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring mastery up to an instant: touched and due pairs only, the same result as a rebuild.
+
+    Example: cairn mastery update --as-of 2026-10-14
+    """
+    from cairn.calendar import DistrictCalendar
+    from cairn.settings import settings
+    from spark_jobs import mastery
+    from spark_jobs.session import start_session
+
+    current = settings()
+    end = instant(as_of, current)
+    # An end of a day belongs to that day's night.
+    data_date = DistrictCalendar.load(current).local_date(end - timedelta(microseconds=1))
+    say(f"Bringing mastery up to {end.isoformat()} (night {data_date}).")
+    result = mastery.update(start_session(current, "cairn-mastery"), current, data_date, as_of=end)
+    if "superseded_by" in result:
+        say(f"Left alone: gold already stands at night {result['superseded_by']}.")
+    emit(result, as_json)
+
+
+@app.command()
+def fit(
+    responses: Annotated[Path | None, typer.Option("--responses", help="Parquet or csv; the lake if absent.")] = None,
+    model: ModelOption = "bkt",
+    unbounded: UnboundedOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit a model's parameters, on a file of responses or (new active parameters for the nights) on the lake.
+
+    Example: cairn mastery fit --responses responses.parquet --model bkt
+    """
+    from cairn.mastery.config import load_config
+    from cairn.mastery.responses import fit_responses, read_table, responses_from
+    from cairn.settings import settings
+
+    current = settings()
+    config = load_config(current)
+    if responses is None:
+        emit(_fit_lake(current, model, unbounded), as_json)
+        return
+    [data] = responses_from([(responses, read_table(responses))])
+    started = time.perf_counter()
+    found = fit_responses(data, model, None if unbounded else config.fit.bounds)
+    result: dict[str, Any] = {
+        "model": model,
+        "log_likelihood": float(found.log_likelihood.sum()),
+        "responses": int(found.responses.sum()),
+        "skills": len(data.skills),
+        "degenerate": int(found.is_degenerate.sum()),
+        "seconds": round(time.perf_counter() - started, 3),
+        "is_bounded": not unbounded,
+        "log_likelihood_unbounded": float(found.unbounded_log_likelihood.sum()),
+    }
+    emit(result, as_json)
+
+
+def _fit_lake(current: Settings, model: str, unbounded: bool) -> dict[str, Any]:
+    from cairn.errors import UsageError
+    from spark_jobs.mastery import refit
+    from spark_jobs.session import start_session
+
+    if unbounded:
+        raise UsageError("nights use bounded parameters only: --unbounded needs --responses FILE")
+    if model not in ("bkt", "bkt_forget"):
+        raise UsageError(f"nights use bkt or bkt_forget, not {model!r}: choose one of them")
+    return refit(start_session(current, "cairn-mastery"), current, model)
+
+
+@app.command()
+def evaluate(
+    train: Annotated[Path | None, typer.Option("--train", help="Responses to fit on (parquet or csv).")] = None,
+    test: Annotated[Path | None, typer.Option("--test", help="Responses of other students to predict.")] = None,
+    model: ModelOption = "bkt",
+    unbounded: UnboundedOption = False,
+    from_lake: Annotated[
+        str | None, typer.Option("--from-lake", help="Framework in the lake: split its pupils 80/20 instead of files.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Predict each next response of students the model has not seen: AUC, RMSE, log-loss, calibration.
+
+    Example: cairn mastery evaluate --train train.parquet --test test.parquet --model bkt_forget
+    """
+    from cairn.errors import UsageError
+    from cairn.mastery import responses
+    from cairn.mastery.config import load_config
+    from cairn.settings import settings
+
+    current = settings()
+    config = load_config(current)
+    if model not in responses.MODELS:
+        raise UsageError(f"no model {model!r}: choose one of {', '.join(responses.MODELS)}")
+    if from_lake is not None:
+        from spark_jobs.evaluate_lake import next_response_auc
+
+        emit({"model": model, **next_response_auc(current, from_lake, model=model, is_bounded=not unbounded)}, as_json)
+        return
+    if train is None or test is None:
+        raise UsageError("give --train FILE and --test FILE, or --from-lake FRAMEWORK")
+    started = time.perf_counter()
+    seen, unseen = responses.responses_from([(path, responses.read_table(path)) for path in (train, test)])
+    bounds = None if unbounded else config.fit.bounds
+    found = responses.evaluate(seen, unseen, model, bounds, config.fit.default)
+    emit({"model": model, **found, "seconds": round(time.perf_counter() - started, 3)}, as_json)
+
+
+@app.command()
+def explain(
+    student: Annotated[str, typer.Argument(help="The pupil's student_key.")],
+    competency: Annotated[str, typer.Argument(help="Competency id or code.")],
+    as_of: Annotated[str | None, typer.Option("--as-of", help="As the nights up to this day had it.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The chain from a state to the payloads: decisions, the events behind each, and the versions used.
+
+    Example: cairn mastery explain 4f2a9c8be1d0 MATH.3.NF.1 --as-of 2026-10-14
+    """
+    from cairn.calendar import DistrictCalendar
+    from cairn.mastery.explain import explain_pair
+    from cairn.settings import settings
+
+    current = settings()
+    night = None
+    if as_of is not None:
+        night = DistrictCalendar.load(current).local_date(instant(as_of, current) - timedelta(microseconds=1))
+    emit(explain_pair(current, student, competency, night), as_json, _as_text)
+
+
+def _as_text(found: dict[str, Any]) -> str:
+    """An explanation for a person: one line a decision, its events below."""
+    lines = [f"state: {found['state']}"]
+    for decision in found["decisions"]:
+        lines.append(
+            f"{decision['at']}  {decision['from']} -> {decision['to']}  "
+            f"(P(known) {decision['p_known']:.3f}, {decision['model']}, {decision['policy']})"
+        )
+        for event in decision["evidence"]:
+            right = {True: "right", False: "wrong", None: "-"}[event["success"]]
+            lines.append(f"    {event['event_time']}  {right:5}  {event['item_id']}  {event['event_id']}")
+    return "\n".join(lines)

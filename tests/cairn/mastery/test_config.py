@@ -1,0 +1,73 @@
+"""The district's rule and policy: the examples load, and a mistake is named by file and key."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import yaml
+
+from cairn.errors import CairnError
+from cairn.mastery.config import config_from, evidence_from, load_config, policy_from
+from cairn.settings import REPOSITORY, Settings
+
+EXAMPLES = REPOSITORY / "schemas" / "district"
+EVIDENCE: dict[str, Any] = yaml.safe_load((EXAMPLES / "evidence.yaml").read_text())
+POLICY: dict[str, Any] = yaml.safe_load((EXAMPLES / "policy.yaml").read_text())
+
+
+def changed(raw: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    copied = copy.deepcopy(raw)
+    *parents, last = path.split(".")
+    place = copied
+    for parent in parents:
+        place = place[parent]
+    place[last] = value
+    return copied
+
+
+def test_the_examples_load(settings: Settings) -> None:
+    config = load_config(settings)
+    assert config.policy.gain == 0.95
+    assert config.fit.bounds.upper[2:4] == (0.3, 0.3)
+    assert config.policy_version.startswith("threshold-")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("spacing_hours", -1, "spacing_hours: -1"),
+        ("hints", "ignore", "hints: "),
+        ("spacing_hour", 3, "'spacing_hour' was unexpected"),
+        ("model.default.guess", 1.5, r"model\.default\.guess: 1\.5"),
+        ("model.bounds.slip", [0.3, 0.1], r"model\.bounds\.slip: 0\.3 is above 0\.1"),
+        ("activity_types", {"atempt": "counts"}, "activity_types"),
+    ],
+)
+def test_mistakes_in_the_rule_are_named(path: str, value: Any, message: str) -> None:
+    with pytest.raises(CairnError, match=message) as error:
+        evidence_from(changed(EVIDENCE, path, value), "here/evidence.yaml")
+    assert str(error.value).startswith("here/evidence.yaml: ")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("policy", "vibes", "policy: "),
+        ("lose", 0.97, "lose: 0.97 is above gain 0.95"),
+        ("minimum_counted_attempts", 0, "minimum_counted_attempts: 0"),
+        ("interval.level", 1.0, r"interval\.level: 1"),
+    ],
+)
+def test_mistakes_in_the_policy_are_named(path: str, value: Any, message: str) -> None:
+    with pytest.raises(CairnError, match=message):
+        policy_from(changed(POLICY, path, value))
+
+
+def test_versions_change_with_what_decides_and_only_with_that() -> None:
+    version = config_from(EVIDENCE, POLICY).policy_version
+    assert config_from(EVIDENCE, changed(POLICY, "gain", 0.9)).policy_version != version
+    assert config_from(changed(EVIDENCE, "hints", "practice"), POLICY).policy_version != version
+    assert config_from(changed(EVIDENCE, "model.minimum_responses", 7), POLICY).policy_version == version

@@ -1,0 +1,124 @@
+"""The evidence rule: what counts, what is practice, and that arrival changes nothing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cairn.mastery.config import EvidenceRule
+from cairn.mastery.evidence import AIDED, COUNTED, PRACTICE, RAPID, Attempts, judge, outcomes
+
+HOUR = 3_600_000_000
+RULE = EvidenceRule(frozenset({"attempt"}), frozenset({"completion"}), 24 * 3600.0, True, 0.8, 1000)
+
+
+def attempts(rows: list[dict[str, Any]]) -> Attempts:
+    """Attempts from dicts: pair 0, item 1, time in hours, right, unaided, where not said otherwise."""
+
+    def column(name: str, default: Any, kind: Any) -> Any:
+        return np.array([row.get(name, default) for row in rows], dtype=kind)
+
+    return Attempts(
+        pair=column("pair", 0, np.int64),
+        item=column("item", 1, np.int64),
+        time_us=column("hour", 0, np.int64) * HOUR,
+        event_rank=np.array([row.get("rank", i) for i, row in enumerate(rows)], dtype=np.int64),
+        is_correct=column("right", True, bool),
+        has_hints=column("hints", False, bool),
+        is_practice=column("practice", False, bool),
+        is_rapid=column("rapid", False, bool),
+    )
+
+
+def verdicts(rows: list[dict[str, Any]], rule: EvidenceRule = RULE) -> list[int]:
+    return [int(v) for v in judge(attempts(rows), rule).verdict]
+
+
+def test_retries_within_the_spacing_are_practice() -> None:
+    rows = [{"hour": 0}, {"hour": 1}, {"hour": 2}, {"hour": 3, "item": 2}]
+    assert verdicts(rows) == [COUNTED, PRACTICE, PRACTICE, COUNTED]
+
+
+def test_after_the_spacing_an_item_counts_again() -> None:
+    assert verdicts([{"hour": 0}, {"hour": 24}, {"hour": 47}]) == [COUNTED, COUNTED, PRACTICE]
+
+
+def test_spacing_runs_from_the_last_time_the_item_was_seen() -> None:
+    assert verdicts([{"hour": 0}, {"hour": 20}, {"hour": 40}]) == [COUNTED, PRACTICE, PRACTICE]
+
+
+def test_hints_make_an_attempt_not_right_alone() -> None:
+    judged = judge(attempts([{"hints": True}, {"hour": 1}]), RULE)
+    assert judged.verdict.tolist() == [COUNTED, PRACTICE]
+    assert judged.is_right.tolist() == [False, True]
+
+
+def test_hints_can_be_practice() -> None:
+    rule = replace(RULE, are_hints_incorrect=False)
+    assert verdicts([{"hints": True}, {"hour": 1}, {"hour": 30}], rule) == [AIDED, PRACTICE, COUNTED]
+
+
+def test_rapid_guesses_are_marked_and_show_the_item() -> None:
+    assert verdicts([{"rapid": True}, {"hour": 1}]) == [RAPID, PRACTICE]
+
+
+def test_kinds_that_never_count_are_practice() -> None:
+    assert verdicts([{"practice": True}, {"hour": 30}]) == [PRACTICE, COUNTED]
+
+
+def test_attempts_without_item_each_count() -> None:
+    assert verdicts([{"item": -1}, {"item": -1, "hour": 1}]) == [COUNTED, COUNTED]
+
+
+def test_equal_times_are_ordered_by_event_id() -> None:
+    judged = judge(attempts([{"rank": 7, "right": False}, {"rank": 3}]), RULE)
+    assert judged.order.tolist() == [1, 0]
+    assert judged.is_right[0]
+
+
+row = st.fixed_dictionaries(
+    {
+        "pair": st.integers(0, 2),
+        "item": st.integers(-1, 3),
+        "hour": st.integers(0, 90),
+        "right": st.booleans(),
+        "hints": st.booleans(),
+        "rapid": st.booleans(),
+        "practice": st.booleans(),
+    }
+)
+
+
+@given(st.lists(row, max_size=30), st.randoms())
+def test_arrival_changes_nothing(rows: list[dict[str, Any]], random: Any) -> None:
+    ranked = [{**r, "rank": i} for i, r in enumerate(rows)]
+    shuffled = list(ranked)
+    random.shuffle(shuffled)
+    first, second = judge(attempts(ranked), RULE), judge(attempts(shuffled), RULE)
+    assert [ranked[i]["rank"] for i in first.order] == [shuffled[i]["rank"] for i in second.order]
+    assert first.verdict.tolist() == second.verdict.tolist()
+    assert first.is_right.tolist() == second.is_right.tolist()
+
+
+@pytest.mark.parametrize(
+    ("success", "scaled", "raw", "low", "high", "expected"),
+    [
+        (1, math.nan, math.nan, math.nan, math.nan, 1),
+        (0, 1.0, math.nan, math.nan, math.nan, 0),
+        (math.nan, 0.8, math.nan, math.nan, math.nan, 1),
+        (math.nan, 0.79, 10.0, math.nan, 10.0, 0),
+        (math.nan, math.nan, 8.0, math.nan, 10.0, 1),
+        (math.nan, math.nan, 5.0, 1.0, 6.0, 1),
+        (math.nan, math.nan, 5.0, math.nan, 0.0, -1),
+        (math.nan, math.nan, 5.0, math.nan, math.nan, -1),
+    ],
+)
+def test_outcomes(success: float, scaled: float, raw: float, low: float, high: float, expected: int) -> None:
+    columns = [np.array([value]) for value in (success, scaled, raw, low, high)]
+    assert outcomes(*columns, share=0.8).tolist() == [expected]

@@ -1,0 +1,83 @@
+"""The threshold policy: states, hysteresis, review, wheel-spinning and the expected share."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cairn.mastery.bkt import Parameters
+from cairn.mastery.config import ThresholdPolicy
+from cairn.mastery.policy import DAY_US, NEVER, STATES, expected_share, is_wheel_spinning, walk
+
+POLICY = ThresholdPolicy(0.95, 0.85, 3, 60.0, 0.9, 0.9, 2.0)
+
+
+def states(known: list[float], days: list[float], as_of: float = 10_000.0, correct: list[int] | None = None):  # type: ignore[no-untyped-def]  # a test's shorthand
+    """(changes as (to_state, day), standing) of one pair."""
+    times = (np.array(days) * DAY_US).astype(np.int64)
+    right = np.array(correct or [1] * len(known), dtype=np.int8)
+    offsets = np.array([0, len(known)], dtype=np.int64)
+    transitions, standing = walk(np.array(known), right, times, offsets, POLICY, int(as_of * DAY_US))
+    changes = [(STATES[s], at / DAY_US) for s, at in zip(transitions.to_state, transitions.at_us, strict=True)]
+    return changes, standing
+
+
+def test_too_little_evidence_says_so() -> None:
+    changes, standing = states([0.99, 0.99], [0, 1])
+    assert changes == [("not_enough_evidence", 0)]
+    assert STATES[standing.state[0]] == "not_enough_evidence"
+
+
+def test_mastered_from_the_upper_threshold_lost_below_the_lower() -> None:
+    known = [0.5, 0.7, 0.9, 0.95, 0.86, 0.85, 0.84, 0.94, 0.96]
+    changes, _ = states(known, list(range(9)), as_of=9)
+    assert changes == [
+        ("not_enough_evidence", 0),
+        ("developing", 2),
+        ("mastered", 3),
+        ("developing", 6),
+        ("mastered", 8),
+    ]
+
+
+def test_mastered_and_not_shown_is_review_due() -> None:
+    _, standing = states([0.99] * 3, [0, 1, 2], as_of=62)
+    assert STATES[standing.state[0]] == "mastered"
+    assert standing.next_us[0] == 62 * DAY_US
+    changes, standing = states([0.99] * 3, [0, 1, 2], as_of=62.5)
+    assert changes[-1] == ("review_due", 62)
+    assert standing.next_us[0] == NEVER
+
+
+def test_evidence_ends_a_review() -> None:
+    assert states([0.99] * 4, [0, 1, 2, 90], as_of=91)[0][-2:] == [("review_due", 62), ("mastered", 90)]
+    assert states([0.99, 0.99, 0.99, 0.8], [0, 1, 2, 90], as_of=91)[0][-2:] == [("review_due", 62), ("developing", 90)]
+
+
+def test_wheel_spinning_counts_until_three_in_a_row() -> None:
+    _, standing = states([0.5] * 10, list(range(10)), correct=[1, 1, 0] * 3 + [1])
+    assert standing.without_three[0] == 10
+    assert is_wheel_spinning(10)
+    _, standing = states([0.5] * 10, list(range(10)), correct=[1, 1, 0] * 2 + [1, 1, 1, 0])
+    assert standing.without_three[0] == 0
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.integers(1, 39))
+def test_a_state_depends_on_nothing_after_it(known: list[float], cut: int) -> None:
+    days = [3.0 * i for i in range(len(known))]
+    whole, _ = states(known, days, as_of=days[-1] + 1)
+    part, _ = states(known[:cut], days[:cut], as_of=days[: len(known[:cut])][-1] + 1)
+    assert whole[: len(part)] == part
+
+
+def test_the_interval_narrows_and_holds_the_share() -> None:
+    counted = np.array([0, 1, 5, 50, 500])
+    rows = np.tile(Parameters(0.4, 0.1, 0.2, 0.1).row(), (5, 1))
+    share, low, high = expected_share(np.full(5, 0.7), counted, rows, POLICY)
+    assert share == pytest.approx(np.full(5, 0.7 * 0.9 + 0.3 * 0.2))
+    assert (low <= share).all()
+    assert (share <= high).all()
+    assert (np.diff(high - low) <= 1e-12).all()
+    assert (high - low)[-1] > 0.3, "never surer than the newest ten or so attempts allow"

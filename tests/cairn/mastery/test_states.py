@@ -1,0 +1,165 @@
+"""States and decisions as a pure function: any arrival, any split into nights, the same standing decisions."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cairn.mastery import bkt
+from cairn.mastery.config import load_config
+from cairn.mastery.models import table_from
+from cairn.mastery.states import COLUMNS, Night, restate
+from cairn.settings import Settings
+
+START = datetime(2026, 9, 1, 15, tzinfo=UTC)
+CONFIG = load_config(Settings())
+MODELS = table_from([], CONFIG.fit.default)
+TYPES = {
+    "event_time": pa.timestamp("us", tz="UTC"),
+    "work_date": pa.date32(),
+    "success": pa.bool_(),
+    "hints": pa.int32(),
+    "duration_ms": pa.int64(),
+    **{name: pa.float64() for name in ("score_scaled", "score_raw", "score_min", "score_max")},
+}
+SCHEMA = pa.schema([(name, TYPES.get(name, pa.string())) for name in COLUMNS])
+
+
+def row(number: int, hour: int, item: int, right: bool | None, **more: Any) -> dict[str, Any]:
+    at = START + timedelta(hours=hour)
+    return {
+        "student_key": "pupil",
+        "competency_id": "c1",
+        "event_id": f"e{number:03d}",
+        "event_time": at,
+        "activity_type": "attempt",
+        "item_id": f"item-{item}",
+        "success": right,
+        "duration_ms": 20_000,
+        "work_date": at.date(),
+        **more,
+    }
+
+
+def night(as_of: datetime) -> Night:
+    return Night(CONFIG, MODELS, int(as_of.timestamp() * 1_000_000), date(2026, 10, 14))
+
+
+def tables(rows: list[dict[str, Any]], as_of: datetime) -> dict[str, list[dict[str, Any]]]:
+    found = restate(pa.Table.from_pylist(rows, schema=SCHEMA), night(as_of))
+    return {name: table.to_pylist() for name, table in found.items()}
+
+
+events = st.lists(
+    st.tuples(
+        st.sampled_from(["p1", "p2"]),
+        st.sampled_from(["c1", "c2"]),
+        st.integers(0, 24 * 150),
+        st.integers(0, 6),
+        st.booleans(),
+        st.sampled_from([None, 0, 2]),
+        st.sampled_from([200, 20_000]),
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(events, st.randoms(), st.integers(1, 4))
+def test_any_arrival_over_any_nights_gives_the_same(raw: list[Any], random: Any, nights: int) -> None:
+    """Nights see growing parts of the events, in any order; what stands after the last equals one night with all."""
+    rows = [
+        row(i, hour, item, right, student_key=pupil, competency_id=name, hints=hints, duration_ms=duration)
+        for i, (pupil, name, hour, item, right, hints, duration) in enumerate(raw)
+    ]
+    end = START + timedelta(days=200)
+    expected = tables(rows, end)
+    shuffled = list(rows)
+    random.shuffle(shuffled)
+    standing: dict[str, dict[str, Any]] = {}
+    found: dict[str, list[dict[str, Any]]] = {}
+    for number in range(1, nights + 1):
+        arrived = shuffled[: len(rows) * number // nights]
+        as_of = end if number == nights else START + timedelta(days=200 * number / nights)
+        found = tables(arrived, as_of)
+        now = {decision["decision_id"]: decision for decision in found["mastery_decision"]}
+        # The ledger: retract what no longer follows, add what is new.
+        standing = {**{k: v for k, v in standing.items() if k in now}, **now}
+    assert found["mastery_state"] == expected["mastery_state"]
+    assert found["mastery_segment"] == expected["mastery_segment"]
+    assert found["attempt_day"] == expected["attempt_day"]
+    assert sorted(standing) == sorted(d["decision_id"] for d in expected["mastery_decision"])
+
+
+@settings(max_examples=40, deadline=None)
+@given(events)
+def test_stored_stretches_merge_to_the_state(raw: list[Any]) -> None:
+    rows = [row(i, hour, item, right) for i, (_, _, hour, item, right, _, _) in enumerate(raw)]
+    found = tables(rows, START + timedelta(days=200))
+    prior = float(MODELS.parameters[0, bkt.PRIOR])
+    merged = bkt.segments(*_nothing())[0]
+    for cell in found["mastery_segment"]:
+        merged = bkt.merge(merged, bkt.np.array([cell[name] for name in ("m00", "m01", "m10", "m11", "log_scale")]))
+    assert bkt.apply(prior, merged)[0] == pytest.approx(found["mastery_state"][0]["p_known"], abs=1e-9)
+
+
+def _nothing() -> tuple[Any, Any, Any, Any]:
+    """Arguments of an empty stretch."""
+    np = bkt.np
+    return np.empty(0, dtype=np.int8), np.zeros(2, dtype=np.int64), np.zeros(1, dtype=np.int64), MODELS.parameters
+
+
+def test_a_pupil_who_shows_it_has_mastered_it_and_each_change_has_its_evidence() -> None:
+    found = tables([row(i, 30 * i, i, True) for i in range(6)], START + timedelta(days=10))
+    [state] = found["mastery_state"]
+    assert state["state"] == "mastered"
+    assert state["counted_attempts"] == state["counted_correct"] == 6
+    assert state["last_event_id"] == "e005"
+    assert state["next_transition_at"] == START + timedelta(hours=150, days=60)
+    changes = [(d["from_state"], d["to_state"], d["evidence_event_ids"]) for d in found["mastery_decision"]]
+    assert changes == [
+        ("not_started", "not_enough_evidence", ["e000"]),
+        ("not_enough_evidence", "mastered", ["e000", "e001", "e002", "e003"]),
+    ]
+
+
+def test_decisions_name_the_ten_newest_events() -> None:
+    rows = [row(i, 30 * i, i, False) for i in range(12)] + [row(i, 30 * i, i, True) for i in range(12, 30)]
+    mastered = [d for d in tables(rows, START + timedelta(days=60))["mastery_decision"] if d["to_state"] == "mastered"]
+    assert len(mastered[0]["evidence_event_ids"]) == 10
+    assert mastered[0]["counted_attempts"] > 12
+
+
+def test_work_after_the_instant_waits_and_work_without_outcome_is_none() -> None:
+    rows = [row(0, 0, 0, True), row(1, 300, 1, True), row(2, 5, 2, None)]
+    [state] = tables(rows, START + timedelta(days=2))["mastery_state"]
+    assert state["attempts"] == 1
+
+
+def test_only_practice_is_not_started() -> None:
+    rows = [row(0, 0, 0, True, activity_type="completion"), row(1, 1, 1, True, duration_ms=100)]
+    found = tables(rows, START + timedelta(days=2))
+    [state] = found["mastery_state"]
+    assert state["state"] == "not_started"
+    assert state["attempts"] == 2
+    assert state["counted_attempts"] == 0
+    assert found["mastery_decision"] == []
+    assert found["mastery_segment"] == []
+
+
+def test_a_day_belongs_to_the_class_most_often_named() -> None:
+    classes = ["b", "a", None, "a", "b"]
+    found = tables([row(i, i, i, True, class_id=name) for i, name in enumerate(classes)], START + timedelta(days=2))
+    [day] = found["attempt_day"]
+    assert day["class_id"] == "a", "the first by order where two are named as often"
+    assert day["attempts"] == 5
+
+
+def test_nothing_in_nothing_out() -> None:
+    assert all(rows == [] for rows in tables([], START).values())

@@ -1,0 +1,135 @@
+"""Small lakes for mastery tests: events as dicts, written as the real Delta tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from cairn.contracts import load_contract
+from cairn.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+ZONE = ZoneInfo("America/Chicago")
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def write(spark: SparkSession, settings: Settings, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Append rows to a lake table, absent columns null."""
+    from spark_jobs import lake
+
+    contract = load_contract(name)
+    values = [tuple(row.get(column) for column in contract.column_names) for row in rows]
+    if values:
+        lake.append(spark.createDataFrame(values, lake.nullable_ddl(contract)), settings, name)
+
+
+def event(
+    event_id: str, subject: str, item: str | None, at: datetime, success: bool | None, **more: Any
+) -> dict[str, Any]:
+    """A row of silver.learner_activity."""
+    return {
+        "event_id": event_id,
+        "content_hash": "h",
+        "schema_version": "1",
+        "source_id": "app",
+        "source_statement_id": f"st-{event_id}",
+        "received_at": at,
+        "received_date": at.astimezone(ZONE).date(),
+        "event_time": at,
+        "work_date": at.astimezone(ZONE).date(),
+        "subject_key": subject,
+        "org_id": "school-1",
+        "class_id": "class-1",
+        "activity_type": "attempt",
+        "item_id": item,
+        "success": success,
+        "duration_ms": 20_000,
+        "ingest_date": at.astimezone(ZONE).date(),
+        "kafka_partition": 0,
+        "kafka_offset": 0,
+        "intake_app_id": "test",
+        "batch_id": 0,
+        **more,
+    }
+
+
+def link(subject: str, student: str) -> dict[str, Any]:
+    """A row of silver.identity_link that always held."""
+    return {
+        "subject_key": subject,
+        "student_key": student,
+        "valid_from": LONG_AGO,
+        "recorded_from": LONG_AGO,
+        "reason": "roster",
+    }
+
+
+def competency(name: str) -> dict[str, Any]:
+    """A row of silver.competency."""
+    return {
+        "competency_id": name,
+        "framework_id": "framework",
+        "code": name.upper(),
+        "title": f"Title of {name}",
+        "full_statement": name,
+        "is_leaf": True,
+        "recorded_from": LONG_AGO,
+    }
+
+
+def alignment(item: str, name: str, first: date | None = None) -> dict[str, Any]:
+    """A row of silver.item_alignment."""
+    return {"item_id": item, "competency_id": name, "valid_from_date": first, "recorded_from": LONG_AGO}
+
+
+def default_model(**more: float) -> dict[str, Any]:
+    """The default row of gold.mastery_model, so that nothing has to be fitted."""
+    values = {"prior": 0.35, "learn": 0.12, "guess": 0.2, "slip": 0.1, "forget": 0.0, **more}
+    return {
+        "model_version": "bkt-test",
+        "competency_id": "*",
+        "model": "bkt",
+        **values,
+        "responses": 0,
+        "is_degenerate": False,
+        "fitted_at": LONG_AGO,
+        "is_active": True,
+    }
+
+
+def seed(spark: SparkSession, settings: Settings, students: Iterable[str], items: Mapping[str, str]) -> None:
+    """Links (subject ``s-<student>``), competencies, alignments and the default model."""
+    write(spark, settings, "silver.identity_link", [link(f"s-{student}", student) for student in students])
+    write(spark, settings, "silver.competency", [competency(name) for name in sorted(set(items.values()))])
+    write(spark, settings, "silver.item_alignment", [alignment(item, name) for item, name in items.items()])
+    write(spark, settings, "gold.mastery_model", [default_model()])
+
+
+def rows(settings: Settings, name: str, *, without: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    """All rows of a table, sorted, doubles rounded, without some columns."""
+    from cairn.tables import read
+
+    found = []
+    for row in read(settings, name).to_pylist():
+        kept = {k: round(v, 9) if isinstance(v, float) else v for k, v in row.items() if k not in without}
+        found.append(kept)
+    return sorted(found, key=lambda row: str(sorted(row.items(), key=lambda cell: cell[0])))
+
+
+def standing(settings: Settings) -> list[dict[str, Any]]:
+    """Standing decisions: newest row of each decision_id, where it is not a retraction; without when recorded."""
+    newest: dict[str, dict[str, Any]] = {}
+    for row in sorted(rows(settings, "gold.mastery_decision"), key=lambda row: (row["data_date"], row["recorded_at"])):
+        newest[row["decision_id"]] = row
+    kept = [row for row in newest.values() if not row["is_retraction"]]
+    plain = [{k: v for k, v in row.items() if k not in {"data_date", "recorded_at"}} for row in kept]
+    return sorted(plain, key=lambda row: str(row["decision_id"]))
+
+
+def minutes(day: date, offset: int) -> datetime:
+    """An instant ``offset`` minutes after 09:00 local of the day, in UTC."""
+    return (datetime(day.year, day.month, day.day, 9, tzinfo=ZONE) + timedelta(minutes=offset)).astimezone(UTC)
