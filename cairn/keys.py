@@ -8,7 +8,6 @@ Standard: HMAC-SHA256 (RFC 2104), base32 (RFC 4648), UUIDv5 (RFC 9562).
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import os
@@ -65,9 +64,11 @@ def load_or_create_key(folder: Path, name: str) -> bytes:
 
 
 def _base32(digest: bytes) -> str:
-    """Lower-case base32 of 20 bytes (RFC 4648; no padding is needed at this length)."""
-    bits = int.from_bytes(digest, "big")
-    return "".join([BASE32_PAIRS[(bits >> shift) & 1023] for shift in range(150, -1, -10)])
+    """Lower-case base32 (RFC 4648) without padding, of 16 bytes (26 characters) or 20 (32 characters)."""
+    bits, length = int.from_bytes(digest, "big"), len(digest) * 8
+    # 128 bits are filled up to 130, as the standard does.
+    bits, length = bits << -length % 10, length + -length % 10
+    return "".join([BASE32_PAIRS[(bits >> shift) & 1023] for shift in range(length - 10, -1, -10)])
 
 
 def normalise_identifier(kind: str, value: str) -> str:
@@ -131,7 +132,7 @@ class DistrictKeys:
     def opaque(self, kind: str, value: str) -> str:
         """A short keyed hash (26 base32 characters) for identifiers that are not people, such as sessions."""
         message = f"{kind}{SEPARATOR}{value}".encode("utf-8", "surrogatepass")
-        return base64.b32encode(hmac.digest(self._content, message, "sha256")[:16]).decode("ascii").lower().rstrip("=")
+        return _base32(hmac.digest(self._content, message, "sha256")[:16])
 
 
 def event_id(source_id: str, source_statement_id: str, part: int = 0) -> str:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Send learner activity through the gateway.", no_args_is_help=True)
 
+INTAKE_SECONDS = 300.0
+
 SourceOption = Annotated[str, typer.Option(help="Sender, as in 'cairn source list'.")]
 TokenOption = Annotated[
     str | None, typer.Option(envvar="CAIRN_TOKEN", help="The sender's token; else the one kept on this machine.")
@@ -52,7 +54,7 @@ def send(
 
 @app.command("replay-responses")
 def replay_responses(
-    file: Annotated[Path, typer.Argument(help="Parquet or csv: user_id, skill_id, correct, [item_id, timestamp, t].")],
+    file: Annotated[Path, typer.Argument(help="Parquet or csv: user_id, skill_id, correct; item_id, timestamp, t.")],
     source: SourceOption,
     limit: Annotated[int | None, typer.Option(min=1, help="Take the first rows only.")] = None,
     rate: Annotated[float, typer.Option(min=0, help="Statements a second; 0 for as fast as it goes.")] = 0.0,
@@ -60,6 +62,9 @@ def replay_responses(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Last day of work where times have to be made; yesterday by default."),
     ] = None,
+    auc: Annotated[
+        bool, typer.Option("--auc/--no-auc", help="Wait for the lake, then say how well next responses are predicted.")
+    ] = True,
     token: TokenOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -93,7 +98,25 @@ def replay_responses(
         "school_id": prepared.stem,
         "last_work_date": prepared.last_work_date.isoformat(),
     }
+    if auc:
+        result["auc"] = _next_response_auc(home, prepared.stem)
     emit(result, as_json)
+
+
+def _next_response_auc(settings: Settings, framework: str) -> float | None:
+    """Next-response AUC on the framework's pupils once the lake holds what was sent; None, and why, where it cannot."""
+    from cairn.errors import CairnError
+    from spark_jobs.evaluate_lake import next_response_auc
+    from spark_jobs.intake_state import wait_until_passed
+    from streaming.topics import end_offsets
+
+    try:
+        say("waiting until the lake holds it, then predicting the next response of a fifth of the learners")
+        wait_until_passed(settings, end_offsets(settings.address("broker")), INTAKE_SECONDS)
+        return float(next_response_auc(settings, framework)["auc"])
+    except CairnError as error:
+        say(f"no AUC: {error}; later: cairn mastery evaluate --from-lake {framework}")
+        return None
 
 
 def _own_token(settings: Settings, source: str, school: str) -> str | None:

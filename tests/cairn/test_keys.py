@@ -75,7 +75,8 @@ def test_event_id_is_the_standards_uuid5(source: str, statement: str, part: int)
 
 @given(st.binary(min_size=20, max_size=20))
 def test_base32_is_the_standards(digest: bytes) -> None:
-    assert keys_module._base32(digest) == base64.b32encode(digest).decode().lower()
+    for part in (digest, digest[:16]):
+        assert keys_module._base32(part) == base64.b32encode(part).decode().lower().rstrip("=")
 
 
 def test_partitions_are_stable_and_spread() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,7 @@ from gateway_process import RunningGateway, committed, raw, running_gateway
 
 from cairn.settings import REPOSITORY, Settings
 from streaming import client, rejected
+from streaming.live import Reader
 from streaming.topics import ACTIVITY, RECEIPTS, REJECTED, end_offsets
 
 pytestmark = pytest.mark.broker
@@ -223,3 +225,21 @@ def test_a_file_is_sent_and_its_refusals_replayed(gateway: RunningGateway, tmp_p
     assert books(found) == (1_205, 1_202, 3)
     assert odd["id"] in {record["source_statement_id"] for record in found[ACTIVITY]}
     assert [each["reason"] for each in rejected.list_rejected(gateway.settings, source="filed")] == ["malformed_json"]
+
+
+def test_live_counts_what_came_in_today(gateway: RunningGateway) -> None:
+    token = gateway.token("watched")
+    reader = Reader(gateway.settings)
+    reader.start()
+    try:
+        school = f"sch-{uuid.uuid4()}"
+        batch = [answered(school), answered(school), answered(school, actor={"mbox": "mailto:b@example.org"})]
+        assert gateway.call("POST", "/xapi/statements", token, json=[*batch, batch[0]]).status_code == 200
+        deadline = time.monotonic() + 60
+        while reader.day.school(school)["events_today"] < 3 and time.monotonic() < deadline:
+            time.sleep(0.2)
+        seen = reader.day.school(school)
+        assert (seen["events_today"], seen["pupils_active"]) == (3, 2)
+        assert sum(seen["events_by_work_date"].values()) == 3
+    finally:
+        reader.stop()
