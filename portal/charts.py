@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from portal import words
 from portal.scorecards import main_estimate
 
-WIDTH = 440
+WIDTH, LABELS = 460, 190
 ARMS = {"treatment": ("#14566b", "circle"), "comparison": ("#a4580c", "diamond")}
 FONT = "Helvetica, Arial, sans-serif"
 
@@ -50,8 +51,8 @@ def effect_chart(card: dict[str, Any]) -> str | None:
         if one.get("low") is not None and one.get("value") is not None and one.get("unit") == unit
     ]
     data = alt.Data(values=rows)
-    y = alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=170, ticks=False, domain=False))
-    title = f"Difference between arms ({unit})"
+    y = alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=LABELS, ticks=False, domain=False))
+    title = f"Difference between arms ({words.unit(unit)})"
     interval = (
         alt.Chart(data)
         .mark_rule(strokeWidth=3, color="#14566b")
@@ -59,7 +60,7 @@ def effect_chart(card: dict[str, Any]) -> str | None:
     )
     point = alt.Chart(data).mark_point(filled=True, size=110, color="#14566b", opacity=1).encode(y=y, x="value:Q")
     zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(strokeDash=[4, 4], color="#1d2420").encode(x="zero:Q")
-    return _svg((zero + interval + point).properties(width=WIDTH - 170, height=max(60, 38 * len(rows))))
+    return _svg((zero + interval + point).properties(width=WIDTH - LABELS, height=max(60, 38 * len(rows))))
 
 
 def schools_chart(card: dict[str, Any]) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -10,15 +9,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from cairn import tables
-from cairn.settings import Settings
+from cairn.errors import CairnError
+from pilots import registry
 from portal.accounts import Account
 from portal.charts import ChartCache
 from portal.pdf import scorecard_pdf
-from portal.pilot_reads import load_decisions, load_scorecard, load_scorecards
+from portal.pilot_reads import load_scorecard, load_scorecards
 from portal.reads import Pinned
 from portal.scorecards import DECISIONS, main_estimate, present
-from portal.web import check_csrf, current_account, guarded, login_redirect, portal_of, render
+from portal.web import Portal, check_csrf, current_account, guarded, login_redirect, portal_of, render
 
 READERS = ("central_office", "engineer")
 REASON_LIMIT = 500
@@ -30,6 +29,11 @@ def _card(request: Request, pinned: Pinned) -> dict[str, Any]:
     if card is None:
         raise HTTPException(404, "The current evaluation has no such pilot.")
     return present(card, portal_of(request).n_min())
+
+
+def decisions_of(portal: Portal, card: dict[str, Any]) -> list[dict[str, Any]]:
+    """What people decided about the pilot, newest first."""
+    return list(reversed(registry.decisions(portal.settings, card["pilot_id"])))
 
 
 @guarded(*READERS)
@@ -57,8 +61,8 @@ def _pilot(request: Request, account: Account, problem: str | None, status: int)
         "card": card,
         "charts": CHARTS.charts(pinned.evaluation.release_id, card),
         "estimate": main_estimate(card),
-        "decisions": load_decisions(portal.settings, card["pilot_id"]),
-        "choices": DECISIONS,
+        "decisions": decisions_of(portal, card),
+        "choices": choices(card),
         "may_decide": account.role == "central_office",
         "problem": problem,
         "n_min": portal.n_min(),
@@ -77,36 +81,32 @@ def pilot_pdf(request: Request, account: Account) -> Response:
     body = scorecard_pdf(
         card,
         CHARTS.charts(release_id, card),
-        load_decisions(portal.settings, card["pilot_id"]),
+        decisions_of(portal, card),
         {"evaluation": release_id, "learning": pinned.learning.release_id if pinned.learning else "none"},
     )
     headers = {"Content-Disposition": f'inline; filename="{release_id}-{card["pilot_id"]}.pdf"'}
     return Response(body, media_type="application/pdf", headers=headers)
 
 
-def record_decision(settings: Settings, card: dict[str, Any], release_id: str, decision: str, reason: str) -> None:
-    """A row in gold.pilot_decision: what the central office decided beside what the rule said."""
-    row = {
-        "pilot_id": card["pilot_id"],
-        "decided_at": datetime.now(UTC),
-        "decision": decision,
-        "recommendation": str(card["recommendation"]),
-        "decided_by_role": "central_office",
-        "reason": reason or None,
-        "plan_hash": str(card["plan_hash"]),
-        "evaluation_id": str(card.get("evaluation_id") or release_id),
-    }
-    tables.append(settings, "gold.pilot_decision", [row])
-
-
 def decision_problem(card: dict[str, Any], decision: str, reason: str) -> str | None:
     """What is wrong with a decision's form, or None. A reason is needed where the decision differs from the rule."""
-    if decision not in DECISIONS:
+    if decision not in choices(card):
         return "Choose a decision."
     if len(reason) > REASON_LIMIT:
         return f"The reason is too long: at most {REASON_LIMIT} characters."
-    differs = decision != str(card["recommendation"]).upper().replace("_", " ")
+    differs = decision != code_of(card["recommendation"])
     return "Say why the decision differs from the recommendation." if differs and not reason else None
+
+
+def code_of(recommendation: Any) -> str:
+    """A recommendation as the rule writes it: upper case, with blanks."""
+    return str(recommendation).upper().replace("_", " ")
+
+
+def choices(card: dict[str, Any]) -> list[str]:
+    """What can be decided: what the rule says first."""
+    said = code_of(card["recommendation"])
+    return [said, *(one for one in DECISIONS if one != said)]
 
 
 async def decide(request: Request) -> Response:
@@ -131,5 +131,11 @@ def _decide(request: Request, account: Account, decision: str, reason: str) -> R
     problem = decision_problem(card, decision, reason)
     if problem:
         return _pilot(request, account, problem, 422)
-    record_decision(portal.settings, card, pinned.evaluation.release_id, decision, reason)
+    original = load_scorecard(pinned.evaluation, card["pilot_id"])
+    assert original is not None  # it was just presented
+    registry.record(portal.settings, original)  # the evaluation the decision rests on; once
+    try:
+        registry.decide(portal.settings, card["pilot_id"], decision, account.role, reason)
+    except CairnError as error:
+        return _pilot(request, account, str(error), 409)
     return RedirectResponse(f"/pilots/{card['pilot_id']}#decisions", status_code=303)

@@ -10,6 +10,9 @@ from portal.pages_overview import protect
 from portal.pilot_reads import load_rollout, load_scorecards
 from portal.web import guarded, portal_of, render
 
+# Scope of the metrics over all pilots (pilots.rollout).
+DISTRICT = "district"
+
 
 @guarded("central_office", "engineer")
 def rollout_page(request: Request, account: Account) -> Response:
@@ -21,13 +24,17 @@ def rollout_page(request: Request, account: Account) -> Response:
     for row in schools:
         row["is_small"] = (row["pupils_planned"] or 0) < n_min
         row["reached"] = protect(row["pupils_reached"] or 0, n_min)
-    titles = {card["pilot_id"]: card.get("title") or card["pilot_id"] for card in load_scorecards(pinned.evaluation)}
-    pilots = sorted({row["pilot_id"] for row in [*metrics, *schools] if row["pilot_id"]})
+    titles = {DISTRICT: "All pilots together"} | {
+        card["pilot_id"]: card.get("title") or card["pilot_id"] for card in load_scorecards(pinned.evaluation)
+    }
+    found = {row["pilot_id"] for row in [*metrics, *schools] if row["pilot_id"]}
+    pilots = sorted(found, key=lambda pilot_id: (pilot_id == DISTRICT, pilot_id))
     context = {
         "title": "Rollout",
         "pilots": [
             {
                 "pilot_id": pilot_id,
+                "is_pilot": pilot_id != DISTRICT,
                 "title": titles.get(pilot_id, pilot_id),
                 "metrics": [row for row in metrics if row["pilot_id"] == pilot_id],
                 "schools": [row for row in schools if row["pilot_id"] == pilot_id],

@@ -53,7 +53,7 @@ def _printable(
         "why": card["why"],
         "warnings": card["warnings"],
         "sure": [
-            f"{item['words'].capitalize()} that {item['text']} (chance {words.percent(item['probability'])})."
+            f"{item['words'].capitalize()}{item['joint']} {item['text']} (chance {words.percent(item['probability'])})."
             for item in sure["statements"]
         ],
         "arms": f"{words.number(sure['schools_treatment'])} schools with, "
@@ -83,7 +83,7 @@ def _printable(
                 str(one.get("label") or one["name"]).replace("_", " "),
                 words.number(one["value"], 2),
                 f"{words.number(one.get('low'), 2)} to {words.number(one.get('high'), 2)}",
-                str(one.get("unit") or ""),
+                words.unit(one.get("unit")),
             ]
             for one in card["estimates"]
         ],
@@ -94,7 +94,7 @@ def _printable(
             ["Smallest p this design can reach", words.number(sure["smallest_p"], 4)],
         ],
         "decisions": [
-            [words.day(row["decided_at"].date()), row["decision"].capitalize(), row["reason"] or "–"]
+            [words.day(row["decided_at"].date()), words.recommendation(row["decision"]), row["reason"] or "–"]
             for row in decisions
         ],
     }
@@ -105,6 +105,6 @@ def _effect_alt(estimate: dict[str, Any] | None) -> str:
     if estimate is None:
         return "No estimate."
     return (
-        f"Difference between arms {words.number(estimate['value'], 2)} {estimate.get('unit') or ''}, interval "
+        f"Difference between arms {words.number(estimate['value'], 2)} {words.unit(estimate.get('unit'))}, interval "
         f"{words.number(estimate['low'], 2)} to {words.number(estimate['high'], 2)}."
     )

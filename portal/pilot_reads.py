@@ -1,12 +1,10 @@
-"""Scorecards and rollout as the evaluation release holds them, and the decisions people made."""
+"""Scorecards and rollout as the evaluation release holds them."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from cairn import tables
-from cairn.settings import Settings
 from portal.reads import Opened
 
 
@@ -23,18 +21,12 @@ def load_scorecard(release: Opened | None, pilot_id: str) -> dict[str, Any] | No
     return next((card for card in load_scorecards(release) if card["pilot_id"] == pilot_id), None)
 
 
-def load_decisions(settings: Settings, pilot_id: str) -> list[dict[str, Any]]:
-    """What people decided about a pilot, newest first."""
-    import pyarrow.compute as pc
-
-    found = tables.read(settings, "gold.pilot_decision", filters=pc.field("pilot_id") == pilot_id)
-    return sorted(found.to_pylist(), key=lambda row: row["decided_at"], reverse=True)
-
-
 def load_rollout(release: Opened | None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Metrics and schools of the rollout."""
+    """Metrics (those of all pilots together under the id ``district``) and schools of the rollout."""
     if release is None or not release.has_table("rollout_metric"):
         return [], []
     metrics = release.rows("select * from rollout_metric")
+    for row in metrics:
+        row["pilot_id"] = row["pilot_id"] or row["scope"].removeprefix("pilot:")
     schools = release.rows("select * from rollout_school order by pilot_id, wave, school_name")
     return metrics, schools

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-DECISIONS = ("SCALE", "NEXT WAVE", "ITERATE", "STOP", "PAUSE", "CONTINUE")
+# What the central office can decide; HARM is told as "pause and look".
+DECISIONS = ("SCALE", "NEXT WAVE", "ITERATE", "STOP", "HARM", "TOO EARLY")
+JOINTS = {"leaning towards": ":", "cannot tell": " whether", "the opposite is more likely": " than that"}
 CONFIDENCE = ((0.95, "very confident"), (0.80, "fairly confident"), (0.60, "leaning towards"), (0.40, "cannot tell"))
 
 
@@ -15,11 +17,15 @@ def confidence_words(probability: float) -> str:
 
 def present(card: dict[str, Any], n_min: int) -> dict[str, Any]:
     """The card with every key the page reads; schools under ``n_min`` pupils without their means."""
-    sure = {"statements": [], "df": None, "smallest_p": None, "method": None, "p_value": None} | card["how_sure"]
-    sure["statements"] = [
-        statement | {"words": statement.get("words") or confidence_words(statement["probability"])}
-        for statement in sure["statements"]
-    ]
+    sure = {
+        "statements": [],
+        "sensitivity": [],
+        "df": None,
+        "smallest_p": None,
+        "method": None,
+        "p_value": None,
+    } | card["how_sure"]
+    sure["statements"] = [_statement(statement) for statement in sure["statements"]]
     schools = [_protected(school, n_min) for school in card.get("schools") or ()]
     rating = card.get("rating")
     defaults: dict[str, Any] = {"title": card["pilot_id"], "hypothesis": "", "why": [], "next": "", "warnings": []}
@@ -44,6 +50,12 @@ def present(card: dict[str, Any], n_min: int) -> dict[str, Any]:
             "rating": rating if isinstance(rating, dict) else {"rating": rating} if rating else {},
         }
     )
+
+
+def _statement(given: dict[str, Any]) -> dict[str, Any]:
+    """A statement with its words, and what joins the two in a sentence."""
+    words = str(given.get("words") or confidence_words(given["probability"]))
+    return given | {"words": words, "joint": JOINTS.get(words, " that")}
 
 
 def _protected(school: dict[str, Any], n_min: int) -> dict[str, Any]:

@@ -110,5 +110,5 @@ def verdict(trust: dict[str, Any] | None, held_reason: str | None, age: Age, zon
     order = {"bad": 0, "care": 1, "good": 2}
     lines.sort(key=lambda line: order[line.level])
     level = lines[0].level
-    word = {"good": "Yes", "care": "With care", "bad": "No, last good answer" if trust["is_held_back"] else "No"}[level]
+    word = {"good": "Yes", "care": "With care", "bad": "No"}[level]
     return Verdict(level, word, tuple(lines))

@@ -37,6 +37,13 @@ RECOMMENDATIONS = {
     "NEXT_WAVE": "Add the next wave",
     "ITERATE": "Iterate",
 }
+METRICS = {
+    "pupils_reached_share": "Planned pupils reached",
+    "dosage_minutes_mean": "Minutes, mean",
+    "dosage_met_share": "Pupils with the planned time",
+    "cost_usd": "Cost",
+    "cost_per_pupil_usd": "Cost for each pupil reached",
+}
 GATES = {
     "bronze_to_silver": "Intake to silver",
     "silver_to_mastery": "Silver to mastery",
@@ -63,6 +70,11 @@ def recommendation(value: str | None) -> str:
     """A pilot's recommendation for people; codes are upper case with spaces or underscores."""
     code = str(value or "").upper().replace(" ", "_")
     return RECOMMENDATIONS.get(code, plain(value))
+
+
+def unit(value: str | None) -> str:
+    """A unit for people."""
+    return "SD" if value in ("sd", "SD") else str(value or "")
 
 
 def number(value: Any, digits: int = 0) -> str:

@@ -1,4 +1,4 @@
-"""Pictures of every page of a running stack, phone and desktop: ``python tests/browser/screenshots.py``.
+"""Pictures of every page of a running stack, phone and desktop: ``python -m tests.browser.screenshots [FOLDER]``.
 
 Uses the portal of the running stack (``--base`` for another) with three accounts made for the moment and removed
 again, and writes ``build/screenshots/*.png``. Names on them are those of the district it runs on: use a simulated one.
@@ -94,7 +94,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description="Take pictures of every page of the running portal.")
     parser.add_argument("--base", help="address of the portal; the running stack's where absent")
-    parser.add_argument("--out", type=Path, default=REPOSITORY / "build" / "screenshots")
+    parser.add_argument("out", type=Path, nargs="?", default=REPOSITORY / "build" / "screenshots")
     given = parser.parse_args()
     settings = Settings()
     try:

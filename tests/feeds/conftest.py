@@ -1,8 +1,30 @@
-"""The portal's fixture release serves the feeds as well."""
+"""The portal's fixture release serves the feeds as well: published once, copied for each test."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "portal"))
+
+from fixture_release import publish_fixture
+
+from cairn.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def published_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the fixture release."""
+    home = tmp_path_factory.mktemp("feeds") / "home"
+    publish_fixture(Settings(home=home))
+    return home
+
+
+@pytest.fixture
+def published(settings: Settings, published_home: Path) -> Settings:
+    """The test's own copy of that home."""
+    shutil.copytree(published_home, settings.home)
+    return settings

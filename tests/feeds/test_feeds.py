@@ -11,7 +11,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from fixture_release import LEARNING_ID, publish_fixture, pupil_name
+from fixture_release import LEARNING_ID, pupil_name
 
 from cairn import tables
 from cairn.errors import CairnError
@@ -30,11 +30,10 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(handle))
 
 
-def test_feed_agrees_with_the_marts_its_manifest_and_the_page(settings: Settings) -> None:
-    publish_fixture(settings)
-    result = write(settings)
+def test_feed_agrees_with_the_marts_its_manifest_and_the_page(published: Settings) -> None:
+    result = write(published)
     assert result["schools"] == 3 and result["files"] == 3 * 7
-    release = Reader(settings).current("learning")
+    release = Reader(published).current("learning")
     assert release is not None
     view = load_school(release, "school-a")
     assert view is not None
@@ -58,22 +57,20 @@ def test_feed_agrees_with_the_marts_its_manifest_and_the_page(settings: Settings
     assert rows_of(folder / "needs_adult.csv")[0]["pupil"].split()[0] in EVERY_NAME
 
 
-def test_files_are_their_owners_and_each_school_is_one_disclosure(settings: Settings) -> None:
-    publish_fixture(settings)
-    result = write(settings, school="school-c")
+def test_files_are_their_owners_and_each_school_is_one_disclosure(published: Settings) -> None:
+    result = write(published, school="school-c")
     folder = Path(result["path"]) / "school-c"
     assert result["schools"] == 1 and not (folder.parent / "school-a").exists()
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
-    assert {stat.S_IMODE(path.stat().st_mode) for path in (folder, folder.parent, settings.feeds_dir)} == {0o700}
-    rows = tables.read(settings, "ops.disclosure").to_pylist()
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (folder, folder.parent, published.feeds_dir)} == {0o700}
+    rows = tables.read(published, "ops.disclosure").to_pylist()
     assert [(row["kind"], row["school_id"], row["actor"]) for row in rows] == [("feed", "school-c", "feeds")]
 
 
-def test_writing_again_replaces_the_whole_folder(settings: Settings) -> None:
-    publish_fixture(settings)
-    first = Path(write(settings, school="school-a")["path"]) / "school-a"
+def test_writing_again_replaces_the_whole_folder(published: Settings) -> None:
+    first = Path(write(published, school="school-a")["path"]) / "school-a"
     (first / "left-over.txt").write_text("from before")
-    write(settings, school="school-a")
+    write(published, school="school-a")
     assert not (first / "left-over.txt").exists() and (first / "manifest.json").exists()
     assert [path.name for path in first.parent.iterdir()] == ["school-a"]
 
@@ -89,22 +86,23 @@ def test_a_feed_that_fails_leaves_the_old_one(settings: Settings) -> None:
     assert [path.name for path in target.parent.iterdir()] == ["school-a"]
 
 
-def test_a_held_school_is_labelled(settings: Settings) -> None:
-    publish_fixture(settings)
-    write(settings, school="school-b")
-    manifest = store.latest(settings, "school-b")
+def test_a_held_school_is_labelled(published: Settings) -> None:
+    write(published, school="school-b")
+    manifest = store.latest(published, "school-b")
     assert manifest is not None and manifest["is_held_back"] and "Tue 13 Oct 2026" in manifest["label"]
 
 
-def test_refusals_say_what_to_do(settings: Settings) -> None:
+def test_before_the_first_release_there_is_no_feed(settings: Settings) -> None:
     with pytest.raises(CairnError, match="run a night first"):
         write(settings)
-    publish_fixture(settings)
+
+
+def test_refusals_say_what_to_do(published: Settings) -> None:
     with pytest.raises(CairnError, match="no school 'school-z'"):
-        write(settings, school="school-z")
+        write(published, school="school-z")
     with pytest.raises(CairnError, match="no learning release"):
-        write(settings, data_date="2026-01-01")
-    assert write(settings, school="school-a", data_date="2026-10-14")["release_id"] == LEARNING_ID
+        write(published, data_date="2026-01-01")
+    assert write(published, school="school-a", data_date="2026-10-14")["release_id"] == LEARNING_ID
 
 
 @pytest.mark.parametrize("value", ["=1+1", "+1", "-1", "@x", "\tx"])
@@ -118,48 +116,49 @@ def test_any_school_id_is_one_folder(settings: Settings, school_id: str) -> None
     assert path.parent == settings.feeds_dir / "2026-10-14" and path.name not in (".", "..")
 
 
-def test_mail_counts_and_links_but_names_nobody(settings: Settings) -> None:
+def test_mail_counts_and_links_but_names_nobody(published: Settings) -> None:
     import asyncio
     import socket
     import threading
+    import time
 
     from feeds.mail import send
     from feeds.mail_sink import serve
     from portal.accounts import add_account
 
-    publish_fixture(settings)
-    add_account(settings, "leader-a", "school_leader", "school-a", mail="leader@school-a.example")
-    add_account(settings, "central", "central_office")
-    write(settings)
+    add_account(published, "leader-a", "school_leader", "school-a", mail="leader@school-a.example")
+    add_account(published, "central", "central_office")
+    write(published)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     services = {"mail": {"address": f"127.0.0.1:{port}"}, "portal": {"address": "http://127.0.0.1:9/"}}
-    settings.stack_state_path.parent.mkdir(parents=True)
-    settings.stack_state_path.write_text(json.dumps({"services": services}))
+    published.stack_state_path.parent.mkdir(parents=True)
+    published.stack_state_path.write_text(json.dumps({"services": services}))
     with pytest.raises(CairnError, match="mail server"):
-        send(settings)
+        send(published)
 
     loop, stop = asyncio.new_event_loop(), asyncio.Event()
-    server = threading.Thread(target=loop.run_until_complete, args=(serve(settings.home / "mail", port, stop),))
+    server = threading.Thread(target=loop.run_until_complete, args=(serve(published.home / "mail", port, stop),))
     server.start()
     try:
-        for _ in range(100):
+        for _ in range(200):
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
-        assert send(settings) | {"data_date": ""} == {"sent": 1, "schools": 1, "skipped": 0, "data_date": ""}
-        assert send(settings)["skipped"] == 1
+            time.sleep(0.05)
+        assert send(published) | {"data_date": ""} == {"sent": 1, "schools": 1, "skipped": 0, "data_date": ""}
+        assert send(published)["skipped"] == 1
     finally:
         loop.call_soon_threadsafe(stop.set)
         server.join(timeout=10)
         loop.close()
-    (path,) = (settings.home / "mail").glob("*.eml")
+    (path,) = (published.home / "mail").glob("*.eml")
     letter = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
     body = letter.get_body()
     assert body is not None and letter["To"] == "leader@school-a.example"
     text = body.get_content()
-    manifest = store.latest(settings, "school-a")
+    manifest = store.latest(published, "school-a")
     assert manifest is not None
     assert f"{manifest['counts']['needs_adult_pupils']} pupils need an adult." in text
     assert "http://127.0.0.1:9/schools/school-a" in text

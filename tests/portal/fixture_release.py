@@ -11,6 +11,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from fixture_pilots import PILOTS, freeze_plans, scorecard
+
 from cairn.settings import Settings
 from releases.store import Release, save, swap
 
@@ -255,67 +257,6 @@ def _school_rows(
     }
 
 
-def scorecard(pilot_id: str, recommendation: str) -> dict[str, Any]:
-    """A scorecard in the shape of ``pilots.evaluate``."""
-    effect = 0.24 if recommendation == "SCALE" else 0.01
-    return {
-        "pilot_id": pilot_id,
-        "title": "Fractions in small groups" if recommendation == "SCALE" else "Evening reading app",
-        "hypothesis": "If we teach fractions in groups chosen by mastery for grades 4 and 5, then the winter interim"
-        " score will rise by 0.10 SD by February, because gaps are met where they are.",
-        "plan_hash": "9f2c" * 16,
-        "release_id": LEARNING_ID,
-        "evaluated_at": "2026-10-15T08:10:00Z",
-        "data_date": DATA_DATE.isoformat(),
-        "recommendation": recommendation,
-        "recommendation_text": "Scale: pupils gained, and by enough to matter."
-        if recommendation == "SCALE"
-        else "Stop: a gain large enough to matter is very unlikely.",
-        "why": [f"Adjusted difference {effect:.2f} SD on the winter interim.", "No guardrail was worse."],
-        "how_sure": {
-            "statements": [
-                {"text": "pupils gained at all", "probability": 0.97, "words": "very confident"},
-                {"text": "they gained enough to matter", "probability": 0.83, "words": "fairly confident"},
-            ],
-            "df": 10.0,
-            "smallest_p": 0.0022,
-            "method": "exact permutation of schools",
-            "p_value": 0.0087,
-            "schools_treatment": 6,
-            "schools_comparison": 6,
-        },
-        "for_whom": {"pupils": 740, "schools": 12, "grades": ["4", "5"], "notes": ["Joiners are counted apart: 14."]},
-        "did_it_happen": {
-            "dosage_met_share": 0.84,
-            "planned_minutes": 600,
-            "mean_minutes": 571.0,
-            "milestones_planned": 24,
-            "milestones_done": 22,
-            "milestones_late": 2,
-        },
-        "cost": {"total_usd": 18400.0, "per_pupil_usd": 49.73, "notes": ["Teachers' time is not in it."]},
-        "next": "Add the six comparison schools after the winter window.",
-        "estimates": [
-            {"name": "effect", "value": effect, "low": effect - 0.14, "high": effect + 0.15, "unit": "SD"},
-            {"name": "effect_flat_prior", "value": effect + 0.02, "low": effect - 0.2, "high": effect + 0.2}
-            | {"unit": "SD"},
-        ],
-        "schools": [
-            {
-                "school_id": f"pilot-school-{index}",
-                "school_name": f"School {index + 1}",
-                "arm": "treatment" if index < 6 else "comparison",
-                "pupils": 8 if index == 11 else 60 + index,
-                "mean_baseline": 198.0 + index % 6,
-                "mean_outcome": 205.0 + index % 6 + (3.1 if index < 6 else 0.0) * effect * 4,
-            }
-            for index in range(12)
-        ],
-        "rating": {"rating": "meets_without_reservations", "essa_tier": 3, "reasons": ["One district is one site."]},
-        "warnings": ["Two milestones were late."],
-    }
-
-
 def _write_database(path: Path, tables: dict[str, str], rows: dict[str, list[tuple[Any, ...]]]) -> None:
     import duckdb
 
@@ -324,8 +265,10 @@ def _write_database(path: Path, tables: dict[str, str], rows: dict[str, list[tup
         for name, columns in tables.items():
             connection.execute(f"create table {name} ({columns})")
             if rows.get(name):
-                marks = ", ".join("?" for _ in rows[name][0])
-                connection.executemany(f"insert into {name} values ({marks})", rows[name])
+                # One statement a table: row by row takes a millisecond each.
+                mark = "(" + ", ".join("?" for _ in rows[name][0]) + ")"
+                values = [value for row in rows[name] for value in row]
+                connection.execute(f"insert into {name} values {', '.join([mark] * len(rows[name]))}", values)
 
 
 def _release(settings: Settings, kind: str, release_id: str, based_on: str | None = None) -> Release:
@@ -367,10 +310,14 @@ def publish_fixture(settings: Settings) -> dict[str, str]:
     learning = _release(settings, "learning", LEARNING_ID)
     _write_database(learning.path, TABLES, rows)
     _publish(settings, learning)
-    cards = [scorecard("pilot-fractions", "SCALE"), scorecard("pilot-reading", "STOP")]
+    hashes = freeze_plans(settings)
+    cards = [
+        scorecard(pilot_id, said, hashes[pilot_id], LEARNING_ID, DATA_DATE.isoformat())
+        for pilot_id, said in PILOTS.items()
+    ]
     evaluation_tables = {
-        "pilot_scorecard": "pilot_id varchar, scorecard_json varchar",
-        "rollout_metric": "pilot_id varchar, name varchar, value double, unit varchar",
+        "pilot_scorecard": "pilot_id varchar, plan_hash varchar, scorecard_json varchar",
+        "rollout_metric": "pilot_id varchar, name varchar, value double, unit varchar, scope varchar",
         "rollout_school": TABLES["mart_rollout_school"],
     }
     evaluation = _release(settings, "evaluation", EVALUATION_ID, LEARNING_ID)
@@ -378,12 +325,12 @@ def publish_fixture(settings: Settings) -> dict[str, str]:
         evaluation.path,
         evaluation_tables,
         {
-            "pilot_scorecard": [(card["pilot_id"], json.dumps(card)) for card in cards],
+            "pilot_scorecard": [(card["pilot_id"], card["plan_hash"], json.dumps(card)) for card in cards],
             "rollout_metric": [
-                ("pilot-fractions", "pupils_reached", 87.0, "pupils"),
-                ("pilot-fractions", "dosage_met_share", 0.8, "share"),
-                ("pilot-fractions", "milestones_late", 3.0, "milestones"),
-                ("pilot-fractions", "cost_per_pupil_usd", 53.33, "usd"),
+                ("pilot-fractions", "pupils_reached", 87.0, "pupils", "pilot:pilot-fractions"),
+                ("pilot-fractions", "dosage_met_share", 0.8, "share", "pilot:pilot-fractions"),
+                ("pilot-fractions", "milestones_late", 3.0, "milestones", "pilot:pilot-fractions"),
+                ("pilot-fractions", "cost_per_pupil_usd", 53.33, "usd", "pilot:pilot-fractions"),
             ],
             "rollout_school": rows["mart_rollout_school"],
         },

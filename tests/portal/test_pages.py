@@ -130,7 +130,7 @@ def test_a_page_view_with_names_is_one_disclosure(pages: Any) -> None:
 
 def test_a_held_school_shows_the_last_good_answer_labelled(pages: Any) -> None:
     text = pages.client("leader-b").get("/schools/school-b").text
-    assert "Held back." in text and "Tue 13 Oct 2026" in text and "No, last good answer" in text
+    assert "Held back." in text and "Tue 13 Oct 2026" in text and "Held back: accepted share" in text
 
 
 def test_an_old_release_is_labelled(pages: Any) -> None:
@@ -193,6 +193,9 @@ def test_recording_a_decision(pages: Any) -> None:
     assert [(row["pilot_id"], row["decision"], row["recommendation"]) for row in rows] == [
         ("pilot-fractions", "NEXT WAVE", "SCALE")
     ]
+    assert rows[0]["evaluation_id"] in set(
+        tables.read(pages.settings, "gold.pilot_result")["evaluation_id"].to_pylist()
+    )
     assert "Two schools asked first." in client.get(page).text
     assert submit(pages.client("engineer"), "/pilots", f"{page}/decision", decision="SCALE").status_code == 403
 

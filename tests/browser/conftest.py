@@ -1,0 +1,82 @@
+"""A portal over the fixture release on a free port, and a real Chromium (or a skip that says there is none)."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1] / "portal")]
+
+import chromium
+from fixture_release import publish_fixture
+
+from cairn.settings import Settings
+
+PASSWORD = "correct horse 7"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One Chromium for all browser tests."""
+    path = chromium.find_chromium()
+    if path is None:
+        pytest.skip("no Chromium on this machine: browser tests skipped (Debian: apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        found = chromium.launch(playwright, path)
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="session")
+def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """A served portal: ``base`` is its address, ``people`` sourcedId -> key, ``settings`` its home."""
+    import uvicorn
+
+    from feeds.write import write
+    from portal.accounts import add_account
+    from portal.app import create_app
+
+    settings = Settings(home=tmp_path_factory.mktemp("browser"))
+    people = publish_fixture(settings)
+    write(settings, school="school-a")
+    add_account(settings, "leader", "school_leader", "school-a", PASSWORD)
+    add_account(settings, "central", "central_office", None, PASSWORD)
+    add_account(settings, "engineer", "engineer", None, PASSWORD)
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), access_log=False, log_level="warning"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.05)
+    yield {"base": f"http://127.0.0.1:{listener.getsockname()[1]}", "people": people, "settings": settings}
+    server.should_exit = True
+    thread.join(timeout=10)
+    listener.close()
+
+
+@pytest.fixture(scope="session")
+def signed_in(browser: Any, portal: dict[str, Any]) -> Iterator[Any]:
+    """``signed_in(name)``: the storage state of a session, signed in once with the form."""
+    states: dict[str, Any] = {}
+
+    def state(name: str) -> Any:
+        if name not in states:
+            context = browser.new_context()
+            page = context.new_page()
+            chromium.sign_in(page, portal["base"], name, PASSWORD)
+            assert "/login" not in page.url
+            states[name] = context.storage_state()
+            context.close()
+        return states[name]
+
+    yield state

@@ -1,0 +1,98 @@
+"""Two pilots of the fixture: frozen plans, and scorecards in the shape of ``pilots.evaluate``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cairn.settings import REPOSITORY, Settings
+from pilots import registry
+from pilots.plan import Plan
+from pilots.plan_yaml import read_yaml
+
+PILOTS = {"pilot-fractions": "SCALE", "pilot-reading": "STOP"}
+EXAMPLE = REPOSITORY / "schemas" / "district" / "pilots" / "fraction-studio.yaml"
+
+
+def freeze_plans(settings: Settings) -> dict[str, str]:
+    """Freeze a plan for each pilot; returns pilot -> plan hash."""
+    raw, _ = read_yaml(EXAMPLE)
+    assert isinstance(raw, dict)
+    return {pilot_id: registry.freeze(settings, Plan(raw | {"pilot_id": pilot_id}))["plan_hash"] for pilot_id in PILOTS}
+
+
+def scorecard(pilot_id: str, recommendation: str, plan_hash: str, release_id: str, data_date: str) -> dict[str, Any]:
+    """A scorecard in the shape of ``pilots.evaluate``."""
+    effect = 0.24 if recommendation == "SCALE" else 0.01
+    return {
+        "pilot_id": pilot_id,
+        "title": "Fractions in small groups" if recommendation == "SCALE" else "Evening reading app",
+        "hypothesis": "If we teach fractions in groups chosen by mastery for grades 4 and 5, then the winter interim"
+        " score will rise by 0.10 SD by February, because gaps are met where they are.",
+        "plan_hash": plan_hash,
+        "release_id": release_id,
+        "evaluated_at": "2026-10-15T08:10:00Z",
+        "data_date": data_date,
+        "recommendation": recommendation,
+        "recommendation_text": "Scale: pupils gained, and by enough to matter."
+        if recommendation == "SCALE"
+        else "Stop: a gain large enough to matter is very unlikely.",
+        "why": [f"Adjusted difference {effect:.2f} SD on the winter interim.", "No guardrail was worse."],
+        "how_sure": {
+            "statements": [
+                {"text": "pupils gained at all", "probability": 0.97, "words": "very confident"},
+                {"text": "they gained enough to matter", "probability": 0.83, "words": "fairly confident"},
+            ],
+            "sensitivity": [{"prior": "flat", "chance_gained": 0.98, "chance_gained_enough": 0.88}],
+            "df": 10.0,
+            "smallest_p": 0.0022,
+            "method": "exact permutation of schools",
+            "p_value": 0.0087,
+            "schools_treatment": 6,
+            "schools_comparison": 6,
+        },
+        "for_whom": {"pupils": 740, "schools": 12, "grades": ["4", "5"], "notes": ["Joiners are counted apart: 14."]},
+        "did_it_happen": {
+            "dosage_met_share": 0.84,
+            "planned_minutes": 600,
+            "mean_minutes": 571.0,
+            "milestones_planned": 24,
+            "milestones_done": 22,
+            "milestones_late": 2,
+        },
+        "cost": {"total_usd": 18400.0, "per_pupil_usd": 49.73, "notes": ["Teachers' time is not in it."]},
+        "next": "Add the six comparison schools after the winter window.",
+        "estimates": [
+            {
+                "name": "hedges_g",
+                "label": "Effect, adjusted (Hedges g)",
+                "value": effect,
+                "low": effect - 0.14,
+                "high": effect + 0.15,
+                "unit": "sd",
+            },
+            {"name": "expected_effect", "label": "Expected effect (90 % interval)", "value": effect * 0.8}
+            | {"low": effect * 0.8 - 0.11, "high": effect * 0.8 + 0.11, "unit": "sd"},
+            {"name": "improvement_index", "label": "Improvement index", "value": 40 * effect, "low": None}
+            | {"high": None, "unit": "percentile points"},
+        ],
+        "schools": [
+            {
+                "school_id": f"pilot-school-{index}",
+                "school_name": f"School {index + 1}",
+                "arm": "treatment" if index < 6 else "comparison",
+                "pupils": 8 if index == 11 else 60 + index,
+                "mean_baseline": 198.0 + index % 6,
+                "mean_outcome": 205.0 + index % 6 + (3.1 if index < 6 else 0.0) * effect * 4,
+            }
+            for index in range(12)
+        ],
+        "rating": {
+            "wwc_version": "5.0",
+            "attrition": {"overall_share": 0.04, "differential_share": 0.01, "level": "low"},
+            "baseline_g": 0.03,
+            "rating": "meets_without_reservations",
+            "essa_tier": 3,
+            "reasons": ["One district is one site."],
+        },
+        "warnings": ["Two milestones were late."],
+    }
