@@ -1,0 +1,130 @@
+"""CASE packages: competencies, edges, and edges that lead nowhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cairn.errors import CairnError
+from cairn.rostering.case import read_case
+
+
+def item(identifier: str, **more: Any) -> dict[str, Any]:
+    return {"identifier": identifier, "fullStatement": f"Statement of {identifier}", **more}
+
+
+def edge(identifier: str, origin: str, kind: str, destination: str, **more: Any) -> dict[str, Any]:
+    return {
+        "identifier": identifier,
+        "originNodeURI": {"identifier": origin, "uri": f"https://case.example/{origin}"},
+        "associationType": kind,
+        "destinationNodeURI": {"identifier": destination, "uri": f"https://case.example/{destination}"},
+        **more,
+    }
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    def package(items: list[Any], edges: list[Any], **document: Any) -> Path:
+        path = tmp_path / "case.json"
+        content = {
+            "CFDocument": {"identifier": "doc", "title": "F", **document},
+            "CFItems": items,
+            "CFAssociations": edges,
+        }
+        path.write_text(json.dumps(content, indent=1))
+        return path
+
+    return package
+
+
+def test_items_leaves_order_and_prerequisites(write: Callable[..., Path]) -> None:
+    framework = read_case(
+        write(
+            [
+                item("top"),
+                item("b", educationLevel=["05"]),
+                item("a", abbreviatedStatement="Short", subject=["Reading"]),
+            ],
+            [
+                edge("e0", "top", "isChildOf", "doc"),
+                edge("e1", "b", "isChildOf", "top", sequenceNumber=2),
+                edge("e2", "a", "isChildOf", "top", sequenceNumber=1),
+                edge("e3", "a", "precedes", "b"),
+            ],
+            subject=["Mathematics"],
+        )
+    )
+    found = {row["competency_id"]: row for row in framework.competencies}
+    assert [(name, row["is_leaf"], row["sequence"]) for name, row in found.items()] == [
+        ("top", False, 1),
+        ("b", True, 3),
+        ("a", True, 2),
+    ]
+    assert found["a"]["title"] == "Short"
+    assert (found["a"]["subject"], found["b"]["subject"]) == ("Reading", "Mathematics")
+    assert found["b"]["education_level"] == "05"
+    assert (framework.associations, framework.prerequisites, framework.rejected) == (4, 1, 0)
+    assert [row["edge_id"] for row in framework.edges] == ["e1", "e2", "e3"]
+
+
+def test_an_edge_to_nowhere_is_refused_by_name_and_line_and_the_rest_goes_on(write: Callable[..., Path]) -> None:
+    path = write([item("a"), item("b")], [edge("lost", "a", "precedes", "nowhere"), edge("good", "a", "precedes", "b")])
+    framework = read_case(path)
+    line = next(i for i, text in enumerate(path.read_text().splitlines(), 1) if '"lost"' in text)
+    assert [str(problem) for problem in framework.problems] == [
+        f"case.json:{line}: CFAssociation lost (precedes) leads nowhere: its destination nowhere is neither here nor "
+        "loaded before"
+    ]
+    assert (framework.prerequisites, framework.rejected, framework.kept_edges) == (1, 1, ["lost"])
+
+
+def test_an_edge_to_another_framework_that_is_loaded_is_good(write: Callable[..., Path]) -> None:
+    framework = read_case(write([item("a")], [edge("e", "a", "exactMatchOf", "elsewhere")]), {"elsewhere"})
+    assert (framework.rejected, len(framework.edges)) == (0, 1)
+
+
+def test_replaced_by(write: Callable[..., Path]) -> None:
+    framework = read_case(write([item("old"), item("new")], [edge("e", "old", "replacedBy", "new")]))
+    assert framework.replaced == 1
+    assert framework.competencies[0]["replaced_by"] == "new"
+
+
+def test_a_circle_of_prerequisites_is_cut_at_its_last_edge(write: Callable[..., Path]) -> None:
+    edges = [edge("e1", "a", "precedes", "b"), edge("e2", "b", "precedes", "c"), edge("e3", "c", "precedes", "a")]
+    framework = read_case(write([item("a"), item("b"), item("c")], edges))
+    assert (framework.prerequisites, framework.rejected) == (2, 1)
+    assert "CFAssociation e3 (precedes) closes a circle of 3 items" in str(framework.problems[0])
+
+
+def test_unusable_items_are_counted(write: Callable[..., Path]) -> None:
+    framework = read_case(write([item("a"), {"identifier": "empty"}, {"fullStatement": "who"}, item("a")], []))
+    assert (len(framework.competencies), framework.rejected, framework.kept_competencies) == (1, 3, ["empty"])
+
+
+def test_a_cut_file_is_refused_with_line_and_column(write: Callable[..., Path]) -> None:
+    path = write([item("a")], [])
+    path.write_text(path.read_text()[:-30])
+    with pytest.raises(CairnError, match=r"case\.json:\d+: not valid JSON at column \d+"):
+        read_case(path)
+
+
+def test_a_long_statement_is_shortened_for_print(write: Callable[..., Path]) -> None:
+    framework = read_case(write([{"identifier": "a", "fullStatement": "word " * 40}], []))
+    assert len(framework.competencies[0]["title"]) <= 80
+
+
+@pytest.mark.parametrize("name", ["AdoptedTestFramework", "ItemTypeTestFramework", "SequenceNumberFramework"])
+def test_the_fixtures_load(shared_fixture: Callable[[str], Path], name: str) -> None:
+    framework = read_case(shared_fixture(f"fixtures/case/{name}.json"))
+    assert framework.rejected == 0
+    assert len(framework.competencies) == framework.associations >= 1
+
+
+def test_sequence_numbers_decide_the_order(shared_fixture: Callable[[str], Path]) -> None:
+    framework = read_case(shared_fixture("fixtures/case/SequenceNumberFramework.json"))
+    assert {row["code"]: row["sequence"] for row in framework.competencies} == {"SNT.1": 2, "SNT.2": 1}
