@@ -1,6 +1,6 @@
 """The decision rule: eight cases, the first that fits, and the words in which it is told.
 
-Thresholds and words: docs/explanation (pilots). Never "proved", no p-value.
+The thresholds were calibrated by simulation at school level (tests/pilots/test_decision_rule.py). Never "proved".
 """
 
 from __future__ import annotations

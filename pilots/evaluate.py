@@ -1,6 +1,6 @@
 """The scorecard of a pilot: a pure function of the plan, the marts of one release, and the day.
 
-Order and words follow docs/explanation (pilots): decision, why, how sure, for whom, did it happen, cost, next.
+Its parts, in the order of reading: decision, why, how sure, for whom, did it happen, cost, next.
 """
 
 from __future__ import annotations

@@ -19,7 +19,6 @@ YEAR_END = date(2027, 6, 4)
 HOLIDAYS = (
     date(2026, 9, 7),
     date(2026, 10, 12),
-    date(2026, 11, 11),
     *(date(2026, 11, 25) + timedelta(days=k) for k in range(3)),
     *(date(2026, 12, 21) + timedelta(days=k) for k in range(12)),
     date(2027, 1, 18),

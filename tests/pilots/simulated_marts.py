@@ -1,60 +1,67 @@
-"""The pilot marts, made straight from the simulator's files: what the platform should arrive at."""
+"""The pilot marts, straight from the simulated world: what the platform should arrive at, in no time."""
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
+import json
 
+import numpy as np
 import pandas as pd
 
 from pilots.plan import Plan
+from simulator.outcomes import simulate_outcomes
+from simulator.pilot_design import design_pilots
+from simulator.plan_files import plan as plan_of
+from simulator.world import NEVER, build_world
+
+Marts = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
 
 
-def _read(path: Path) -> pd.DataFrame:
-    with path.open() as file:
-        return pd.DataFrame(list(csv.DictReader(file)))
+def simulated_pilots(
+    seed: int, schools: int = 24, students: int = 1500, days: int = 60
+) -> dict[str, tuple[Plan, Marts]]:
+    """Plan and (mart_pilot_pupil, mart_pilot_school, mart_rollout_school) of both pilots in 24 schools."""
+    world = build_world(24, 1500, 60, seed)
+    pilots = design_pilots(world, seed)
+    outcomes = simulate_outcomes(world, pilots, seed)
+    s, found = world.students, {}
+    for pilot in pilots:
+        plan = Plan(json.loads(json.dumps(plan_of(world, pilot), default=str)))
+        pupils = pd.DataFrame(
+            {
+                "pilot_id": plan.pilot_id,
+                "plan_hash": plan.plan_hash,
+                "wave": 1,
+                "school_id": np.array(world.school_ids)[s.school],
+                "student_key": [f"k{i}" for i in range(len(s))],
+                "grade": [f"{grade:02d}" for grade in s.grade],
+                "baseline_score": outcomes.score[0, pilot.subject],
+                "outcome_score": outcomes.score[1, pilot.subject],
+                "is_joiner": s.join_day > 0,
+                "has_moved_school": s.move_day < NEVER,
+                "dosage_minutes": pilot.dose * pilot.planned_minutes,
+            }
+        )
+        pupils = pupils[pupils.school_id.isin(list(plan.arms))].reset_index(drop=True)
+        pupils["arm"] = pupils.school_id.map(plan.arms)
+        found[plan.pilot_id] = (plan, (pupils, *_schools(plan, pupils)))
+    return found
 
 
-def marts(district: Path, plan: Plan) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """(mart_pilot_pupil, mart_pilot_school, mart_rollout_school) of one pilot."""
-    enrolments = _read(district / "roster" / "enrollments.csv").query("role == 'student'")
-    first = enrolments.sort_values("sourcedId").drop_duplicates("userSourcedId").set_index("userSourcedId")
-    last = enrolments.sort_values("sourcedId").drop_duplicates("userSourcedId", keep="last").set_index("userSourcedId")
-    users = _read(district / "roster" / "users.csv").set_index("sourcedId")
-    pupils = pd.DataFrame({"school_id": first.schoolSourcedId, "grade": users.grades.reindex(first.index)})
-    pupils["is_joiner"] = first.beginDate != first.beginDate.min()
-    pupils["has_moved_school"] = last.schoolSourcedId.reindex(first.index) != first.schoolSourcedId
-    for name in ("baseline", "outcome"):
-        part = plan.analysis[name]
-        scores = _read(district / "assessments" / f"{part['window']}.csv")
-        chosen = scores[(scores.Assessment == part["assessment"]) & (scores.Measure == part["measure"])]
-        pupils[f"{name}_score"] = chosen.set_index("StudentId").ScaleScore.astype(float)
-    dosage = _read(district / "facts" / "dosage.csv").query("PilotId == @plan.pilot_id")
-    pupils["dosage_minutes"] = dosage.Value.astype(float).groupby(dosage.StudentId).sum()
-    pupils["dosage_minutes"] = pupils.dosage_minutes.fillna(0.0)
-    pupils = pupils[pupils.school_id.isin(list(plan.arms))].reset_index(names="student_key")
-    pupils["pilot_id"], pupils["plan_hash"], pupils["wave"] = plan.pilot_id, plan.plan_hash, 1
-    pupils["arm"] = pupils.school_id.map(plan.arms)
-
-    costs = _read(district / "facts" / "costs.csv").query("PilotId == @plan.pilot_id")
-    cost = costs.Value.astype(float).groupby(costs.SchoolId).sum()
-    names = _read(district / "roster" / "orgs.csv").set_index("sourcedId").name
-    schools = pd.DataFrame({"school_id": list(plan.arms), "arm": list(plan.arms.values())})
-    schools["pilot_id"], schools["school_name"] = plan.pilot_id, schools.school_id.map(names)
-    schools["pupils_assigned"] = schools.school_id.map(pupils[~pupils.is_joiner].groupby("school_id").size())
-    schools["cost_usd"] = schools.school_id.map(cost).fillna(0.0)
-
-    milestones = _read(district / "facts" / "milestones.csv").query("PilotId == @plan.pilot_id")
-    by_school = milestones.groupby("SchoolId").Code
-    rollout = schools[schools.arm == "treatment"].assign(wave=1)
-    reached = pupils[pupils.dosage_minutes > 0].groupby("school_id").size()
-    rollout["pupils_planned"] = rollout.pupils_assigned
-    rollout["pupils_reached"] = rollout.school_id.map(reached)
-    rollout["dosage_minutes_mean"] = rollout.school_id.map(pupils.groupby("school_id").dosage_minutes.mean())
+def _schools(plan: Plan, pupils: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     planned = float(plan.implementation["dosage_minutes_planned"])
+    by_school = pupils.groupby("school_id")
+    schools = pd.DataFrame({"school_id": list(plan.arms), "arm": list(plan.arms.values()), "wave": 1})
+    schools["pilot_id"], schools["school_name"] = plan.pilot_id, "School of " + schools.school_id
+    schools["pupils_assigned"] = schools.school_id.map((~pupils.is_joiner).groupby(pupils.school_id).sum())
+    schools["dosage_minutes_mean"] = schools.school_id.map(by_school.dosage_minutes.mean())
     met = (pupils.dosage_minutes >= planned).groupby(pupils.school_id).mean()
-    rollout["dosage_met_share"] = rollout.school_id.map(met)
-    rollout["milestones_planned"] = rollout.school_id.map(by_school.size())
-    rollout["milestones_done"] = rollout.school_id.map(by_school.agg(lambda c: c.str.startswith("done").sum()))
-    rollout["milestones_late"] = rollout.school_id.map(by_school.agg(lambda c: (c == "done_late").sum()))
-    return pupils, schools, rollout
+    schools["dosage_met_share"] = schools.school_id.map(met)
+    schools["cost_usd"] = np.where(schools.arm == "treatment", 4_000.0, 0.0)
+    rollout = schools[schools.arm == "treatment"].assign(
+        pupils_planned=lambda f: f.pupils_assigned,
+        pupils_reached=lambda f: f.pupils_assigned,
+        milestones_planned=3,
+        milestones_done=2,
+        milestones_late=1,
+    )
+    return schools, rollout.reset_index(drop=True)

@@ -108,7 +108,7 @@ def _simulate(schools: int, effect: float, runs: int) -> Counter[str]:
 
 
 def test_false_scale_is_rare_and_a_true_effect_is_found() -> None:
-    runs = 400
+    runs = 250
     for schools in (12, 20):
         assert _simulate(schools, 0.0, runs)["SCALE"] / runs <= 0.05
     twenty = _simulate(20, 0.2, runs)

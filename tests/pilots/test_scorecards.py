@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import orjson
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from cairn import tables
 from cairn.errors import CairnError
 from cairn.settings import Settings
+from cairn.settings import settings as shared_settings
+from cli.pilots import app as pilots_app
+from cli.rollout import app as rollout_app
 from pilots import registry
 from pilots.evaluate import evaluate
-from pilots.plan import Plan, load_plan
+from pilots.plan import Plan
 from pilots.rollout import metrics
-from simulator import generate
+from releases import store
 
 sys.path.insert(0, str(Path(__file__).parent))
-from simulated_marts import marts
+from simulated_marts import Marts, simulated_pilots
 
-Marts = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
-AFTER, BEFORE = "2026-10-05", "2026-09-01"
+AFTER, BEFORE = "2026-11-10", "2026-09-01"
 
 
 @pytest.fixture(scope="module")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Plan, Marts]]:
+def simulated() -> dict[str, tuple[Plan, Marts]]:
     """Both pilots of a district of 24 schools, as the marts should have them."""
-    out = tmp_path_factory.mktemp("pilots") / "district"
-    generate(out, 24, 1500, 34, 7)
-    plans = [load_plan(path) for path in sorted((out / "pilots").glob("*.yaml"))]
-    return {plan.pilot_id: (plan, marts(out, plan)) for plan in plans}
+    return simulated_pilots(seed=7)
 
 
 def test_the_pilot_that_works_is_told_from_the_one_that_does_not(simulated: dict[str, tuple[Plan, Marts]]) -> None:
@@ -53,6 +59,16 @@ def test_the_pilot_that_works_is_told_from_the_one_that_does_not(simulated: dict
         first_page = " ".join([card["recommendation_text"], card["next"], *card["why"]])
         assert " p " not in first_page
         assert "percentage point" not in str(card)
+
+
+def test_over_many_seeds_the_rule_is_mostly_right() -> None:
+    counts: dict[str, Counter[str]] = {"fraction-studio": Counter(), "reading-companion": Counter()}
+    for seed in range(100, 110):
+        for name, (plan, m) in simulated_pilots(seed).items():
+            counts[name][evaluate(plan, *m, "learning-1", AFTER)["recommendation"]] += 1
+    works = counts["fraction-studio"]
+    assert works["SCALE"] + works["NEXT WAVE"] >= 9, works
+    assert counts["reading-companion"]["SCALE"] == 0, counts["reading-companion"]
 
 
 def test_the_same_input_gives_the_same_card(simulated: dict[str, tuple[Plan, Marts]]) -> None:
@@ -135,3 +151,70 @@ def test_decisions_need_a_reason_where_they_differ(
     registry.decide(settings, plan.pilot_id, "next-wave", "superintendent", "budget for one wave only")
     row = registry.decisions(settings, plan.pilot_id)[-1]
     assert (row["decision"], row["recommendation"]) == ("NEXT WAVE", card["recommendation"])
+
+
+@pytest.fixture
+def released(settings: Settings, simulated: dict[str, tuple[Plan, Marts]]) -> Iterator[Settings]:
+    """A learning release that holds both pilots' marts, and their plans frozen."""
+    folder = settings.releases_dir / "learning" / "learning-2026-11-10-1"
+    folder.mkdir(parents=True)
+    names = ("mart_pilot_pupil", "mart_pilot_school", "mart_rollout_school")
+    connection = duckdb.connect(str(folder / "warehouse.duckdb"))
+    for position, name in enumerate(names):
+        frame = pd.concat([m[position] for _, m in simulated.values()])
+        connection.register("frame", frame)
+        connection.execute(f"create table {name} as select * from frame")
+        connection.unregister("frame")
+    connection.close()
+    release = store.Release(
+        release_id=folder.name,
+        kind="learning",
+        data_date=date(2026, 11, 10),
+        built_at=datetime.now(UTC),
+        path=folder / "warehouse.duckdb",
+        published_at=datetime.now(UTC),
+    )
+    store.save(release)
+    store.swap(settings, release)
+    for plan, _ in simulated.values():
+        registry.freeze(settings, plan)
+    shared_settings.cache_clear()
+    yield settings
+    shared_settings.cache_clear()
+
+
+def _run(*arguments: str, status: int = 0) -> dict[str, Any]:
+    app = rollout_app if arguments[0] == "report" else pilots_app
+    result = CliRunner().invoke(app, [*arguments, "--json"])
+    assert result.exit_code == status, (result.output, result.exception)
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def test_the_life_of_a_pilot_by_command(released: Settings) -> None:
+    card = _run("evaluate", "fraction-studio")
+    assert set(card) >= {"pilot_id", "plan_hash", "estimates", "rating", "recommendation", "release_id"}
+    assert card["release_id"] == "learning-2026-11-10-1"
+    assert _run("evaluate", "fraction-studio", "--as-of", "2026-11-12")["estimates"] == card["estimates"]
+    _run("decide", "fraction-studio", "--decision", card["recommendation"], "--by", "superintendent")
+    rows = {row["pilot_id"]: row for row in _run("list")["pilots"]}
+    assert rows["fraction-studio"]["decision"] == card["recommendation"]
+    assert rows["reading-companion"]["recommendation"] is None
+    assert [row["pilot_id"] for row in _run("menu")["proven"]] == ["fraction-studio"]
+    found = _run("report")
+    assert {row["scope"] for row in found["metrics"]} == {
+        "district",
+        "pilot:fraction-studio",
+        "pilot:reading-companion",
+    }
+
+
+def test_commands_say_what_is_wrong(released: Settings) -> None:
+    for arguments, message in (
+        (["evaluate", "none"], "frozen: fraction-studio, reading-companion"),
+        (["evaluate", "fraction-studio", "--as-of", "2026-01-01"], "no learning release"),
+        (["evaluate", "fraction-studio", "--as-of", "soon"], "give a day"),
+    ):
+        error = CliRunner().invoke(pilots_app, arguments).exception
+        assert isinstance(error, CairnError)
+        assert message in str(error)

@@ -6,7 +6,7 @@ import contextlib
 import csv
 import gzip
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +16,22 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from cairn.calendar import DistrictCalendar
+from cairn.district import load_district_yaml
 from cairn.errors import UsageError
 from cairn.evidence.activity import Arrival, Reader, Refusal
 from cairn.evidence.caliper import open_envelope, read_element
 from cairn.evidence.meaning import Vocabulary
 from cairn.evidence.xapi import read_statement
 from cairn.keys import DistrictKeys
+from cairn.rostering.case import read_case
+from cairn.rostering.items import read_items
+from cairn.rostering.layout_rows import read_assessments, read_facts
+from cairn.rostering.layouts import load_layout
+from cairn.rostering.oneroster import read_roster
 from cairn.settings import Settings
 from simulator import generate
+from simulator.dates import school_days
 
 
 @pytest.fixture(scope="module")
@@ -193,3 +201,32 @@ def test_the_gateway_takes_what_the_truth_says_it_takes(district: Path, settings
                 kept = ("attempt", row.item_id, row.correct, row.attempt_number, row.hints, row.duration_ms)
                 names = ("activity_type", "item_id", "success", "attempt_number", "hints", "duration_ms")
                 assert tuple(record[name] for name in names) == kept
+
+
+def test_the_simulated_year_is_the_shipped_calendar(settings: Settings) -> None:
+    calendar = DistrictCalendar.load(settings)
+    days = school_days()
+    assert all(calendar.is_school_day(day) for day in days)
+    span = [days[0] + timedelta(days=k) for k in range((days[-1] - days[0]).days + 1)]
+    assert [day for day in span if calendar.is_school_day(day)] == days
+
+
+def test_every_file_is_read_without_a_problem(district: Path, settings: Settings) -> None:
+    """By the platform's own parsers and layouts: nothing refused, no column unknown."""
+    roster = read_roster(district / "roster", load_district_yaml(settings, "identity.yaml"))
+    assert [str(problem) for problem in roster.problems] == []
+    assert roster.row_count > 60
+    framework = read_case(district / "competencies.json")
+    assert (framework.problems, framework.prerequisites) == ([], 38)
+    alignments = read_items(district / "items.csv", {row["competency_id"] for row in framework.competencies})
+    assert alignments.problems == []
+    for window in ("fall", "winter"):
+        layout = load_layout(settings, "cairn_interim", "assessments")
+        file = read_assessments(district / "assessments" / f"{window}.csv", layout)
+        assert (file.problems, file.unknown_columns, file.missing_columns) == ([], [], [])
+        assert len(file.rows) == file.row_count > 0
+    for name in ("dosage", "costs", "milestones", "actions", "attendance"):
+        layout = load_layout(settings, f"cairn_{name}", "facts")
+        file = read_facts(district / "facts" / f"{name}.csv", layout)
+        assert (file.problems, file.unknown_columns) == ([], []), name
+        assert len(file.rows) == file.row_count
