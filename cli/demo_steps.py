@@ -1,0 +1,247 @@
+"""The demo's steps: each calls what a person can call, is recorded when done, and is not done twice.
+
+The simulated district is only a sender: its files go in by the same loaders, gateway and nights as a school's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cairn.errors import CairnError
+from cairn.settings import Settings
+
+NIGHT_TIMEOUT_SECONDS = 900.0
+COUNTS = ("sent", "accepted", "duplicate", "rejected", "conflict")
+
+
+class Demo:
+    """One demo in one home: what was asked for, what is done, when each step ended (seconds since the start)."""
+
+    def __init__(
+        self, settings: Settings, *, schools: int, students: int, days: int, seed: int, report: Callable[[str], None]
+    ) -> None:
+        self.settings = settings
+        self.size = {"schools": schools, "students": students, "days": days, "seed": seed}
+        self.report = report
+        self.began = time.monotonic()
+        self.district = settings.home / "simulated"
+        self.state_path = settings.home / "demo.json"
+        self.state: dict[str, Any] = {"size": self.size, "done": {}}
+        if self.state_path.exists():
+            self.state = json.loads(self.state_path.read_text())
+            if self.state["size"] != self.size:
+                raise CairnError(
+                    f"{settings.home} holds a demo of another size ({self.state['size']}): "
+                    "use the same options, or another CAIRN_HOME"
+                )
+
+    def run(self) -> dict[str, Any]:
+        """All steps; returns addresses, accounts, the ledger's totals and times."""
+        with ThreadPoolExecutor(2) as pool:
+            # The stack starts while the district is made and loaded: neither needs the other yet.
+            stack = pool.submit(self._start_stack)
+            self._once("simulate", self._simulate)
+            self._once("load", self._load)
+            stack.result()
+        self._once("sources", self._sources)
+        self._once("accounts", self._accounts)
+        self._once("freeze pilots", self._freeze)
+        first, last = self._nights()
+        self._once("send until the first night", lambda: self._send(until=first))
+        self._once(f"night {first}", lambda: self._night(first))
+        self._once("send the last day", lambda: self._send(until=None))
+        self._once(f"night {last}", lambda: self._night(last))
+        self._once("feeds", lambda: self._feeds(last))
+        self._once("documentation", self._documentation)
+        return self._result()
+
+    def _once(self, name: str, step: Callable[[], Any]) -> None:
+        if name in self.state["done"]:
+            return
+        self.report(f"[{time.monotonic() - self.began:5.0f} s] {name} …")
+        value = step()
+        self.state["done"][name] = {"at_seconds": round(time.monotonic() - self.began, 1), "result": value}
+        self._save()
+
+    def _save(self) -> None:
+        self.state_path.parent.mkdir(parents=True, exist_ok=True)
+        beside = self.state_path.with_suffix(".writing")
+        # The demo accounts' passwords stand here, so that a second run can show them.
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(self.state, file, indent=1)
+        beside.replace(self.state_path)
+
+    def _start_stack(self) -> None:
+        from infra import stack
+
+        stack.up(self.settings, report=lambda line: self.report(f"          {line}"))
+
+    def _simulate(self) -> dict[str, Any]:
+        import shutil
+
+        from simulator.district import generate
+
+        if self.district.exists():  # an earlier demo was cut off half way through making it
+            shutil.rmtree(self.district)
+        return dict(generate(self.district, **self.size))
+
+    def _load(self) -> dict[str, Any]:
+        """Roster, competencies, items, assessments and facts in one Spark session."""
+        from cli import loads
+        from spark_jobs.session import start_session
+
+        spark = start_session(self.settings, "cairn-demo-load")
+        done: dict[str, Any] = {}
+        try:
+            done["roster"] = loads.load_roster(self.settings, self.district / "roster", spark=spark)
+            done["competencies"] = loads.load_competencies(
+                self.settings, self.district / "competencies.json", spark=spark
+            )
+            done["items"] = loads.load_items(self.settings, self.district / "items.csv", spark=spark)
+            for path in sorted((self.district / "assessments").glob("*.csv")):
+                done[path.stem] = loads.load_assessments(self.settings, path, "cairn_interim", spark=spark)
+            for path in sorted((self.district / "facts").glob("*.csv")):
+                done[path.stem] = loads.load_facts(self.settings, path, f"cairn_{path.stem}", spark=spark)
+        finally:
+            spark.stop()
+        return {name: counts.get("rows") or counts.get("items") for name, counts in done.items()}
+
+    def _sources(self) -> list[str]:
+        from streaming.sources import SourceRegistry
+
+        registry = SourceRegistry(self.settings)
+        known = {source.source_id for source in registry.all()}
+        wanted = yaml.safe_load((self.district / "sources.yaml").read_text())["sources"]
+        for source in wanted:
+            if source["source_id"] not in known:
+                registry.add(source["source_id"], schools=source["schools"], save_token=True)
+        registry.close()
+        return [source["source_id"] for source in wanted]
+
+    def _accounts(self) -> list[dict[str, str]]:
+        from cairn import tables
+        from portal.accounts import add_account
+
+        orgs = tables.read(self.settings, "silver.org", columns=["org_id", "org_type"]).to_pylist()
+        school = min(org["org_id"] for org in orgs if org["org_type"] == "school")
+        wanted: tuple[tuple[str, str, str | None], ...] = (
+            ("leader", "school_leader", school),
+            ("central", "central_office", None),
+            ("engineer", "engineer", None),
+        )
+        return [
+            {
+                "name": name,
+                "role": role,
+                "password": add_account(self.settings, name, role, school_id=school_id, replace=True),
+            }
+            for name, role, school_id in wanted
+        ]
+
+    def _freeze(self) -> list[str]:
+        from pilots.plan import freeze
+
+        paths = sorted((self.district / "pilots").glob("*.yaml"))
+        for path in paths:
+            freeze(self.settings, path)
+        return [path.stem for path in paths]
+
+    def _nights(self) -> tuple[date, date]:
+        """The last two school days of the simulated district: the two nights of the demo."""
+        from cairn.calendar import DistrictCalendar
+
+        last = max(date.fromisoformat(path.name) for path in (self.district / "activity").iterdir())
+        return DistrictCalendar.load(self.settings).previous_school_day(last), last
+
+    def _send(self, until: date | None) -> dict[str, int]:
+        """Post what arrives up to a day (all of it where None), each source by itself as apps do."""
+        sent = set(self.state.setdefault("sent_files", []))
+        files: dict[str, list[Path]] = {}
+        for path in sorted((self.district / "activity").glob("*/*.jsonl.gz")):
+            is_due = until is None or date.fromisoformat(path.parent.name) <= until
+            if is_due and self._key(path) not in sent:
+                files.setdefault(path.name.split(".")[0], []).append(path)
+        with ThreadPoolExecutor(max(1, len(files))) as pool:
+            counts = [count for done in pool.map(self._send_source, files, files.values()) for count in done]
+        totals = {name: sum(count[name] for count in counts) for name in COUNTS}
+        self.report("          " + ", ".join(f"{name} {count:,}" for name, count in totals.items()))
+        return totals
+
+    def _key(self, path: Path) -> str:
+        return f"{path.parent.name}/{path.name}"
+
+    def _send_source(self, source: str, paths: list[Path]) -> list[dict[str, Any]]:
+        from streaming.client import send
+
+        counts = []
+        for path in paths:
+            counts.append(send(self.settings, path, source))
+            self.state["sent_files"].append(self._key(path))
+        return counts
+
+    def _night(self, data_date: date) -> dict[str, Any]:
+        """The night by Airflow's own scheduler, then the evaluation that its release triggers."""
+        from infra.airflow_client import AirflowClient
+        from releases import store
+
+        client = AirflowClient(self.settings)
+        client.run_night(data_date, NIGHT_TIMEOUT_SECONDS, lambda task, state: self.report(f"          {task} {state}"))
+        release = store.current(self.settings, "learning")
+        if release is None or str(release.data_date) != str(data_date):
+            raise CairnError(f"the night of {data_date} published nothing: see 'cairn night status --date {data_date}'")
+        self.state.setdefault("first_page_seconds", round(time.monotonic() - self.began, 1))
+        self.report(f"          {release.release_id} is out: {self.settings.address('portal')}")
+        for dag_id in ("pilot_evaluation", "rollout_metrics"):
+            client.wait_for_partition(dag_id, data_date, NIGHT_TIMEOUT_SECONDS)
+        evaluation = store.current(self.settings, "evaluation")
+        if evaluation is None or evaluation.based_on != release.release_id:
+            raise CairnError(f"no evaluation of {release.release_id} came out: see pilot_evaluation in Airflow")
+        self.report(f"          {evaluation.release_id} is out: {self.settings.address('portal')}pilots")
+        return {"release_id": release.release_id, "evaluation_id": evaluation.release_id}
+
+    def _feeds(self, data_date: date) -> dict[str, Any]:
+        from infra.airflow_client import AirflowClient
+
+        client = AirflowClient(self.settings)
+        client.wait_for_dag("feeds_0600")
+        client.wait("feeds_0600", client.trigger_dag("feeds_0600"), 300.0)
+        folder = self.settings.feeds_dir / data_date.isoformat()
+        return {"schools": sum(1 for path in folder.iterdir() if path.is_dir()), "path": str(folder)}
+
+    def _documentation(self) -> None:
+        from releases.learning import write_docs
+
+        write_docs(self.settings)
+
+    def _result(self) -> dict[str, Any]:
+        from spark_jobs.ledger import totals
+
+        portal = self.settings.address("portal")
+        accounts = self.state["done"]["accounts"]["result"]
+        seconds = round(time.monotonic() - self.began, 1)
+        self.state.setdefault("seconds", seconds)
+        self._save()
+        return {
+            "addresses": {
+                "portal": portal,
+                "pilots": f"{portal}pilots",
+                "rollout": f"{portal}rollout",
+                "operations": f"{portal}operations",
+                "airflow": self.settings.address("airflow"),
+                "gateway": self.settings.address("gateway"),
+                "feeds (folder)": self.state["done"]["feeds"]["result"]["path"],
+            },
+            "accounts": accounts,
+            "ledger": totals(self.settings),
+            "first_page_seconds": self.state["first_page_seconds"],
+            "seconds": seconds,
+        }
