@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,13 +34,28 @@ def generate(
 
     ``days`` counts school days from the start of the year. Returns how many ``students``, ``events`` (lines of
     activity to send, faults included) and ``pilots`` there are. Raises UsageError for sizes that make no district, and
-    where ``out`` already holds something.
+    where ``out`` already holds something. The folder appears when all of it is written.
     """
     if out.exists() and any(out.iterdir()):
         raise UsageError(f"{out}: the folder is not empty; give --out a new one")
+    partial = out.with_name(out.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)  # what an interrupted run left behind
+    result = _generate(partial, schools, students, days, seed, on_progress)
+    partial.replace(out)
+    return result
+
+
+def _generate(
+    out: Path,
+    schools: int,
+    students: int,
+    days: int,
+    seed: int,
+    on_progress: Callable[[str, int, int], None] | None,
+) -> dict[str, int]:
     world = build_world(schools, students, days, seed)
     pilots = design_pilots(world, seed)
-    out.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True)
     write_roster(world, out / "roster", seed)
     write_framework(world, out)
     _write_configuration(world, out)
