@@ -10,7 +10,8 @@ from cairn.settings import settings
 
 
 @dag(
-    schedule=CronTriggerTimetable("0 6 * * *", timezone=settings().timezone),
+    # run_immediately: a first start shortly after the hour would else run at once, before there is anything to work on.
+    schedule=CronTriggerTimetable("0 6 * * *", timezone=settings().timezone, run_immediately=timedelta(0)),
     catchup=False,
     max_active_runs=1,
     tags=["feeds"],

@@ -5,7 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Asset, CronPartitionTimetable, Param, dag, task
+from airflow.sdk import (
+    Asset,
+    AsyncCallback,
+    CronPartitionTimetable,
+    DeadlineAlert,
+    DeadlineReference,
+    Param,
+    dag,
+    task,
+)
 
 from cairn.settings import settings
 
@@ -25,12 +34,21 @@ def _zone(name: str) -> Any:
 
 @dag(
     # 02:00 survives the change of clocks: 01:59 and 03:00 are followed by it, whichever hour is skipped or repeated.
-    schedule=CronPartitionTimetable("0 2 * * *", timezone=ZONE, run_offset=-1, key_format="%Y-%m-%d"),
+    # run_immediately: a first start shortly after the hour would else run at once, before there is anything to work on.
+    schedule=CronPartitionTimetable(
+        "0 2 * * *", timezone=ZONE, run_offset=-1, key_format="%Y-%m-%d", run_immediately=timedelta(0)
+    ),
     catchup=False,
     max_active_runs=1,
     tags=["nightly", "mastery"],
     default_args={"owner": "data-engineering", "retries": 2, "retry_delay": timedelta(minutes=1)},
     dagrun_timeout=timedelta(hours=3, minutes=30),
+    # Begun at 02:00, it must be done before feeds_0600 looks.
+    deadline=DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=timedelta(hours=3),
+        callback=AsyncCallback("infra.alerts.run_is_late", kwargs={"advice": "see 'cairn night status'"}),
+    ),
     params={"data_date": Param(None, type=["null", "string"], format="date", description="the district's day")},
     user_defined_macros={"zone": _zone, "zone_name": ZONE},
     doc_md="""
@@ -46,6 +64,7 @@ def _zone(name: str) -> Any:
     - `assess`: a structural gate is red, or Spark failed. A gate red for one school holds back that school only.
     - `build`: a model, a test or the audit before publishing failed. The release of yesterday stays in place.
     - `publish`: the swap failed. Nothing is half published.
+    - Not done in three hours: `cairn logs alerts` has a line.
 
     ### What to do
     `cairn night status --date D` says where it stopped and why; `cairn night resume` goes on from there, and so does
