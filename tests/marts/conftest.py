@@ -6,9 +6,7 @@ The data date is Wednesday 2026-10-14. North has two classes (mathematics and re
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +14,7 @@ import pytest
 from cairn import tables
 from cairn.contracts import load_contract
 from cairn.settings import Settings
+from releases import learning, store
 
 DATA_DATE = date(2026, 10, 14)
 KNOWN = datetime(2026, 8, 1, tzinfo=UTC)
@@ -448,10 +447,17 @@ def write_small_lake(settings: Settings) -> None:
         part(settings)
 
 
-@pytest.fixture(scope="module")
-def small_lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """Settings of a home whose lake holds the small district; shared by a module, as dbt takes its seconds."""
-    home: Path = tmp_path_factory.mktemp("marts")
-    settings = Settings(home=home)
+@pytest.fixture(scope="session")
+def small_lake(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of a home whose lake holds the small district; shared by the run, as dbt takes its seconds."""
+    settings = Settings(home=tmp_path_factory.mktemp("marts"))
     write_small_lake(settings)
-    yield settings
+    return settings
+
+
+@pytest.fixture(scope="session")
+def release(small_lake: Settings) -> store.Release:
+    """One real build with every model, data test and unit test, published."""
+    built = learning.build(small_lake, DATA_DATE, as_of=datetime(2026, 10, 15, 8, tzinfo=UTC), unit_tests=True)
+    assert store.current(small_lake, "learning") is None, "a build publishes nothing"
+    return learning.publish(small_lake, built)

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+import json
+from datetime import date
 from typing import Any
 
 import pytest
 
 from cairn.settings import Settings
-from releases import learning, store
+from releases import evaluation, store
 
 pytestmark = pytest.mark.warehouse
-
-DATA_DATE = date(2026, 10, 14)
-AS_OF = datetime(2026, 10, 15, 8, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def release(small_lake: Settings) -> store.Release:
-    """One build with every model, data test and unit test, published."""
-    built = learning.build(small_lake, DATA_DATE, as_of=AS_OF, unit_tests=True)
-    assert store.current(small_lake, "learning") is None, "a build publishes nothing"
-    return learning.publish(small_lake, built)
 
 
 @pytest.fixture
@@ -128,3 +118,22 @@ def test_books_balance(rows: Any) -> None:
         ("mathapp", "s-north", 4, 0),
         ("mathapp", "s-south", 1, 0),
     ]
+
+
+def test_evaluation_rests_on_the_release(small_lake: Settings, release: store.Release) -> None:
+    first = evaluation.build_and_publish(small_lake)
+    assert first.based_on == release.release_id
+    assert evaluation.build_and_publish(small_lake) == first, "nothing has changed: the same evaluation stands"
+    connection = store.open_release(small_lake, "evaluation")
+    (text,) = connection.execute("select scorecard_json from pilot_scorecard").fetchone() or ("",)
+    card = json.loads(text)
+    assert (card["pilot_id"], card["release_id"]) == ("pilot-1", release.release_id)
+    assert card["recommendation"], "two schools tell little, but that is said"
+    assert card["cost"]["total_usd"] == 120.0
+    assert connection.execute("select count(*) from rollout_school").fetchall() == [(1,)]
+    reached = "select value from rollout_metric where name = 'pupils_reached' and scope = 'pilot:pilot-1'"
+    assert connection.execute(reached).fetchall() == [(1.0,)]
+    assert connection.execute("select count(*) > 0 from pilot_result where name = 'recommendation'").fetchall() == [
+        (True,)
+    ]
+    connection.close()
