@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cairn import tables
 from cairn.errors import CairnError
 from cairn.settings import Settings
-from spark_jobs import intake_state, lake, upkeep
+from spark_jobs import arrow_lake, intake_state, upkeep
 from spark_jobs.intake_batch import Batch, BatchResult, write_batch
 from spark_jobs.intake_parse import TOPICS
 from spark_jobs.intake_state import Offsets
@@ -98,7 +99,7 @@ def start_query(
     """Start the streaming query; call with the lease held."""
     partitions = topic_partitions(settings)
     for name in (*intake_state.WRITTEN_TABLES, "ops.intake_batch"):
-        lake.ensure(spark, settings, name)
+        arrow_lake.create(settings, name)
     checkpoint, start = intake_state.open_checkpoint(settings)
     stream = source(spark, settings, intake_state.starting_offsets(start, partitions))
     trigger: dict[str, Any] = {"availableNow": True} if once else {"processingTime": f"{trigger_seconds} seconds"}
@@ -116,7 +117,7 @@ def _writer(settings: Settings, checkpoint: Path, on_batch: OnBatch) -> Callable
         ends = intake_state.offsets_of(checkpoint, batch_id)
         on_batch(write_batch(frame, Batch(settings, checkpoint.name, batch_id, ends)))
         if batch_id % UPKEEP_EVERY_BATCHES == UPKEEP_EVERY_BATCHES - 1:
-            upkeep.compact_intake(frame.sparkSession, settings)
+            upkeep.compact_intake(settings)
 
     return write
 
@@ -158,9 +159,10 @@ def _finish(query: StreamingQuery) -> None:
 
 
 def one_line(error: BaseException) -> str:
-    """The first words of what went wrong, without the Java stack."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.strip().startswith("at ")]
-    return " ".join(lines)[:300]
+    """What went wrong in one line: the last error that a stack of them names, without the stacks."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    named = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b.*: ", line)]
+    return " ".join((named or lines)[-1 if named else 0].split())[:300]
 
 
 def _written(settings: Settings) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """One micro-batch into the lake: parse once, judge, write each table once, and the batch's own row last.
 
-Every append carries the batch as a Delta transaction (application id and version), so that a batch which was
+Spark reads, parses and checks the batch in one job and hands it over as Arrow; verdicts and commits follow on the
+driver. Every append carries the batch as a Delta transaction (application id and version), so that a batch which was
 interrupted anywhere can be run again from the top: what is written already is skipped, what is not is written, and the
 verdicts come out the same.
 """
@@ -9,22 +10,25 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cairn.settings import Settings
-from spark_jobs import intake_dedupe, lake
-from spark_jobs.intake_parse import ACTIVITY_TOPIC, RECEIPTS_TOPIC, REJECTED_TOPIC, UNKNOWN, parse
+from spark_jobs import arrow_lake, intake_dedupe
+from spark_jobs.intake_parse import ACTIVITY_TOPIC, RECEIPTS_TOPIC, REJECTED_TOPIC, parse
+from spark_jobs.intake_state import Offsets
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import DataFrame
 
-Offsets = dict[str, dict[str, int]]
-
-_WRITERS = ThreadPoolExecutor(max_workers=3, thread_name_prefix="intake-write")
+CONFLICT_DETAIL = "an event with this id was accepted with other content; give changed work a new id"
+# Two writers keep two cores busy; more would only hold more buffers.
+_WRITERS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="intake-write")
 
 
 @dataclass(frozen=True)
@@ -54,153 +58,138 @@ class BatchResult:
     def line(self) -> str:
         """One line for the log."""
         fates = " ".join(f"{fate}={count}" for fate, count in sorted(self.fates.items()))
-        return f"batch {self.batch_id} records={self.records} {fates} seconds={self.seconds:.1f}"
+        return f"batch {self.batch_id} records={self.records} {fates} seconds={self.seconds:.1f}".replace("  ", " ")
 
 
 def write_batch(records: DataFrame, batch: Batch) -> BatchResult:
     """Write one micro-batch (Kafka's columns) to bronze, silver and ops."""
-    from pyspark import StorageLevel
-    from pyspark.sql import functions as F
-
     started = time.monotonic()
-    stamped = parse(records, batch.settings.timezone).select(
-        "*",
-        F.lit(batch.app_id).alias("intake_app_id"),
-        F.lit(batch.batch_id).cast("bigint").alias("batch_id"),
-        F.lit(_today(batch.settings)).alias("ingest_date"),
-    )
-    parsed = stamped.persist(StorageLevel.MEMORY_AND_DISK)
-    keys = lake.read(records.sparkSession, batch.settings, "silver.activity_key")
-    repeated = intake_dedupe.exceptions(parsed, keys, batch.app_id, batch.batch_id).persist()
-    try:
-        judged = _judge(parsed, repeated)
-        counts = _count(judged)
-        fates = _totals(counts)
-        has_repeats = bool(fates.get("duplicate") or fates.get("conflict"))
-        _write_tables(judged if has_repeats else _judge(parsed, None), batch, counts, fates)
-        total = sum(row["records"] for row in counts)
-        _write_books(batch, counts, total)
-    finally:
-        repeated.unpersist()
-        parsed.unpersist()
-    return BatchResult(batch.batch_id, total, fates, time.monotonic() - started)
-
-
-def _today(settings: Settings) -> date:
-    return datetime.now(settings.zone).date()
-
-
-def _judge(parsed: DataFrame, repeated: DataFrame | None) -> DataFrame:
-    """The parsed records with ``fate``; null for a sound receipt, which is not a statement."""
-    from pyspark.sql import functions as F
-
-    topic = F.col("kafka_topic")
-    if repeated is None:
-        joined = parsed.withColumn("event_fate", F.lit("accepted"))
-    else:
-        joined = parsed.join(F.broadcast(repeated), on=["kafka_partition", "kafka_offset"], how="left")
-    fate = (
-        F.when(F.col("problem").isNotNull(), "quarantined")
-        .when(topic == RECEIPTS_TOPIC, F.lit(None))
-        .when(topic == REJECTED_TOPIC, "rejected")
-        .otherwise(F.coalesce("event_fate", F.lit("accepted")))
-    )
-    return joined.withColumn("fate", fate).drop("event_fate")
-
-
-def _count(judged: DataFrame) -> list[dict[str, Any]]:
-    """Records per topic, receipt date, source, school and fate; this pass also fills the cache."""
-    from pyspark.sql import functions as F
-
-    grouped = judged.groupBy("kafka_topic", "received_date", "scope_source", "scope_org", "fate")
-    return [row.asDict() for row in grouped.agg(F.count(F.lit(1)).alias("records")).collect()]
-
-
-def _totals(counts: list[dict[str, Any]]) -> dict[str, int]:
+    parsed = parse(records, batch.settings.timezone).toArrow()
+    judged = judge(parsed, batch)
+    _write_tables(judged, batch)
+    counts = count(judged)
+    _write_books(batch, counts, judged.num_rows)
     fates: dict[str, int] = {}
     for row in counts:
-        if row["fate"]:
-            fates[row["fate"]] = fates.get(row["fate"], 0) + int(row["records"])
-    return fates
+        fates[row["fate"]] = fates.get(row["fate"], 0) + int(row["records"])
+    return BatchResult(batch.batch_id, judged.num_rows, fates, time.monotonic() - started)
 
 
-def _write_tables(judged: DataFrame, batch: Batch, counts: list[dict[str, Any]], fates: dict[str, int]) -> None:
-    """Bronze and silver, in parallel; tables that the batch does not touch cost nothing."""
-    from pyspark.sql import functions as F
+def judge(parsed: pa.Table, batch: Batch) -> pa.Table:
+    """The parsed records with ``fate`` (null for a sound receipt, which is not a statement) and the batch's stamps."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
-    topics = {row["kafka_topic"] for row in counts}
-    fate = F.col("fate")
-    # Parquet files of about 100 MB at most: the biggest batch fits one.
-    large: list[tuple[str, bool, DataFrame]] = [
-        ("bronze.activity", ACTIVITY_TOPIC in topics, judged.where(F.col("kafka_topic") == ACTIVITY_TOPIC)),
-        ("silver.learner_activity", "accepted" in fates, judged.where(fate == "accepted")),
-        ("silver.activity_key", "accepted" in fates, judged.where(fate == "accepted")),
+    size = parsed.num_rows
+    topic = parsed.column("kafka_topic")
+    is_sound = pc.is_null(parsed.column("problem"))
+    numbered = parsed.append_column("row_index", pa.array(range(size), pa.int64()))
+    events = numbered.filter(pc.and_(is_sound, pc.equal(topic, ACTIVITY_TOPIC))).select(
+        ["row_index", "kafka_partition", "kafka_offset", "event_hash", "event_id", "content_hash"]
+    )
+    keys = intake_dedupe.accepted_keys(batch.settings)
+    repeated = intake_dedupe.repeats(events, keys, batch.app_id, batch.batch_id)
+    fate = pc.if_else(
+        pc.invert(is_sound),
+        "quarantined",
+        pc.if_else(
+            pc.equal(topic, RECEIPTS_TOPIC),
+            pa.scalar(None, pa.string()),
+            pc.if_else(pc.equal(topic, REJECTED_TOPIC), "rejected", "accepted"),
+        ),
+    )
+    if repeated:
+        fates = fate.to_pylist()
+        for index, verdict in repeated.items():
+            fates[index] = verdict
+        fate = pa.array(fates, pa.string())
+    stamps = {
+        "fate": fate,
+        "intake_app_id": pa.repeat(batch.app_id, size),
+        "batch_id": pa.repeat(pa.scalar(batch.batch_id, pa.int64()), size),
+        "ingest_date": pa.repeat(pa.scalar(datetime.now(batch.settings.zone).date(), pa.date32()), size),
+    }
+    for name, values in stamps.items():
+        parsed = parsed.append_column(name, values)
+    return parsed
+
+
+def count(judged: pa.Table) -> list[dict[str, Any]]:
+    """Records per receipt date, source, school and fate, in the columns of ops.intake_ledger."""
+    import pyarrow.compute as pc
+
+    keys = ["received_date", "scope_source", "scope_org", "fate"]
+    grouped = judged.filter(pc.is_valid(judged.column("fate"))).group_by(keys).aggregate([([], "count_all")])
+    names = [*("received_date", "source_id", "org_id", "fate"), "records"]
+    rows: list[dict[str, Any]] = grouped.select([*keys, "count_all"]).rename_columns(names).to_pylist()
+    return rows
+
+
+def _write_tables(judged: pa.Table, batch: Batch) -> None:
+    """Bronze and silver, two at a time; tables that the batch does not touch cost nothing."""
+    import pyarrow.compute as pc
+
+    topic, fate = judged.column("kafka_topic"), judged.column("fate")
+    accepted = judged.filter(pc.equal(fate, "accepted"))
+    sound_receipt = pc.and_(pc.equal(topic, RECEIPTS_TOPIC), pc.is_null(fate))
+    set_aside = judged.filter(pc.or_(pc.equal(fate, "conflict"), pc.equal(fate, "quarantined")))
+    frames = [
+        ("bronze.activity", judged.filter(pc.equal(topic, ACTIVITY_TOPIC))),
+        ("silver.learner_activity", accepted),
+        ("silver.activity_key", accepted),
+        ("bronze.receipts", _receipts(judged.filter(sound_receipt))),
+        ("bronze.rejected", _scoped(judged.filter(pc.equal(fate, "rejected")))),
+        ("silver.activity_quarantine", _quarantine(set_aside)),
     ]
-    set_aside = "conflict" in fates or "quarantined" in fates
-    small: list[tuple[str, bool, DataFrame]] = [
-        ("bronze.receipts", RECEIPTS_TOPIC in topics, _receipts(judged)),
-        ("bronze.rejected", "rejected" in fates, _rejected(judged)),
-        ("silver.activity_quarantine", set_aside, _quarantine(judged)),
-    ]
-    jobs = [
-        partial(lake.append, frame, batch.settings, name, batch.transaction)
-        for name, has_rows, frame in large
-        if has_rows
-    ]
-    jobs += [
-        partial(lake.append_small, frame, batch.settings, name, batch.transaction)
-        for name, has_rows, frame in small
-        if has_rows
+    jobs: list[Callable[[], None]] = [
+        partial(arrow_lake.append, batch.settings, name, frame, batch.transaction)
+        for name, frame in frames
+        if frame.num_rows
     ]
     for running in [_WRITERS.submit(job) for job in jobs]:
         running.result()
 
 
-def _receipts(judged: DataFrame) -> DataFrame:
-    from pyspark.sql import functions as F
-
-    sound = judged.where((F.col("kafka_topic") == RECEIPTS_TOPIC) & F.col("problem").isNull())
-    return sound.drop("org_id").select(
-        *[c for c in sound.columns if c != "org_id"], F.explode("statements").alias("org_id", "statements_received")
-    )
+def _set(table: pa.Table, name: str, values: Any) -> pa.Table:
+    return table.set_column(table.schema.get_field_index(name), name, values)
 
 
-def _rejected(judged: DataFrame) -> DataFrame:
-    from pyspark.sql import functions as F
+def _receipts(sound: pa.Table) -> pa.Table:
+    """One row a receipt and school."""
+    import pyarrow as pa
 
-    return judged.where(F.col("fate") == "rejected").withColumns(
-        {"org_id": F.col("scope_org"), "statement_index": F.coalesce("statement_index", F.lit(0))}
-    )
-
-
-def _quarantine(judged: DataFrame) -> DataFrame:
-    from pyspark.sql import functions as F
-
-    conflict_detail = "an event with this id was accepted with other content; give changed work a new id"
-    return judged.where(F.col("fate").isin("conflict", "quarantined")).withColumns(
-        {
-            "source_id": F.col("scope_source"),
-            "org_id": F.col("scope_org"),
-            "reason": F.coalesce("problem.reason", F.lit("content_conflict")),
-            "detail": F.coalesce("problem.detail", F.lit(conflict_detail)),
-        }
-    )
+    statements = sound.column("statements").combine_chunks()
+    if sound.num_rows == 0:
+        return sound
+    pairs = [(row, *pair) for row, schools in enumerate(statements.to_pylist()) for pair in schools]
+    exploded = sound.take(pa.array([pair[0] for pair in pairs], pa.int64()))
+    exploded = _set(exploded, "org_id", pa.array([pair[1] or "unknown" for pair in pairs], pa.string()))
+    return exploded.append_column("statements_received", pa.array([pair[2] for pair in pairs], pa.int32()))
 
 
-def _write_books(batch: Batch, counts: list[dict[str, Any]], total: int) -> None:
+def _scoped(table: pa.Table) -> pa.Table:
+    """Source and school as the books name them: 'unknown' where there is none."""
+    return _set(_set(table, "source_id", table.column("scope_source")), "org_id", table.column("scope_org"))
+
+
+def _quarantine(table: pa.Table) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    scoped = _scoped(table)
+    problems = pc.coalesce(table.column("problem"), f"content_conflict: {CONFLICT_DETAIL}").to_pylist()
+    parts = [problem.partition(": ") for problem in problems]
+    with_reason = _set(scoped, "reason", pa.array([part[0] for part in parts], pa.string()))
+    return _set(with_reason, "detail", pa.array([part[2] for part in parts], pa.string()))
+
+
+def _write_books(batch: Batch, counts: list[dict[str, Any]], records: int) -> None:
     """The ledger's counts, then the row that says the batch is in the lake."""
     identity = {"intake_app_id": batch.app_id, "batch_id": batch.batch_id}
-    merged: dict[tuple[Any, ...], int] = {}
-    for row in counts:
-        if row["fate"]:
-            key = (row["received_date"], row["scope_source"] or UNKNOWN, row["scope_org"] or UNKNOWN, row["fate"])
-            merged[key] = merged.get(key, 0) + int(row["records"])
-    names = ("received_date", "source_id", "org_id", "fate")
-    ledger = [identity | dict(zip(names, key, strict=True)) | {"records": count} for key, count in merged.items()]
-    lake.append_rows(batch.settings, "ops.intake_ledger", ledger, batch.transaction)
+    arrow_lake.append_rows(batch.settings, "ops.intake_ledger", [row | identity for row in counts], batch.transaction)
     written = identity | {
         "end_offsets": json.dumps(batch.end_offsets, sort_keys=True),
-        "records": total,
+        "records": records,
         "written_at": datetime.now(UTC),
     }
-    lake.append_rows(batch.settings, "ops.intake_batch", [written], batch.transaction)
+    arrow_lake.append_rows(batch.settings, "ops.intake_batch", [written], batch.transaction)

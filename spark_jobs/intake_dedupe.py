@@ -4,59 +4,68 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spark_jobs.intake_parse import ACTIVITY_TOPIC
+from cairn.settings import Settings
+from cairn.tables import exists, table_uri
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    import pyarrow as pa
+
+KEY_COLUMNS = ["event_hash", "event_id", "content_hash", "intake_app_id", "batch_id"]
+
+# The batch is the small side of both joins. The first copy in order of (partition, offset) stands, so that a replay of
+# the same offsets judges the same.
+_HITS = """
+select event_id, keys.content_hash as known_hash
+from keys join (select distinct event_hash, event_id from batch) as asked using (event_hash, event_id)
+where not (intake_app_id = $app_id and batch_id = $batch_id)
+"""
+_REPEATS = """
+with ranked as (
+    select
+        row_index, event_id, content_hash,
+        row_number() over w as place, first_value(content_hash) over w as first_hash
+    from batch window w as (partition by event_id order by kafka_partition, kafka_offset)
+)
+select
+    row_index,
+    case when content_hash = coalesce(known_hash, first_hash) then 'duplicate' else 'conflict' end as fate
+from ranked left join hits using (event_id)
+where place > 1 or known_hash is not null
+order by row_index
+"""
 
 
-def exceptions(parsed: DataFrame, keys: DataFrame, app_id: str, batch_id: int) -> DataFrame:
-    """Records that repeat an event: ``kafka_partition, kafka_offset, event_fate`` (duplicate or conflict).
+def repeats(batch: pa.Table, keys: pa.Table | pa.dataset.Dataset, app_id: str, batch_id: int) -> dict[int, str]:
+    """Rows of the batch that repeat an event: row index to ``duplicate`` or ``conflict``.
 
-    The first copy in order of (partition, offset) stands; so a replay of the same offsets judges the same. ``keys`` is
-    silver.activity_key; rows that this very batch wrote before it was interrupted are left out of the probe, else
-    each of its events would look like a duplicate of itself.
+    ``batch`` has row_index, kafka_partition, kafka_offset, event_hash, event_id and content_hash of the sound events.
+    ``keys`` is silver.activity_key (an Arrow table or dataset). It is probed on the 64-bit hash and verified by the
+    id; rows that this very batch wrote before it was interrupted are left out, else each of its events would look like
+    a duplicate of itself.
     """
-    from pyspark.sql import Window
-    from pyspark.sql import functions as F
+    import duckdb
 
-    narrow = parsed.where((F.col("kafka_topic") == ACTIVITY_TOPIC) & F.col("problem").isNull()).select(
-        "kafka_partition", "kafka_offset", "event_id", "content_hash", "event_hash"
-    )
-    hits = known(narrow, keys, app_id, batch_id)
-    order = Window.partitionBy("event_id").orderBy("kafka_partition", "kafka_offset")
-    ranked = narrow.select(
-        "kafka_partition",
-        "kafka_offset",
-        "event_id",
-        "content_hash",
-        F.row_number().over(order).alias("place"),
-        F.first("content_hash").over(order).alias("first_hash"),
-    )
-    joined = ranked.join(F.broadcast(hits), on="event_id", how="left")
-    standing = F.coalesce("known_hash", "first_hash")
-    return joined.where((F.col("place") > 1) | F.col("known_hash").isNotNull()).select(
-        "kafka_partition",
-        "kafka_offset",
-        F.when(F.col("content_hash") == standing, "duplicate").otherwise("conflict").alias("event_fate"),
-    )
+    if batch.num_rows == 0:
+        return {}
+    connection = duckdb.connect()
+    try:
+        connection.execute("set memory_limit = '1GB'; set threads = 2")
+        connection.register("batch", batch)
+        connection.register("keys", keys)
+        identity = {"app_id": app_id, "batch_id": batch_id}
+        connection.register("hits", connection.sql(_HITS, params=identity).to_arrow_table())
+        found = connection.execute(_REPEATS).fetchall()
+    finally:
+        connection.close()
+    return dict(found)
 
 
-def known(narrow: DataFrame, keys: DataFrame, app_id: str, batch_id: int) -> DataFrame:
-    """Events of the batch that were accepted before: ``event_id, known_hash``.
+def accepted_keys(settings: Settings) -> pa.Table | pa.dataset.Dataset:
+    """silver.activity_key as a dataset that is scanned column by column, never loaded whole."""
+    import pyarrow as pa
+    from deltalake import DeltaTable
 
-    The small batch is broadcast against the narrow key table on the 64-bit hash. An equality on ``event_id`` would
-    become a second join key and make the hash map one of strings; two ``contains`` say the same and are evaluated only
-    where the hash agrees.
-    """
-    from pyspark.sql import functions as F
-
-    is_own = (F.col("intake_app_id") == app_id) & (F.col("batch_id") == batch_id)
-    before = keys.where(~is_own).select(
-        "event_hash", F.col("event_id").alias("known_id"), F.col("content_hash").alias("known_hash")
-    )
-    batch = narrow.select(F.col("event_hash").alias("batch_hash"), "event_id")
-    is_same = (F.col("event_hash") == F.col("batch_hash")) & (
-        F.col("known_id").contains(F.col("event_id")) & F.col("event_id").contains(F.col("known_id"))
-    )
-    return before.join(F.broadcast(batch), on=is_same, how="inner").select("event_id", "known_hash").distinct()
+    if not exists(settings, "silver.activity_key"):
+        kinds = [pa.int64(), pa.string(), pa.string(), pa.string(), pa.int64()]
+        return pa.schema(list(zip(KEY_COLUMNS, kinds, strict=True))).empty_table()
+    return DeltaTable(table_uri(settings, "silver.activity_key")).to_pyarrow_dataset()

@@ -52,8 +52,8 @@ def value_ddl() -> str:
 def parse(records: DataFrame, timezone: str) -> DataFrame:
     """Kafka's columns to ``kafka_*``, ``record_key``, ``record_value``, the value's fields, dates and ``problem``.
 
-    ``problem`` is null where the record keeps its contract, else a struct (reason, detail); the detail names a field
-    and never a value. ``timezone`` is the district's, by which instants become days.
+    ``problem`` is null where the record keeps its contract, else "reason: detail"; the detail names a field and never
+    a value. ``timezone`` is the district's, by which instants become days.
     """
     from pyspark.sql import functions as F
 
@@ -84,7 +84,7 @@ def parse(records: DataFrame, timezone: str) -> DataFrame:
 def _verdict(reason: str, detail: str) -> SparkColumn:
     from pyspark.sql import functions as F
 
-    return F.struct(F.lit(reason).alias("reason"), F.lit(detail).alias("detail"))
+    return F.lit(f"{reason}: {detail}")
 
 
 def _missing(names: tuple[str, ...]) -> list[SparkColumn]:

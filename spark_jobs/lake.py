@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cairn.contracts import Contract, load_contract
 from cairn.settings import Settings
-from cairn.tables import arrow_schema, table_uri
+from cairn.tables import table_uri
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
 
@@ -93,49 +91,6 @@ def append(
     if transaction:
         writer = writer.option("txnAppId", f"{transaction[0]}:{name}").option("txnVersion", transaction[1])
     writer.save(uri)
-
-
-def append_small(frame: DataFrame, settings: Settings, name: str, transaction: tuple[str, int]) -> None:
-    """Append a frame of few rows without a Spark write: collected as Arrow, committed in a tenth of the time."""
-    ensure(frame.sparkSession, settings, name)
-    append_arrow(settings, name, conform(frame, name).toArrow(), transaction)
-
-
-def append_rows(settings: Settings, name: str, rows: Sequence[Mapping[str, Any]], transaction: tuple[str, int]) -> None:
-    """Append rows (dicts in the contract's columns) once, as :func:`append_arrow` does."""
-    import pyarrow as pa
-
-    if rows:
-        table = pa.Table.from_pylist([dict(row) for row in rows], schema=arrow_schema(load_contract(name)))
-        append_arrow(settings, name, table, transaction)
-
-
-def append_arrow(settings: Settings, name: str, table: pa.Table, transaction: tuple[str, int]) -> None:
-    """Append an Arrow table once, however often it is tried: the counterpart of :func:`append` without Spark.
-
-    ``transaction`` is (application id, version); a version not above the last one written under the id is skipped.
-    Only one writer at a time may use an application id (intake holds a lease).
-    """
-    from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-
-    contract = load_contract(name)
-    uri = table_uri(settings, name)
-    app_id, version = f"{transaction[0]}:{name}", transaction[1]
-    is_there = DeltaTable.is_deltatable(uri)
-    target: DeltaTable | str = DeltaTable(uri) if is_there else uri
-    if isinstance(target, DeltaTable):
-        last = target.transaction_version(app_id)
-        if last is not None and last >= version:
-            return
-    elif "://" not in uri:
-        Path(uri).mkdir(parents=True, exist_ok=True)
-    write_deltalake(
-        target,
-        table.cast(arrow_schema(contract)),
-        mode="append",
-        partition_by=list(contract.partitions) or None,
-        commit_properties=CommitProperties(app_transactions=[Transaction(app_id, version)]),
-    )
 
 
 def replace(frame: DataFrame, settings: Settings, name: str) -> None:

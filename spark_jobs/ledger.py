@@ -68,7 +68,7 @@ def ledger(settings: Settings, date: date | None = None, dates: Iterable[date] |
             ("counted", "ops.intake_ledger", ["fate", "records"]),
         ):
             connection.register(alias, tables.read(settings, name, [*scope, *extra], only))
-        rows: list[dict[str, Any]] = connection.execute(_QUERY).to_arrow_table().to_pylist()
+        rows: list[dict[str, Any]] = connection.sql(_QUERY).to_arrow_table().to_pylist()
     finally:
         connection.close()
     for row in rows:

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from cairn.settings import Settings
-from cairn.tables import table_uri
-from spark_jobs import lake
+from cairn.tables import exists, table_uri
 
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
-# Files from this size on are left alone, so that compaction never rewrites what it has compacted.
-SMALL_FILE_BYTES = 32 * 1024 * 1024
 TARGET_FILE_BYTES = 128 * 1024 * 1024
 
 INTAKE_TABLES = (
@@ -27,15 +19,20 @@ INTAKE_TABLES = (
 )
 
 
-def compact_intake(spark: SparkSession, settings: Settings) -> None:
-    """Compact every table that intake writes."""
-    for name in INTAKE_TABLES:
-        compact(spark, settings, name)
+def compact_intake(settings: Settings) -> dict[str, int]:
+    """Compact every table that intake writes; returns files removed by table."""
+    return {name: compact(settings, name) for name in INTAKE_TABLES}
 
 
-def compact(spark: SparkSession, settings: Settings, name: str) -> None:
-    """Merge the table's small files (Delta's OPTIMIZE; readers and appends go on meanwhile)."""
-    spark.conf.set("spark.databricks.delta.optimize.minFileSize", str(SMALL_FILE_BYTES))
-    spark.conf.set("spark.databricks.delta.optimize.maxFileSize", str(TARGET_FILE_BYTES))
-    lake.ensure(spark, settings, name)
-    spark.sql(f"OPTIMIZE delta.`{table_uri(settings, name)}`")
+def compact(settings: Settings, name: str) -> int:
+    """Merge the table's small files, partition by partition; readers and appends go on meanwhile.
+
+    Files that have reached the target size are left alone. The files replaced stay until VACUUM, so a reader of an
+    older version is not disturbed.
+    """
+    from deltalake import DeltaTable
+
+    if not exists(settings, name):
+        return 0
+    done = DeltaTable(table_uri(settings, name)).optimize.compact(target_size=TARGET_FILE_BYTES, max_concurrent_tasks=1)
+    return int(done["numFilesRemoved"])
