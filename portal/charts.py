@@ -80,8 +80,8 @@ def schools_chart(card: dict[str, Any]) -> str | None:
         alt.Chart(alt.Data(values=rows))
         .mark_point(filled=True, size=120, opacity=0.95)
         .encode(
-            x=alt.X("before:Q", title="Mean score before", scale=alt.Scale(zero=False, nice=True)),
-            y=alt.Y("after:Q", title="Mean score after", scale=alt.Scale(zero=False, nice=True)),
+            x=alt.X("before:Q", title="Mean score before", scale=alt.Scale(zero=False, padding=14)),
+            y=alt.Y("after:Q", title="Mean score after", scale=alt.Scale(zero=False, padding=14)),
             color=alt.Color("arm:N", title=None, scale=alt.Scale(**scale)),
             shape=alt.Shape("arm:N", title=None, scale=shapes),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -52,20 +52,24 @@ def release_age(data_date: date, previous_school_day: date) -> Age:
     return Age(data_date, previous_school_day, data_date < previous_school_day)
 
 
-def expected_data_date(settings: Settings) -> date | None:
-    """The school day a current release should hold: the last one whose feed hour has passed; None without calendar."""
-    try:
-        calendar = DistrictCalendar.load(settings)
-        now = datetime.now(UTC).astimezone(calendar.zone)
-        expected = calendar.previous_school_day(now.date())
-        return expected if now.time() >= calendar.feeds_at else calendar.previous_school_day(expected)
-    except (CairnError, LookupError):
-        return None
+def expected_data_date(calendar: DistrictCalendar, now: datetime) -> date:
+    """The school day a release should hold by ``now``: the last one whose next morning's feed hour has passed.
+
+    Raises LookupError where the calendar has no such day.
+    """
+    local = now.astimezone(calendar.zone)
+    last = calendar.previous_school_day(local.date())
+    is_night_running = last == local.date() - timedelta(days=1) and local.time() < calendar.feeds_at
+    return calendar.previous_school_day(last) if is_night_running else last
 
 
 def current_age(settings: Settings, data_date: date) -> Age:
     """How old a release of that data date is now; never old where the calendar has no answer."""
-    return release_age(data_date, expected_data_date(settings) or data_date)
+    try:
+        expected = expected_data_date(DistrictCalendar.load(settings), datetime.now(UTC))
+    except (CairnError, LookupError):
+        expected = data_date
+    return release_age(data_date, expected)
 
 
 def _books(trust: dict[str, Any]) -> Line:

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1] / "portal")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "portal"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import chromium
 from fixture_release import publish_fixture

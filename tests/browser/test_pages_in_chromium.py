@@ -28,7 +28,7 @@ PAGES = [
 
 def open_page(
     browser: Any, portal: Any, signed_in: Any, who: str | None, path: str, **options: Any
-) -> tuple[Any, list]:  # type: ignore[type-arg]
+) -> tuple[Any, list[str]]:
     """A page in a context of its own, and what the console complained about."""
     context = browser.new_context(storage_state=signed_in(who) if who else None, **options)
     page = context.new_page()

@@ -8,13 +8,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from cairn.calendar import DistrictCalendar
 from portal import words
 from portal.pages_overview import protect
 from portal.pages_pilots import decision_problem
 from portal.pages_session import safe_next
 from portal.school import followup_summary, outcome
 from portal.scorecards import confidence_words, present
-from portal.trust import release_age, verdict
+from portal.trust import expected_data_date, release_age, verdict
 
 DAY = date(2026, 10, 14)
 FRESH, OLD = release_age(DAY, DAY), release_age(DAY, date(2026, 10, 16))
@@ -43,6 +44,21 @@ def trust(**changes: Any) -> dict[str, Any]:
 def test_verdict_names_the_gravest_reason_first(changes: dict[str, Any], age: Any, level: str, first: str) -> None:
     answer = verdict(trust(**changes), "why", age, ZONE)
     assert (answer.level, answer.lines[0].text) == (level, first)
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        (datetime(2026, 10, 15, 10, 0, tzinfo=UTC), date(2026, 10, 13)),  # Thursday 05:00: the night is running
+        (datetime(2026, 10, 15, 11, 30, tzinfo=UTC), date(2026, 10, 14)),  # Thursday 06:30
+        (datetime(2026, 10, 18, 9, 0, tzinfo=UTC), date(2026, 10, 16)),  # Sunday 04:00: Friday's came on Saturday
+        (datetime(2026, 10, 19, 20, 0, tzinfo=UTC), date(2026, 10, 16)),  # Monday afternoon
+    ],
+)
+def test_a_release_is_expected_the_morning_after_a_school_day(now: datetime, expected: date) -> None:
+    raw = {"school_year_start_date": "2026-08-17", "school_year_end_date": "2027-05-28", "feeds_at": "06:00"}
+    calendar = DistrictCalendar.from_mapping(raw, "calendar.yaml", "America/Chicago")
+    assert expected_data_date(calendar, now) == expected
 
 
 def test_a_school_without_data_is_not_trusted() -> None:
