@@ -41,7 +41,7 @@ def run(
     wanted = _wanted(only)
     with _one_night(settings):
         _refuse_older(settings, data_date)
-        state = _fresh(data_date) if wanted[0] == NAMES[0] else _load(settings, data_date)
+        state = fresh_state(data_date) if wanted[0] == NAMES[0] else _load(settings, data_date)
         _require_before(state, wanted)
         for name in NAMES[NAMES.index(wanted[0]) :]:
             _step(state, name).update(state="pending", seconds=0.0, detail="", error="")
@@ -95,7 +95,8 @@ def _refuse_older(settings: Settings, data_date: date) -> None:
         )
 
 
-def _fresh(data_date: date) -> dict[str, Any]:
+def fresh_state(data_date: date) -> dict[str, Any]:
+    """The state of a night of which nothing is done."""
     return {
         "data_date": data_date.isoformat(),
         "started_at": datetime.now(UTC).isoformat(),
