@@ -54,7 +54,12 @@ def build_and_publish(settings: Settings, *, force: bool = False) -> store.Relea
             raise CairnError("nothing to evaluate: no learning release was published yet: run 'cairn night run'")
         plans = current_plans(settings)
         present = store.current(settings, KIND)
-        if present and not force and present.based_on == learning.release_id and _plans_of(present) == _hashes(plans):
+        if (
+            present
+            and not force
+            and present.based_on == learning.release_id
+            and _plans_of(settings, present) == _hashes(plans)
+        ):
             return present
         release, results = _build(settings, learning, plans)
         release = replace(release, published_at=datetime.now(UTC))
@@ -69,10 +74,8 @@ def _hashes(plans: list[dict[str, Any]]) -> dict[str, str]:
     return {plan["pilot_id"]: plan["plan_hash"] for plan in plans}
 
 
-def _plans_of(release: store.Release) -> dict[str, str]:
-    import duckdb
-
-    connection = duckdb.connect(str(release.path), read_only=True)
+def _plans_of(settings: Settings, release: store.Release) -> dict[str, str]:
+    connection = store.connect(settings, release)
     try:
         return dict(connection.execute("select pilot_id, plan_hash from pilot_scorecard").fetchall())
     finally:

@@ -142,11 +142,16 @@ def open_release(settings: Settings, kind: str, release_id: str | None = None) -
 
     Close it after use; open it again after a swap. Raises CairnError where nothing was published yet.
     """
-    import duckdb
-
     release = get(settings, kind, release_id) if release_id else current(settings, kind)
     if release is None:
         raise CairnError(f"no {kind} release was published yet: run 'cairn night run'")
+    return connect(settings, release)
+
+
+def connect(settings: Settings, release: Release) -> duckdb.DuckDBPyConnection:
+    """A read-only connection; all of a process must have the same options, or DuckDB refuses the second."""
+    import duckdb
+
     connection = duckdb.connect(
         str(release.path), read_only=True, config={"memory_limit": settings.duckdb_memory_limit, "threads": 2}
     )
