@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from cairn.contracts import Contract
@@ -38,8 +38,9 @@ class Snapshot:
 
     ``rows``: dicts in the contract's columns without the recorded times, one a key. ``is_bulk``: keys it does not
     name have ended, within ``scope`` (column -> value) where given. ``ended_ids``: named as ended; ``kept_ids``: to
-    be left as they are (their row was refused); both are values of the first key column. ``reopen``: columns that an
-    ended row keeps living with, in a version of its own (an enrolment that ended is still true for its days).
+    be left as they are (their row was refused); both are values of the first key column. ``ends_on``: day on which
+    what has ended was last true; where given, an ended row keeps living with that valid_to_date in a version of its
+    own, since it is still true for its days, and a row whose valid_to_date has passed has nothing left to end.
     """
 
     table: str
@@ -48,7 +49,7 @@ class Snapshot:
     ended_ids: Collection[str] = ()
     kept_ids: Collection[str] = ()
     scope: Mapping[str, str] = field(default_factory=dict)
-    reopen: Mapping[str, Any] = field(default_factory=dict)
+    ends_on: date | None = None
 
 
 def keys_of(contract: Contract) -> list[str]:

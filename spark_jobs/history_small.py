@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,11 @@ def apply_small(settings: Settings, snapshot: Snapshot, instant: datetime) -> Ch
     closing = [current[key] for key in (*changed, *ended)]
     refuse_older(contract.name, max((row["recorded_from"] for row in closing), default=None), instant)
     opening = [{**incoming[key], "recorded_from": instant, "recorded_to": None} for key in (*added, *changed)]
-    if snapshot.reopen:
-        opening += [{**_reopened(current[key], snapshot.reopen), "recorded_from": instant} for key in ended]
+    opening += [
+        {**current[key], "valid_to_date": snapshot.ends_on, "recorded_from": instant}
+        for key in ended
+        if _has_begun(snapshot, current[key])
+    ]
     _write(settings, contract, [{**row, "recorded_to": instant} for row in closing], opening)
     return Change(len(added), len(changed), len(ended))
 
@@ -84,19 +87,18 @@ def _ended(snapshot: Snapshot, incoming: Mapping[Key, Row], current: Mapping[Key
         if key in incoming or (key[0] in kept and key[0] not in named):
             continue
         is_unnamed = snapshot.is_bulk and all(row[column] == value for column, value in snapshot.scope.items())
-        is_over = "status" in snapshot.reopen and row["status"] == snapshot.reopen["status"]
+        until = row["valid_to_date"] if snapshot.ends_on else None
+        is_over = until is not None and snapshot.ends_on is not None and until <= snapshot.ends_on
         if (key[0] in named or is_unnamed) and not is_over:
             ended.append(key)
     return ended
 
 
-def _reopened(row: Row, reopen: Mapping[str, Any]) -> Row:
-    """The version an ended row keeps living with; a day of ending never moves one that is already earlier."""
-    columns = {**row, **reopen}
-    before, after = row.get("valid_to_date"), reopen.get("valid_to_date")
-    if isinstance(before, date) and isinstance(after, date):
-        columns["valid_to_date"] = min(before, after)
-    return columns
+def _has_begun(snapshot: Snapshot, row: Row) -> bool:
+    """Whether an ended row was true on some day; one that never began ends without a trace in the world."""
+    if snapshot.ends_on is None:
+        return False
+    return row["valid_from_date"] is None or bool(row["valid_from_date"] <= snapshot.ends_on)
 
 
 def _write(settings: Settings, contract: Contract, closing: list[Row], opening: list[Row]) -> None:

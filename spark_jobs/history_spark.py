@@ -69,9 +69,8 @@ def _changes(
     # Ids to end or keep have only the first key column, which is the whole key of every table that uses them.
     condition = _all(F.col(f"new.{key}") == F.col(f"old.{key}") for key in keys)
     is_open = F.lit(True)
-    for column, value in snapshot.reopen.items():
-        if column == "status":
-            is_open = F.col("old.status") != F.lit(value)
+    if snapshot.ends_on:
+        is_open = F.col("old.valid_to_date").isNull() | (F.col("old.valid_to_date") > F.lit(snapshot.ends_on))
     in_scope = F.lit(snapshot.is_bulk)
     for column, value in snapshot.scope.items():
         in_scope = in_scope & (F.col(f"old.{column}") == F.lit(value))
@@ -121,18 +120,16 @@ def _opened(changes: DataFrame, contract: Contract, snapshot: Snapshot, instant:
     from pyspark.sql import functions as F
 
     opened = changes.where("op IN ('added', 'changed')").select("new.*")
-    if snapshot.reopen:
-        ended = changes.where("op = 'ended'").select("old.*")
-        for column, value in snapshot.reopen.items():
-            fixed = F.lit(value).cast(_type(contract, column))
-            # A day of ending never moves one that is already earlier.
-            ended = ended.withColumn(column, F.least(F.col(column), fixed) if column == "valid_to_date" else fixed)
-        opened = opened.unionByName(ended.withColumn("recorded_from", F.lit(instant)))
+    if snapshot.ends_on:
+        last = F.lit(snapshot.ends_on)
+        ended = (
+            changes.where("op = 'ended'")
+            .select("old.*")
+            .where(F.col("valid_from_date").isNull() | (F.col("valid_from_date") <= last))
+            .withColumns({"valid_to_date": last, "recorded_from": F.lit(instant)})
+        )
+        opened = opened.unionByName(ended)
     return opened
-
-
-def _type(contract: Contract, column: str) -> str:
-    return next(item.type for item in contract.columns if item.name == column)
 
 
 def _merge(

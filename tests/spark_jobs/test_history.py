@@ -18,13 +18,12 @@ START = datetime(2026, 8, 17, 12, tzinfo=UTC)
 Apply = Callable[..., Change]
 
 
-@pytest.fixture(params=["small", pytest.param("spark", marks=pytest.mark.spark)])
-def apply(request: pytest.FixtureRequest, settings: Settings) -> Apply:
-    """``apply(snapshot, day)`` by each engine, recorded ``day`` days after START."""
-    spark = request.getfixturevalue("spark") if request.param == "spark" else None
+@pytest.fixture
+def apply(settings: Settings) -> Apply:
+    """``apply(snapshot, day)``, recorded ``day`` days after START."""
 
     def run(snapshot: Snapshot, day: int = 0) -> Change:
-        return history.apply(spark, settings, snapshot, START + timedelta(days=day), engine=request.param)
+        return history.apply(None, settings, snapshot, START + timedelta(days=day))
 
     return run
 
@@ -91,37 +90,42 @@ def test_bulk_ends_within_its_scope_only(apply: Apply, settings: Settings) -> No
     assert stored(settings, "silver.competency_edge", "edge_id") == [("e1", 0, None), ("e2", 0, 2), ("e3", 1, None)]
 
 
-def test_an_ended_enrolment_lives_on_for_its_days(apply: Apply, settings: Settings) -> None:
-    def enrollments(day: date, *ids: str) -> Snapshot:
-        ends = {"e2": date(2026, 8, 20)}
-        rows = [
-            {
-                "enrollment_id": name,
-                "student_key": "p_1",
-                "class_id": "c1",
-                "school_id": "s1",
-                "role": "student",
-                "valid_from_date": date(2026, 8, 17),
-                "valid_to_date": ends.get(name),
-                "status": "active",
-            }
-            for name in ids
-        ]
-        reopen = {"status": "tobedeleted", "valid_to_date": day}
-        return Snapshot("silver.enrollment", rows, is_bulk=True, reopen=reopen)
+def enrollments(day: date, *ids: str, **more: Any) -> Snapshot:
+    """A bulk of enrolments loaded on ``day``; e2 ends by itself in August."""
+    rows = [
+        {
+            "enrollment_id": name,
+            "student_key": "p_1",
+            "class_id": "c1",
+            "school_id": "s1",
+            "role": "student",
+            "valid_from_date": date(2026, 8, 17),
+            "valid_to_date": date(2026, 8, 20) if name == "e2" else None,
+            "status": "active",
+        }
+        for name in ids
+    ]
+    return Snapshot("silver.enrollment", rows, **{"is_bulk": True, "ends_on": day, **more})
 
+
+def test_an_ended_enrolment_lives_on_for_its_days(apply: Apply, settings: Settings) -> None:
     apply(enrollments(date(2026, 8, 17), "e1", "e2", "e3"), 0)
     last = enrollments(date(2026, 9, 7), "e3")
-    assert apply(last, 21) == Change(ended=2)
+    assert apply(last, 21) == Change(ended=1)
     assert apply(last, 22) == Change()
-    assert stored(settings, "silver.enrollment", "enrollment_id", "status", "valid_to_date") == [
-        ("e1", "active", None, 0, 21),
-        ("e1", "tobedeleted", date(2026, 9, 7), 21, None),
-        ("e2", "active", date(2026, 8, 20), 0, 21),
-        ("e2", "tobedeleted", date(2026, 8, 20), 21, None),
-        ("e3", "active", None, 0, None),
+    assert stored(settings, "silver.enrollment", "enrollment_id", "valid_to_date") == [
+        ("e1", None, 0, 21),
+        ("e1", date(2026, 9, 7), 21, None),
+        ("e2", date(2026, 8, 20), 0, None),
+        ("e3", None, 0, None),
     ]
     assert apply(enrollments(date(2026, 9, 14), "e1", "e3"), 28) == Change(changed=1)
+
+
+def test_an_enrolment_that_never_began_ends_without_days(apply: Apply, settings: Settings) -> None:
+    apply(enrollments(date(2026, 8, 1), "e1"), 0)
+    assert apply(enrollments(date(2026, 8, 10)), 1) == Change(ended=1)
+    assert stored(settings, "silver.enrollment", "enrollment_id") == [("e1", 0, 1)]
 
 
 def test_history_is_not_rewritten(apply: Apply, settings: Settings) -> None:
@@ -148,9 +152,20 @@ def test_nothing_to_say_makes_no_table(apply: Apply, settings: Settings) -> None
 
 
 @pytest.mark.spark
-def test_a_table_too_large_goes_to_spark(settings: Settings, monkeypatch: pytest.MonkeyPatch, spark: Any) -> None:
-    history.apply(None, settings, orgs(("s1", "One")), START)
-    monkeypatch.setattr(history, "SMALL_ROWS", 1)
-    later = START + timedelta(days=1)
-    assert history.apply(spark, settings, orgs(("s1", "Uno")), later) == Change(changed=1)
-    assert stored(settings, "silver.org", "name") == [("One", 0, 1), ("Uno", 1, None)]
+def test_spark_gives_the_same_history(settings: Settings, monkeypatch: pytest.MonkeyPatch, spark: Any) -> None:
+    other = settings.model_copy(update={"home": settings.home / "other"})
+    steps = [
+        enrollments(date(2026, 8, 17), "e1", "e2", "e3", "e4", "e5"),
+        enrollments(date(2026, 8, 24), "e3", "e6", kept_ids=["e4"], ended_ids=["e5"], scope={"school_id": "s1"}),
+        enrollments(date(2026, 8, 31), "e1", "e3", "e6", is_bulk=False, ended_ids=["e4", "e9"]),
+        enrollments(date(2026, 8, 31), "e1", "e3", "e6", is_bulk=False, ended_ids=["e4", "e9"]),
+    ]
+    small = [history.apply(None, settings, step, START + timedelta(days=day)) for day, step in enumerate(steps)]
+    # A table beyond SMALL_ROWS goes to Spark.
+    monkeypatch.setattr(history, "SMALL_ROWS", 0)
+    large = [history.apply(spark, other, step, START + timedelta(days=day)) for day, step in enumerate(steps)]
+    assert large == small == [Change(5), Change(1, 0, 2), Change(0, 1, 1), Change()]
+    columns = tables.load_contract("silver.enrollment").column_names[:-2]
+    assert stored(other, "silver.enrollment", *columns) == stored(settings, "silver.enrollment", *columns)
+    with pytest.raises(CairnError, match="was already recorded"):
+        history.apply(spark, other, enrollments(date(2026, 9, 7), "e2"), START)
