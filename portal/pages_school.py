@@ -15,7 +15,7 @@ from portal.live import live_school
 from portal.pages_overview import protect
 from portal.people import look_up
 from portal.reads import Opened, Pinned
-from portal.school import SchoolView, followup_summary, load_school, pupils
+from portal.school import SchoolView, followup_summary, leading, load_school, pupils
 from portal.trust import verdict
 from portal.web import guarded, portal_of, render
 
@@ -79,6 +79,10 @@ def school_page(request: Request, account: Account) -> Response:
     context |= {
         "view": view,
         "names": names,
+        "leading": {
+            "needs_adult": leading(view.needs_adult, FIRST_ROWS),
+            "moves_on": leading(view.moves_on, FIRST_ROWS),
+        },
         "followup": followup_summary(view.followups),
         "limit": None if wants_all else PAGE_ROWS,
         "counts": {

@@ -98,6 +98,18 @@ def pupils(rows: list[Row]) -> int:
     return len({row["student_key"] for row in rows})
 
 
+def leading(rows: list[Row], count: int) -> list[Row]:
+    """The first ``count`` different pupils of rows: each one's first row, with ``more``, how many rows follow it."""
+    first: dict[str, Row] = {}
+    for row in rows:
+        key = row["student_key"]
+        if key in first:
+            first[key]["more"] += 1
+        elif len(first) < count:
+            first[key] = row | {"more": 0}
+    return list(first.values())
+
+
 def followup_summary(followups: list[Row]) -> dict[str, int]:
     """Of the actions of the newest day: how many by outcome; empty without any."""
     if not followups:

@@ -13,7 +13,7 @@ from portal import words
 from portal.pages_overview import protect
 from portal.pages_pilots import decision_problem
 from portal.pages_session import safe_next
-from portal.school import followup_summary, outcome
+from portal.school import followup_summary, leading, outcome
 from portal.scorecards import confidence_words, present
 from portal.trust import expected_data_date, release_age, verdict
 
@@ -79,6 +79,15 @@ def test_an_action_worked_if_work_since_led_to_a_better_state(
     worked: bool, before: str, after: str, expected: str
 ) -> None:
     assert outcome({"has_worked": worked, "state_before": before, "state_after": after}) == expected
+
+
+def test_the_first_rows_are_different_pupils() -> None:
+    rows = [{"student_key": key, "place": place} for place, key in enumerate("aabcad")]
+    assert [(row["student_key"], row["place"], row["more"]) for row in leading(rows, 3)] == [
+        ("a", 0, 2),
+        ("b", 2, 0),
+        ("c", 3, 0),
+    ]
 
 
 def test_followups_are_summed_for_the_newest_day_only() -> None:
