@@ -24,7 +24,9 @@ class AirflowClient:
             self.address = settings.address("airflow").rstrip("/")
         except LookupError as error:
             raise CairnError(str(error)) from error
-        self._client = httpx.Client(timeout=30, trust_env=False)
+        self._client = httpx.Client(
+            timeout=30, trust_env=False, verify=False
+        )  # plain HTTP on 127.0.0.1: no certificates to load
         self._token = ""
 
     def _request(self, method: str, path: str, body: dict[str, Any] | None = None, **params: Any) -> dict[str, Any]:

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import socket
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-import httpx
-
+from cairn.settings import Settings
 from infra import broker
 from infra.services import Ports, Service, address
 
-ALIVE_SECONDS = 5.0
+# A service that writes every two seconds is well if it did so lately; a busy machine may hold it up for a while.
+HEARTBEAT_SECONDS = 30.0
 TIMEOUT_SECONDS = 3.0
 
 
-def _answers_http(url: str) -> bool:
+def _get(url: str) -> tuple[int, bytes]:
+    """Status and body of a GET; 0 where nobody answers. Plain http.client: this runs many times a second at a start."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
     try:
-        return httpx.get(url, timeout=TIMEOUT_SECONDS, trust_env=False).status_code < 400
-    except httpx.HTTPError:
-        return False
+        connection.request("GET", parts.path)
+        reply = connection.getresponse()
+        return reply.status, reply.read()
+    except (OSError, http.client.HTTPException):
+        return 0, b""
+    finally:
+        connection.close()
 
 
 def _answers_tcp(port: int) -> bool:
@@ -32,10 +43,10 @@ def _answers_tcp(port: int) -> bool:
 
 
 def _airflow_report(port: int) -> dict[str, Any]:
+    status, body = _get(f"http://127.0.0.1:{port}/api/v2/monitor/health")
     try:
-        reply = httpx.get(f"http://127.0.0.1:{port}/api/v2/monitor/health", timeout=TIMEOUT_SECONDS, trust_env=False)
-        report: dict[str, Any] = reply.json()
-    except (httpx.HTTPError, ValueError):
+        report: dict[str, Any] = json.loads(body) if status == 200 else {}
+    except ValueError:
         return {}
     return report
 
@@ -49,15 +60,24 @@ def _has_beaten(report: dict[str, Any], job: str, born: float) -> bool:
     return datetime.fromisoformat(beat).astimezone(UTC).timestamp() >= born
 
 
-def is_ready(service: Service, ports: Ports, born: float) -> bool:
+def _heart_beats(path: Path, born: float) -> bool:
+    """Whether the file holds an instant after ``born`` and not long ago."""
+    try:
+        beat = datetime.fromisoformat(path.read_text().strip()).timestamp()
+    except (OSError, ValueError):
+        return False
+    return beat >= born and time.time() - beat <= HEARTBEAT_SECONDS
+
+
+def is_ready(settings: Settings, service: Service, ports: Ports, born: float) -> bool:
     """Whether the service, whose process was born at ``born`` (seconds since the epoch), does its work now."""
     if service.health == "broker":
         return broker.is_ready(address(service, ports), TIMEOUT_SECONDS)
     if service.health == "http":
-        return _answers_http(address(service, ports) + service.health_path)
+        return 200 <= _get(address(service, ports) + service.health_path)[0] < 400
     if service.health == "tcp":
         return _answers_tcp(ports[service.name])
     if service.health == "airflow_job":
         job = service.name.removeprefix("airflow-").replace("-", "_")
         return _has_beaten(_airflow_report(ports["airflow"]), job, born)
-    return time.time() - born >= ALIVE_SECONDS
+    return _heart_beats(settings.stack_state_path.parent / f"{service.name}.heartbeat", born)

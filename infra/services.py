@@ -16,7 +16,7 @@ from infra.java import find_java
 from infra.processes import MARKER
 
 Ports = dict[str, int]
-Health = Literal["broker", "http", "tcp", "airflow_job", "alive"]
+Health = Literal["broker", "http", "tcp", "airflow_job", "heartbeat"]
 BIN = Path(sys.executable).parent
 
 
@@ -25,7 +25,8 @@ class Service:
     """One process of the stack.
 
     ``health`` says how "ready" is told: an answer of the broker, of HTTP, of a TCP port, a heartbeat that Airflow
-    reports, or staying alive. ``needs`` must be ready before it starts; ``preparation`` must be done.
+    reports, or one in ``home/stack/NAME.heartbeat``. ``needs`` must be ready before it starts; ``preparation`` must be
+    done. ``ends_its_children`` is a service that is asked alone and ends its own children in order.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Service:
     preparation: Literal["", "broker", "airflow"] = ""
     health_path: str = "health"
     stop_seconds: int = 8
+    ends_its_children: bool = False
 
 
 def _module(module: str, port_of: str = "") -> Callable[[Settings, Ports], list[str]]:
@@ -61,7 +63,15 @@ def _broker(settings: Settings, _: Ports) -> list[str]:
 SERVICES: tuple[Service, ...] = (
     Service("broker", "Apache Kafka", _broker, "broker", preparation="broker", stop_seconds=15),
     Service("gateway", "where senders post", _module("streaming.gateway", "gateway"), "http", ("broker",)),
-    Service("intake", "Kafka to lake", _module("spark_jobs.intake_service"), "alive", ("broker",)),
+    Service(
+        "intake",
+        "Kafka to lake",
+        _module("spark_jobs.intake_service"),
+        "heartbeat",
+        ("broker",),
+        # It stops its query, then Spark: asked together with it, Spark would be gone first.
+        ends_its_children=True,
+    ),
     Service("live", "today, as it happens", _module("streaming.live", "live"), "http", ("broker",)),
     Service(
         "airflow",

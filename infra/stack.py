@@ -20,7 +20,7 @@ from infra.services import PORT_NAMES, SERVICES, Service, address, wanted
 from infra.state import StackState, choose_ports, load_state, stack_lock
 from infra.supervise import Supervisor, connect, launch
 
-READY_SECONDS = 300.0
+READY_SECONDS = 600.0
 STOP_SECONDS = 12.0
 POLL_SECONDS = 0.4
 Report = Callable[[str], None]
@@ -101,14 +101,17 @@ class _Start:
             }
             deadline = time.monotonic() + READY_SECONDS
             while self.ready != names:
+                infos = self.supervisor.infos()
                 for service in services:
-                    self._advance(service, names, prepared)
-                if time.monotonic() > deadline:
+                    self._advance(service, infos[service.name], names, prepared)
+                if self.ready != names and time.monotonic() > deadline:
                     late = ", ".join(sorted(names - self.ready))
                     raise CairnError(f"not ready after {READY_SECONDS:.0f} s: {late}; see 'cairn logs NAME'")
                 time.sleep(POLL_SECONDS)
 
-    def _advance(self, service: Service, names: set[str], prepared: dict[str, Future[None]]) -> None:
+    def _advance(
+        self, service: Service, info: dict[str, Any], names: set[str], prepared: dict[str, Future[None]]
+    ) -> None:
         name = service.name
         if name in self.ready:
             return
@@ -120,13 +123,18 @@ class _Start:
                 preparation.result()
             self.supervisor.start(name)
             self.started.add(name)
-            self.report(f"{name}: starting")
-        info = self.supervisor.infos()[name]
+            if info["statename"] != "RUNNING":
+                self.report(f"{name}: starting")
+            return
         if info["statename"] in ("FATAL", "EXITED"):
             log = self.settings.logs_dir / f"{name}.log"
             raise CairnError(f"{name} does not start: {log_tail(log)} (log: {log})")
         born = birth(info["pid"]) if info["pid"] else None
-        if info["statename"] == "RUNNING" and born is not None and health.is_ready(service, self.state.ports, born):
+        if (
+            info["statename"] == "RUNNING"
+            and born is not None
+            and health.is_ready(self.settings, service, self.state.ports, born)
+        ):
             self._record(service, info["pid"], born)
 
     def _record(self, service: Service, pid: int, born: float) -> None:
@@ -209,7 +217,7 @@ def _one(settings: Settings, state: StackState, service: Service, info: dict[str
         restarting = info is not None and info["statename"] in ("STARTING", "BACKOFF", "RUNNING")
         return ServiceStatus(service.name, "stopped" if stopped else "starting" if restarting else "failed")
     since = datetime.fromtimestamp(born, UTC).isoformat(timespec="seconds")
-    ready = health.is_ready(service, state.ports, born)
+    ready = health.is_ready(settings, service, state.ports, born)
     return ServiceStatus(
         service.name, "ready" if ready else "starting", address(service, state.ports) or None or "", pid, since
     )

@@ -41,7 +41,8 @@ umask=077
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 """
 
-# A service is stopped with its whole process group: Airflow's forks and Spark's JVM go with their parent.
+# A service is stopped with its whole process group, so that Airflow's forks go with their parent, unless it ends its
+# children itself; what is killed after stopwaitsecs is always the whole group.
 PROGRAM = """
 [program:{name}]
 command={command}
@@ -50,7 +51,7 @@ autorestart=true
 startsecs=2
 startretries=3
 stopwaitsecs={stop_seconds}
-stopasgroup=true
+stopasgroup={as_group}
 killasgroup=true
 redirect_stderr=true
 stdout_logfile={log}
@@ -83,7 +84,13 @@ def render(settings: Settings, ports: Ports, socket: Path) -> str:
     for service in SERVICES:
         command = shlex.join(service.command(settings, ports)).replace("%", "%%")
         log = str(logs / f"{service.name}.log").replace("%", "%%")
-        text += PROGRAM.format(name=service.name, command=command, log=log, stop_seconds=service.stop_seconds)
+        text += PROGRAM.format(
+            name=service.name,
+            command=command,
+            log=log,
+            stop_seconds=service.stop_seconds,
+            as_group=str(not service.ends_its_children).lower(),
+        )
     return text
 
 

@@ -6,13 +6,14 @@ import configparser
 import os
 import shlex
 import socket
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from cairn.errors import UsageError
 from cairn.settings import Settings
-from infra import processes, services
+from infra import health, processes, services
 from infra.ports import free_port, is_free
 from infra.state import StackState, choose_ports, load_state
 from infra.supervise import LONGEST_SOCKET_PATH, _socket_path, render
@@ -81,7 +82,8 @@ def test_every_service_has_a_program_that_goes_with_its_children(settings: Setti
     for service in services.SERVICES:
         program = dict(parser[f"program:{service.name}"])
         assert shlex.split(program["command"]) == service.command(settings, ports)
-        assert (program["stopasgroup"], program["killasgroup"], program["autostart"]) == ("true", "true", "false")
+        assert (program["killasgroup"], program["autostart"]) == ("true", "false")
+        assert program["stopasgroup"] == ("false" if service.name == "intake" else "true")
 
 
 def test_the_socket_fits_however_deep_the_home(tmp_path: Path) -> None:
@@ -107,3 +109,16 @@ def test_services_get_the_effective_settings_and_the_marker(tmp_path: Path, monk
     assert found["CAIRN_STACK_ID"] == "abc"
     assert found["PATH"].startswith(str(services.BIN))
     assert "AIRFLOW__CORE__DAGS_FOLDER" not in found
+
+
+def test_a_heartbeat_counts_if_it_is_this_process_and_lately(settings: Settings) -> None:
+    intake = services.BY_NAME["intake"]
+    path = settings.stack_state_path.parent / "intake.heartbeat"
+    path.parent.mkdir(parents=True)
+    now = datetime.now(UTC)
+    assert not health.is_ready(settings, intake, {}, now.timestamp() - 60)
+    path.write_text(now.isoformat())
+    assert health.is_ready(settings, intake, {}, now.timestamp() - 60)
+    assert not health.is_ready(settings, intake, {}, now.timestamp() + 1)
+    path.write_text((now - timedelta(seconds=45)).isoformat())
+    assert not health.is_ready(settings, intake, {}, now.timestamp() - 60)
