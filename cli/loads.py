@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from spark_jobs.roster import KeyedSection
 
 PROBLEMS_SHOWN = 20
+# A bulk file that names less than this share of the current rows looks like an export that broke off.
+MASS_END_SHARE = 0.5
+MASS_END_FROM_ROWS = 50
 # Sections whose rows name a person: by sourcedId in the file, by student_key in the lake.
 FILE_OF = {
     "silver.person": "users.csv",
@@ -53,8 +56,13 @@ def load_roster(
     path: Path | str,
     spark: SparkSession | None = None,
     recorded_at: datetime | None = None,
+    *,
+    allow_mass_end: bool = False,
 ) -> dict[str, Any]:
     """Load a OneRoster package: people into the vault, the rest into history tables.
+
+    A bulk package that would end most of what is known is refused, as an export that broke off looks like that;
+    ``allow_mass_end`` takes it (a new school year). Nothing is written before that check.
 
     Returns files, rows, added, changed, ended, rejected; with left_out (rows of roles that are not loaded), tables
     (what changed in each), unknown_columns, problems and warnings.
@@ -65,6 +73,8 @@ def load_roster(
     instant = recorded_at or datetime.now(UTC)
     calendar = DistrictCalendar.load(settings)
     roster = read_roster(Path(path), load_district_yaml(settings, IDENTITY_FILE))
+    if not allow_mass_end:
+        _refuse_mass_end(settings, roster)
     vault = Vault(settings)
     keys = vault.register((person for person in roster.people if not person.is_left_out), at=instant)
     sections = _keyed_sections(vault, roster, keys)
@@ -86,6 +96,25 @@ def load_roster(
         "unknown_columns": roster.unknown_columns,
         **_shown(roster.problems),
     }
+
+
+def _refuse_mass_end(settings: Settings, roster: Roster) -> None:
+    """Raise CairnError where a bulk file names less than half of what the lake knows."""
+    import pyarrow.dataset as ds
+
+    from cairn import tables
+
+    for table, section in roster.sections.items():
+        if not section.is_bulk:
+            continue
+        current = ds.field("recorded_to").is_null()
+        known = tables.read(settings, table, ["recorded_to"], current).num_rows
+        named = len(section.rows) + len(section.kept_ids)
+        if known >= MASS_END_FROM_ROWS and named < known * MASS_END_SHARE:
+            raise CairnError(
+                f"the package is bulk and names {named:,} of {known:,} rows of {table}: if the export is whole (a new "
+                "school year), load it with --allow-mass-end; nothing was loaded"
+            )
 
 
 def _keyed_sections(vault: Vault, roster: Roster, keys: Mapping[str, str]) -> list[KeyedSection]:

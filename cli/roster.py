@@ -20,6 +20,9 @@ def group() -> None:
 @app.command()
 def load(
     path: Annotated[Path, typer.Argument(help="OneRoster package: a zip file or a folder with manifest.csv.")],
+    allow_mass_end: Annotated[
+        bool, typer.Option("--allow-mass-end", help="Take a bulk package that ends most of what is known.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Load a OneRoster 1.1 or 1.2 package: people into the vault, the rest into history.
@@ -31,7 +34,7 @@ def load(
     from cli.summaries import load_summary, say_problems
 
     say(f"loading {path.name} ...")
-    result = loads.load_roster(settings(), path)
+    result = loads.load_roster(settings(), path, allow_mass_end=allow_mass_end)
     say_problems(result)
     emit(
         result,

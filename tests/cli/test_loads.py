@@ -121,6 +121,16 @@ def test_what_the_roster_no_longer_names_has_ended(settings: Settings, roster: P
     assert (ended["status"], ended["valid_to_date"]) == ("active", date(2026, 10, 5))
 
 
+def test_a_bulk_export_that_broke_off_is_refused(settings: Settings, roster: Path) -> None:
+    many = [f"enr-{i},,,cls-1,sch-1,usr-ann-0001,student,," for i in range(100)]
+    write(roster, FILES | {"enrollments": [FILES["enrollments"][0], *many]})
+    loads.load_roster(settings, roster, recorded_at=START)
+    write(roster, FILES | {"enrollments": [FILES["enrollments"][0], *many[:10]]})
+    with pytest.raises(CairnError, match=r"names 10 of 100 rows of silver\.enrollment"):
+        loads.load_roster(settings, roster, recorded_at=LATER)
+    assert loads.load_roster(settings, roster, recorded_at=LATER, allow_mass_end=True)["ended"] == 90
+
+
 def test_delta_does_not_end_what_it_does_not_name(settings: Settings, roster: Path) -> None:
     loads.load_roster(settings, roster, recorded_at=START)
     new = "enr-5,active,2026-10-05T00:00:00Z,cls-1,sch-1,usr-tom-0002,student,,"
