@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cli.common import say
+from cli.common import console
 
 
 def load_summary(title: str, keys: Sequence[str], result: dict[str, Any]) -> str:
@@ -25,14 +25,19 @@ def _count(value: Any) -> str:
 def say_problems(result: dict[str, Any]) -> None:
     """Print refused rows, warnings and unknown columns to standard error."""
     for line in result.get("problems", ()):
-        say(f"  refused  {line}")
+        _line(f"  refused  {line}")
     hidden = result.get("rejected", 0) - len(result.get("problems", ()))
     if hidden > 0:
-        say(f"  refused  {hidden:,} more rows")
+        _line(f"  refused  {hidden:,} more rows")
     for line in result.get("warnings", ()):
-        say(f"  note     {line}")
+        _line(f"  note     {line}")
     unknown = result.get("unknown_columns") or ()
     if isinstance(unknown, dict):
         unknown = [f"{file}: {', '.join(columns)}" for file, columns in unknown.items()]
     for column in unknown:
-        say(f"  unknown column, read past: {column}")
+        _line(f"  unknown column, read past: {column}")
+
+
+def _line(text: str) -> None:
+    """One unbroken line, as it is: files hold brackets, and editors jump to file:line."""
+    console.print(text, markup=False, soft_wrap=True)
