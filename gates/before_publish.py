@@ -1,0 +1,216 @@
+"""The gate before a release is published: the built warehouse against its models, the lake and the release before.
+
+Great Expectations has no DuckDB source: aggregates of the file are computed by DuckDB and checked as small frames.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cairn import tables
+from cairn.district import load_yaml_mapping
+from cairn.errors import CairnError
+from cairn.settings import REPOSITORY, Settings
+from gates.engine import Engine
+from gates.model import HOLDS_SCOPE, STRUCTURAL, WARNING, Finding, Rule
+from gates.thresholds import thresholds
+from spark_jobs.ledger import FATES, ledger
+
+MODELS = REPOSITORY / "dbt_project" / "models" / "marts"
+PAIRS = "mart_student_competency"
+
+
+def check(
+    engine: Engine,
+    settings: Settings,
+    data_date: date,
+    warehouse: Path | str | None = None,
+    previous: Path | str | None = None,
+) -> list[Finding]:
+    """Every rule of the gate on the built file. Raises CairnError where there is no file."""
+    if warehouse is None or not Path(warehouse).is_file():
+        raise CairnError(f"gate before_publish: no built warehouse for {data_date}: run 'cairn marts build'")
+    limits = thresholds(settings, "before_publish")
+    before = Path(previous) if previous else _standing(settings, Path(warehouse))
+    connection = _open(warehouse)
+    try:
+        found = _columns(engine, connection, limits)
+        if any(not one.is_passed and one.severity == STRUCTURAL for one in found):
+            return found
+        found += _small_groups(engine, settings, connection, limits["small_groups"])
+        found += _row_drop(engine, connection, before, limits["row_drop"])
+        found += _states_agree(engine, settings, connection)
+        found += _books_agree(engine, settings, connection)
+        return found
+    finally:
+        connection.close()
+
+
+def _open(path: Path | str) -> Any:
+    import duckdb
+
+    connection = duckdb.connect(str(path), read_only=True)
+    connection.execute("set memory_limit = '1GB'; set threads = 2; set TimeZone = 'UTC'")
+    return connection
+
+
+def _standing(settings: Settings, warehouse: Path) -> Path | None:
+    """The file of the release that readers see now, if there is one and it is not this one."""
+    root = settings.releases_dir / "learning"
+    try:
+        release_id = json.loads((root / "current.json").read_text(encoding="utf-8"))["release_id"]
+    except FileNotFoundError:
+        return None
+    path = root / release_id / "warehouse.duckdb"
+    return path if path.is_file() and path.resolve() != warehouse.resolve() else None
+
+
+def model_columns(folder: Path = MODELS) -> dict[str, tuple[str, ...]]:
+    """The columns that each mart's model declares."""
+    found = {}
+    for path in sorted(folder.glob("mart_*.yml")):
+        for model in yaml.safe_load(path.read_text(encoding="utf-8"))["models"]:
+            found[model["name"]] = tuple(column["name"] for column in model["columns"])
+    return found
+
+
+def _columns(engine: Engine, connection: Any, limits: dict[str, Any]) -> list[Finding]:
+    """Each mart has exactly the columns of its model, and none that could name a person."""
+    import pandas as pd
+
+    rows = connection.execute(
+        "select table_name, list(column_name order by column_index) from duckdb_columns() "
+        "where schema_name = 'main' and database_name = current_database() group by all"
+    ).fetchall()
+    actual = {name: columns for name, columns in rows if name.startswith("mart_")}
+    found = []
+    for mart, declared in model_columns().items():
+        rule = Rule(
+            f"{mart}.columns",
+            "ExpectTableColumnsToMatchSet",
+            {"column_set": list(declared), "exact_match": True},
+            STRUCTURAL,
+            f"columns of {mart} differ from its model: bring {mart}.sql and {mart}.yml in step",
+        )
+        # A mart with other columns is not looked into any further, one that is missing has none.
+        frame = pd.DataFrame(columns=actual.get(mart, []))
+        is_passed = engine.verdicts(mart, [rule], frame)[rule.rule_id]
+        found.append(Finding(rule.rule_id, mart, rule.severity, is_passed, rule.message))
+    forbidden = set(limits["forbidden_columns"])
+    pairs = [(name, column) for name, columns in rows for column in columns]
+    frame = pd.DataFrame(pairs, columns=["table_name", "column_name"])
+    rule = Rule(
+        "warehouse.no_names",
+        "ExpectColumnValuesToNotBeInSet",
+        {"column": "column_name", "value_set": sorted(forbidden)},
+        STRUCTURAL,
+        "a table of the warehouse has a column that could name a person: take it out of the model",
+    )
+    is_passed = engine.verdicts("warehouse columns", [rule], frame)[rule.rule_id]
+    bad = sum(column in forbidden for _, column in pairs)
+    message = rule.message if is_passed else f"{rule.message} ({_named(pairs, forbidden)})"
+    finding = Finding(rule.rule_id, "warehouse", STRUCTURAL, is_passed, message, len(pairs), bad)
+    return [*found, finding]
+
+
+def _named(pairs: list[tuple[str, str]], forbidden: set[str]) -> str:
+    return ", ".join(f"{table}.{column}" for table, column in pairs if column in forbidden)
+
+
+def _between(rule_id: str, column: str, low: float, high: float, severity: str, message: str) -> Rule:
+    arguments = {"column": column, "min_value": low, "max_value": high}
+    return Rule(rule_id, "ExpectColumnValuesToBeBetween", arguments, severity, message)
+
+
+def _small_groups(engine: Engine, settings: Settings, connection: Any, limit: dict[str, Any]) -> list[Finding]:
+    """No published share about fewer pupils than ``n_min`` (of the district's privacy.yaml where it has one)."""
+    privacy = settings.district_dir / "privacy.yaml"
+    own = load_yaml_mapping(privacy) if privacy.is_file() else {}
+    n_min = int(own.get("n_min", limit["n_min"]))
+    table, count, protected = limit["table"], limit["count_column"], limit["protected_column"]
+    smallest = connection.execute(
+        f"select count(*), count(*) filter (try_cast({count} as bigint) < ? or ({count} is null "
+        f"and regexp_matches(coalesce(cast({protected} as varchar), ''), '^[<>=]*[0-9.]+%?$'))) from {table}",
+        [n_min],
+    ).fetchone()
+    message = f"a share of fewer than {n_min} pupils is published: suppress it in {table}"
+    rule = _between(f"{table}.small_groups", "shown", 0, 0, STRUCTURAL, message)
+    row = {"scope_type": "all", "scope_id": "*", "shown": int(smallest[1]), "groups": int(smallest[0])}
+    return engine.check_scopes(table, rule, [row], "groups")
+
+
+def _row_drop(engine: Engine, connection: Any, previous: Path | None, limit: dict[str, Any]) -> list[Finding]:
+    """No school loses more than ``most`` of its rows against the release that stands."""
+    table = limit["table"]
+    if previous is None:
+        return []
+    count = f"select school_id, count(*) from {table} group by all"
+    now = dict(connection.execute(count).fetchall())
+    standing = _open(previous)
+    try:
+        before = dict(standing.execute(count).fetchall())
+    finally:
+        standing.close()
+    rows = [
+        {
+            "scope_type": "school",
+            "scope_id": school,
+            "share_left": now.get(school, 0) / rows_before,
+            "rows_before": rows_before,
+            "rows_failed": rows_before - now.get(school, 0),
+        }
+        for school, rows_before in sorted(before.items())
+        if rows_before >= int(limit["least_rows"])
+    ]
+    message = f"rows of {table} fell against the release before: see 'cairn marts diff', then the roster of the school"
+    rule = _between(f"{table}.row_drop", "share_left", 1 - float(limit["most"]), float("inf"), HOLDS_SCOPE, message)
+    return engine.check_scopes(table, rule, rows, "rows_before")
+
+
+def _states_agree(engine: Engine, settings: Settings, connection: Any) -> list[Finding]:
+    """Every pair of the mart stands as in the lake."""
+    wanted = ["student_key", "competency_id", "state"]
+    connection.register("lake_state", tables.read(settings, "gold.mastery_state", wanted))
+    counted = connection.execute(
+        f"select mart.school_id, count(*), count(*) filter (lake.state is null or lake.state <> mart.state) "
+        f"from {PAIRS} as mart left join lake_state as lake using (student_key, competency_id) group by all order by 1"
+    ).fetchall()
+    connection.unregister("lake_state")
+    rows = [
+        {"scope_type": "school", "scope_id": school, "differing": int(bad), "pairs": int(pairs)}
+        for school, pairs, bad in counted
+    ]
+    message = "states in the mart differ from the lake: build the marts again with 'cairn marts build'"
+    rule = _between(f"{PAIRS}.states_agree", "differing", 0, 0, HOLDS_SCOPE, message)
+    return engine.check_scopes(PAIRS, rule, rows, "pairs")
+
+
+def _books_agree(engine: Engine, settings: Settings, connection: Any) -> list[Finding]:
+    """The books of the mart are those of the lake, date by date (of the dates that the mart has).
+
+    A warning: the lake may have taken in more since the marts were built.
+    """
+    names = ("received", *FATES)
+    sums = ", ".join(f"sum({name})" for name in names)
+    mart = {
+        row[0]: row[1:]
+        for row in connection.execute(f"select received_date, {sums} from mart_intake_ledger group by all").fetchall()
+    }
+    lake: dict[date, list[int]] = {}
+    for row in ledger(settings, dates=sorted(mart)):
+        total = lake.setdefault(row["received_date"], [0] * len(names))
+        for index, name in enumerate(names):
+            total[index] += row[name]
+    missing = [
+        max(0, sum(int(value) for value in counts) - sum(lake.get(day, [0] * len(names))))
+        for day, counts in mart.items()
+    ]
+    row = {"scope_type": "all", "scope_id": "*", "missing": sum(missing), "days": len(mart)}
+    message = "the mart's books hold more than the lake: build the marts again with 'cairn marts build'"
+    rule = _between("mart_intake_ledger.books_agree", "missing", 0, 0, WARNING, message)
+    return engine.check_scopes("mart_intake_ledger", rule, [row], "days")

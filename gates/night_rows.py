@@ -1,0 +1,74 @@
+"""Which rows are the night's: those of intake batches written since the gate ran for another data date.
+
+Not those of a receipt date: what arrives late is the night's, too, and a night that is run again looks at the same
+rows (and what has come since).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from cairn import tables
+from cairn.settings import Settings
+
+# A batch may have been written between the moment the gate read the batches and the moment it noted.
+OVERLAP = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class NightRows:
+    """Batches by application id (first and last number), and the first day on which the lake took one in."""
+
+    spans: dict[str, tuple[int, int]]
+    first_ingest_date: date | None
+
+    def arrow_filter(self) -> Any:
+        """The rows as a pyarrow expression."""
+        import pyarrow.compute as pc
+
+        chosen: Any = pc.scalar(False)
+        for app_id, (first, last) in self.spans.items():
+            number = pc.field("batch_id")
+            chosen = chosen | ((pc.field("intake_app_id") == app_id) & (number >= first) & (number <= last))
+        if self.first_ingest_date is None:
+            return chosen
+        return (pc.field("ingest_date") >= self.first_ingest_date) & chosen
+
+    def spark_filter(self) -> str:
+        """The rows as Spark SQL."""
+        parts = [
+            f"(intake_app_id = '{app_id}' and batch_id between {first} and {last})"
+            for app_id, (first, last) in self.spans.items()
+        ]
+        since = f"ingest_date >= date'{self.first_ingest_date}' and " if self.first_ingest_date else ""
+        return since + f"({' or '.join(parts) or 'false'})"
+
+
+def night_rows(settings: Settings, data_date: date) -> NightRows:
+    """The rows of the night of ``data_date``."""
+    since = _since(settings, data_date)
+    spans: dict[str, tuple[int, int]] = {}
+    first: datetime | None = None
+    for row in tables.read(settings, "ops.intake_batch", ["intake_app_id", "batch_id", "written_at"]).to_pylist():
+        if since is None or row["written_at"] >= since - OVERLAP:
+            low, high = spans.get(row["intake_app_id"], (row["batch_id"], row["batch_id"]))
+            spans[row["intake_app_id"]] = (min(low, row["batch_id"]), max(high, row["batch_id"]))
+            first = min(first or row["written_at"], row["written_at"])
+    # The day is stamped when a batch begins, the batch noted when it ends: midnight can lie between.
+    day = (first.astimezone(settings.zone) - timedelta(days=1)).date() if first else None
+    return NightRows(spans, day)
+
+
+def _since(settings: Settings, data_date: date) -> datetime | None:
+    import pyarrow.compute as pc
+
+    earlier = tables.read(
+        settings,
+        "ops.gate_result",
+        ["run_at"],
+        (pc.field("gate") == "bronze_to_silver") & (pc.field("data_date") < data_date),
+    )
+    newest: datetime | None = pc.max(earlier.column("run_at")).as_py()
+    return newest

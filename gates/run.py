@@ -1,0 +1,57 @@
+"""Run a gate: rules, results as rows, Data Docs; and the outcome that the night acts on."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+from cairn import tables
+from cairn.errors import UsageError
+from cairn.settings import Settings
+from gates.model import Finding, GateOutcome
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["GATES", "GateOutcome", "run_gate"]
+
+GATES = ("bronze_to_silver", "silver_to_mastery", "before_publish")
+
+
+def run_gate(gate: str, settings: Settings, spark: SparkSession | None, data_date: date, **context: Any) -> GateOutcome:
+    """Run one gate for the night of ``data_date``; writes ops.gate_result and Data Docs.
+
+    ``spark`` may be None: rows are then read into memory whatever their number. ``before_publish`` wants the built
+    file as ``warehouse=path``, and takes the standing release's file as ``previous=path``. Raises UsageError for an
+    unknown gate.
+    """
+    from gates import docs
+    from gates.engine import Engine
+
+    engine = Engine()
+    run_at = datetime.now(UTC)
+    if gate == "bronze_to_silver":
+        from gates import bronze_to_silver
+
+        found = bronze_to_silver.check(engine, settings, spark, data_date)
+    elif gate == "silver_to_mastery":
+        from gates import silver_to_mastery
+
+        found = silver_to_mastery.check(engine, settings, spark, data_date)
+    elif gate == "before_publish":
+        from gates import before_publish
+
+        found = before_publish.check(engine, settings, data_date, **context)
+    else:
+        raise UsageError(f"no gate {gate!r}: gates are {', '.join(GATES)}")
+    rows = _rows(gate, data_date, run_at, found)
+    tables.append(settings, "ops.gate_result", rows)
+    if engine.pages:
+        docs.write(settings, gate, data_date, engine.pages)
+    return GateOutcome.of(rows)
+
+
+def _rows(gate: str, data_date: date, run_at: datetime, found: list[Finding]) -> list[dict[str, Any]]:
+    stamp = {"gate_run_id": str(uuid.uuid4()), "gate": gate, "data_date": data_date, "run_at": run_at}
+    return [finding.row() | stamp for finding in found]
