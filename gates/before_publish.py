@@ -137,7 +137,7 @@ def _small_groups(engine: Engine, settings: Settings, connection: Any, limit: di
         f"select count(*), count(*) filter (try_cast({count} as bigint) < ? or ({count} is null "
         f"and regexp_matches(coalesce(cast({protected} as varchar), ''), '^[<>=]*[0-9.]+%?$'))) from {table}",
         [n_min],
-    ).fetchone()
+    ).fetchall()[0]
     message = f"a share of fewer than {n_min} pupils is published: suppress it in {table}"
     rule = _between(f"{table}.small_groups", "shown", 0, 0, STRUCTURAL, message)
     row = {"scope_type": "all", "scope_id": "*", "shown": int(smallest[1]), "groups": int(smallest[0])}

@@ -14,8 +14,9 @@ from cairn.settings import Settings
 from releases import holding, store, warehouse
 
 if TYPE_CHECKING:
-    from gates.run import GateOutcome
     from pyspark.sql import SparkSession
+
+    from gates.run import GateOutcome
 
 KIND = "learning"
 LAST_GATE = "before_publish"
@@ -109,7 +110,15 @@ def audit(settings: Settings, release: store.Release, spark: SparkSession | None
     """Run the gate before_publish on the built file and write its results into it. Returns the gate's outcome."""
     from gates.run import run_gate
 
-    outcome = run_gate(LAST_GATE, settings, spark, release.data_date, warehouse=release.path)
+    present = store.current(settings, KIND)
+    outcome = run_gate(
+        LAST_GATE,
+        settings,
+        spark,
+        release.data_date,
+        warehouse=release.path,
+        previous=present.path if present else None,
+    )
     holding.add_gate_results(settings, release, LAST_GATE)
     return outcome
 

@@ -6,7 +6,9 @@ The data date is Wednesday 2026-10-14. North has two classes (mathematics and re
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import UTC, date, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -274,6 +276,9 @@ def _event(number: int, subject: str, source: str, org: str, when: str) -> dict[
         "subject_key": subject,
         "org_id": org,
         "activity_type": "attempt",
+        "item_id": "item-1",
+        "success": True,
+        "attempt_number": 1,
         "ingest_date": day(when),
         "kafka_partition": 0,
         "kafka_offset": number,
@@ -294,50 +299,61 @@ def way_in(settings: Settings) -> None:
     put(settings, "silver.learner_activity", [_event(number, *event) for number, event in enumerate(events)])
     put(
         settings,
+        "silver.activity_key",
+        [
+            {"event_hash": number, "event_id": f"ev{number}", "content_hash": f"h{number}"}
+            for number in range(len(events))
+        ],
+    )
+    put(settings, "silver.item_alignment", [known(item_id="item-1", competency_id=ALPHA)])
+    put(
+        settings,
         "silver.identity_link",
         [known(subject_key="s1_known", student_key="p1", valid_from=KNOWN, reason="roster")],
     )
-    put(settings, "ops.intake_batch", [{"intake_app_id": "app", "batch_id": 0}])
+    put(settings, "ops.intake_batch", [{"intake_app_id": "app", "batch_id": 0, "end_offsets": "{}"}])
+    counts = Counter((when, source, org) for _, source, org, when in events)
+    # A repeat and a refusal at North on the data date: received four, of which two became evidence.
+    repeated, refused = ("10-14", "mathapp", "s-north"), ("10-14", "mathapp", "s-north")
+    fates = [(key, "accepted", number) for key, number in counts.items()]
+    fates += [(repeated, "duplicate", 1), (refused, "rejected", 1)]
+    received = counts + Counter([repeated, refused])
+    common = {"intake_app_id": "app", "batch_id": 0}
     put(
         settings,
         "bronze.receipts",
         [
             {
-                "receipt_id": f"r-{org}",
+                **common,
+                "receipt_id": f"r-{when}-{source}-{org}",
                 "org_id": org,
-                "source_id": "mathapp",
-                "endpoint": "/xapi/statements",
-                "received_at": at("10-14 16:00"),
-                "received_date": DATA_DATE,
-                "statements_received": count,
-                "kafka_partition": 0,
-                "kafka_offset": 1,
-                "intake_app_id": "app",
-                "batch_id": 0,
+                "source_id": source,
+                "received_at": at(f"{when} 16:00"),
+                "received_date": day(when),
+                "statements_received": number,
             }
-            for org, count in (("s-north", 4), ("s-south", 1))
+            for (when, source, org), number in received.items()
         ],
     )
-    fates = [
-        ("s-north", "accepted", 2),
-        ("s-north", "duplicate", 1),
-        ("s-north", "rejected", 1),
-        ("s-south", "accepted", 1),
-    ]
+    put(
+        settings,
+        "bronze.rejected",
+        [
+            {
+                **common,
+                "rejected_id": "x",
+                "org_id": refused[2],
+                "source_id": refused[1],
+                "received_date": day(refused[0]),
+            }
+        ],
+    )
     put(
         settings,
         "ops.intake_ledger",
         [
-            {
-                "intake_app_id": "app",
-                "batch_id": 0,
-                "received_date": DATA_DATE,
-                "source_id": "mathapp",
-                "org_id": org,
-                "fate": fate,
-                "records": records,
-            }
-            for org, fate, records in fates
+            {**common, "received_date": day(when), "source_id": source, "org_id": org, "fate": fate, "records": number}
+            for (when, source, org), fate, number in fates
         ],
     )
 
@@ -461,3 +477,9 @@ def release(small_lake: Settings) -> store.Release:
     built = learning.build(small_lake, DATA_DATE, as_of=datetime(2026, 10, 15, 8, tzinfo=UTC), unit_tests=True)
     assert store.current(small_lake, "learning") is None, "a build publishes nothing"
     return learning.publish(small_lake, built)
+
+
+@pytest.fixture(scope="session")
+def small_lake_parts() -> Any:
+    """The parts of the small lake by name, for a test that wants a lake of its own."""
+    return SimpleNamespace(DATA_DATE=DATA_DATE, roster=roster, mastery=mastery, way_in=way_in, pilot=pilot)

@@ -114,10 +114,13 @@ def test_small_groups_stay_hidden(rows: Any) -> None:
 
 
 def test_books_balance(rows: Any) -> None:
-    assert rows("select source_id, org_id, received, unexplained from mart_intake_ledger order by 2") == [
-        ("mathapp", "s-north", 4, 0),
-        ("mathapp", "s-south", 1, 0),
+    assert rows(
+        "select * exclude (conflict, quarantined) from mart_intake_ledger where org_id = 's-north' order by 1"
+    ) == [
+        (date(2026, 10, 13), "mathapp", "s-north", 1, 1, 0, 0, 0),
+        (date(2026, 10, 14), "mathapp", "s-north", 4, 2, 1, 1, 0),
     ]
+    assert rows("select count(*), sum(abs(unexplained)) from mart_intake_ledger") == [(6, 0)]
 
 
 def test_evaluation_rests_on_the_release(small_lake: Settings, release: store.Release) -> None:
