@@ -95,24 +95,18 @@ class Demo:
         return dict(generate(self.district, **self.size))
 
     def _load(self) -> dict[str, Any]:
-        """Roster, competencies, items, assessments and facts in one Spark session."""
+        """Roster, competencies, items, assessments and facts, as a district's systems would hand them over."""
         from cli import loads
-        from spark_jobs.session import start_session
 
-        spark = start_session(self.settings, "cairn-demo-load")
-        done: dict[str, Any] = {}
-        try:
-            done["roster"] = loads.load_roster(self.settings, self.district / "roster", spark=spark)
-            done["competencies"] = loads.load_competencies(
-                self.settings, self.district / "competencies.json", spark=spark
-            )
-            done["items"] = loads.load_items(self.settings, self.district / "items.csv", spark=spark)
-            for path in sorted((self.district / "assessments").glob("*.csv")):
-                done[path.stem] = loads.load_assessments(self.settings, path, "cairn_interim", spark=spark)
-            for path in sorted((self.district / "facts").glob("*.csv")):
-                done[path.stem] = loads.load_facts(self.settings, path, f"cairn_{path.stem}", spark=spark)
-        finally:
-            spark.stop()
+        done: dict[str, Any] = {
+            "roster": loads.load_roster(self.settings, self.district / "roster"),
+            "competencies": loads.load_competencies(self.settings, self.district / "competencies.json"),
+            "items": loads.load_items(self.settings, self.district / "items.csv"),
+        }
+        for path in sorted((self.district / "assessments").glob("*.csv")):
+            done[path.stem] = loads.load_assessments(self.settings, path, "cairn_interim")
+        for path in sorted((self.district / "facts").glob("*.csv")):
+            done[path.stem] = loads.load_facts(self.settings, path, f"cairn_{path.stem}")
         return {name: counts.get("rows") or counts.get("items") for name, counts in done.items()}
 
     def _sources(self) -> list[str]:
