@@ -119,7 +119,9 @@ def _rejected_text(result: dict[str, Any]) -> str:
     if not result["rows"]:
         return "nothing refused"
     lines = [
-        f"{_day(row.get('received_at'))}  {row['source_id']}  {row['org_id']}  {row['reason']}: {row.get('detail') or ''}"
+        "  ".join(
+            [_day(row.get("received_at")), row["source_id"], row["org_id"], row["reason"], row.get("detail") or ""]
+        )
         for row in result["rows"]
     ]
     return "\n".join([*lines, f"{len(lines)} refused"])

@@ -90,7 +90,8 @@ def prepare(home: Path, cache_dir: Path, port: int, controller_port: int) -> Non
     config = folder / "server.properties"
     config.write_text(PROPERTIES.format(port=port, controller_port=controller_port, log_dir=log_dir))
     if not (log_dir / "meta.properties").exists():
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # The tool takes an id that begins with a dash for an option.
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
         tool = ["kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted", "-t", cluster]
         done = subprocess.run(
             _java(cache_dir, *tool, "-c", str(config)), capture_output=True, text=True, check=False, timeout=120

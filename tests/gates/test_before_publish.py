@@ -1,0 +1,108 @@
+"""The gate before publishing: a built file against its models, the lake and the release that stands."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cairn import tables
+from cairn.errors import CairnError
+from cairn.settings import Settings
+from gates.before_publish import model_columns
+from gates.run import run_gate
+
+DATA_DATE = date(2026, 10, 14)
+# Columns whose type matters to the gate; all others are text.
+TYPES = {"pupils": "integer", "received_date": "date", "received": "bigint", "accepted": "bigint"}
+
+
+def build(path: Path, pairs: list[tuple[str, str]], groups: list[tuple[int | None, str]] = ()) -> Path:
+    """A warehouse with every mart, empty but for pairs (school, pupil) and published groups (pupils, share)."""
+    import duckdb
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = duckdb.connect(str(path))
+    for mart, columns in model_columns().items():
+        kinds = ", ".join(f"{column} {_kind(mart, column)}" for column in columns)
+        connection.execute(f"create table {mart} ({kinds})")
+    for school, pupil in pairs:
+        connection.execute(
+            "insert into mart_student_competency (school_id, student_key, competency_id, state) "
+            "values (?, ?, 'competency-1', 'developing')",
+            [school, pupil],
+        )
+    for pupils, share in groups:
+        connection.execute(
+            "insert into mart_district_competency (competency_id, pupils, mastered_pct_protected) values ('c', ?, ?)",
+            [pupils, share],
+        )
+    connection.close()
+    return path
+
+
+def _kind(mart: str, column: str) -> str:
+    if mart == "mart_intake_ledger" and column not in ("received_date", "source_id", "org_id"):
+        return "bigint"
+    return TYPES.get(column, "varchar")
+
+
+def states(settings: Settings, pupils: list[str], state: str = "developing") -> None:
+    """gold.mastery_state with these pupils."""
+    import importlib.util
+
+    path = Path(__file__).with_name("test_silver_to_mastery.py")
+    spec = importlib.util.spec_from_file_location("mastery_rows", path)
+    assert spec
+    assert spec.loader
+    rows = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(rows)
+    tables.append(settings, "gold.mastery_state", [rows.state(0, student_key=pupil, state=state) for pupil in pupils])
+
+
+def failed(results: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    """Rule and scope of what failed."""
+    return sorted((row["rule_id"], row["scope_type"], row["scope_id"]) for row in results if not row["is_passed"])
+
+
+def test_a_sound_file_is_green(settings: Settings) -> None:
+    states(settings, ["a", "b"])
+    path = build(settings.home / "now.duckdb", [("school-1", "a"), ("school-2", "b")], [(None, "fewer than 10 pupils")])
+    outcome = run_gate("before_publish", settings, None, DATA_DATE, warehouse=path)
+    assert failed(outcome.results) == []
+    assert outcome.is_green
+
+
+def test_a_school_that_lost_its_rows_or_differs_is_held(settings: Settings) -> None:
+    pupils = [f"pupil-{number}" for number in range(30)]
+    states(settings, [*pupils, "kept"])
+    states(settings, ["other"], state="mastered")
+    before = build(settings.home / "before.duckdb", [("school-1", pupil) for pupil in pupils] + [("school-2", "kept")])
+    pairs = [("school-1", pupil) for pupil in pupils[:10]] + [("school-2", "kept"), ("school-3", "other")]
+    now = build(settings.home / "now.duckdb", pairs)
+    outcome = run_gate("before_publish", settings, None, DATA_DATE, warehouse=now, previous=before)
+    assert failed(outcome.results) == [
+        ("mart_student_competency.row_drop", "school", "school-1"),
+        ("mart_student_competency.states_agree", "school", "school-3"),
+    ]
+    assert outcome.held == [("school", "school-1"), ("school", "school-3")]
+
+
+def test_small_groups_and_names_stop_all(settings: Settings) -> None:
+    import duckdb
+
+    path = build(settings.home / "now.duckdb", [], [(4, "25"), (None, "40")])
+    outcome = run_gate("before_publish", settings, None, DATA_DATE, warehouse=path)
+    assert failed(outcome.results) == [("mart_district_competency.small_groups", "all", "*")]
+    assert outcome.is_structural_failure
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create table stg_person (student_key varchar, family_name varchar)")
+    outcome = run_gate("before_publish", settings, None, DATA_DATE, warehouse=path)
+    assert failed(outcome.results) == [("warehouse.no_names", "all", "*")]
+
+
+def test_no_file_is_said_in_one_line(settings: Settings) -> None:
+    with pytest.raises(CairnError, match="cairn marts build"):
+        run_gate("before_publish", settings, None, DATA_DATE)
