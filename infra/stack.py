@@ -126,7 +126,8 @@ class _Start:
             if info["statename"] != "RUNNING":
                 self.report(f"{name}: starting")
             return
-        if info["statename"] in ("FATAL", "EXITED"):
+        # EXITED is what a killed service is for a moment: supervisord starts it again, and gives up with FATAL.
+        if info["statename"] == "FATAL":
             log = self.settings.logs_dir / f"{name}.log"
             raise CairnError(f"{name} does not start: {log_tail(log)} (log: {log})")
         born = birth(info["pid"]) if info["pid"] else None
@@ -214,7 +215,7 @@ def _one(settings: Settings, state: StackState, service: Service, info: dict[str
         born = None
     if born is None:
         stopped = info is not None and info["statename"] in ("STOPPED", "STOPPING")
-        restarting = info is not None and info["statename"] in ("STARTING", "BACKOFF", "RUNNING")
+        restarting = info is not None and info["statename"] in ("STARTING", "BACKOFF", "RUNNING", "EXITED")
         return ServiceStatus(service.name, "stopped" if stopped else "starting" if restarting else "failed")
     since = datetime.fromtimestamp(born, UTC).isoformat(timespec="seconds")
     ready = health.is_ready(settings, service, state.ports, born)
