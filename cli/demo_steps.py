@@ -86,13 +86,10 @@ class Demo:
         stack.up(self.settings, report=lambda line: self.report(f"          {line}"))
 
     def _simulate(self) -> dict[str, Any]:
-        import shutil
-
         from simulator.district import generate
 
-        if self.district.exists():  # an earlier demo was cut off half way through making it
-            shutil.rmtree(self.district)
-        return dict(generate(self.district, **self.size))
+        size = self.size
+        return dict(generate(self.district, size["schools"], size["students"], size["days"], size["seed"]))
 
     def _load(self) -> dict[str, Any]:
         """Roster, competencies, items, assessments and facts, as a district's systems would hand them over."""
@@ -217,7 +214,7 @@ class Demo:
         write_docs(self.settings)
 
     def _result(self) -> dict[str, Any]:
-        from spark_jobs.ledger import totals
+        from spark_jobs.ledger import ledger, totals
 
         portal = self.settings.address("portal")
         accounts = self.state["done"]["accounts"]["result"]
@@ -235,7 +232,7 @@ class Demo:
                 "feeds (folder)": self.state["done"]["feeds"]["result"]["path"],
             },
             "accounts": accounts,
-            "ledger": totals(self.settings),
+            "ledger": totals(ledger(self.settings)),
             "first_page_seconds": self.state["first_page_seconds"],
             "seconds": seconds,
         }

@@ -13,6 +13,8 @@ from cairn.settings import Settings
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+STATE_STORES = "org.apache.spark.sql.execution.streaming.state"
+
 
 def spark_jars(settings: Settings) -> list[Path]:
     """Delta's and Kafka's jars from the cache. Raises CairnError where ``make setup`` has not fetched them."""
@@ -53,7 +55,7 @@ def start_session(settings: Settings, app: str) -> SparkSession:
         "spark.databricks.delta.snapshotPartitions": "2",
         # Arrow readers (deltalake, dbt) cannot read deletion vectors.
         "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",
-        "spark.sql.streaming.stateStore.providerClass": "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider",
+        "spark.sql.streaming.stateStore.providerClass": f"{STATE_STORES}.RocksDBStateStoreProvider",
         "spark.log.level": "WARN",
         "spark.ui.showConsoleProgress": "false",
     }

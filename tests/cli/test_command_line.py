@@ -76,7 +76,14 @@ def test_a_refusal_is_one_line_without_traceback(
 
 
 def test_help_imports_no_engine() -> None:
-    heavy = "{'pyspark', 'pandas', 'airflow', 'great_expectations', 'duckdb', 'dbt', 'numba'}"
-    code = f"import sys\ntry:\n    from cli.main import main; main(['--help'])\nexcept SystemExit: pass\nprint(sorted({heavy} & set(sys.modules)))"
+    code = """
+import sys
+from cli.main import main
+try:
+    main(['--help'])
+except SystemExit:
+    heavy = {'pyspark', 'pandas', 'airflow', 'great_expectations', 'duckdb', 'dbt', 'numba'}
+    print(sorted(heavy & set(sys.modules)))
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

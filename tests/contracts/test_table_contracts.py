@@ -11,10 +11,10 @@ from cairn.tables import arrow_schema
 # The lake as DESIGN.md lists it, and the tables that the design's words imply.
 LAKE = {
     "bronze": "activity receipts rejected",
-    "silver": "learner_activity activity_key activity_quarantine identity_link org academic_session course class_section "
-    "person enrollment demographic competency competency_edge item_alignment assessment_result fact",
-    "gold": "attempt_day mastery_segment mastery_state mastery_decision mastery_model item_difficulty ready_to_learn "
-    "pilot_plan pilot_arm pilot_result pilot_decision",
+    "silver": "learner_activity activity_key activity_quarantine identity_link org academic_session course "
+    "class_section person enrollment demographic competency competency_edge item_alignment assessment_result fact",
+    "gold": "attempt_day mastery_segment mastery_state mastery_decision mastery_model item_difficulty "
+    "ready_to_learn pilot_plan pilot_arm pilot_result pilot_decision",
     "ops": "intake_ledger intake_batch gate_result release disclosure",
 }
 TYPES = {"string", "int", "bigint", "double", "boolean", "date", "timestamp", "array<string>", "map<string,string>"}

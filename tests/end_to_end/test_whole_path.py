@@ -151,11 +151,11 @@ def test_the_scan_finds_what_it_looks_for(district: District) -> None:
 
 def test_every_service_killed_and_brought_back_without_loss(district: District) -> None:
     from infra import stack
-    from spark_jobs.ledger import totals
+    from spark_jobs.ledger import ledger, totals
     from streaming.client import send
 
     settings = district.settings
-    before = totals(settings)
+    before = totals(ledger(settings))
     for service in stack.status(settings):
         if service.pid:
             psutil.Process(service.pid).kill()
@@ -167,7 +167,7 @@ def test_every_service_killed_and_brought_back_without_loss(district: District) 
     from streaming.topics import end_offsets
 
     wait_until_passed(settings, end_offsets(settings.address("broker")), 180)
-    after = totals(settings)
+    after = totals(ledger(settings))
     # Everything in that file had been sent before: received again, and nothing of it counted twice.
     assert after["received"] == before["received"] + counts["sent"]
     assert after["accepted"] == before["accepted"]
