@@ -45,6 +45,7 @@ def run(
         _require_before(state, wanted)
         for name in NAMES[NAMES.index(wanted[0]) :]:
             _step(state, name).update(state="pending", seconds=0.0, detail="", error="")
+            state["held"].pop(name, None)
         return _run_steps(settings, state, wanted, on_step)
 
 

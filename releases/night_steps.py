@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
@@ -12,8 +12,9 @@ from cairn.settings import Settings
 from releases import learning, store
 
 if TYPE_CHECKING:
-    from gates.run import GateOutcome
     from pyspark.sql import SparkSession
+
+    from gates.run import GateOutcome
 
 SAMPLE = 3
 
@@ -62,9 +63,10 @@ class Night:
     state: dict[str, Any]
     session: NightSession
 
-    def held(self, scope_type: str) -> list[str]:
-        """Ids of what the gates have held back so far."""
-        return sorted(scope for scopes in self.state["held"].values() for kind, scope in scopes if kind == scope_type)
+    def held_schools(self, steps: Collection[str]) -> list[str]:
+        """Schools that the gates of these steps hold back."""
+        found = {scope for step in steps for kind, scope in self.state["held"].get(step, ()) if kind == "school"}
+        return sorted(found)
 
     def release(self) -> store.Release:
         """The release that this night built. Raises CairnError where it has not."""
@@ -107,7 +109,8 @@ def _judge(night: Night, step: str, gate: str, outcome: GateOutcome) -> str:
     if outcome.is_structural_failure:
         raise CairnError(f"gate {gate}: {_failures(outcome)}")
     if outcome.held:
-        return "held back: " + ", ".join(f"{kind} {scope}" for kind, scope in sorted(outcome.held))
+        # A source's failure, or one of rows that belong to no school, is shown with the schools but hides none.
+        return "red for " + ", ".join(f"{kind} {scope}" for kind, scope in sorted(outcome.held))
     return "green" if outcome.is_green else "green with warnings"
 
 
@@ -126,7 +129,7 @@ def _failures(outcome: GateOutcome) -> str:
 def _mastery(night: Night) -> str:
     from spark_jobs.mastery import update
 
-    done = update(night.session.spark(), night.settings, night.data_date, night.held("school"))
+    done = update(night.session.spark(), night.settings, night.data_date, night.held_schools(["gate_intake"]))
     return f"{done['pairs']} pairs, {done['attempts']} attempts, {done['decisions_changed']} decisions changed"
 
 
@@ -146,7 +149,7 @@ def _gate_marts(night: Night) -> str:
 
 
 def _publish(night: Night) -> str:
-    held = [("school", school) for school in night.held("school")]
+    held = [("school", school) for school in night.held_schools(night.state["held"])]
     release = learning.publish(night.settings, night.release(), held)
     return f"{release.release_id} is current"
 

@@ -11,7 +11,7 @@ import pytest
 from cairn.settings import Settings
 from releases import evaluation, store
 
-pytestmark = pytest.mark.warehouse
+pytestmark = [pytest.mark.warehouse, pytest.mark.timeout(600)]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from releases import night, store
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytestmark = [pytest.mark.spark, pytest.mark.warehouse]
+pytestmark = [pytest.mark.spark, pytest.mark.warehouse, pytest.mark.timeout(600)]
 SILVER = "silver.learner_activity"
 
 
