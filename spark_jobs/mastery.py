@@ -20,7 +20,7 @@ from cairn.mastery.config import MasteryConfig, load_config
 from cairn.mastery.models import ModelTable
 from cairn.mastery.states import COLUMNS, Night, restate
 from cairn.settings import Settings
-from spark_jobs import lake, mastery_tables
+from spark_jobs import arrow_lake, lake, mastery_tables
 from spark_jobs.mastery_evidence import evidence, fingerprints, pupils_of
 from spark_jobs.mastery_model import collect_for_fit, fit_missing, fit_table, model_rows, write_items, write_rows
 
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 PAIR = ["student_key", "competency_id"]
 OUTPUTS = ("attempt_day", "mastery_segment", "mastery_state", "mastery_decision")
+TABLES = (
+    *(f"gold.{name}" for name in (*OUTPUTS, "mastery_model", "item_difficulty", "ready_to_learn")),
+    *(f"silver.{name}" for name in ("learner_activity", "identity_link", "item_alignment", "enrollment", "person")),
+    *(f"silver.{name}" for name in ("competency", "competency_edge")),
+)
 # Pupils are computed in this many calls a core: enough to balance, few enough that a call is worth its cost.
 BUCKETS_PER_CORE = 2
 
@@ -62,21 +67,26 @@ def update(
     config = load_config(settings)
     end = as_of or DistrictCalendar.load(settings).day_bounds(data_date)[1]
     run = _Run(spark, settings, config, data_date, end, tuple(held_schools))
-    newest = mastery_tables.newest_night(spark, settings)
+    for name in TABLES:
+        # Quicker than Spark's way, which lake.read would take for each table that is not there yet.
+        arrow_lake.create(settings, name)
+    newest = mastery_tables.newest_night(settings)
     if newest is not None and newest > data_date:
         return {**_result(started, 0, 0, 0, ""), "superseded_by": newest.isoformat()}
     frame = _unheld(run, evidence(spark, settings, config.evidence, end)).persist()
     prints = fingerprints(frame).persist()
     try:
-        models = fit_missing(spark, settings, config, frame, prints)
+        models = fit_missing(settings, config, frame, prints)
         touched = _touched(run, prints, models).persist()
-        pairs = touched.count()
-        attempts, changed = _restate(run, frame, touched, models) if pairs else (0, 0)
+        pairs, attempts = _size(touched)
+        changed = _restate(run, frame, touched, models) if pairs else 0
         touched.unpersist()
     finally:
         frame.unpersist()
         prints.unpersist()
-    mastery_tables.write_ready(spark, settings, data_date)
+    ready = mastery_tables.nights(settings, "gold.ready_to_learn")
+    if pairs or ready is None or ready[1] < data_date:
+        mastery_tables.write_ready(spark, settings, data_date)
     return _result(started, pairs, attempts, changed, models.versions[-1])
 
 
@@ -98,8 +108,8 @@ def refit(spark: SparkSession, settings: Settings, model: str = "bkt") -> dict[s
             f"no competency has {fit_rule.minimum_responses} counted responses of {fit_rule.minimum_pupils} pupils yet:"
             " load more activity, or lower model.minimum_responses in evidence.yaml"
         )
-    write_items(spark, settings, found)
-    write_rows(spark, settings, model_rows(found, fit_rule, datetime.now(UTC)))
+    write_items(settings, found)
+    write_rows(settings, model_rows(found, fit_rule, datetime.now(UTC)))
     return {
         "model": model,
         "log_likelihood": float(found.fit.log_likelihood.sum()),
@@ -121,6 +131,14 @@ def _result(started: float, pairs: int, attempts: int, changed: int, version: st
     }
 
 
+def _size(touched: DataFrame) -> tuple[int, int]:
+    """(pairs, their attempts)."""
+    from pyspark.sql import functions as F
+
+    row = touched.agg(F.count(F.lit(1)).alias("pairs"), F.sum("events").alias("attempts")).first()
+    return (int(row["pairs"]), int(row["attempts"] or 0)) if row else (0, 0)
+
+
 def _unheld(run: _Run, frame: DataFrame) -> DataFrame:
     """Rows of pupils whose school is not held."""
     if not run.held_schools:
@@ -137,6 +155,7 @@ def _touched(run: _Run, prints: DataFrame, models: ModelTable) -> DataFrame:
     versions = run.spark.createDataFrame(own or [("", "")], "competency_id string, own_version string")
     present = prints.join(F.broadcast(versions), "competency_id", "left").select(
         *PAIR,
+        "events",
         F.xxhash64(
             "events",
             "event_bits",
@@ -152,7 +171,7 @@ def _touched(run: _Run, prints: DataFrame, models: ModelTable) -> DataFrame:
     return (
         present.join(standing, PAIR, "full_outer")
         .where(is_changed | F.coalesce(is_due, F.lit(False)))
-        .select(*PAIR, "evidence_hash")
+        .select(*PAIR, "evidence_hash", "events")
     )
 
 
@@ -166,8 +185,8 @@ def output_ddl() -> str:
     return "kind string, " + ", ".join(f"`{name}` {kind}" for name, kind in columns.items())
 
 
-def _restate(run: _Run, frame: DataFrame, touched: DataFrame, models: ModelTable) -> tuple[int, int]:
-    """Compute the touched pairs in one pass and write them; returns (attempts, ledger rows). State is written last."""
+def _restate(run: _Run, frame: DataFrame, touched: DataFrame, models: ModelTable) -> int:
+    """Compute the touched pairs in one pass and write them; returns rows added to the ledger. State is written last."""
     from pyspark.sql import functions as F
 
     night = Night(run.config, models, int(run.as_of.timestamp() * 1_000_000), run.data_date)
@@ -180,16 +199,15 @@ def _restate(run: _Run, frame: DataFrame, touched: DataFrame, models: ModelTable
         .persist()
     )
     try:
-        target = (run.spark, run.settings, run.data_date)
-        mastery_tables.write_days(*target, _of(computed, "attempt_day"), touched)
-        mastery_tables.write_segments(*target, _of(computed, "mastery_segment"), touched)
-        changed = mastery_tables.write_decisions(*target, _of(computed, "mastery_decision"), touched)
+        gold = mastery_tables.Gold(run.spark, run.settings, run.data_date, touched)
+        mastery_tables.write_days(gold, _of(computed, "attempt_day"))
+        mastery_tables.write_segments(gold, _of(computed, "mastery_segment"))
+        changed = mastery_tables.write_decisions(gold, _of(computed, "mastery_decision"))
         # Last: where a night dies before this, its pairs still differ and are restated when it runs again.
-        states = _of(computed, "mastery_state")
-        attempts = mastery_tables.write_states(*target, states, touched)
+        mastery_tables.write_states(gold, _of(computed, "mastery_state"))
     finally:
         computed.unpersist()
-    return attempts, changed
+    return changed
 
 
 def _of(computed: DataFrame, table: str) -> DataFrame:

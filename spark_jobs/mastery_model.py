@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cairn.contracts import load_contract
 from cairn.mastery import arrow
 from cairn.mastery.config import PARAMETER_NAMES, EvidenceRule, FitRule, MasteryConfig
 from cairn.mastery.evidence import COUNTED, judge
 from cairn.mastery.fit import Fit, Sequences, fit_bkt, make_sequences
 from cairn.mastery.models import DEFAULT, ModelTable, default_row, model_version, table_from
 from cairn.settings import Settings
+from cairn.tables import append, arrow_schema, table_uri
 from cairn.tables import read as read_small
-from spark_jobs import lake
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
 
 # More responses than this are thinned by pupil before a fit: it happens on the driver.
 MAX_FIT_RESPONSES = 2_000_000
@@ -40,9 +42,7 @@ def active_models(settings: Settings, config: MasteryConfig) -> ModelTable:
     return table_from(read_small(settings, "gold.mastery_model").to_pylist(), config.fit.default)
 
 
-def fit_missing(
-    spark: SparkSession, settings: Settings, config: MasteryConfig, frame: DataFrame, prints: DataFrame
-) -> ModelTable:
+def fit_missing(settings: Settings, config: MasteryConfig, frame: DataFrame, prints: DataFrame) -> ModelTable:
     """Fit competencies that have enough evidence and no active parameters; returns the table in use.
 
     ``frame`` is the evidence, ``prints`` its fingerprints by pair. The first call also writes the default.
@@ -71,9 +71,9 @@ def fit_missing(
         found = fit_table(table, config.evidence, config.fit)
         if found is not None:
             rows += model_rows(found, config.fit, now)
-            write_items(spark, settings, found)
+            write_items(settings, found)
     if rows:
-        write_rows(spark, settings, rows)
+        write_rows(settings, rows)
         models = active_models(settings, config)
     return models
 
@@ -160,20 +160,16 @@ def model_rows(found: LakeFit, fit_rule: FitRule, fitted_at: datetime) -> list[d
     ]
 
 
-def _frame(spark: SparkSession, rows: list[dict[str, Any]], name: str) -> DataFrame:
-    from cairn.contracts import load_contract
-
-    contract = load_contract(name)
-    values = [tuple(row.get(column) for column in contract.column_names) for row in rows]
-    return spark.createDataFrame(values, lake.nullable_ddl(contract))
-
-
-def write_rows(spark: SparkSession, settings: Settings, rows: list[dict[str, Any]]) -> None:
-    """Make the rows the active ones of their competencies; earlier ones stay, inactive. One commit.
+def write_rows(settings: Settings, rows: list[dict[str, Any]]) -> None:
+    """Make the rows the active ones of their competencies; earlier ones stay, inactive. One commit, without Spark.
 
     A version that is already there is written once: fitting the same evidence again changes nothing.
     """
-    earlier = read_small(settings, "gold.mastery_model").to_pylist()
+    import pyarrow as pa
+    from deltalake import write_deltalake
+
+    contract = load_contract("gold.mastery_model")
+    earlier = read_small(settings, contract.name).to_pylist()
     kept = {(row["model_version"], row["competency_id"]): row for row in earlier}
     names = {row["competency_id"] for row in rows}
     for row in kept.values():
@@ -181,11 +177,16 @@ def write_rows(spark: SparkSession, settings: Settings, rows: list[dict[str, Any
     for row in rows:
         key = (row["model_version"], row["competency_id"])
         kept[key] = {**kept[key], "is_active": True} if key in kept else row
-    lake.replace(_frame(spark, list(kept.values()), "gold.mastery_model"), settings, "gold.mastery_model")
+    uri = table_uri(settings, contract.name)
+    if "://" not in uri:
+        Path(uri).mkdir(parents=True, exist_ok=True)
+    # Required columns are checked by gates, not by the writer: Spark and this write one schema.
+    schema = pa.schema([field.with_nullable(True) for field in arrow_schema(contract)])
+    write_deltalake(uri, pa.Table.from_pylist(list(kept.values()), schema=schema), mode="overwrite")
 
 
-def write_items(spark: SparkSession, settings: Settings, found: LakeFit) -> None:
+def write_items(settings: Settings, found: LakeFit) -> None:
     """Freeze item difficulties with their model version, once."""
     known = set(read_small(settings, "gold.item_difficulty", ["model_version"])["model_version"].to_pylist())
-    if found.items and found.version not in known:
-        lake.append(_frame(spark, found.items, "gold.item_difficulty"), settings, "gold.item_difficulty")
+    if found.version not in known:
+        append(settings, "gold.item_difficulty", found.items)

@@ -6,10 +6,10 @@ what it wrote for the touched pairs, in one commit. Derived tables replace the t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-from cairn.contracts import load_contract
 from cairn.settings import Settings
 from spark_jobs import lake
 
@@ -21,61 +21,110 @@ PAIR = ["student_key", "competency_id"]
 SAME = 1e-12
 
 
-def newest_night(spark: SparkSession, settings: Settings) -> date | None:
+@dataclass(frozen=True)
+class Gold:
+    """Where and for which night rows are written. touched: the pairs restated."""
+
+    spark: SparkSession
+    settings: Settings
+    data_date: date
+    touched: DataFrame
+
+    def of_touched(self, frame: DataFrame) -> DataFrame:
+        """The rows of touched pairs."""
+        return frame.join(self.touched.select(*PAIR), PAIR, "left_semi")
+
+    def of_others(self, frame: DataFrame) -> DataFrame:
+        """The rows of all other pairs."""
+        return frame.join(self.touched.select(*PAIR), PAIR, "left_anti")
+
+
+def nights(settings: Settings, name: str) -> tuple[date, date] | None:
+    """First and last data_date of a table, from the statistics in Delta's log: no query; None where it has no rows."""
+    import pyarrow as pa
+    from deltalake import DeltaTable
+
+    from cairn.tables import exists, read, table_uri
+
+    if not exists(settings, name):
+        return None
+    files = pa.table(DeltaTable(table_uri(settings, name)).get_add_actions(flatten=True))
+    rows = [row for row in files.to_pylist() if row["num_records"] != 0]
+    if not rows:
+        return None
+    if all(isinstance(row.get("min.data_date"), date) for row in rows):
+        return min(row["min.data_date"] for row in rows), max(row["max.data_date"] for row in rows)
+    dates = read(settings, name, ["data_date"])["data_date"].to_pylist()
+    return (min(dates), max(dates)) if dates else None
+
+
+def newest_night(settings: Settings) -> date | None:
     """The newest night that changed a state; None before the first."""
-    from pyspark.sql import functions as F
-
-    row = lake.read(spark, settings, "gold.mastery_state").agg(F.max("data_date").alias("newest")).first()
-    newest: date | None = row["newest"] if row else None
-    return newest
+    span = nights(settings, "gold.mastery_state")
+    return span[1] if span else None
 
 
-def _replace_pairs(spark: SparkSession, settings: Settings, name: str, rows: DataFrame, touched: DataFrame) -> None:
+def _replace_pairs(gold: Gold, name: str, rows: DataFrame) -> None:
     """Put the rows in place of all rows of the touched pairs, in one commit.
 
     Rewrites the table: seconds for some millions of rows; a district ten times that wants a MERGE here.
     """
-    kept = lake.read(spark, settings, name).join(touched.select(*PAIR), PAIR, "left_anti")
-    lake.replace(lake.conform(kept, name).unionByName(lake.conform(rows, name)), settings, name)
+    if nights(gold.settings, name) is None:
+        lake.append(rows, gold.settings, name)
+        return
+    kept = gold.of_others(lake.read(gold.spark, gold.settings, name))
+    lake.replace(lake.conform(kept, name).unionByName(lake.conform(rows, name)), gold.settings, name)
 
 
-def _replace_night(
-    spark: SparkSession, settings: Settings, name: str, data_date: date, rows: DataFrame, touched: DataFrame
-) -> None:
-    """Put the rows in place of what this night wrote for the touched pairs before, in one commit."""
+def _replace_night(gold: Gold, name: str, rows: DataFrame) -> int:
+    """Put the rows in place of what this night wrote for the touched pairs before, in one commit; returns how many."""
+    from deltalake import DeltaTable
     from pyspark.sql import functions as F
 
-    earlier = lake.read(spark, settings, name).where(F.col("data_date") == F.lit(data_date))
-    if earlier.isEmpty():
-        lake.append(rows, settings, name)
-        return
-    kept = earlier.join(touched.select(*PAIR), PAIR, "left_anti")
-    whole = lake.conform(kept, name).unionByName(lake.conform(rows, name)).coalesce(1)
-    condition = f"data_date = DATE '{data_date.isoformat()}'"
+    from cairn.tables import table_uri
+
+    span = nights(gold.settings, name)
+    if span is None or span[1] < gold.data_date:
+        lake.append(rows, gold.settings, name)
+        commit = DeltaTable(table_uri(gold.settings, name)).history(1)[0]
+        return int(commit["operationMetrics"]["numOutputRows"])
+    rows = lake.conform(rows, name).persist()
+    count = rows.count()
+    earlier = lake.read(gold.spark, gold.settings, name).where(F.col("data_date") == F.lit(gold.data_date))
+    whole = lake.conform(gold.of_others(earlier), name).unionByName(rows).coalesce(1)
+    condition = f"data_date = DATE '{gold.data_date.isoformat()}'"
     whole.write.format("delta").mode("overwrite").option("replaceWhere", condition).save(
-        lake.ensure(spark, settings, name)
+        lake.ensure(gold.spark, gold.settings, name)
     )
+    rows.unpersist()
+    return count
 
 
-def write_days(spark: SparkSession, settings: Settings, data_date: date, days: DataFrame, touched: DataFrame) -> None:
+def _has_earlier(gold: Gold, name: str) -> bool:
+    """Whether nights before this one wrote to the table."""
+    span = nights(gold.settings, name)
+    return span is not None and span[0] < gold.data_date
+
+
+def write_days(gold: Gold, days: DataFrame) -> None:
     """Day totals of the touched pairs."""
-    _replace_pairs(spark, settings, "gold.attempt_day", days, touched)
+    _replace_pairs(gold, "gold.attempt_day", days)
 
 
-def write_segments(
-    spark: SparkSession, settings: Settings, data_date: date, segments: DataFrame, touched: DataFrame
-) -> None:
+def write_segments(gold: Gold, segments: DataFrame) -> None:
     """Stretches that differ from the newest of earlier nights; one that is gone becomes an empty stretch."""
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
     name = "gold.mastery_segment"
+    if not _has_earlier(gold, name):
+        _replace_night(gold, name, segments)
+        return
     day = [*PAIR, "work_date"]
     newest = Window.partitionBy(*day).orderBy(F.col("data_date").desc())
+    earlier = lake.read(gold.spark, gold.settings, name).where(F.col("data_date") < F.lit(gold.data_date))
     standing = (
-        lake.read(spark, settings, name)
-        .where(F.col("data_date") < F.lit(data_date))
-        .join(touched.select(*PAIR), PAIR, "left_semi")
+        gold.of_touched(earlier)
         .withColumn("place", F.row_number().over(newest))
         .where((F.col("place") == 1) & (F.col("counted_attempts") > 0))
         .drop("place")
@@ -93,14 +142,14 @@ def write_segments(
     identity = {"m00": 1.0, "m01": 0.0, "m10": 0.0, "m11": 1.0, "log_scale": 0.0}
     gone = standing.join(segments, day, "left_anti").withColumns(
         {
-            "data_date": F.lit(data_date),
+            "data_date": F.lit(gold.data_date),
             "counted_attempts": F.lit(0),
             "counted_correct": F.lit(0),
             **{column: F.lit(value) for column, value in identity.items()},
         }
     )
     rows = lake.conform(changed, name).unionByName(lake.conform(gone, name))
-    _replace_night(spark, settings, name, data_date, rows, touched)
+    _replace_night(gold, name, rows)
 
 
 def standing_decisions(spark: SparkSession, settings: Settings, before: date | None = None) -> DataFrame:
@@ -117,49 +166,37 @@ def standing_decisions(spark: SparkSession, settings: Settings, before: date | N
     )
 
 
-def write_decisions(
-    spark: SparkSession, settings: Settings, data_date: date, decisions: DataFrame, touched: DataFrame
-) -> int:
+def write_decisions(gold: Gold, decisions: DataFrame) -> int:
     """Append new decisions, and retractions of those that no longer follow from the evidence; returns how many rows."""
     from pyspark.sql import functions as F
 
     name = "gold.mastery_decision"
-    standing = standing_decisions(spark, settings, data_date).join(touched.select(*PAIR), PAIR, "left_semi")
-    added = decisions.join(standing, "decision_id", "left_anti")
-    gone = standing.join(decisions, "decision_id", "left_anti").withColumns(
-        {"is_retraction": F.lit(True), "data_date": F.lit(data_date)}
-    )
-    recorded = (
-        lake.read(spark, settings, name)
-        .where(F.col("data_date") == F.lit(data_date))
-        .select("decision_id", "is_retraction", F.col("recorded_at").alias("recorded_before"))
-    )
-    rows = (
-        lake.conform(added, name)
-        .unionByName(lake.conform(gone, name))
-        .drop("recorded_at")
-        .join(recorded, ["decision_id", "is_retraction"], "left")
-        .withColumn("recorded_at", F.coalesce("recorded_before", F.lit(datetime.now(UTC))))
-        .select(*load_contract(name).column_names)
-        .persist()
-    )
-    changed = rows.count()
-    _replace_night(spark, settings, name, data_date, rows, touched)
-    rows.unpersist()
-    return changed
+    rows = decisions
+    if _has_earlier(gold, name):
+        standing = gold.of_touched(standing_decisions(gold.spark, gold.settings, gold.data_date))
+        added = decisions.join(standing, "decision_id", "left_anti")
+        gone = standing.join(decisions, "decision_id", "left_anti").withColumns(
+            {"is_retraction": F.lit(True), "data_date": F.lit(gold.data_date)}
+        )
+        rows = lake.conform(added, name).unionByName(lake.conform(gone, name)).drop("recorded_at")
+    stamped = rows.withColumn("recorded_at", F.lit(datetime.now(UTC)))
+    span = nights(gold.settings, name)
+    if span is not None and span[1] >= gold.data_date:
+        # A night run again keeps the instant at which a row was first recorded.
+        recorded = (
+            lake.read(gold.spark, gold.settings, name)
+            .where(F.col("data_date") == F.lit(gold.data_date))
+            .select("decision_id", "is_retraction", F.col("recorded_at").alias("recorded_before"))
+        )
+        stamped = stamped.join(recorded, ["decision_id", "is_retraction"], "left").withColumn(
+            "recorded_at", F.coalesce("recorded_before", "recorded_at")
+        )
+    return _replace_night(gold, name, stamped)
 
 
-def write_states(
-    spark: SparkSession, settings: Settings, data_date: date, states: DataFrame, touched: DataFrame
-) -> int:
-    """States of the touched pairs, with the fingerprint they were computed from; returns their attempts."""
-    from pyspark.sql import functions as F
-
-    rows = states.join(touched, PAIR, "inner").persist()
-    total = rows.agg(F.sum("attempts").alias("attempts")).first()
-    _replace_pairs(spark, settings, "gold.mastery_state", rows, touched)
-    rows.unpersist()
-    return int(total["attempts"] or 0) if total else 0
+def write_states(gold: Gold, states: DataFrame) -> None:
+    """States of the touched pairs, with the fingerprint they were computed from."""
+    _replace_pairs(gold, "gold.mastery_state", states.join(gold.touched.select(*PAIR, "evidence_hash"), PAIR, "inner"))
 
 
 def write_ready(spark: SparkSession, settings: Settings, data_date: date) -> None:
@@ -170,6 +207,7 @@ def write_ready(spark: SparkSession, settings: Settings, data_date: date) -> Non
     """
     from pyspark.sql import functions as F
 
+    states = lake.read(spark, settings, "gold.mastery_state").select(*PAIR, "state", "state_since_at")
     edges = (
         lake.known_at(lake.read(spark, settings, "silver.competency_edge"))
         .where("edge_type = 'precedes'")
@@ -177,7 +215,6 @@ def write_ready(spark: SparkSession, settings: Settings, data_date: date) -> Non
         .distinct()
     )
     needed = edges.groupBy("next_id").agg(F.count(F.lit(1)).alias("prerequisites"))
-    states = lake.read(spark, settings, "gold.mastery_state").select(*PAIR, "state", "state_since_at")
     mastered = states.where("state = 'mastered'")
     reached = (
         mastered.join(F.broadcast(edges), "competency_id")

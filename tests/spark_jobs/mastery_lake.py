@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from cairn.contracts import load_contract
 from cairn.settings import Settings
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
 
 ZONE = ZoneInfo("America/Chicago")
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-def write(spark: SparkSession, settings: Settings, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Append rows to a lake table, absent columns null."""
-    from spark_jobs import lake
+def write(settings: Settings, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Append rows to a lake table, absent columns null; without Spark, so that tests are quick."""
+    import pyarrow as pa
+    from deltalake import write_deltalake
 
-    contract = load_contract(name)
-    values = [tuple(row.get(column) for column in contract.column_names) for row in rows]
-    if values:
-        lake.append(spark.createDataFrame(values, lake.nullable_ddl(contract)), settings, name)
+    from cairn.tables import table_uri
+    from spark_jobs import arrow_lake
+
+    arrow_lake.create(settings, name)
+    table = pa.Table.from_pylist([dict(row) for row in rows], arrow_lake.nullable_schema(name))
+    if table.num_rows:
+        write_deltalake(table_uri(settings, name), table, mode="append")
 
 
 def event(
@@ -101,12 +101,12 @@ def default_model(**more: float) -> dict[str, Any]:
     }
 
 
-def seed(spark: SparkSession, settings: Settings, students: Iterable[str], items: Mapping[str, str]) -> None:
+def seed(settings: Settings, students: Iterable[str], items: Mapping[str, str]) -> None:
     """Links (subject ``s-<student>``), competencies, alignments and the default model."""
-    write(spark, settings, "silver.identity_link", [link(f"s-{student}", student) for student in students])
-    write(spark, settings, "silver.competency", [competency(name) for name in sorted(set(items.values()))])
-    write(spark, settings, "silver.item_alignment", [alignment(item, name) for item, name in items.items()])
-    write(spark, settings, "gold.mastery_model", [default_model()])
+    write(settings, "silver.identity_link", [link(f"s-{student}", student) for student in students])
+    write(settings, "silver.competency", [competency(name) for name in sorted(set(items.values()))])
+    write(settings, "silver.item_alignment", [alignment(item, name) for item, name in items.items()])
+    write(settings, "gold.mastery_model", [default_model()])
 
 
 def rows(settings: Settings, name: str, *, without: tuple[str, ...] = ()) -> list[dict[str, Any]]:
