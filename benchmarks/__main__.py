@@ -1,0 +1,55 @@
+"""``python -m benchmarks [NAME ...]``: run the benchmarks and write docs/reference/benchmarks.md.
+
+Every figure is printed by the module that measured it, beside its peer in the same run: compare ratios, not seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+from cairn.settings import REPOSITORY
+
+PAGE = REPOSITORY / "docs" / "reference" / "benchmarks.md"
+REAL = REPOSITORY.parent / "shared" / "data" / "responses" / "dkvmn_assist2015.parquet"
+# name -> (what it shows, the command)
+BENCHMARKS = {
+    "intake": ("Kafka to silver beside reading the same topic to noop", ["benchmarks.intake", "100000"]),
+    "mastery": (
+        "Fit and forward pass beside numpy and plain Python",
+        ["benchmarks.mastery", *([str(REAL)] if REAL.exists() else [])],
+    ),
+}
+
+
+def run(name: str) -> str:
+    """The section of one benchmark: what, the command, what it printed."""
+    about, arguments = BENCHMARKS[name]
+    shown = " ".join(["python -m", *(argument.rsplit("/", 1)[-1] for argument in arguments)])
+    sys.stderr.write(f"{name}: {shown}\n")
+    done = subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{name} failed: {done.stderr.strip().splitlines()[-1]}")
+    return f"## {name}\n\n{about}. `{shown}`\n\n```\n{done.stdout.strip()}\n```\n"
+
+
+def main(names: list[str]) -> None:
+    """Run those named (all where none is) and write the page."""
+    unknown = set(names) - set(BENCHMARKS)
+    if unknown:
+        raise SystemExit(f"no benchmark {', '.join(sorted(unknown))}: there are {', '.join(BENCHMARKS)}")
+    head = (
+        "# Benchmarks\n\nWritten by `make bench` "
+        f"({datetime.now(UTC).date()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}). "
+        "Machines differ and other work disturbs: read the ratios, each measured beside its peer in one run.\n"
+    )
+    sections = [run(name) for name in (names or BENCHMARKS)]
+    PAGE.write_text("\n".join([head, *sections]), encoding="utf-8")
+    print(PAGE.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
