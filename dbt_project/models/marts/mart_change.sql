@@ -18,4 +18,7 @@ inner join {{ ref('int_pupil_subject_class') }} as class
     on
         decision.student_key = class.student_key
         and competency.subject = class.subject
-where decision.data_date > release.data_date - 14
+where
+    decision.data_date > release.data_date - 14
+    -- A first night records the whole past; what is older than four weeks is no news.
+    and decision.decided_date > release.data_date - 28
