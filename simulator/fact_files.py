@@ -80,7 +80,7 @@ def _milestones(world: World, pilot: PilotTruth, rng: np.random.Generator) -> Ro
 
 def _actions(world: World, work: Work, rng: np.random.Generator) -> Rows:
     """A teacher steps in for some of the pupils who are often wrong at a competency, the school day after."""
-    first = (work.kind == ATTEMPT) & (work.attempt == 1) & ~work.is_correct & ~work.is_rapid
+    first = (work.kind == ATTEMPT) & (work.attempt == 1) & (work.is_correct == 0) & (work.is_rapid == 0)
     pupil, day = work.pupil[first], work.day[first]
     competency = world.items.competency[work.item[first]]
     order = np.lexsort((work.event_us[first], competency, pupil))
