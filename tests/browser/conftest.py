@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import socket
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "portal"))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-import chromium
-from fixture_release import publish_fixture
-
 from cairn.settings import Settings
+from tests.browser import chromium
+from tests.portal.fixture_release import publish_fixture
 
 PASSWORD = "correct horse 7"
 

@@ -8,16 +8,11 @@ from __future__ import annotations
 
 import argparse
 import secrets
-import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-import chromium
-
 from cairn.settings import REPOSITORY, Settings
+from tests.browser import chromium
 
 ROLES = ("school_leader", "central_office", "engineer")
 

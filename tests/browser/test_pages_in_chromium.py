@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import chromium
 import pytest
-from fixture_release import sourced
+
+from tests.browser import chromium
+from tests.portal.fixture_release import sourced
 
 pytestmark = pytest.mark.browser
 
@@ -83,7 +84,7 @@ def test_the_first_screen_of_a_phone_holds_the_five_answers(
 
 def test_pages_need_no_script(browser: Any, portal: Any) -> None:
     """Signing in, reading and recording a decision work with JavaScript off."""
-    from conftest import PASSWORD
+    from tests.browser.conftest import PASSWORD
 
     context = browser.new_context(java_script_enabled=False, viewport=chromium.PHONE)
     page = context.new_page()

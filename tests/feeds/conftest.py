@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "portal"))
-
-from fixture_release import publish_fixture
-
 from cairn.settings import Settings
+from tests.portal.fixture_release import publish_fixture
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ import stat
 from pathlib import Path
 
 import pytest
-from fixture_release import LEARNING_ID, pupil_name
 
 from cairn import tables
 from cairn.errors import CairnError
@@ -21,6 +20,7 @@ from feeds.tables import safe_cell
 from feeds.write import write
 from portal.reads import Reader
 from portal.school import load_school
+from tests.portal.fixture_release import LEARNING_ID, pupil_name
 
 EVERY_NAME = {part for school in range(3) for number in range(32) for part in pupil_name(school, number)}
 

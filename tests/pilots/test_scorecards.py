@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -27,9 +25,7 @@ from pilots.evaluate import evaluate
 from pilots.plan import Plan
 from pilots.rollout import metrics
 from releases import store
-
-sys.path.insert(0, str(Path(__file__).parent))
-from simulated_marts import Marts, simulated_pilots
+from tests.pilots.simulated_marts import Marts, simulated_pilots
 
 AFTER, BEFORE = "2026-11-10", "2026-09-01"
 

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from fixture_release import publish_fixture
 
 from cairn.settings import Settings
 from portal import accounts
 from portal.accounts import add_account
 from portal.app import create_app
+from tests.portal.fixture_release import publish_fixture
 
 # Many sign-ins: the same function with less work in it.
 accounts.SCRYPT_N = 2**10

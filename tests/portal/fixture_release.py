@@ -11,10 +11,9 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from fixture_pilots import PILOTS, freeze_plans, scorecard
-
 from cairn.settings import Settings
 from releases.store import Release, save, swap
+from tests.portal.fixture_pilots import PILOTS, freeze_plans, scorecard
 
 DATA_DATE = date(2026, 10, 14)
 LEARNING_ID = "learning-2026-10-14-1"

@@ -6,13 +6,13 @@ import re
 from typing import Any
 
 import pytest
-from fixture_release import EVALUATION_ID, LEARNING_ID, pupil_name, sourced
 from starlette.testclient import TestClient
 
 from cairn import tables
 from cairn.settings import Settings
 from portal.app import create_app
 from portal.reads import Reader
+from tests.portal.fixture_release import EVALUATION_ID, LEARNING_ID, pupil_name, sourced
 
 ADDRESSES = {
     "leader-a": ["/schools/school-a", "/schools/school-a/feed"],
@@ -182,7 +182,7 @@ def test_the_scorecard_as_a_tagged_pdf(pages: Any) -> None:
 
 
 def test_recording_a_decision(pages: Any) -> None:
-    from conftest import submit
+    from tests.portal.conftest import submit
 
     client, page = pages.client("central"), "/pilots/pilot-fractions"
     refused = submit(client, page, f"{page}/decision", decision="STOP", reason="")
@@ -209,7 +209,7 @@ def test_forms_without_our_token_are_refused(pages: Any) -> None:
 
 
 def test_sign_in_refusal_says_nothing_of_the_name_and_cookie_is_closed(pages: Any) -> None:
-    from conftest import submit
+    from tests.portal.conftest import submit
 
     client = pages.anonymous()
     answer = submit(client, "/login", "/login", name="central", password="not this one")
@@ -221,9 +221,8 @@ def test_sign_in_refusal_says_nothing_of_the_name_and_cookie_is_closed(pages: An
 
 
 def test_a_removed_account_ends_its_session(pages: Any) -> None:
-    from conftest import submit
-
     from portal.accounts import add_account, remove_account
+    from tests.portal.conftest import submit
 
     password = add_account(pages.settings, "guest", "engineer")
     client = pages.anonymous()
@@ -234,7 +233,7 @@ def test_a_removed_account_ends_its_session(pages: Any) -> None:
 
 
 def test_signing_out(pages: Any) -> None:
-    from conftest import PASSWORD, submit
+    from tests.portal.conftest import PASSWORD, submit
 
     client = pages.anonymous()
     submit(client, "/login", "/login", name="engineer", password=PASSWORD)
@@ -276,9 +275,8 @@ def test_health_needs_no_account(pages: Any) -> None:
 
 
 def test_before_the_first_release_pages_say_so(settings: Settings) -> None:
-    from conftest import PASSWORD, submit
-
     from portal.accounts import add_account
+    from tests.portal.conftest import PASSWORD, submit
 
     add_account(settings, "leader", "school_leader", "school-a", PASSWORD)
     add_account(settings, "central", "central_office", None, PASSWORD)
@@ -297,9 +295,8 @@ def test_a_page_stays_with_the_releases_it_pinned(settings: Settings) -> None:
     import dataclasses
     import shutil
 
-    from fixture_release import publish_fixture
-
     from releases import store
+    from tests.portal.fixture_release import publish_fixture
 
     publish_fixture(settings)
     reader = Reader(settings)

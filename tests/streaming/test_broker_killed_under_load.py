@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from gateway_process import committed, running_gateway
 
 from cairn.settings import Settings
 from infra.broker import start_broker
 from streaming import client
 from streaming.topics import ACTIVITY, RECEIPTS
+from tests.streaming.gateway_process import committed, running_gateway
 
 STATEMENTS = 12_000
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from gateway_process import RunningGateway, committed, raw, running_gateway
 
 from cairn.settings import REPOSITORY, Settings
 from streaming import client, rejected
 from streaming.live import Reader
 from streaming.topics import ACTIVITY, RECEIPTS, REJECTED, end_offsets
+from tests.streaming.gateway_process import RunningGateway, committed, raw, running_gateway
 
 pytestmark = pytest.mark.broker
 
