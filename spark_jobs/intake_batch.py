@@ -1,9 +1,9 @@
 """One micro-batch into the lake: parse once, judge, write each table once, and the batch's own row last.
 
-Spark reads, parses and checks the batch in one job and hands it over as Arrow; verdicts and commits follow on the
-driver. Every append carries the batch as a Delta transaction (application id and version), so that a batch which was
-interrupted anywhere can be run again from the top: what is written already is skipped, what is not is written, and the
-verdicts come out the same.
+Spark reads and parses the batch in one job and hands it over as Arrow; checks, verdicts and commits follow on the
+driver, column by column. Every append carries the batch as a Delta transaction (application id and version), so that
+a batch which was interrupted anywhere can be run again from the top: what is written already is skipped, what is not
+is written, and the verdicts come out the same.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from cairn.settings import Settings
 from spark_jobs import arrow_lake, intake_dedupe
+from spark_jobs.intake_check import check
 from spark_jobs.intake_parse import ACTIVITY_TOPIC, RECEIPTS_TOPIC, REJECTED_TOPIC, parse
 from spark_jobs.intake_state import Offsets
 
@@ -64,8 +65,7 @@ class BatchResult:
 def write_batch(records: DataFrame, batch: Batch) -> BatchResult:
     """Write one micro-batch (Kafka's columns) to bronze, silver and ops."""
     started = time.monotonic()
-    parsed = parse(records, batch.settings.timezone).toArrow()
-    judged = judge(parsed, batch)
+    judged = judge(check(parse(records).toArrow(), batch.settings.timezone), batch)
     _write_tables(judged, batch)
     counts = count(judged)
     _write_books(batch, counts, judged.num_rows)
@@ -76,14 +76,15 @@ def write_batch(records: DataFrame, batch: Batch) -> BatchResult:
 
 
 def judge(parsed: pa.Table, batch: Batch) -> pa.Table:
-    """The parsed records with ``fate`` (null for a sound receipt, which is not a statement) and the batch's stamps."""
+    """The checked records with ``fate`` (null for a sound receipt, which is not a statement) and the batch's stamps."""
+    import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
     size = parsed.num_rows
     topic = parsed.column("kafka_topic")
     is_sound = pc.is_null(parsed.column("problem"))
-    numbered = parsed.append_column("row_index", pa.array(range(size), pa.int64()))
+    numbered = parsed.append_column("row_index", pa.array(np.arange(size)))
     events = numbered.filter(pc.and_(is_sound, pc.equal(topic, ACTIVITY_TOPIC))).select(
         ["row_index", "kafka_partition", "kafka_offset", "event_hash", "event_id", "content_hash"]
     )

@@ -15,21 +15,29 @@ KEY_COLUMNS = ["event_hash", "event_id", "content_hash", "intake_app_id", "batch
 # The batch is the small side of both joins. The first copy in order of (partition, offset) stands, so that a replay of
 # the same offsets judges the same.
 _HITS = """
-select event_id, keys.content_hash as known_hash
-from keys join (select distinct event_hash, event_id from batch) as asked using (event_hash, event_id)
+select event_hash, event_id, keys.content_hash as known_hash
+from keys join (select event_hash, event_id from batch) as asked using (event_hash, event_id)
 where not (intake_app_id = $app_id and batch_id = $batch_id)
 """
+# Only events that were met before, here or there, need an order: nearly all are new and are passed by on their hash.
 _REPEATS = """
-with ranked as (
+with known as (select event_hash, event_id, any_value(known_hash) as known_hash from hits group by all),
+met as (
+    select event_hash from batch group by event_hash having count(*) > 1
+    union
+    select event_hash from known
+),
+ranked as (
     select
-        row_index, event_id, content_hash,
+        row_index, event_hash, event_id, content_hash,
         row_number() over w as place, first_value(content_hash) over w as first_hash
-    from batch window w as (partition by event_id order by kafka_partition, kafka_offset)
+    from batch semi join met using (event_hash)
+    window w as (partition by event_id order by kafka_partition, kafka_offset)
 )
 select
     row_index,
     case when content_hash = coalesce(known_hash, first_hash) then 'duplicate' else 'conflict' end as fate
-from ranked left join hits using (event_id)
+from ranked left join known using (event_hash, event_id)
 where place > 1 or known_hash is not null
 order by row_index
 """

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cairn import tables
+from cairn.errors import CairnError
 from cairn.settings import Settings
-from spark_jobs import intake, intake_state
+from spark_jobs import arrow_lake, intake, intake_state
 from spark_jobs.ledger import ledger, totals
 
 if TYPE_CHECKING:
@@ -68,6 +69,35 @@ def test_every_record_meets_one_fate_and_the_books_balance(
     }
     assert all(row["unexplained"] == 0 for row in rows)
     assert tables.read(intake_home, "bronze.activity", ["kafka_offset"]).num_rows == 309
+
+
+def test_a_batch_torn_anywhere_is_completed(
+    spark: SparkSession, intake_home: Settings, sender, make_event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = arrow_lake.append
+    for round_number, writes in enumerate((1, 3, 5)):
+        numbers = range(round_number * 100, round_number * 100 + 110)  # ten of the round before come again
+        sender.events([make_event(n) for n in numbers])
+        sender.refusal("school-1")
+        done: list[str] = []
+
+        def fail_after(*arguments, writes=writes, done=done) -> None:
+            if len(done) >= writes:
+                raise OSError("the disk is gone")
+            done.append(arguments[1])
+            append(*arguments)
+
+        monkeypatch.setattr(arrow_lake, "append", fail_after)
+        with pytest.raises(CairnError, match="the disk is gone"):
+            intake.run_once(intake_home, spark)
+        monkeypatch.setattr(arrow_lake, "append", append)
+        intake.run_once(intake_home, spark)
+
+    assert ids(intake_home) == sorted(make_event(n)["event_id"] for n in range(310))
+    counts = totals(ledger(intake_home))
+    assert counts == counts | {"received": 333, "accepted": 310, "duplicate": 20, "rejected": 3, "unexplained": 0}
+    assert tables.read(intake_home, "bronze.activity", ["kafka_offset"]).num_rows == 330
+    assert tables.read(intake_home, "silver.activity_key", ["event_id"]).num_rows == 310
 
 
 def test_a_lost_checkpoint_goes_on_where_the_lake_ends(

@@ -59,7 +59,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 240) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
+        time.sleep(0.001)
 
 
 def test_killed_in_mid_batch(
@@ -68,13 +68,9 @@ def test_killed_in_mid_batch(
     sender.events([make_event(n) for n in range(EVENTS // 2)])
     service = start_service()
 
-    def is_torn() -> bool:
-        """Bronze or silver has rows of a batch that is not noted yet."""
-        return tables.exists(intake_home, "bronze.activity") and bool(
-            tables.read(intake_home, "bronze.activity", ["kafka_offset"]).num_rows
-        )
-
-    wait_for(is_torn)
+    # Version 0 is the empty table: version 1 is the batch, of which other tables are still being written.
+    bronze = Path(tables.table_uri(intake_home, "bronze.activity")) / "_delta_log" / f"{1:020d}.json"
+    wait_for(bronze.exists)
     service.kill()
     was_torn = tables.read(intake_home, "ops.intake_batch", ["batch_id"]).num_rows == 1
     sender.events([make_event(n) for n in range(EVENTS // 2 - 50, EVENTS)])
@@ -94,4 +90,4 @@ def test_killed_in_mid_batch(
     log = again.log.read_text()
     assert "batch 0 " in log
     assert "ended" in log
-    print("torn at the kill:", was_torn)
+    print("torn at the kill:", was_torn)  # test_a_batch_torn_anywhere_is_completed tears it for sure

@@ -1,0 +1,156 @@
+"""Intake beside a plain read, in one run: ``python -m benchmarks.intake [events]``.
+
+Starts a broker, produces synthetic events straight to the topic, then reads the same records (1) from Kafka through
+``from_json`` to noop, which is the least that any lake writer must do, (2) from Kafka to noop unparsed, and (3) through
+intake into bronze, silver and the books. Prints events a second and the ratio of (3) to (1); the goal is a half.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+import time
+import uuid
+import zlib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cairn.settings import Settings
+from infra.broker import start_broker
+from spark_jobs import intake
+from spark_jobs.intake_batch import BatchResult
+from spark_jobs.intake_parse import ACTIVITY_TOPIC, RECEIPTS_TOPIC, parse, value_ddl
+from spark_jobs.session import start_session
+from streaming.topics import ensure_topics
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+RECEIVED_AT = datetime(2026, 10, 14, 15, tzinfo=UTC)
+ROUNDS = 3
+
+
+def event(number: int) -> dict[str, Any]:
+    """One synthetic event of about a kilobyte."""
+    at = (RECEIVED_AT - timedelta(seconds=number % 36_000)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return {
+        "event_id": str(uuid.UUID(int=zlib.crc32(b"%d" % number) << 96 | number)),
+        "content_hash": f"{number:064x}",
+        "schema_version": "1.0.0",
+        "source_id": f"app-{number % 4}",
+        "source_statement_id": str(uuid.UUID(int=number)),
+        "received_at": RECEIVED_AT.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "event_time": at,
+        "subject_key": f"s1_{number % 1500:032x}",
+        "org_id": f"school-{number % 24}",
+        "class_id": f"class-{number % 300}",
+        "activity_type": "attempt",
+        "item_id": f"https://items.example/fractions/{number % 2000}",
+        "competency_ids": [f"competency-{number % 400}"],
+        "success": number % 3 > 0,
+        "score_raw": 1.0,
+        "score_scaled": 1.0,
+        "attempt_number": 1,
+        "duration_ms": 12_000,
+        "session_id": f"{number % 9000:032x}",
+        "extensions": {},
+        "raw": {"verb": "http://adlnet.gov/expapi/verbs/answered", "result": {"success": True, "score": {"raw": 1.0}}},
+    }
+
+
+def produce(bootstrap: str, numbers: range) -> None:
+    """Events with one receipt for all of them, straight to the topics."""
+    from kafka import KafkaProducer
+
+    producer = KafkaProducer(bootstrap_servers=bootstrap, linger_ms=50, batch_size=256_000)
+    schools: dict[str, int] = {}
+    for number in numbers:
+        value = event(number)
+        schools[value["org_id"]] = schools.get(value["org_id"], 0) + 1
+        key = value["subject_key"].encode()
+        producer.send(ACTIVITY_TOPIC, key=key, value=json.dumps(value).encode(), partition=zlib.crc32(key) % 4)
+    receipt = {"receipt_id": str(uuid.uuid4()), "source_id": "app-0", "endpoint": "/xapi/statements"}
+    receipt |= {"received_at": RECEIVED_AT.isoformat(), "statements": schools}  # type: ignore[dict-item]
+    producer.send(RECEIPTS_TOPIC, value=json.dumps(receipt).encode())
+    producer.close()
+
+
+def read_all(spark: SparkSession, settings: Settings, shape: Callable[[DataFrame], DataFrame]) -> float:
+    """Seconds to read every record of the activity topic to noop."""
+    frame = (
+        spark.read.format("kafka")
+        .option("kafka.bootstrap.servers", settings.kafka_bootstrap)
+        .option("subscribe", ACTIVITY_TOPIC)
+        .option("kafka.isolation.level", "read_committed")
+        .load()
+    )
+    started = time.perf_counter()
+    shape(frame).write.format("noop").mode("overwrite").save()
+    return time.perf_counter() - started
+
+
+def parsed(frame: DataFrame) -> DataFrame:
+    """The records through ``from_json`` under the contract's schema."""
+    from pyspark.sql import functions as F
+
+    return frame.select(
+        "partition", "offset", F.from_json(F.col("value").cast("string"), value_ddl()).alias("v")
+    ).select("partition", "offset", "v.*")
+
+
+def take_in(spark: SparkSession, settings: Settings) -> tuple[float, list[BatchResult]]:
+    """Seconds of one intake from the beginning of the topics into an empty lake, and its batches."""
+    for folder in (settings.home / "lake", settings.checkpoints_dir):
+        shutil.rmtree(folder, ignore_errors=True)
+    batches: list[BatchResult] = []
+    started = time.perf_counter()
+    intake.run_once(settings, spark, on_batch=batches.append)
+    return time.perf_counter() - started, batches
+
+
+def small_batches(spark: SparkSession, settings: Settings, first: int) -> list[float]:
+    """Seconds of each of a few batches of 500 events on the lake that is there."""
+    taken: list[float] = []
+    for start in range(first, first + 2_500, 500):
+        produce(settings.kafka_bootstrap, range(start, start + 500))
+        intake.run_once(settings, spark, on_batch=lambda done: taken.append(done.seconds))
+    return taken
+
+
+def main() -> None:
+    """Produce, read three ways, print."""
+    events = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
+    home = Path(tempfile.mkdtemp(prefix="cairn-bench-"))
+    running = start_broker(home, Settings().cache_dir)
+    try:
+        settings = Settings(home=home, kafka_bootstrap=running.bootstrap)
+        ensure_topics(settings)
+        produce(settings.kafka_bootstrap, range(events))
+        spark = start_session(intake.intake_settings(settings), "benchmark-intake")
+        ways: dict[str, list[float]] = {"noop": [], "parsed": [], "as_intake": [], "intake": []}
+        for _ in range(ROUNDS):
+            ways["noop"].append(read_all(spark, settings, lambda frame: frame.select("key", "value")))
+            ways["parsed"].append(read_all(spark, settings, parsed))
+            ways["as_intake"].append(read_all(spark, settings, parse))
+            ways["intake"].append(take_in(spark, settings)[0])
+        best = {name: events / min(seconds) for name, seconds in ways.items()}
+        overhead = small_batches(spark, settings, events)
+        print(f"events                                   {events:>10,}")
+        print(f"Kafka to noop, unparsed          events/s {best['noop']:>10,.0f}")
+        print(f"Kafka through from_json to noop  events/s {best['parsed']:>10,.0f}")
+        print(f"  as intake reads them           events/s {best['as_intake']:>10,.0f}")
+        print(f"Kafka to bronze, silver, books   events/s {best['intake']:>10,.0f}")
+        print(f"ratio to from_json to noop (goal 0.5)     {best['intake'] / best['parsed']:>10.2f}")
+        print(f"batch of 500 events, warm         seconds {min(overhead):>10.2f} (goal 4)")
+        spark.stop()
+    finally:
+        running.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""``cairn intake``: the books as a table and as JSON, the watch's findings."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from cairn.settings import Settings
+from cairn.settings import settings as process_settings
+from cli.intake_watch import findings
+from cli.main import app
+from spark_jobs import arrow_lake
+
+AT = datetime(2026, 10, 14, 15, tzinfo=UTC)  # a Wednesday
+
+
+@pytest.fixture
+def books(settings: Settings) -> Settings:
+    """Eight receipted on four days, three of them refused; nothing since."""
+    days = [date(2026, 10, 6), date(2026, 10, 7), date(2026, 10, 8), date(2026, 10, 9)]
+    stamp = {"kafka_partition": 0, "intake_app_id": "app", "batch_id": 0, "source_id": "quiet-app", "received_at": AT}
+    receipts: list[dict[str, Any]] = [
+        stamp
+        | {"receipt_id": f"r{n}", "org_id": "school-1", "endpoint": "/caliper", "received_date": day}
+        | {"statements_received": 2, "kafka_offset": n}
+        for n, day in enumerate(days)
+    ]
+    refused = [
+        stamp
+        | {"rejected_id": f"x{n}", "receipt_id": "r3", "org_id": "school-1", "received_date": days[3]}
+        | {"statement_index": n, "reason": "unknown_verb", "payload_sha256": "0", "kafka_offset": n}
+        for n in range(2)
+    ]
+    batch = {"intake_app_id": "app", "batch_id": 0, "end_offsets": "{}", "records": 6, "written_at": AT}
+    arrow_lake.append_rows(settings, "bronze.receipts", receipts, ("app", 0))
+    arrow_lake.append_rows(settings, "bronze.rejected", refused, ("app", 0))
+    arrow_lake.append_rows(settings, "ops.intake_batch", [batch], ("app", 0))
+    process_settings.cache_clear()
+    return settings
+
+
+def test_ledger_of_a_day_and_of_all(books: Settings) -> None:
+    result = CliRunner().invoke(app, ["intake", "ledger", "--json"])
+    assert result.exit_code == 0, result.output
+    counts = json.loads(result.stdout)
+    assert (counts["received"], counts["rejected"], counts["unexplained"]) == (8, 2, 6)
+    assert len(counts["rows"]) == 4
+    one = json.loads(CliRunner().invoke(app, ["intake", "ledger", "--date", "2026-10-09", "--json"]).stdout)
+    assert (one["received"], one["rejected"], one["unexplained"]) == (2, 2, 0)
+    table = CliRunner().invoke(app, ["intake", "ledger"]).output
+    assert "quiet-app" in table
+    assert "unexplained" in table
+
+
+def test_watch_says_lag_silence_and_holes(books: Settings) -> None:
+    found = findings(books, now=AT)
+    assert found["silent_sources"] == {"quiet-app": "2026-10-09"}
+    assert any("broker cannot be asked" in line for line in found["findings"])
+    heartbeat = books.stack_state_path.parent / "intake.heartbeat"
+    heartbeat.parent.mkdir(parents=True)
+    heartbeat.write_text((AT - timedelta(minutes=5)).isoformat())
+    later = findings(books, now=AT - timedelta(days=5))  # on 9 October
+    assert any("2 unexplained" in line for line in later["findings"])
+    assert later["rejection_rates"] == {"quiet-app": 0.5}
+    assert any("no sign of life for 300 s" in line for line in findings(books, now=AT)["findings"])
+
+
+def test_a_date_that_is_none_is_wrong_use(settings: Settings) -> None:
+    result = CliRunner().invoke(app, ["intake", "ledger", "--date", "tomorrow"])
+    assert "YYYY-MM-DD" in str(result.exception)
