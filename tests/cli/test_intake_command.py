@@ -7,12 +7,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from typer.testing import CliRunner
 
 from cairn.settings import Settings
 from cairn.settings import settings as process_settings
+from cli.intake import app
 from cli.intake_watch import findings
-from cli.main import app
 from spark_jobs import arrow_lake
 
 AT = datetime(2026, 10, 14, 15, tzinfo=UTC)  # a Wednesday
@@ -44,14 +44,14 @@ def books(settings: Settings) -> Settings:
 
 
 def test_ledger_of_a_day_and_of_all(books: Settings) -> None:
-    result = CliRunner().invoke(app, ["intake", "ledger", "--json"])
+    result = CliRunner().invoke(app, ["ledger", "--json"])
     assert result.exit_code == 0, result.output
     counts = json.loads(result.stdout)
     assert (counts["received"], counts["rejected"], counts["unexplained"]) == (8, 2, 6)
     assert len(counts["rows"]) == 4
-    one = json.loads(CliRunner().invoke(app, ["intake", "ledger", "--date", "2026-10-09", "--json"]).stdout)
+    one = json.loads(CliRunner().invoke(app, ["ledger", "--date", "2026-10-09", "--json"]).stdout)
     assert (one["received"], one["rejected"], one["unexplained"]) == (2, 2, 0)
-    table = CliRunner().invoke(app, ["intake", "ledger"]).output
+    table = CliRunner().invoke(app, ["ledger"]).output
     assert "quiet-app" in table
     assert "unexplained" in table
 
@@ -70,5 +70,5 @@ def test_watch_says_lag_silence_and_holes(books: Settings) -> None:
 
 
 def test_a_date_that_is_none_is_wrong_use(settings: Settings) -> None:
-    result = CliRunner().invoke(app, ["intake", "ledger", "--date", "tomorrow"])
+    result = CliRunner().invoke(app, ["ledger", "--date", "tomorrow"])
     assert "YYYY-MM-DD" in str(result.exception)
