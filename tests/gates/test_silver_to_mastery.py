@@ -31,7 +31,7 @@ def state(number: int, **changes: Any) -> dict[str, Any]:
         "last_event_at": NOW,
         "state_since_at": NOW,
         "last_event_id": f"event-{number}",
-        "evidence_hash": f"hash-{number}",
+        "evidence_hash": number,
         "model_version": "bkt-1",
         "policy_version": "policy-1",
         "data_date": DATA_DATE,
