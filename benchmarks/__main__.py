@@ -41,10 +41,12 @@ def main(names: list[str]) -> None:
     unknown = set(names) - set(BENCHMARKS)
     if unknown:
         raise SystemExit(f"no benchmark {', '.join(sorted(unknown))}: there are {', '.join(BENCHMARKS)}")
+    where = (
+        f"{datetime.now(UTC).date()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+    )
     head = (
-        "# Benchmarks\n\nWritten by `make bench` "
-        f"({datetime.now(UTC).date()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}). "
-        "Machines differ and other work disturbs: read the ratios, each measured beside its peer in one run.\n"
+        f"# Benchmarks\n\nWritten by `make bench` ({where}). Machines differ and other work disturbs: read the ratios, "
+        "each measured beside its peer in one run.\n"
     )
     sections = [run(name) for name in (names or BENCHMARKS)]
     PAGE.write_text("\n".join([head, *sections]), encoding="utf-8")

@@ -163,7 +163,7 @@ def test_every_service_killed_and_brought_back_without_loss(district: District) 
     assert {service.state for service in stack.status(settings)} == {"ready"}
     path = sorted((district.folder / "activity").glob("*/*.jsonl.gz"))[0]
     counts = send(settings, path, path.name.split(".")[0])
-    from spark_jobs.intake import wait_until_passed
+    from spark_jobs.intake_state import wait_until_passed
     from streaming.topics import end_offsets
 
     wait_until_passed(settings, end_offsets(settings.address("broker")), 180)
