@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # One pupil in so many is judged, by a hash of the key: the same ones every time.
 TEST_SHARE = 5
 MINIMUM_STUDENTS = 10
+# Later than any work.
+ALL_TIME = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 def next_response_auc(
@@ -45,7 +47,7 @@ def next_response_auc(
     session = spark or start_session(settings, "cairn-evaluate")
     config = load_config(settings)
     wanted = _competencies(session, settings, framework)
-    frame = evidence(session, settings, config.evidence, datetime(9999, 1, 1, tzinfo=UTC))
+    frame = evidence(session, settings, config.evidence, ALL_TIME)
     table = frame.join(wanted, "competency_id", "left_semi").toArrow()
     data, students = _responses(table, config)
     if len(students) < MINIMUM_STUDENTS:

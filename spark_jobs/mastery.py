@@ -2,25 +2,29 @@
 
 A pair (pupil, competency) is touched when the fingerprint of its evidence, with the versions of model and policy,
 differs from the one its state was computed from; it is due when time alone changes its state. Such a pair is computed
-anew from all its evidence by ``cairn.mastery.states.restate``, many pupils a call, never one group a pair.
+anew from all its evidence by ``cairn.mastery.states.restate``, many pupils a call, never one group a pair. Spark reads
+and joins the evidence and computes; what a night changes is small and committed from Arrow (``mastery_tables``).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from cairn.calendar import DistrictCalendar
 from cairn.contracts import load_contract
 from cairn.errors import CairnError
+from cairn.mastery import arrow, ledger
 from cairn.mastery.config import MasteryConfig, load_config
 from cairn.mastery.models import ModelTable
 from cairn.mastery.states import COLUMNS, Night, restate
 from cairn.settings import Settings
-from spark_jobs import arrow_lake, lake, mastery_tables
+from spark_jobs import arrow_lake, mastery_tables
 from spark_jobs.mastery_evidence import evidence, fingerprints, pupils_of
 from spark_jobs.mastery_model import collect_for_fit, fit_missing, fit_table, model_rows, write_items, write_rows
 
@@ -29,13 +33,8 @@ if TYPE_CHECKING:
 
 PAIR = ["student_key", "competency_id"]
 OUTPUTS = ("attempt_day", "mastery_segment", "mastery_state", "mastery_decision")
-TABLES = (
-    *(f"gold.{name}" for name in (*OUTPUTS, "mastery_model", "item_difficulty", "ready_to_learn")),
-    *(f"silver.{name}" for name in ("learner_activity", "identity_link", "item_alignment", "enrollment", "person")),
-    *(f"silver.{name}" for name in ("competency", "competency_edge")),
-)
-# Pupils are computed in this many calls a core: enough to balance, few enough that a call is worth its cost.
-BUCKETS_PER_CORE = 2
+# Touched pairs are computed and written in portions of about so many attempts: what the driver holds at once.
+PORTION = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,12 @@ class _Run:
     config: MasteryConfig
     data_date: date
     as_of: datetime
-    held_schools: tuple[str, ...]
+    held: frozenset[str]
+
+    @property
+    def as_of_us(self) -> int:
+        """The as-of instant in microseconds since 1970 UTC."""
+        return int(self.as_of.timestamp()) * 1_000_000 + self.as_of.microsecond
 
 
 def update(
@@ -66,28 +70,25 @@ def update(
     started = time.perf_counter()
     config = load_config(settings)
     end = as_of or DistrictCalendar.load(settings).day_bounds(data_date)[1]
-    run = _Run(spark, settings, config, data_date, end, tuple(held_schools))
-    for name in TABLES:
-        # Quicker than Spark's way, which lake.read would take for each table that is not there yet.
-        arrow_lake.create(settings, name)
     newest = mastery_tables.newest_night(settings)
     if newest is not None and newest > data_date:
         return {**_result(started, 0, 0, 0, ""), "superseded_by": newest.isoformat()}
-    frame = _unheld(run, evidence(spark, settings, config.evidence, end)).persist()
-    prints = fingerprints(frame).persist()
-    try:
-        models = fit_missing(settings, config, frame, prints)
-        touched = _touched(run, prints, models).persist()
-        pairs, attempts = _size(touched)
-        changed = _restate(run, frame, touched, models) if pairs else 0
-        touched.unpersist()
-    finally:
-        frame.unpersist()
-        prints.unpersist()
-    ready = mastery_tables.nights(settings, "gold.ready_to_learn")
-    if pairs or ready is None or ready[1] < data_date:
-        mastery_tables.write_ready(spark, settings, data_date)
-    return _result(started, pairs, attempts, changed, models.versions[-1])
+    held = pupils_of(settings, held_schools, data_date) if held_schools else set()
+    run = _Run(spark, settings, config, data_date, end, frozenset(held))
+    frame = evidence(spark, settings, config.evidence, end)
+    prints = _unheld(run, fingerprints(frame))
+    models = fit_missing(settings, config, frame, prints, run.held)
+    touched = _touched(run, prints, models)
+    is_all = touched.num_rows == prints.num_rows and not held
+    changed = sum(
+        mastery_tables.write(settings, data_date, _compute(run, frame, pairs, models, is_all=is_all), pairs)
+        for pairs in _portions(touched)
+    )
+    ready = mastery_tables.nights(settings, mastery_tables.READY)
+    if touched.num_rows or ready is None or ready[1] < data_date:
+        mastery_tables.write_ready(settings, data_date)
+    attempts = int(arrow.integers(touched["events"]).sum())
+    return _result(started, touched.num_rows, attempts, changed, models.versions[-1])
 
 
 def refit(spark: SparkSession, settings: Settings, model: str = "bkt") -> dict[str, Any]:
@@ -131,48 +132,71 @@ def _result(started: float, pairs: int, attempts: int, changed: int, version: st
     }
 
 
-def _size(touched: DataFrame) -> tuple[int, int]:
-    """(pairs, their attempts)."""
-    from pyspark.sql import functions as F
-
-    row = touched.agg(F.count(F.lit(1)).alias("pairs"), F.sum("events").alias("attempts")).first()
-    return (int(row["pairs"]), int(row["attempts"] or 0)) if row else (0, 0)
-
-
-def _unheld(run: _Run, frame: DataFrame) -> DataFrame:
+def _unheld(run: _Run, table: Any) -> Any:
     """Rows of pupils whose school is not held."""
-    if not run.held_schools:
-        return frame
-    held = pupils_of(run.spark, run.settings, run.held_schools, run.data_date)
-    return frame.join(held, "student_key", "left_anti")
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not run.held:
+        return table
+    return table.filter(pc.invert(pc.is_in(table["student_key"], value_set=pa.array(sorted(run.held), pa.string()))))
 
 
-def _touched(run: _Run, prints: DataFrame, models: ModelTable) -> DataFrame:
-    """Pairs to restate, with the evidence_hash of what is there now (null where nothing is left)."""
-    from pyspark.sql import functions as F
+def _touched(run: _Run, prints: Any, models: ModelTable) -> Any:
+    """Pairs to restate: student_key, competency_id, events, evidence_hash (of those of which nothing is left: 0)."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
-    own = [(name, models.versions[row]) for name, row in models.row_of.items()]
-    versions = run.spark.createDataFrame(own or [("", "")], "competency_id string, own_version string")
-    present = prints.join(F.broadcast(versions), "competency_id", "left").select(
-        *PAIR,
-        "events",
-        F.xxhash64(
-            "events",
-            "event_bits",
-            F.coalesce("own_version", F.lit(models.versions[0])),
-            F.lit(run.config.policy_version),
-        ).alias("evidence_hash"),
+    hashes = _evidence_hashes(run, prints, models)
+    present = prints.select([*PAIR, "events"]).append_column("evidence_hash", pa.array(hashes))
+    columns = [*PAIR, "evidence_hash", "next_transition_at"]
+    standing = _unheld(run, mastery_tables.dataset(run.settings, mastery_tables.STATE).to_table(columns=columns))
+    place = ledger.places(present, standing)
+    is_new = np.asarray(pc.is_null(place))
+    is_changed, is_due = np.ones(is_new.size, dtype=bool), np.zeros(is_new.size, dtype=bool)
+    if standing.num_rows:
+        twin = standing.take(pc.fill_null(place, 0))
+        is_changed = arrow.integers(twin["evidence_hash"]) != hashes
+        never = np.iinfo(np.int64).max
+        is_due = arrow.integers(twin["next_transition_at"], missing=never) < run.as_of_us
+    gone = ledger.without(standing, present).select(PAIR)
+    nothing = pa.array(np.zeros(gone.num_rows, dtype=np.int64))
+    gone = gone.append_column("events", nothing).append_column("evidence_hash", nothing)
+    return pa.concat_tables([present.filter(pa.array(is_new | is_changed | is_due)), gone.cast(present.schema)])
+
+
+def _evidence_hashes(run: _Run, prints: Any, models: ModelTable) -> Any:
+    """64-bit fingerprints of evidence, model version and policy version (the mixing of splitmix64)."""
+    import hashlib
+
+    versions = [f"{version}|{run.config.policy_version}" for version in models.versions]
+    seeds = np.array(
+        [int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") for text in versions], np.uint64
     )
-    standing = _unheld(run, lake.read(run.spark, run.settings, "gold.mastery_state")).select(
-        *PAIR, F.col("evidence_hash").alias("standing_hash"), "next_transition_at"
-    )
-    is_due = F.col("next_transition_at") < F.lit(run.as_of)
-    is_changed = ~F.col("evidence_hash").eqNullSafe(F.col("standing_hash"))
-    return (
-        present.join(standing, PAIR, "full_outer")
-        .where(is_changed | F.coalesce(is_due, F.lit(False)))
-        .select(*PAIR, "evidence_hash", "events")
-    )
+    competency, names = arrow.coded(prints["competency_id"])
+    rows = models.rows(names)
+    mixed = arrow.integers(prints["event_bits"]).view(np.uint64) ^ seeds[rows[competency]]
+    for value in (arrow.integers(prints["events"]).view(np.uint64), np.uint64(0)):
+        mixed = mixed + value * np.uint64(0x9E3779B97F4A7C15)
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        mixed = mixed ^ (mixed >> np.uint64(31))
+    return mixed.view(np.int64)
+
+
+def _portions(touched: Any) -> Iterator[Any]:
+    """The touched pairs, whole pupils together, in portions of about PORTION attempts."""
+    import pyarrow as pa
+
+    if touched.num_rows == 0:
+        return
+    ordered = touched.sort_by([("student_key", "ascending"), ("competency_id", "ascending")])
+    student, _ = arrow.coded(ordered["student_key"])
+    events = np.cumsum(arrow.integers(ordered["events"]))
+    first_of_student = np.searchsorted(student, student)
+    portion = events[first_of_student] // PORTION
+    for number in np.unique(portion):
+        yield ordered.filter(pa.array(portion == number))
 
 
 def output_ddl() -> str:
@@ -185,43 +209,32 @@ def output_ddl() -> str:
     return "kind string, " + ", ".join(f"`{name}` {kind}" for name, kind in columns.items())
 
 
-def _restate(run: _Run, frame: DataFrame, touched: DataFrame, models: ModelTable) -> int:
-    """Compute the touched pairs in one pass and write them; returns rows added to the ledger. State is written last."""
+def _compute(run: _Run, frame: DataFrame, pairs: Any, models: ModelTable, *, is_all: bool) -> dict[str, Any]:
+    """Restate the pairs in one pass; tables by name. ``is_all``: the evidence holds no other pairs."""
+    import pyarrow.compute as pc
     from pyspark.sql import functions as F
 
-    night = Night(run.config, models, int(run.as_of.timestamp() * 1_000_000), run.data_date)
-    buckets = run.spark.sparkContext.defaultParallelism * BUCKETS_PER_CORE
-    computed = (
-        frame.join(touched.select(*PAIR), PAIR, "left_semi")
-        .withColumn("bucket", F.pmod(F.xxhash64("student_key"), F.lit(buckets)))
-        .repartition(buckets, "bucket")
-        .mapInArrow(_restater(run.spark, night), output_ddl())
-        .persist()
-    )
-    try:
-        gold = mastery_tables.Gold(run.spark, run.settings, run.data_date, touched)
-        mastery_tables.write_days(gold, _of(computed, "attempt_day"))
-        mastery_tables.write_segments(gold, _of(computed, "mastery_segment"))
-        changed = mastery_tables.write_decisions(gold, _of(computed, "mastery_decision"))
-        # Last: where a night dies before this, its pairs still differ and are restated when it runs again.
-        mastery_tables.write_states(gold, _of(computed, "mastery_state"))
-    finally:
-        computed.unpersist()
-    return changed
+    if not is_all:
+        wanted = run.spark.createDataFrame(pairs.select(PAIR))
+        frame = frame.join(F.broadcast(wanted), PAIR, "left_semi")
+    night = Night(run.config, models, run.as_of_us, run.data_date)
+    partitions = run.spark.sparkContext.defaultParallelism
+    computed = frame.repartition(partitions, "student_key").mapInArrow(_restater(night), output_ddl()).toArrow()
+    found = {}
+    for name in OUTPUTS:
+        columns = [c for c in load_contract(f"gold.{name}").column_names if c in computed.column_names]
+        found[name] = computed.filter(pc.equal(computed["kind"], name)).select(columns)
+    return found
 
 
-def _of(computed: DataFrame, table: str) -> DataFrame:
-    """The rows of one table, in its columns."""
-    names = set(computed.columns)
-    wanted = [column for column in load_contract(f"gold.{table}").column_names if column in names]
-    return computed.where(f"kind = '{table}'").select(*wanted)
+def _restater(night: Night) -> Any:
+    """The function each Spark partition runs: all its rows at once, since a pupil is never split."""
+    import pyarrow as pa
 
-
-def _restater(spark: SparkSession, night: Night) -> Any:
-    """The function each Spark partition runs: all its rows at once, since a bucket of pupils is never split."""
-    from pyspark.sql.pandas.types import to_arrow_schema
-
-    schema = to_arrow_schema(spark.createDataFrame([], output_ddl()).schema, timezone="UTC")
+    names = [f"gold.{name}" for name in OUTPUTS]
+    types = {field.name: field.type for name in reversed(names) for field in arrow_lake.nullable_schema(name)}
+    wanted = [part.split()[0].strip("`") for part in output_ddl().split(", ")]
+    schema = pa.schema([pa.field(name, types.get(name, pa.string())) for name in wanted])
 
     def compute(batches: Iterable[Any]) -> Iterable[Any]:
         import pyarrow as pa

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +15,9 @@ from cairn.mastery.evidence import COUNTED, judge
 from cairn.mastery.fit import Fit, Sequences, fit_bkt, make_sequences
 from cairn.mastery.models import DEFAULT, ModelTable, default_row, model_version, table_from
 from cairn.settings import Settings
-from cairn.tables import append, arrow_schema, table_uri
+from cairn.tables import append, table_uri
 from cairn.tables import read as read_small
+from spark_jobs import arrow_lake
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -42,23 +42,23 @@ def active_models(settings: Settings, config: MasteryConfig) -> ModelTable:
     return table_from(read_small(settings, "gold.mastery_model").to_pylist(), config.fit.default)
 
 
-def fit_missing(settings: Settings, config: MasteryConfig, frame: DataFrame, prints: DataFrame) -> ModelTable:
+def fit_missing(
+    settings: Settings, config: MasteryConfig, frame: DataFrame, prints: Any, held: frozenset[str] = frozenset()
+) -> ModelTable:
     """Fit competencies that have enough evidence and no active parameters; returns the table in use.
 
-    ``frame`` is the evidence, ``prints`` its fingerprints by pair. The first call also writes the default.
+    ``frame`` is the evidence, ``prints`` its fingerprints by pair; pupils of ``held`` are in the first only and teach
+    nothing. The first call also writes the default.
     """
-    from pyspark.sql import functions as F
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
     models = active_models(settings, config)
-    sizes = prints.groupBy("competency_id").agg(F.sum("events").alias("events"), F.count(F.lit(1)).alias("pupils"))
-    enough = sizes.where(
-        (F.col("events") >= config.fit.minimum_responses) & (F.col("pupils") >= config.fit.minimum_pupils)
-    )
-    missing = {
-        str(row["competency_id"]): int(row["events"])
-        for row in enough.collect()
-        if str(row["competency_id"]) not in models.row_of
-    }
+    competency, names = arrow.coded(prints["competency_id"])
+    pupils = np.bincount(competency, minlength=len(names))
+    events = np.bincount(competency, weights=arrow.integers(prints["events"]), minlength=len(names))
+    enough = np.flatnonzero((events >= config.fit.minimum_responses) & (pupils >= config.fit.minimum_pupils))
+    missing = {names[i]: int(events[i]) for i in enough if names[i] not in models.row_of}
     rows: list[dict[str, Any]] = []
     now = datetime.now(UTC)
     if not any(
@@ -68,6 +68,8 @@ def fit_missing(settings: Settings, config: MasteryConfig, frame: DataFrame, pri
         rows.append({**default_row(config.fit.default), "fitted_at": now})
     if missing:
         table = collect_for_fit(frame, sorted(missing), sum(missing.values()))
+        if held:
+            table = table.filter(pc.invert(pc.is_in(table["student_key"], value_set=pa.array(sorted(held)))))
         found = fit_table(table, config.evidence, config.fit)
         if found is not None:
             rows += model_rows(found, config.fit, now)
@@ -177,16 +179,14 @@ def write_rows(settings: Settings, rows: list[dict[str, Any]]) -> None:
     for row in rows:
         key = (row["model_version"], row["competency_id"])
         kept[key] = {**kept[key], "is_active": True} if key in kept else row
-    uri = table_uri(settings, contract.name)
-    if "://" not in uri:
-        Path(uri).mkdir(parents=True, exist_ok=True)
-    # Required columns are checked by gates, not by the writer: Spark and this write one schema.
-    schema = pa.schema([field.with_nullable(True) for field in arrow_schema(contract)])
-    write_deltalake(uri, pa.Table.from_pylist(list(kept.values()), schema=schema), mode="overwrite")
+    arrow_lake.create(settings, contract.name)
+    table = pa.Table.from_pylist(list(kept.values()), schema=arrow_lake.nullable_schema(contract.name))
+    write_deltalake(table_uri(settings, contract.name), table, mode="overwrite")
 
 
 def write_items(settings: Settings, found: LakeFit) -> None:
     """Freeze item difficulties with their model version, once."""
     known = set(read_small(settings, "gold.item_difficulty", ["model_version"])["model_version"].to_pylist())
     if found.version not in known:
+        arrow_lake.create(settings, "gold.item_difficulty")
         append(settings, "gold.item_difficulty", found.items)
