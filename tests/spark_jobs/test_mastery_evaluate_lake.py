@@ -1,0 +1,55 @@
+"""Next-response accuracy from the lake: other pupils are judged than taught, and each response once."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cairn.errors import CairnError
+from cairn.settings import Settings
+from tests.spark_jobs import mastery_lake as small
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.spark
+
+PUPILS = [f"p{n:02d}" for n in range(40)]
+START = date(2026, 9, 1)
+
+
+def test_accuracy_and_fit_from_the_lake(spark: SparkSession, settings: Settings) -> None:
+    from spark_jobs.evaluate_lake import next_response_auc
+    from spark_jobs.mastery import refit
+
+    chance = random.Random(3)
+    small.seed(settings, PUPILS, {f"i{n}": f"c{n % 2}" for n in range(12)})
+    # One item is aligned to both competencies: its responses are predicted once all the same.
+    small.write(settings, "silver.item_alignment", [small.alignment("i0", "c1")])
+    events = []
+    for pupil in PUPILS:
+        known = {0: False, 1: False}
+        for n in range(24):
+            right = chance.random() < (0.9 if known[n % 2] else 0.2)
+            known[n % 2] = known[n % 2] or chance.random() < 0.15
+            at = small.minutes(START + timedelta(days=n), 0)
+            events.append(small.event(f"{pupil}-{n:02d}", f"s-{pupil}", f"i{n % 12}", at, right))
+    small.write(settings, "silver.learner_activity", events)
+    found = next_response_auc(settings, "framework", spark)
+    judged = [pupil for pupil in PUPILS if zlib.crc32(pupil.encode()) % 5 == 0]
+    assert found["students"] == len(judged)
+    assert found["responses"] == 24 * len(judged)
+    assert 0.6 < found["auc"] < 0.95
+    assert {"auc_within_student", "rmse", "log_loss", "ece", "seconds"} <= found.keys()
+    with pytest.raises(CairnError, match="no framework 'nowhere' in the lake: there is framework"):
+        next_response_auc(settings, "nowhere", spark)
+    fitted = refit(spark, settings)
+    assert fitted["skills"] == 2
+    models = {row["competency_id"]: row for row in small.rows(settings, "gold.mastery_model")}
+    assert models["c0"]["is_active"]
+    assert models["c0"]["guess"] == pytest.approx(0.2, abs=0.1)
+    assert len(small.rows(settings, "gold.item_difficulty")) == 12
