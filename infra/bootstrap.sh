@@ -95,12 +95,21 @@ chromium() {
         say "setup: no Chromium can be had: browser tests will be skipped"
 }
 
+# The machine code of the mastery kernels is kept beside their source: compiled here, no night waits for it.
+kernels() {
+    [ -f .venv/.cairn-kernels ] && return 0
+    say "setup: compiling the mastery kernels"
+    .venv/bin/python -m cairn.mastery.warm
+    touch .venv/.cairn-kernels
+}
+
 mkdir -p build
 case "${1:-environment}" in
 environment)
     environment
     java
     .venv/bin/python -m infra.jars
+    kernels
     say "setup: done"
     ;;
 chromium) chromium ;;
