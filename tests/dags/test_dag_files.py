@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,8 @@ def test_a_late_night_says_so_where_a_person_looks(dags: dict[str, Any], setting
 
     (alert,) = dags["nightly_mastery"].deadline
     callback = import_string(alert.callback.path)
-    asyncio.run(
-        callback(**alert.callback.kwargs, context={"dag_run": {"dag_id": "nightly_mastery", "dag_run_id": "x"}})
-    )
+    late = callback(**alert.callback.kwargs, context={"dag_run": {"dag_id": "nightly_mastery", "dag_run_id": "x"}})
+    # In a thread of its own: playwright keeps a loop running in this one.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, late).result()
     assert "LATE nightly_mastery (x) missed its deadline" in (settings.logs_dir / "alerts.log").read_text()
