@@ -17,7 +17,7 @@ from tests.portal.fixture_release import publish_fixture
 PASSWORD = "correct horse 7"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """One Chromium for all browser tests."""
     path = chromium.find_chromium()
@@ -31,7 +31,7 @@ def browser() -> Iterator[Any]:
         found.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """A served portal: ``base`` is its address, ``people`` sourcedId -> key, ``settings`` its home."""
     import uvicorn
@@ -59,7 +59,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]
     listener.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def signed_in(browser: Any, portal: dict[str, Any]) -> Iterator[Any]:
     """``signed_in(name)``: the storage state of a session, signed in once with the form."""
     states: dict[str, Any] = {}
