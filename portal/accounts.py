@@ -1,7 +1,8 @@
 """Portal accounts: who may sign in, as what, for which school; passwords as scrypt, failed sign-ins counted.
 
 Lies in ``home/accounts.sqlite`` (owner only). Parameters of scrypt: N 2^15, r 8, p 1 (32 MiB, about a tenth of a
-second), within what RFC 7914 calls interactive; the salt is 16 random bytes an account.
+second), within what RFC 7914 calls interactive; the salt is 16 random bytes an account. N lies beside each hash, so
+that raising it later leaves the passwords of today valid.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,79}")
 SCHEMA = """
 create table if not exists account (
   account_id text primary key, name text not null unique collate nocase, role text not null, school_id text,
-  mail text not null, salt blob not null, hash blob not null, created_at text not null);
+  mail text not null, salt blob not null, scrypt_n integer not null, hash blob not null, created_at text not null);
 create table if not exists failure (name text not null collate nocase, client text not null, failed_at real not null);
 """
 
@@ -74,9 +75,9 @@ def _database(settings: Settings) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
-def _scrypt(password: str, salt: bytes) -> bytes:
+def _scrypt(password: str, salt: bytes, n: int) -> bytes:
     return hashlib.scrypt(
-        password.encode(), salt=salt, n=SCRYPT_N, r=SCRYPT_R, p=SCRYPT_P, maxmem=SCRYPT_MEMORY, dklen=32
+        password.encode(), salt=salt, n=n, r=SCRYPT_R, p=SCRYPT_P, maxmem=SCRYPT_MEMORY, dklen=32
     )
 
 
@@ -117,14 +118,15 @@ def add_account(
         school_id,
         mail or (name if "@" in name else f"{name}@localhost"),
         salt,
-        _scrypt(secret, salt),
+        SCRYPT_N,
+        _scrypt(secret, salt, SCRYPT_N),
         datetime.now(UTC).isoformat(),
     )
     with _database(settings) as database:
         if replace:
             database.execute("delete from account where name = ?", (name,))
         try:
-            database.execute("insert into account values (?, ?, ?, ?, ?, ?, ?, ?)", row)
+            database.execute("insert into account values (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         except sqlite3.IntegrityError as error:
             raise CairnError(f"account {name!r} exists: remove it first, with 'cairn account remove {name}'") from error
     return secret
@@ -172,10 +174,10 @@ def sign_in(settings: Settings, name: str, password: str, client: str) -> Accoun
         if of_name >= FAILURES_PER_NAME or of_client >= FAILURES_PER_CLIENT:
             raise Throttled("Too many failed sign-ins. Wait a quarter of an hour, then try again.")
         row = database.execute(
-            "select account_id, name, role, school_id, mail, salt, hash from account where name = ?", (name,)
+            "select account_id, name, role, school_id, mail, salt, scrypt_n, hash from account where name = ?", (name,)
         ).fetchone()
-    salt, expected = (row[5], row[6]) if row else (b"\0" * 16, b"")
-    fits = hmac.compare_digest(_scrypt(password, salt), expected)
+    salt, n, expected = row[5:] if row else (b"\0" * 16, SCRYPT_N, b"")
+    fits = hmac.compare_digest(_scrypt(password, salt, n), expected)
     if row and fits:
         with _database(settings) as database:
             database.execute("delete from failure where name = ? and client = ?", (name, client))

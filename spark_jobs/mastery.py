@@ -69,6 +69,9 @@ def update(
     """
     started = time.perf_counter()
     config = load_config(settings)
+    for name in OUTPUTS:
+        # Also where a first night finds nothing to decide: the gate after it reads what is there, not what is missing.
+        arrow_lake.create(settings, f"gold.{name}")
     end = as_of or DistrictCalendar.load(settings).day_bounds(data_date)[1]
     newest = mastery_tables.newest_night(settings)
     if newest is not None and newest > data_date:

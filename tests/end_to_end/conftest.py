@@ -22,9 +22,9 @@ class District:
     result: dict[str, Any]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def district(tmp_path_factory: pytest.TempPathFactory) -> Iterator[District]:
-    """A small district sent through every stage by the demo's own steps; the stack stays up until the run ends."""
+    """A small district sent through every stage by the demo's own steps; it is taken down before other tests run."""
     from cli.demo_steps import Demo
     from infra import stack
 
