@@ -52,13 +52,15 @@ environment() {
             fail "uv could not be fetched: check the network, then 'make setup' again"
     fi
     say "setup: $(grep -c '==' requirements.lock) pinned packages (a minute or two the first time)"
+    # Compiled now, for half a minute: where PYTHONDONTWRITEBYTECODE is set, every process would else compile it anew.
     rm -f build/synced
-    { .venv/uv/bin/uv pip sync --python .venv/bin/python --require-hashes requirements.lock && : >build/synced; } 2>&1 |
+    { .venv/uv/bin/uv pip sync --compile-bytecode --python .venv/bin/python --require-hashes requirements.lock && : >build/synced; } 2>&1 |
         sed '/^ [-+~] /d' >&2
     [ -f build/synced ] ||
         fail "the packages could not be installed (uv says above which): check the network, then 'make setup' again"
     .venv/uv/bin/uv pip install -q --python .venv/bin/python --no-deps --no-build-isolation --offline -e . ||
         fail "this repository could not be installed into .venv (uv says above why)"
+    .venv/bin/python -m compileall -q cairn cli feeds gates identity infra pilots portal releases simulator spark_jobs streaming
     lock_sum >"$stamp"
 }
 
