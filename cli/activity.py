@@ -136,7 +136,7 @@ def _load(settings: Settings, prepared: Prepared) -> None:
     from cli import loads
     from spark_jobs.session import start_session
 
-    spark = start_session(settings, "cairn-replay")
+    spark = start_session(settings, "cairn-replay", is_brief=True)
     try:
         say("loading the roster, the framework and the items")
         loads.load_roster(settings, prepared.roster_path, spark=spark)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,9 @@ SCOPE = (
 _RULE_COLUMNS = ("org_id", "source_id", "received_at", "received_date", "event_time", "subject_key", "work_date")
 
 
-def check(engine: Engine, settings: Settings, spark: SparkSession | None, data_date: date) -> list[Finding]:
+def check(
+    engine: Engine, settings: Settings, spark: Callable[[], SparkSession] | None, data_date: date
+) -> list[Finding]:
     """Every rule of the gate on the night's rows."""
     contract = load_contract(SILVER)
     columns = suites.columns_rule(contract)

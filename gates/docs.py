@@ -33,8 +33,9 @@ def write(settings: Settings, gate: str, data_date: date, pages: list[tuple[str,
     for old in target.glob("*.html"):
         old.unlink()
     written = []
+    view = DefaultJinjaPageView()  # one for all pages: each view compiles the templates anew
     for number, (title, result) in enumerate(pages, 1):
-        page = DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(result))
+        page = view.render(ValidationResultsPageRenderer().render(result))
         local = _REMOTE_STYLE.sub("none", _REMOTE.sub("", page)).replace("</head>", f"{_STYLE}</head>", 1)
         path = target / f"{number:02d}-{re.sub(r'[^a-z0-9_.]+', '-', title.lower())}.html"
         path.write_text(local, encoding="utf-8")

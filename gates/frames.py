@@ -6,7 +6,7 @@ and 10 s over Spark for the few hundred thousand rows of a usual night. The expe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -89,13 +89,14 @@ def load(
     columns: Sequence[str],
     id_column: str,
     filters: Any,
-    spark: SparkSession | None = None,
+    spark: Callable[[], SparkSession] | None = None,
     spark_filter: str = "true",
     most_rows_in_memory: int = MOST_ROWS_IN_MEMORY,
 ) -> Frame:
     """Rows of a lake table: by the pyarrow expression ``filters``, the same said to Spark in ``spark_filter``.
 
-    Rows that do not fit go to Spark; without a session they are read into memory whatever their number.
+    Rows that do not fit go to Spark, whose session is asked for only then; without one they are read into memory
+    whatever their number.
     """
     from deltalake import DeltaTable
 
@@ -104,5 +105,5 @@ def load(
     wanted = list(dict.fromkeys([*columns, id_column]))
     if spark is None or rows <= most_rows_in_memory:
         return Frame(name, rows, id_column, arrow=dataset.to_table(columns=wanted, filter=filters))
-    frame = spark.read.format("delta").load(table_uri(settings, name)).where(spark_filter).select(*wanted).persist()
+    frame = spark().read.format("delta").load(table_uri(settings, name)).where(spark_filter).select(*wanted).persist()
     return Frame(name, rows, id_column, spark=frame)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,14 @@ __all__ = ["GATES", "GateOutcome", "run_gate"]
 GATES = ("bronze_to_silver", "silver_to_mastery", "before_publish")
 
 
-def run_gate(gate: str, settings: Settings, spark: SparkSession | None, data_date: date, **context: Any) -> GateOutcome:
+def run_gate(
+    gate: str, settings: Settings, spark: Callable[[], SparkSession] | None, data_date: date, **context: Any
+) -> GateOutcome:
     """Run one gate for the night of ``data_date``; writes ops.gate_result and Data Docs.
 
-    ``spark`` may be None: rows are then read into memory whatever their number. ``before_publish`` wants the built
-    file as ``warehouse=path``, and takes the standing release's file as ``previous=path``. Raises UsageError for an
-    unknown gate.
+    ``spark`` gives the session where rows are too many for memory; None reads them into memory whatever their number.
+    ``before_publish`` wants the built file as ``warehouse=path``, and takes the standing release's file as
+    ``previous=path``. Raises UsageError for an unknown gate.
     """
     from gates import docs
     from gates.engine import Engine
@@ -38,7 +41,7 @@ def run_gate(gate: str, settings: Settings, spark: SparkSession | None, data_dat
     elif gate == "silver_to_mastery":
         from gates import silver_to_mastery
 
-        found = silver_to_mastery.check(engine, settings, spark, data_date)
+        found = silver_to_mastery.check(engine, settings, data_date)
     elif gate == "before_publish":
         from gates import before_publish
 

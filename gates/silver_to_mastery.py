@@ -15,7 +15,6 @@ from gates.model import HOLDS_SCOPE, STRUCTURAL, Finding, Rule
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyspark.sql import SparkSession
 
 STATE = "gold.mastery_state"
 DECISION = "gold.mastery_decision"
@@ -50,7 +49,7 @@ STATE_RULES = (
 )
 
 
-def check(engine: Engine, settings: Settings, spark: SparkSession | None, data_date: date) -> list[Finding]:
+def check(engine: Engine, settings: Settings, data_date: date) -> list[Finding]:
     """Every rule of the gate on the rows that the night of ``data_date`` wrote."""
     found: list[Finding] = []
     schools = _schools(settings)

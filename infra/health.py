@@ -74,7 +74,7 @@ def is_ready(settings: Settings, service: Service, ports: Ports, born: float) ->
     if service.health == "broker":
         return broker.is_ready(address(service, ports), TIMEOUT_SECONDS)
     if service.health == "http":
-        return 200 <= _get(address(service, ports) + service.health_path)[0] < 400
+        return all(200 <= _get(address(service, ports) + path)[0] < 400 for path in service.health_paths)
     if service.health == "tcp":
         return _answers_tcp(ports[service.name])
     if service.health == "airflow_job":

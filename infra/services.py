@@ -35,7 +35,7 @@ class Service:
     health: Health
     needs: tuple[str, ...] = ()
     preparation: Literal["", "broker", "airflow"] = ""
-    health_path: str = "health"
+    health_paths: tuple[str, ...] = ("health",)
     stop_seconds: int = 8
     ends_its_children: bool = False
 
@@ -79,7 +79,8 @@ SERVICES: tuple[Service, ...] = (
         _airflow("api-server"),
         "http",
         preparation="airflow",
-        health_path="api/v2/monitor/health",
+        # The second is what tasks talk to: built when first asked, for five seconds that a task would else wait.
+        health_paths=("api/v2/monitor/health", "execution/health"),
         # It says "finished" at once and then hangs until killed.
         stop_seconds=2,
     ),

@@ -24,6 +24,7 @@ READY_SECONDS = 600.0
 STOP_SECONDS = 12.0
 POLL_SECONDS = 0.4
 Report = Callable[[str], None]
+OnReady = Callable[[str], None]
 ServiceState = Literal["ready", "starting", "failed", "stopped"]
 
 
@@ -84,8 +85,11 @@ def _supervisor_for(settings: Settings, state: StackState, report: Report) -> Su
 class _Start:
     """One run of ``up``: starts each service when what it needs is ready, and waits until all are."""
 
-    def __init__(self, settings: Settings, state: StackState, supervisor: Supervisor, report: Report) -> None:
-        self.settings, self.state, self.supervisor, self.report = settings, state, supervisor, report
+    def __init__(
+        self, settings: Settings, state: StackState, supervisor: Supervisor, report: Report, on_ready: OnReady
+    ) -> None:
+        self.settings, self.state, self.supervisor = settings, state, supervisor
+        self.report, self.on_ready = report, on_ready
         self.began = time.monotonic()
         self.started: set[str] = set()
         self.ready: set[str] = set()
@@ -145,12 +149,16 @@ class _Start:
         self.ready.add(service.name)
         seconds = time.monotonic() - self.began
         self.report(f"{service.name}: ready{' at ' + where if where else ''} ({seconds:.0f} s)")
+        self.on_ready(service.name)
 
 
-def up(settings: Settings, only: list[str] | None = None, report: Report = _silent) -> list[ServiceStatus]:
+def up(
+    settings: Settings, only: list[str] | None = None, report: Report = _silent, on_ready: OnReady = _silent
+) -> list[ServiceStatus]:
     """Start what does not run (all, or ``only`` and what they need) and return when every service answers.
 
-    After any crash, also of the supervisor itself, it continues from the data on disk. ``report`` is told each step.
+    After any crash, also of the supervisor itself, it continues from the data on disk. ``report`` is told each step,
+    ``on_ready`` the name of each service as soon as it answers.
     Raises CairnError with the last line of its log for a service that does not start.
     """
     services = wanted(settings, only)
@@ -158,7 +166,7 @@ def up(settings: Settings, only: list[str] | None = None, report: Report = _sile
     with stack_lock(settings, report):
         state = load_state(settings)
         supervisor = _supervisor_for(settings, state, report)
-        _Start(settings, state, supervisor, report).run(services)
+        _Start(settings, state, supervisor, report, on_ready).run(services)
     return status(settings)
 
 

@@ -76,9 +76,7 @@ def _database(settings: Settings) -> Iterator[sqlite3.Connection]:
 
 
 def _scrypt(password: str, salt: bytes, n: int) -> bytes:
-    return hashlib.scrypt(
-        password.encode(), salt=salt, n=n, r=SCRYPT_R, p=SCRYPT_P, maxmem=SCRYPT_MEMORY, dklen=32
-    )
+    return hashlib.scrypt(password.encode(), salt=salt, n=n, r=SCRYPT_R, p=SCRYPT_P, maxmem=SCRYPT_MEMORY, dklen=32)
 
 
 def _check_new(name: str, role: str, school_id: str | None, password: str | None) -> None:

@@ -14,8 +14,6 @@ from cairn.settings import Settings
 from releases import holding, store, warehouse
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
     from gates.run import GateOutcome
 
 KIND = "learning"
@@ -106,7 +104,7 @@ def find_draft(settings: Settings, data_date: date) -> store.Release:
     return max(drafts, key=lambda release: release.built_at)
 
 
-def audit(settings: Settings, release: store.Release, spark: SparkSession | None = None) -> GateOutcome:
+def audit(settings: Settings, release: store.Release) -> GateOutcome:
     """Run the gate before_publish on the built file and write its results into it. Returns the gate's outcome."""
     from gates.run import run_gate
 
@@ -114,7 +112,7 @@ def audit(settings: Settings, release: store.Release, spark: SparkSession | None
     outcome = run_gate(
         LAST_GATE,
         settings,
-        spark,
+        None,
         release.data_date,
         warehouse=release.path,
         previous=present.path if present else None,

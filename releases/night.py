@@ -146,6 +146,8 @@ def _run_steps(
     path = _path(settings, state["data_date"])
     with NightSession(settings) as session:
         night = Night(settings, date.fromisoformat(state["data_date"]), state, session)
+        if "mastery" in names:
+            session.prepare()
         for name in names:
             step = _step(state, name)
             step.update(state="running", seconds=0.0, detail="", error="", started_at=datetime.now(UTC).isoformat())

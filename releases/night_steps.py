@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from cairn.errors import CairnError
 from cairn.settings import Settings
+from gates.engine import preload
 from releases import learning, store
 
 if TYPE_CHECKING:
@@ -27,7 +30,7 @@ class NightSession:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._session: SparkSession | None = None
+        self._starting: Future[SparkSession] | None = None
         self._is_ours = False
 
     def __enter__(self) -> NightSession:
@@ -36,22 +39,37 @@ class NightSession:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def spark(self) -> SparkSession:
-        """The session, started where it is not running."""
-        if self._session is None:
+    def prepare(self) -> None:
+        """Start the session, and what mastery needs in it, while the steps before it work."""
+        if self._starting is None:
             from pyspark.sql import SparkSession
 
-            from spark_jobs.session import start_session
-
             self._is_ours = SparkSession.getActiveSession() is None
-            self._session = start_session(self.settings, "cairn-night")
-        return self._session
+            with_one_thread = ThreadPoolExecutor(1, thread_name_prefix="spark-start")
+            self._starting = with_one_thread.submit(self._start)
+            with_one_thread.shutdown(wait=False)
+
+    def _start(self) -> SparkSession:
+        from spark_jobs import arrow_lake
+        from spark_jobs.mastery import PORTION, warm
+        from spark_jobs.session import start_session
+
+        is_brief = arrow_lake.count_rows(self.settings, "silver.learner_activity") <= PORTION
+        session = start_session(self.settings, "cairn-night", is_brief=is_brief)
+        warm(session)
+        return session
+
+    def spark(self) -> SparkSession:
+        """The session, started where it is not running. Raises what starting it raised."""
+        self.prepare()
+        assert self._starting is not None
+        return self._starting.result()
 
     def stop(self) -> None:
         """Stop the session where this night started it; dbt then has the memory."""
-        if self._session is not None and self._is_ours:
-            self._session.stop()
-        self._session = None
+        starting, self._starting = self._starting, None
+        if starting is not None and self._is_ours and starting.exception() is None:
+            starting.result().stop()
 
 
 @dataclass
@@ -99,7 +117,7 @@ def _cut(night: Night) -> str:
 def _gate(night: Night, step: str, gate: str) -> str:
     from gates.run import run_gate
 
-    outcome = run_gate(gate, night.settings, night.session.spark(), night.data_date)
+    outcome = run_gate(gate, night.settings, night.session.spark, night.data_date)
     return _judge(night, step, gate, outcome)
 
 
@@ -135,6 +153,8 @@ def _mastery(night: Night) -> str:
 
 def _marts(night: Night) -> str:
     night.session.stop()
+    # dbt works in a process of its own: the library of the gate after it can load meanwhile.
+    threading.Thread(target=preload, name="preload-gates", daemon=True).start()
     # As of now, not of the cut: what a person mended in the roster since must count when the night is resumed.
     as_of = datetime.now(UTC)
     release = learning.build(night.settings, night.data_date, as_of=as_of, cut_offsets=night.state["cut_offsets"])

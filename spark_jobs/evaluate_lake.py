@@ -44,7 +44,7 @@ def next_response_auc(
     from spark_jobs.session import start_session
 
     started = time.perf_counter()
-    session = spark or start_session(settings, "cairn-evaluate")
+    session = spark or start_session(settings, "cairn-evaluate", is_brief=True)
     config = load_config(settings)
     wanted = _competencies(session, settings, framework)
     frame = evidence(session, settings, config.evidence, ALL_TIME)

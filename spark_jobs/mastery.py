@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
@@ -79,6 +80,25 @@ def update(
     held = pupils_of(settings, held_schools, data_date) if held_schools else set()
     run = _Run(spark, settings, config, data_date, end, frozenset(held))
     frame = evidence(spark, settings, config.evidence, end)
+    with _kept(frame, arrow_lake.count_rows(settings, "silver.learner_activity")):
+        return _update(run, frame, started)
+
+
+@contextmanager
+def _kept(frame: DataFrame, rows: int) -> Iterator[None]:
+    """Keep evidence that memory holds: fingerprints, fit and states read it in turn. More is joined again each time."""
+    if rows > PORTION:
+        yield
+        return
+    frame.persist()
+    try:
+        yield
+    finally:
+        frame.unpersist()
+
+
+def _update(run: _Run, frame: DataFrame, started: float) -> dict[str, Any]:
+    settings, config, data_date, held = run.settings, run.config, run.data_date, run.held
     prints = _unheld(run, fingerprints(frame))
     models = fit_missing(settings, config, frame, prints, run.held)
     touched = _touched(run, prints, models)
@@ -92,6 +112,18 @@ def update(
         mastery_tables.write_ready(settings, data_date)
     attempts = int(arrow.integers(touched["events"]).sum())
     return _result(started, touched.num_rows, attempts, changed, models.versions[-1])
+
+
+def warm(spark: SparkSession) -> None:
+    """Start Spark's Python workers with the kernels loaded: seconds that can pass while other steps work."""
+
+    def load(batches: Iterator[Any]) -> Iterator[Any]:
+        import cairn.mastery.states  # noqa: F401  # what is wanted is the import
+
+        return batches
+
+    partitions = spark.sparkContext.defaultParallelism
+    spark.range(partitions, numPartitions=partitions).mapInArrow(load, "id bigint").toArrow()
 
 
 def refit(spark: SparkSession, settings: Settings, model: str = "bkt") -> dict[str, Any]:

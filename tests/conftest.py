@@ -28,7 +28,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """One real Spark session with Delta and Kafka for the whole run; tables live in each test's own home."""
     from spark_jobs.session import start_session
 
-    session = start_session(Settings(home=tmp_path_factory.mktemp("spark")), "cairn-tests")
+    session = start_session(Settings(home=tmp_path_factory.mktemp("spark")), "cairn-tests", is_brief=True)
     yield session
     session.stop()
 
