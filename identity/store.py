@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from cairn.sqlite_file import prepare
+
 # person: fields are sealed; source_key (keyed hash of the sourcedId) finds the person again at the next roster.
 # identifier: which outside key meant whom, from when to when; instants are ISO 8601 UTC, open end is NULL.
 SCHEMA = """
@@ -40,12 +42,8 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "vault.sqlite"
-        if not self.path.exists():
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.path.touch(mode=0o600)
-        with self.connect() as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(SCHEMA)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        prepare(self.path, SCHEMA)
 
     @contextmanager
     def connect(self) -> Iterator[sqlite3.Connection]:

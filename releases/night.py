@@ -146,9 +146,9 @@ def _run_steps(
     path = _path(settings, state["data_date"])
     with NightSession(settings) as session:
         night = Night(settings, date.fromisoformat(state["data_date"]), state, session)
-        if "mastery" in names:
-            session.prepare()
         for name in names:
+            if name == "gate_intake" and "mastery" in names:
+                session.prepare()  # Spark starts while the gate works
             step = _step(state, name)
             step.update(state="running", seconds=0.0, detail="", error="", started_at=datetime.now(UTC).isoformat())
             store.write_json(path, state)

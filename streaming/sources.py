@@ -16,6 +16,7 @@ from pathlib import Path
 
 from cairn.errors import CairnError
 from cairn.settings import Settings
+from cairn.sqlite_file import prepare
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._\-]{0,62}", re.ASCII)
 # A token is 32 random bytes: a plain hash is enough, there is nothing to guess (unlike a password).
@@ -68,10 +69,8 @@ class SourceRegistry:
         self._settings = settings
         self.path: Path = settings.home / "sources.sqlite"
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        prepare(self.path, TABLE)
         self._database = sqlite3.connect(self.path, timeout=10, isolation_level=None, check_same_thread=False)
-        self.path.chmod(0o600)
-        self._database.execute("PRAGMA journal_mode=WAL")
-        self._database.execute(TABLE)
         self._by_token: dict[str, Source] = {}
         self._version = -1
         self._looked_at = 0.0
