@@ -24,7 +24,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CAIRN_", toml_file="cairn.toml", extra="ignore")
 
     home: Path = Field(default=Path(".cairn"), description="where data lives")
-    district_dir: Path = Field(default=REPOSITORY / "schemas" / "district", description="the district's configuration")
+    district_dir: Path = Field(
+        default=Path("district"), description="the district's own configuration, over that in schemas/district"
+    )
     timezone: str = Field(default="America/Chicago", description="the district's time zone (IANA name)")
     lake_url: str = Field(default="", description="object store of the lake; a folder in home where empty")
     kafka_bootstrap: str = Field(default="", description="host:port of the broker; the local stack's where empty")
@@ -49,7 +51,8 @@ class Settings(BaseSettings):
     def model_post_init(self, _context: Any) -> None:
         """Make every path absolute once, so that a change of folder later changes nothing."""
         self.home = self.home.expanduser().resolve()
-        self.district_dir = self.district_dir.expanduser().resolve()
+        own = self.district_dir.expanduser() if "district_dir" in self.model_fields_set else self.home / "district"
+        self.district_dir = own.resolve()
         self.cache_dir = self.cache_dir.expanduser().resolve()
 
     @property

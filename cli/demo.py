@@ -31,10 +31,17 @@ def demo(
 
     Example: cairn demo --schools 24 --students 1500
     """
+    from datetime import datetime, timedelta
+
     from cairn.settings import settings
     from cli.demo_steps import Demo
 
-    result = Demo(settings(), schools=schools, students=students, days=days, seed=seed, report=say).run()
+    current = settings()
+    # The district's yesterday: a page of today should not have to say that its data is old.
+    yesterday = datetime.now(current.zone).date() - timedelta(days=1)
+    result = Demo(
+        current, schools=schools, students=students, days=days, seed=seed, report=say, last_date=yesterday
+    ).run()
     emit(result, as_json, _shown)
 
 

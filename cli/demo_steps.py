@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -28,8 +29,20 @@ class Demo:
     """One demo in one home: what was asked for, what is done, when each step ended (seconds since the start)."""
 
     def __init__(
-        self, settings: Settings, *, schools: int, students: int, days: int, seed: int, report: Callable[[str], None]
+        self,
+        settings: Settings,
+        *,
+        schools: int,
+        students: int,
+        days: int,
+        seed: int,
+        report: Callable[[str], None],
+        last_date: date | None = None,
     ) -> None:
+        """``last_date``: the simulated days end with the last school day up to it; in a fixed year where None.
+
+        A demo that was begun keeps the dates it was begun with.
+        """
         self.settings = settings
         self.size = {"schools": schools, "students": students, "days": days, "seed": seed}
         self.report = report
@@ -38,7 +51,7 @@ class Demo:
         self.gateway_ready = threading.Event()
         self.noting = threading.Lock()
         self.state_path = settings.home / "demo.json"
-        self.state: dict[str, Any] = {"size": self.size, "done": {}}
+        self.state: dict[str, Any] = {"size": self.size, "last_date": str(last_date) if last_date else None, "done": {}}
         if self.state_path.exists():
             self.state = json.loads(self.state_path.read_text())
             if self.state["size"] != self.size:
@@ -100,7 +113,13 @@ class Demo:
         from simulator.district import generate
 
         size = self.size
-        return dict(generate(self.district, size["schools"], size["students"], size["days"], size["seed"]))
+        last = date.fromisoformat(self.state["last_date"]) if self.state.get("last_date") else None
+        made = generate(self.district, size["schools"], size["students"], size["days"], size["seed"], last_date=last)
+        own = self.settings.district_dir / "calendar.yaml"
+        if last and not own.exists():
+            own.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self.district / "calendar.yaml", own)
+        return dict(made)
 
     def _load(self) -> dict[str, Any]:
         """Roster, competencies, items, assessments and facts, as a district's systems would hand them over."""

@@ -47,7 +47,8 @@ def _summary(result: dict[str, Any]) -> str:
         f"{step['name']:<13}{step['state']:<9}{step['seconds']:>7.1f} s  {step['error'] or step['detail']}"
         for step in result["steps"]
     ]
-    return "\n".join([*lines, f"release: {result['release_id'] or 'none'}"])
+    head = f"night of {result['data_date']}: {result['state']}"
+    return "\n".join([head, *lines, f"release: {result['release_id'] or 'none'}"])
 
 
 @app.command()

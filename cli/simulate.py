@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,10 @@ def district(
     schools: Annotated[int, typer.Option(min=1, help="Schools; 24 hold two pilots of six and six.")] = 24,
     students: Annotated[int, typer.Option(min=1, help="Pupils.")] = 1500,
     days: Annotated[int, typer.Option(min=1, help="School days from the start of the year, 2026-08-17.")] = 60,
+    last_date: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Move the year so that the school days end by this date."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 7,
     as_json: JsonOption = False,
 ) -> None:
@@ -40,6 +45,7 @@ def district(
                 tasks[stage] = int(bar.add_task(stage, total=total))
             bar.update(tasks[stage], completed=done)  # type: ignore[arg-type]  # rich's TaskID is an int
 
-        result = generate(out, schools, students, days, seed, on_progress=show)
+        last = last_date.date() if last_date else None
+        result = generate(out, schools, students, days, seed, on_progress=show, last_date=last)
     say(f"district written to {out}")
     emit(dict(result), as_json)

@@ -75,7 +75,7 @@ def status(settings: Settings, data_date: date | None = None) -> dict[str, Any]:
     if running and not _is_running(settings):
         for step in running:
             step.update(state="failed", error="the process ended in this step: run 'cairn night resume'")
-    return {**_result(state), "data_date": state["data_date"], "held": _held(state), "started_at": state["started_at"]}
+    return {**_result(state), "held": _held(state), "started_at": state["started_at"]}
 
 
 def _wanted(only: Sequence[str] | None) -> tuple[str, ...]:
@@ -189,6 +189,7 @@ def _result(state: dict[str, Any]) -> dict[str, Any]:
     states = [step["state"] for step in state["steps"]]
     overall = next((one for one in ("failed", "running") if one in states), None)
     return {
+        "data_date": state["data_date"],
         "steps": state["steps"],
         "release_id": state["release_id"],
         "state": overall or ("done" if set(states) == {"done"} else "pending"),

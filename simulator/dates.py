@@ -15,6 +15,7 @@ from cairn.errors import UsageError
 
 TIMEZONE = "America/Chicago"
 YEAR_START = date(2026, 8, 17)
+YEAR_HALF = date(2027, 1, 15)
 YEAR_END = date(2027, 6, 4)
 HOLIDAYS = (
     date(2026, 9, 7),
@@ -28,26 +29,53 @@ HOLIDAYS = (
 )
 
 
-def school_days() -> list[date]:
-    """Every school day of the year, in order."""
-    span = (YEAR_END - YEAR_START).days + 1
-    days = (YEAR_START + timedelta(days=k) for k in range(span))
-    return [day for day in days if day.isoweekday() <= 5 and day not in HOLIDAYS]
+def school_days(start: date = YEAR_START, shift: timedelta = timedelta(0)) -> list[date]:
+    """Every school day from ``start`` to the end of the year, in order; ``shift`` moves holidays and end."""
+    span = (YEAR_END + shift - start).days + 1
+    days = (start + timedelta(days=k) for k in range(span))
+    return [day for day in days if day.isoweekday() <= 5 and day - shift not in HOLIDAYS]
 
 
 @dataclass(frozen=True)
 class Dates:
-    """The first ``count`` school days; everything else counts in indices of ``days`` (from 0)."""
+    """The first ``count`` school days; everything else counts in indices of ``days`` (from 0).
+
+    ``shift``, whole weeks, is by how much holidays and the end of the year lie later than in the calendar above.
+    """
 
     days: tuple[date, ...]
+    shift: timedelta = timedelta(0)
 
     @classmethod
-    def of(cls, count: int) -> Dates:
-        """The first ``count`` school days. Raises UsageError where the year has fewer."""
+    def of(cls, count: int, last: date | None = None) -> Dates:
+        """The first ``count`` school days of the year 2026-27, or of one moved so that they end by ``last``.
+
+        The last of them is then the last school day up to ``last``. Raises UsageError where the year has fewer.
+        """
         every = school_days()
         if not 1 <= count <= len(every):
             raise UsageError(f"--days {count}: the simulated year has {len(every)} school days; give 1 to {len(every)}")
-        return cls(tuple(every[:count]))
+        if last is None:
+            return cls(tuple(every[:count]))
+        shift = timedelta(weeks=round((last - every[count - 1]).days / 7))
+        # Begun some weeks early, the year has school days enough before ``last``, whatever the holidays do.
+        before = [day for day in school_days(YEAR_START + shift - timedelta(weeks=4), shift) if day <= last]
+        return cls(tuple(before[-count:]), shift)
+
+    @property
+    def year_start(self) -> date:
+        """First day of the school year."""
+        return self.days[0]
+
+    @property
+    def year_half(self) -> date:
+        """Last day of the fall semester."""
+        return YEAR_HALF + self.shift
+
+    @property
+    def year_end(self) -> date:
+        """Last day of the school year."""
+        return YEAR_END + self.shift
 
     @property
     def last(self) -> date:
@@ -80,9 +108,9 @@ class Dates:
         """The district's calendar file, as ``cairn.calendar`` reads it."""
         return {
             "timezone": TIMEZONE,
-            "school_year_start_date": YEAR_START.isoformat(),
-            "school_year_end_date": YEAR_END.isoformat(),
-            "holidays": [day.isoformat() for day in HOLIDAYS],
+            "school_year_start_date": self.year_start.isoformat(),
+            "school_year_end_date": self.year_end.isoformat(),
+            "holidays": [(day + self.shift).isoformat() for day in HOLIDAYS],
             "weekdays": [1, 2, 3, 4, 5],
             "night_starts_at": "02:00",
             "feeds_at": "06:00",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +30,12 @@ def generate(
     days: int,
     seed: int,
     on_progress: Callable[[str, int, int], None] | None = None,
+    last_date: date | None = None,
 ) -> dict[str, int]:
     """Write the district under ``out``; the same arguments give the same bytes.
 
-    ``days`` counts school days from the start of the year. Returns how many ``students``, ``events`` (lines of
+    ``days`` counts school days from the start of the year 2026-27, or of one moved so that they end with the last
+    school day up to ``last_date``. Returns how many ``students``, ``events`` (lines of
     activity to send, faults included) and ``pilots`` there are. Raises UsageError for sizes that make no district, and
     where ``out`` already holds something. The folder appears when all of it is written.
     """
@@ -40,20 +43,15 @@ def generate(
         raise UsageError(f"{out}: the folder is not empty; give --out a new one")
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)  # what an interrupted run left behind
-    result = _generate(partial, schools, students, days, seed, on_progress)
+    world = build_world(schools, students, days, seed, last_date)
+    result = _generate(partial, world, seed, on_progress)
     partial.replace(out)
     return result
 
 
 def _generate(
-    out: Path,
-    schools: int,
-    students: int,
-    days: int,
-    seed: int,
-    on_progress: Callable[[str, int, int], None] | None,
+    out: Path, world: World, seed: int, on_progress: Callable[[str, int, int], None] | None
 ) -> dict[str, int]:
-    world = build_world(schools, students, days, seed)
     pilots = design_pilots(world, seed)
     out.mkdir(parents=True)
     write_roster(world, out / "roster", seed)
@@ -68,7 +66,7 @@ def _generate(
     sessions = uuids(int(work.session.max(initial=0)) + 1, np.random.default_rng(np.random.SeedSequence([seed, 9])))
     write_activity(world, work, lines, sessions, out, on_progress)
     write_truth(world, work, lines, pilots, outcomes, out)
-    return {"students": students, "events": len(lines), "pilots": len(pilots)}
+    return {"students": len(world.students), "events": len(lines), "pilots": len(pilots)}
 
 
 def _write_configuration(world: World, out: Path) -> None:

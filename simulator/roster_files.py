@@ -13,13 +13,12 @@ import numpy as np
 import orjson
 
 from simulator import framework
-from simulator.dates import YEAR_END, YEAR_START
+from simulator.dates import Dates
 from simulator.world import NEVER, World
 
 DISTRICT = "dst-001"
 YEAR, FALL, SPRING = "ses-2027", "ses-2027-s1", "ses-2027-s2"
 SUBJECT_TITLES = {"math": "Mathematics", "reading": "Reading"}
-CHANGED_AT = "2026-08-10T12:00:00.000Z"
 HEAD = ("sourcedId", "status", "dateLastModified")
 FILES = [
     "academicSessions",
@@ -88,7 +87,7 @@ def write_roster(world: World, folder: Path, seed: int) -> None:
     manifest += [(f"file.{name}", "bulk" if name in present else "absent") for name in FILES]
     manifest += [("source.systemName", "Cedar Student Information System"), ("source.systemCode", "cedar-sis")]
     write_csv(folder / "manifest.csv", ("propertyName", "value"), manifest)
-    _write_sessions(folder)
+    _write_sessions(world.dates, folder)
     _write_orgs(world, folder)
     _write_classes(world, folder)
     _write_users(world, folder)
@@ -96,12 +95,13 @@ def write_roster(world: World, folder: Path, seed: int) -> None:
     _write_demographics(world, folder, seed)
 
 
-def _write_sessions(folder: Path) -> None:
-    half = date(2027, 1, 15)
+def _write_sessions(dates: Dates, folder: Path) -> None:
+    start, half, end = dates.year_start, dates.year_half, dates.year_end
+    title = f"School year {start.year}-{end.year % 100:02d}"
     rows = [
-        [*_base(YEAR), "School year 2026-27", "schoolYear", YEAR_START, YEAR_END, "", 2027],
-        [*_base(FALL), "Fall semester", "semester", YEAR_START, half, YEAR, 2027],
-        [*_base(SPRING), "Spring semester", "semester", half + timedelta(days=1), YEAR_END, YEAR, 2027],
+        [*_base(YEAR), title, "schoolYear", start, end, "", end.year],
+        [*_base(FALL), "Fall semester", "semester", start, half, YEAR, end.year],
+        [*_base(SPRING), "Spring semester", "semester", half + timedelta(days=1), end, YEAR, end.year],
     ]
     header = (*HEAD, "title", "type", "startDate", "endDate", "parentSourcedId", "schoolYear")
     write_csv(folder / "academicSessions.csv", header, rows)
@@ -187,6 +187,7 @@ def _user(identifier: str, username: str, given: str, family: str, email: str, g
 
 def _write_users(world: World, folder: Path) -> None:
     students, staff, users, roles = world.students, world.staff, [], []
+    begin = world.dates.year_start
     for i, identifier in enumerate(students.id):
         email = f"{students.username[i]}@cedar.example" if students.has_email[i] else ""
         school = world.school_ids[students.school[i]]
@@ -201,13 +202,13 @@ def _write_users(world: World, folder: Path) -> None:
                 school,
             )
         )
-        roles.append([*_base(f"rol-{identifier}"), identifier, "primary", "student", YEAR_START, "", school, ""])
+        roles.append([*_base(f"rol-{identifier}"), identifier, "primary", "student", begin, "", school, ""])
     for i, identifier in enumerate(staff.id):
         school = world.school_ids[staff.school[i]]
         role = "siteAdministrator" if staff.is_administrator[i] else "teacher"
         email = f"{staff.username[i]}@cedar.example"
         users.append(_user(identifier, staff.username[i], staff.given[i], staff.family[i], email, "", school))
-        roles.append([*_base(f"rol-{identifier}"), identifier, "primary", role, YEAR_START, "", school, ""])
+        roles.append([*_base(f"rol-{identifier}"), identifier, "primary", role, begin, "", school, ""])
     write_csv(folder / "users.csv", (*HEAD, *USER_COLUMNS), users)
     header = ("userSourcedId", "roleType", "role", "beginDate", "endDate", "orgSourcedId", "userProfileSourcedId")
     write_csv(folder / "roles.csv", (*HEAD, *header), roles)
@@ -233,7 +234,7 @@ def _write_enrollments(world: World, folder: Path) -> None:
         )
 
     for i, person in enumerate(students.id):
-        begin: date = YEAR_START if students.join_day[i] == 0 else days[students.join_day[i]]
+        begin: date = world.dates.year_start if students.join_day[i] == 0 else days[students.join_day[i]]
         for subject in range(2):
             before, after = int(students.class_before[i, subject]), int(students.class_after[i, subject])
             if students.move_day[i] < NEVER:
@@ -247,7 +248,7 @@ def _write_enrollments(world: World, folder: Path) -> None:
             else:
                 add(person, before, "student", "false", begin, "")
     for room, teacher in enumerate(classes.teacher.tolist()):
-        add(world.staff.id[teacher], room, "teacher", "true", YEAR_START, "")
+        add(world.staff.id[teacher], room, "teacher", "true", world.dates.year_start, "")
     header = ("classSourcedId", "schoolSourcedId", "userSourcedId", "role", "primary", "beginDate", "endDate")
     write_csv(folder / "enrollments.csv", (*HEAD, *header), rows)
 
@@ -271,7 +272,7 @@ def _write_demographics(world: World, folder: Path, seed: int) -> None:
     born = rng.integers(0, 365, count)
     rows: list[list[Any]] = []
     for i, identifier in enumerate(world.students.id):
-        year = date(2026 - 6 - int(world.students.grade[i]), 9, 1) + timedelta(days=int(born[i]))
+        year = date(world.dates.year_start.year - 6 - int(world.students.grade[i]), 9, 1) + timedelta(days=int(born[i]))
         marks = ["true" if race[i] == k else "false" for k in range(len(races))]
         rows.append(
             [
@@ -307,6 +308,7 @@ def case_package(world: World) -> dict[str, Any]:
     """The framework as a CASE 1.0 package: subjects, domains and leaves under the document, and prerequisites."""
     document = framework.identifier("document")
     doc_node = _node(document, "Cedar competencies, grades 3 to 8")
+    changed_at = f"{world.dates.year_start - timedelta(days=7)}T12:00:00.000Z"
     items: list[dict[str, Any]] = []
     associations: list[dict[str, Any]] = []
 
@@ -321,7 +323,7 @@ def case_package(world: World) -> dict[str, Any]:
                 "subject": [subject],
                 "educationLevel": [f"{g:02d}" for g in range(3, 9)],
                 "language": "en",
-                "lastChangeDateTime": CHANGED_AT,
+                "lastChangeDateTime": changed_at,
                 "CFDocumentURI": doc_node,
             }
         )
@@ -338,7 +340,7 @@ def case_package(world: World) -> dict[str, Any]:
                 "destinationNodeURI": destination,
                 "CFDocumentURI": doc_node,
                 "sequenceNumber": len(associations) + 1,
-                "lastChangeDateTime": CHANGED_AT,
+                "lastChangeDateTime": changed_at,
             }
         )
 
@@ -365,8 +367,8 @@ def case_package(world: World) -> dict[str, Any]:
             "subject": list(framework.SUBJECTS),
             "language": "en",
             "adoptionStatus": "Implemented",
-            "statusStartDate": "2026-07-01",
-            "lastChangeDateTime": CHANGED_AT,
+            "statusStartDate": f"{world.dates.year_start.year}-07-01",
+            "lastChangeDateTime": changed_at,
         },
         "CFItems": items,
         "CFAssociations": associations,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
@@ -239,13 +240,13 @@ def _staff(classes: Classes, schools: int, rng: np.random.Generator) -> Staff:
     )
 
 
-def build_world(schools: int, students: int, days: int, seed: int) -> World:
-    """Draw the district. Raises UsageError for sizes that make no district."""
+def build_world(schools: int, students: int, days: int, seed: int, last: date | None = None) -> World:
+    """Draw the district; ``last`` as in :meth:`Dates.of`. Raises UsageError for sizes that make no district."""
     if schools < 1 or students < schools:
         raise UsageError(f"--schools {schools} --students {students}: give at least one school and a pupil for each")
     if schools > 999:
         raise UsageError(f"--schools {schools}: at most 999")
-    dates = Dates.of(days)
+    dates = Dates.of(days, last)
     streams = [np.random.default_rng(s) for s in np.random.SeedSequence([seed, 1]).spawn(3)]
     pupils, classes = _students(schools, students, days, streams[0])
     leaves = competencies()

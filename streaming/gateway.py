@@ -24,6 +24,7 @@ from streaming.limits import RecentEvents, TokenBucket
 from streaming.metrics import METRICS, exposition
 from streaming.process import Outcome, Processor
 from streaming.producer import Fate, GroupCommitter
+from streaming.serve import serve
 from streaming.sources import Source, SourceRegistry
 
 log = logging.getLogger(__name__)
@@ -263,27 +264,7 @@ class Gateway:
 
 def main(arguments: list[str] | None = None) -> None:
     """Serve until SIGTERM."""
-    import argparse
-
-    import uvicorn
-
-    parser = argparse.ArgumentParser(description="Cairn's gateway")
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--host", default="127.0.0.1")
-    given = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    # A producer that waits for a broker would write a line a retry.
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    uvicorn.run(
-        Gateway(Settings()),
-        host=given.host,
-        port=given.port,
-        loop="uvloop",
-        http="httptools",
-        access_log=False,
-        timeout_graceful_shutdown=10,
-        log_level="warning",
-    )
+    serve(Gateway, "Cairn's gateway", arguments)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from cairn.evidence.activity import UNKNOWN_SCHOOL
 from cairn.evidence.times import instant_text
 from cairn.settings import Settings
 from streaming.http import Response, error, json_response
+from streaming.serve import serve
 from streaming.topics import ACTIVITY
 
 log = logging.getLogger(__name__)
@@ -226,24 +227,7 @@ class Live:
 
 def main(arguments: list[str] | None = None) -> None:
     """Serve until SIGTERM."""
-    import argparse
-
-    import uvicorn
-
-    parser = argparse.ArgumentParser(description="Cairn's live view")
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--host", default="127.0.0.1")
-    given = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    uvicorn.run(
-        Live(Settings()),
-        host=given.host,
-        port=given.port,
-        access_log=False,
-        timeout_graceful_shutdown=5,
-        log_level="warning",
-    )
+    serve(Live, "Cairn's live view", arguments)
 
 
 if __name__ == "__main__":

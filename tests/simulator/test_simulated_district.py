@@ -6,7 +6,7 @@ import contextlib
 import csv
 import gzip
 import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,7 @@ from cairn.rostering.layouts import load_layout
 from cairn.rostering.oneroster import read_roster
 from cairn.settings import Settings
 from simulator import generate
-from simulator.dates import school_days
+from simulator.dates import Dates, school_days
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +209,17 @@ def test_the_simulated_year_is_the_shipped_calendar(settings: Settings) -> None:
     assert all(calendar.is_school_day(day) for day in days)
     span = [days[0] + timedelta(days=k) for k in range((days[-1] - days[0]).days + 1)]
     assert [day for day in span if calendar.is_school_day(day)] == days
+
+
+@pytest.mark.parametrize("today", [date(2026, 11, 22), date(2027, 1, 4), date(2027, 7, 14), date(2026, 9, 8)])
+@pytest.mark.parametrize("count", [15, 60])
+def test_a_moved_year_ends_on_the_last_school_day(today: date, count: int, settings: Settings) -> None:
+    dates = Dates.of(count, today - timedelta(days=1))
+    calendar = DistrictCalendar.from_mapping(dates.configuration(), "calendar.yaml", settings.timezone)
+    assert len(dates.days) == count
+    assert dates.last == calendar.previous_school_day(today)
+    assert list(dates.days) == calendar.school_days(dates.year_start, dates.last)
+    assert dates.year_start < dates.year_half < dates.year_end
 
 
 def test_every_file_is_read_without_a_problem(district: Path, settings: Settings) -> None:
