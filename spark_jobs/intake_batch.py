@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from cairn.contracts import load_contract
 from cairn.settings import Settings
 from spark_jobs import arrow_lake, intake_dedupe
 from spark_jobs.intake_check import check
@@ -84,10 +85,10 @@ def judge(parsed: pa.Table, batch: Batch) -> pa.Table:
     size = parsed.num_rows
     topic = parsed.column("kafka_topic")
     is_sound = pc.is_null(parsed.column("problem"))
-    numbered = parsed.append_column("row_index", pa.array(np.arange(size)))
-    events = numbered.filter(pc.and_(is_sound, pc.equal(topic, ACTIVITY_TOPIC))).select(
-        ["row_index", "kafka_partition", "kafka_offset", "event_hash", "event_id", "content_hash"]
-    )
+    # Columns are chosen before rows: a filter copies what it is given, and the raw records are most of it.
+    numbered = parsed.select(["kafka_partition", "kafka_offset", "event_hash", "event_id", "content_hash"])
+    numbered = numbered.append_column("row_index", pa.array(np.arange(size)))
+    events = numbered.filter(pc.and_(is_sound, pc.equal(topic, ACTIVITY_TOPIC)))
     keys = intake_dedupe.accepted_keys(batch.settings)
     repeated = intake_dedupe.repeats(events, keys, batch.app_id, batch.batch_id)
     fate = pc.if_else(
@@ -120,7 +121,8 @@ def count(judged: pa.Table) -> list[dict[str, Any]]:
     import pyarrow.compute as pc
 
     keys = ["received_date", "scope_source", "scope_org", "fate"]
-    grouped = judged.filter(pc.is_valid(judged.column("fate"))).group_by(keys).aggregate([([], "count_all")])
+    told = judged.select(keys)
+    grouped = told.filter(pc.is_valid(told.column("fate"))).group_by(keys).aggregate([([], "count_all")])
     names = [*("received_date", "source_id", "org_id", "fate"), "records"]
     rows: list[dict[str, Any]] = grouped.select([*keys, "count_all"]).rename_columns(names).to_pylist()
     return rows
@@ -131,13 +133,13 @@ def _write_tables(judged: pa.Table, batch: Batch) -> None:
     import pyarrow.compute as pc
 
     topic, fate = judged.column("kafka_topic"), judged.column("fate")
-    accepted = judged.filter(pc.equal(fate, "accepted"))
+    accepted = pc.equal(fate, "accepted")
     sound_receipt = pc.and_(pc.equal(topic, RECEIPTS_TOPIC), pc.is_null(fate))
     set_aside = judged.filter(pc.or_(pc.equal(fate, "conflict"), pc.equal(fate, "quarantined")))
     frames = [
-        ("bronze.activity", judged.filter(pc.equal(topic, ACTIVITY_TOPIC))),
-        ("silver.learner_activity", accepted),
-        ("silver.activity_key", accepted),
+        _rows(judged, "bronze.activity", pc.equal(topic, ACTIVITY_TOPIC)),
+        _rows(judged, "silver.learner_activity", accepted),
+        _rows(judged, "silver.activity_key", accepted),
         ("bronze.receipts", _receipts(judged.filter(sound_receipt))),
         ("bronze.rejected", _scoped(judged.filter(pc.equal(fate, "rejected")))),
         ("silver.activity_quarantine", _quarantine(set_aside)),
@@ -149,6 +151,12 @@ def _write_tables(judged: pa.Table, batch: Batch) -> None:
     ]
     for running in [_WRITERS.submit(job) for job in jobs]:
         running.result()
+
+
+def _rows(judged: pa.Table, name: str, chosen: Any) -> tuple[str, pa.Table]:
+    """The table's name, and its columns of the chosen rows."""
+    present = set(judged.column_names)
+    return name, judged.select([c for c in load_contract(name).column_names if c in present]).filter(chosen)
 
 
 def _set(table: pa.Table, name: str, values: Any) -> pa.Table:

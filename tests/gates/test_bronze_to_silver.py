@@ -195,7 +195,7 @@ def test_spark_and_pandas_say_the_same(settings: Settings, spark: Any) -> None:
     rules = [rule for rule in suites.row_rules(contracts.load_contract(SILVER)) if rule.rule_id in wanted]
     night = night_rows(settings, DATA_DATE)
     columns = [*suites.columns_needed(rules), "org_id", "source_id"]
-    arguments = (settings, SILVER, columns, "event_id", night.arrow_filter(), spark, night.spark_filter())
+    arguments = (settings, SILVER, columns, "event_id", night.arrow_filter(), lambda: spark, night.spark_filter())
     engine = Engine()
     small, large = frames.load(*arguments), frames.load(*arguments, most_rows_in_memory=0)
     assert small.spark is None

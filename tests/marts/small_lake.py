@@ -1,0 +1,321 @@
+"""A handful of pupils as lake tables beyond the roster; every mart's rows can be worked out by hand."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+from cairn.settings import Settings
+from tests.marts.small_roster import ALPHA, BETA, DATA_DATE, GAMMA, KNOWN, PLAN_HASH, at, day, known, put, roster
+
+
+def _state(pupil: str, competency: str, state: str, last: str, **more: Any) -> dict[str, Any]:
+    return {
+        "student_key": pupil,
+        "competency_id": competency,
+        "state": state,
+        "p_known": 0.5,
+        "expected_share": 0.5,
+        "share_low": 0.3,
+        "share_high": 0.7,
+        "attempts": 6,
+        "counted_attempts": 6,
+        "counted_correct": 3,
+        "opportunities_without_three": 0,
+        "first_event_at": at("09-01 15:00"),
+        "last_event_at": at(last),
+        "state_since_at": at(last),
+        "last_event_id": f"ev-{pupil}-{competency}",
+        "model_version": "bkt-1",
+        "policy_version": "pol-1",
+        "data_date": DATA_DATE,
+        **more,
+    }
+
+
+def _decision(number: int, pupil: str, competency: str, from_state: str, to_state: str, when: str) -> dict[str, Any]:
+    return {
+        "decision_id": f"d{number}",
+        "is_retraction": False,
+        "student_key": pupil,
+        "competency_id": competency,
+        "decided_at": at(when),
+        "from_state": from_state,
+        "to_state": to_state,
+        "p_known": 0.9,
+        "counted_attempts": 6,
+        "evidence_event_ids": [f"ev-{pupil}-{competency}"],
+        "model_version": "bkt-1",
+        "policy_version": "pol-1",
+        "data_date": at(when).date(),
+        "recorded_at": at("10-15 07:00"),
+    }
+
+
+def mastery(settings: Settings) -> None:
+    """p1 mastered alpha, p2 spins on it, p3 slipped, p4 develops it (South), p5 has been silent since the move."""
+    put(
+        settings,
+        "gold.mastery_state",
+        [
+            _state("p1", ALPHA, "mastered", "10-13 15:00", expected_share=0.9),
+            _state("p2", ALPHA, "developing", "10-13 15:00", opportunities_without_three=12, counted_attempts=12),
+            _state("p3", ALPHA, "developing", "10-12 15:00", expected_share=0.6),
+            _state("p4", ALPHA, "developing", "10-13 15:00"),
+            _state("p5", BETA, "not_enough_evidence", "09-20 15:00", counted_attempts=2),
+        ],
+    )
+    retracted = _decision(9, "p4", ALPHA, "developing", "mastered", "10-13 15:00")
+    put(
+        settings,
+        "gold.mastery_decision",
+        [
+            _decision(1, "p1", ALPHA, "not_started", "developing", "10-01 15:00"),
+            _decision(2, "p1", ALPHA, "developing", "mastered", "10-13 15:00"),
+            _decision(3, "p3", ALPHA, "developing", "mastered", "09-10 15:00"),
+            _decision(4, "p3", ALPHA, "mastered", "developing", "10-12 15:00"),
+            retracted,
+            {**retracted, "is_retraction": True, "recorded_at": at("10-15 07:30")},
+        ],
+    )
+    put(
+        settings,
+        "gold.ready_to_learn",
+        [
+            {"student_key": "p1", "competency_id": key, "prerequisites": 1, "data_date": DATA_DATE}
+            for key in (BETA, GAMMA)
+        ],
+    )
+    work = [
+        ("p1", ALPHA, "10-13", "s-north", 4, 4),
+        ("p2", ALPHA, "10-13", "s-north", 6, 2),
+        ("p3", ALPHA, "10-12", "s-north", 2, 1),
+        ("p4", ALPHA, "10-13", "s-south", 3, 2),
+        # Before the move: p5 was at North then, whatever the source claims.
+        ("p5", BETA, "09-20", "s-south", 2, 1),
+    ]
+    put(
+        settings,
+        "gold.attempt_day",
+        [
+            {
+                "student_key": pupil,
+                "competency_id": competency,
+                "work_date": day(when),
+                "org_id": org,
+                "class_id": None,
+                "attempts": attempts,
+                "counted_attempts": attempts,
+                "correct": correct,
+                "counted_correct": correct,
+                "hints": 0,
+                "duration_ms": 1000,
+                "first_event_at": at(f"{when} 15:00"),
+                "last_event_at": at(f"{when} 15:00"),
+                "data_date": DATA_DATE,
+            }
+            for pupil, competency, when, org, attempts, correct in work
+        ],
+    )
+
+
+def _event(number: int, subject: str, source: str, org: str, when: str) -> dict[str, Any]:
+    return {
+        "event_id": f"ev{number}",
+        "content_hash": f"h{number}",
+        "schema_version": "1.0.0",
+        "source_id": source,
+        "source_statement_id": f"st{number}",
+        "received_at": at(f"{when} 16:00"),
+        "received_date": day(when),
+        "event_time": at(f"{when} 15:00"),
+        "work_date": day(when),
+        "subject_key": subject,
+        "org_id": org,
+        "activity_type": "attempt",
+        "item_id": "item-1",
+        "success": True,
+        "attempt_number": 1,
+        "ingest_date": day(when),
+        "kafka_partition": 0,
+        "kafka_offset": number,
+        "intake_app_id": "app",
+        "batch_id": 0,
+    }
+
+
+def way_in(settings: Settings) -> None:
+    """Two sources; `mathapp` sends for both schools, `quiet` sent for South on three days and fell silent."""
+    events = [
+        ("s1_known", "mathapp", "s-north", "10-13"),
+        ("s1_known", "mathapp", "s-north", "10-14"),
+        ("s1_nobody", "mathapp", "s-north", "10-14"),
+        ("s1_known", "mathapp", "s-south", "10-14"),
+        *(("s1_known", "quiet", "s-south", when) for when in ("09-21", "09-22", "09-23")),
+    ]
+    put(settings, "silver.learner_activity", [_event(number, *event) for number, event in enumerate(events)])
+    put(
+        settings,
+        "silver.activity_key",
+        [
+            {"event_hash": number, "event_id": f"ev{number}", "content_hash": f"h{number}"}
+            for number in range(len(events))
+        ],
+    )
+    put(settings, "silver.item_alignment", [known(item_id="item-1", competency_id=ALPHA)])
+    put(
+        settings,
+        "silver.identity_link",
+        [known(subject_key="s1_known", student_key="p1", valid_from=KNOWN, reason="roster")],
+    )
+    put(settings, "ops.intake_batch", [{"intake_app_id": "app", "batch_id": 0, "end_offsets": "{}"}])
+    counts = Counter((when, source, org) for _, source, org, when in events)
+    # A repeat and a refusal at North on the data date: received four, of which two became evidence.
+    repeated, refused = ("10-14", "mathapp", "s-north"), ("10-14", "mathapp", "s-north")
+    fates = [(key, "accepted", number) for key, number in counts.items()]
+    fates += [(repeated, "duplicate", 1), (refused, "rejected", 1)]
+    received = counts + Counter([repeated, refused])
+    common = {"intake_app_id": "app", "batch_id": 0}
+    put(
+        settings,
+        "bronze.receipts",
+        [
+            {
+                **common,
+                "receipt_id": f"r-{when}-{source}-{org}",
+                "org_id": org,
+                "source_id": source,
+                "received_at": at(f"{when} 16:00"),
+                "received_date": day(when),
+                "statements_received": number,
+            }
+            for (when, source, org), number in received.items()
+        ],
+    )
+    put(
+        settings,
+        "bronze.rejected",
+        [
+            {
+                **common,
+                "rejected_id": "x",
+                "org_id": refused[2],
+                "source_id": refused[1],
+                "received_date": day(refused[0]),
+            }
+        ],
+    )
+    put(
+        settings,
+        "ops.intake_ledger",
+        [
+            {**common, "received_date": day(when), "source_id": source, "org_id": org, "fate": fate, "records": number}
+            for (when, source, org), fate, number in fates
+        ],
+    )
+
+
+def _measure(window: str, first: str, last: str) -> dict[str, Any]:
+    return {"assessment": "Interim", "window": window, "measure": "overall", "from_date": first, "to_date": last}
+
+
+def pilot(settings: Settings) -> None:
+    """One plan: North treated, South compared; assigned before the year, so the pupils are those of its first day."""
+    plan = {
+        "pilot_id": "pilot-1",
+        "title": "One pilot",
+        "owner": "Central office",
+        "hypothesis": {
+            "change": "use the tool",
+            "who": "pupils of one school",
+            "measure": "the Interim overall score",
+            "direction": "rise",
+            "amount": "by 0.10 standard deviations",
+            "by": "2026-10-12",
+            "because": "practice helps",
+        },
+        "analysis": {
+            "wwc_version": "5.0",
+            "assignment": {"method": "random", "seed": 1, "assigned_on": "2026-08-03"},
+            "arms": {"treatment": ["s-north"], "comparison": ["s-south"]},
+            "baseline": _measure("fall", "2026-09-01", "2026-09-10"),
+            "outcome": {**_measure("winter", "2026-10-05", "2026-10-12"), "is_made_by_the_tool": False},
+            "smallest_effect_that_matters_sd": 0.1,
+            "prior": {"effect_sd": 0.2, "icc": 0.2, "r2": 0.7},
+            "minimum_outcome_coverage_share": 0.8,
+            "attrition_boundary": "cautious",
+        },
+        "implementation": {
+            "starts_on": "2026-08-17",
+            "ends_on": "2026-10-12",
+            "dosage_minutes_planned": 60,
+            "milestones": [{"name": "train", "due_date": "2026-09-01"}],
+            "practice": [{"from_date": "2026-08-17", "what": "as planned"}],
+        },
+    }
+    put(
+        settings,
+        "gold.pilot_plan",
+        [
+            {
+                "pilot_id": "pilot-1",
+                "plan_hash": PLAN_HASH,
+                "title": "One pilot",
+                "plan_json": json.dumps(plan),
+                "frozen_at": KNOWN,
+            }
+        ],
+    )
+    put(
+        settings,
+        "gold.pilot_arm",
+        [
+            {"pilot_id": "pilot-1", "school_id": school, "plan_hash": PLAN_HASH, "arm": arm, "wave": 1}
+            for school, arm in (("s-north", "treatment"), ("s-south", "comparison"))
+        ],
+    )
+    scores = [("p1", "fall", 200.0), ("p2", "fall", 210.0), ("p1", "winter", 220.0), ("p4", "fall", 205.0)]
+    put(
+        settings,
+        "silver.assessment_result",
+        [
+            known(
+                result_id=f"{pupil}{window}",
+                student_key=pupil,
+                layout="cairn_interim",
+                assessment="Interim",
+                subject="mathematics",
+                window_name=window,
+                taken_date=day("09-05" if window == "fall" else "10-10"),
+                measure="overall",
+                scale_score=score,
+            )
+            for pupil, window, score in scores
+        ],
+    )
+    facts: list[dict[str, Any]] = [
+        {"fact_type": "dosage", "student_key": "p1", "fact_date": day("10-01"), "name": "minutes", "value": 80.0},
+        {"fact_type": "cost", "school_id": "s-north", "fact_date": day("09-01"), "name": "licence", "value": 120.0},
+        {
+            "fact_type": "milestone",
+            "school_id": "s-north",
+            "fact_date": day("09-01"),
+            "name": "train",
+            "text_value": "open",
+        },
+        {
+            "fact_type": "action",
+            "student_key": "p3",
+            "fact_date": day("10-11"),
+            "name": ALPHA,
+            "text_value": "small_group",
+        },
+    ]
+    put(settings, "silver.fact", [known(fact_id=f"f{n}", pilot_id="pilot-1", **fact) for n, fact in enumerate(facts)])
+
+
+def write_small_lake(settings: Settings) -> None:
+    """Roster and everything above."""
+    for part in (roster, mastery, way_in, pilot):
+        part(settings)
