@@ -29,7 +29,7 @@ from streaming.sources import Source, SourceRegistry, sender_token_path
 from streaming.topics import ACTIVITY, RECEIPTS, REJECTED
 
 ANSWERED: dict[str, Any] = {
-    "actor": {"name": "Ada Quill", "mbox": "mailto:ada.quill@example.org"},
+    "actor": {"name": "Adelheid Quill", "mbox": "mailto:adelheid.quill@example.org"},
     "verb": {"id": "http://adlnet.gov/expapi/verbs/answered"},
     "object": {"id": "https://items.example/1"},
     "result": {"success": True},
@@ -87,9 +87,9 @@ def test_repeats_are_told_from_conflicts_within_bounds() -> None:
 
 def test_seals_open_again_and_show_nothing(settings: Settings) -> None:
     store = SealStore(settings)
-    references = store.append([("xapi", b"Ada Quill"), ("element", b"{}")])
-    assert [SealStore(settings).read(each) for each in references] == [("xapi", b"Ada Quill"), ("element", b"{}")]
-    assert all(b"Ada" not in path.read_bytes() for path in settings.sealed_dir.iterdir())
+    references = store.append([("xapi", b"Adelheid Quill"), ("element", b"{}")])
+    assert [SealStore(settings).read(each) for each in references] == [("xapi", b"Adelheid Quill"), ("element", b"{}")]
+    assert all(b"Adelheid" not in path.read_bytes() for path in settings.sealed_dir.iterdir())
     for wrong in ("nothing.seal:0", "../keys/subject.v1.key:0", f"{references[0]}9999"):
         with pytest.raises(CairnError):
             store.read(wrong)
@@ -121,7 +121,7 @@ def test_the_books_of_a_request_balance_and_hold_nobody(settings: Settings) -> N
     assert [each["reason"] for each in refused] == ["school_out_of_scope", "field_missing", "not_a_statement"]
     assert {each["receipt_id"] for each in refused} == {receipt["receipt_id"]}
     everything = b"".join(message.value + (message.key or b"") for message in outcome.messages)
-    for word in (b"Ada", b"Quill", b"quill", b"example.org"):
+    for word in (b"Adelheid", b"Quill", b"quill", b"example.org"):
         assert word not in everything
     kind, original = SealStore(settings).read(refused[0]["seal_ref"])
     assert (kind, orjson.loads(original)) == ("xapi", body[2])
