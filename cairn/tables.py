@@ -15,6 +15,7 @@ from cairn.settings import Settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from pyarrow.dataset import Dataset
 
 APPEND_TRIES = 10
 
@@ -50,13 +51,27 @@ def arrow_schema(contract: Contract) -> pa.Schema:
     return pa.schema([pa.field(c.name, types[c.type], nullable=not c.is_required) for c in contract.columns])
 
 
+def dataset(settings: Settings, name: str) -> Dataset:
+    """The newest version of the table, which must be there, as an Arrow dataset: scanned by column, filtered by file.
+
+    A folder is read by Arrow itself. Through deltalake's own file system, which it calls in Python from threads of its
+    own, every third process that ended soon after a read died with "terminate called without an active exception".
+    """
+    from deltalake import DeltaTable
+
+    uri = table_uri(settings, name)
+    if "://" in uri:
+        return DeltaTable(uri).to_pyarrow_dataset()
+    from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
+
+    return DeltaTable(uri).to_pyarrow_dataset(filesystem=SubTreeFileSystem(uri, LocalFileSystem()))
+
+
 def read(settings: Settings, name: str, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:
     """The table as Arrow, in the contract's columns; empty where it was not created yet.
 
     ``filters`` is a pyarrow expression, pushed down to the files.
     """
-    from deltalake import DeltaTable
-
     contract = load_contract(name)
     schema = arrow_schema(contract)
     wanted = list(columns or contract.column_names)
@@ -64,8 +79,7 @@ def read(settings: Settings, name: str, columns: Sequence[str] | None = None, fi
         import pyarrow as pa
 
         return pa.schema([schema.field(column) for column in wanted]).empty_table()
-    dataset = DeltaTable(table_uri(settings, name)).to_pyarrow_dataset()
-    return dataset.to_table(columns=wanted, filter=filters)
+    return dataset(settings, name).to_table(columns=wanted, filter=filters)
 
 
 def append(settings: Settings, name: str, rows: Iterable[Mapping[str, Any]]) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cairn import tables
 from cairn.settings import Settings
 from cairn.tables import table_uri
 
@@ -98,9 +99,7 @@ def load(
     Rows that do not fit go to Spark, whose session is asked for only then; without one they are read into memory
     whatever their number.
     """
-    from deltalake import DeltaTable
-
-    dataset = DeltaTable(table_uri(settings, name)).to_pyarrow_dataset()
+    dataset = tables.dataset(settings, name)
     rows = int(dataset.count_rows(filter=filters))
     wanted = list(dict.fromkeys([*columns, id_column]))
     if spark is None or rows <= most_rows_in_memory:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cairn.settings import Settings
-from cairn.tables import exists, table_uri
+from cairn.tables import dataset, exists
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -71,9 +71,8 @@ def repeats(batch: pa.Table, keys: pa.Table | pa.dataset.Dataset, app_id: str, b
 def accepted_keys(settings: Settings) -> pa.Table | pa.dataset.Dataset:
     """silver.activity_key as a dataset that is scanned column by column, never loaded whole."""
     import pyarrow as pa
-    from deltalake import DeltaTable
 
     if not exists(settings, "silver.activity_key"):
         kinds = [pa.int64(), pa.string(), pa.string(), pa.string(), pa.int64()]
         return pa.schema(list(zip(KEY_COLUMNS, kinds, strict=True))).empty_table()
-    return DeltaTable(table_uri(settings, "silver.activity_key")).to_pyarrow_dataset()
+    return dataset(settings, "silver.activity_key")

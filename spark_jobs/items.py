@@ -28,13 +28,12 @@ def count_unaligned(settings: Settings) -> int:
     """Items that sources have sent evidence of and no current alignment names; one column is read, in batches."""
     import pyarrow.compute as pc
     import pyarrow.dataset as ds
-    from deltalake import DeltaTable
 
     if not tables.exists(settings, "silver.learner_activity"):
         return 0
     current = ds.field("recorded_to").is_null()
     aligned = tables.read(settings, "silver.item_alignment", ["item_id"], current).column("item_id")
-    activity = DeltaTable(tables.table_uri(settings, "silver.learner_activity")).to_pyarrow_dataset()
+    activity = tables.dataset(settings, "silver.learner_activity")
     seen: set[str] = set()
     for batch in activity.to_batches(columns=["item_id"]):
         seen.update(item for item in pc.unique(batch.column("item_id")).to_pylist() if item)

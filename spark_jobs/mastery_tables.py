@@ -11,6 +11,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
+from cairn import tables
 from cairn.mastery import ledger
 from cairn.settings import Settings
 from cairn.tables import table_uri
@@ -42,10 +43,8 @@ def newest_night(settings: Settings) -> date | None:
 
 def dataset(settings: Settings, name: str) -> Any:
     """The table as an Arrow dataset; empty where it was not there yet."""
-    from deltalake import DeltaTable
-
     arrow_lake.create(settings, name)
-    return DeltaTable(table_uri(settings, name)).to_pyarrow_dataset()
+    return tables.dataset(settings, name)
 
 
 def _of_pairs(settings: Settings, name: str, pairs: Any, condition: Any = None) -> Any:
