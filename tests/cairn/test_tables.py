@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime
 
@@ -54,3 +56,15 @@ def test_appends_at_the_same_time_all_land(settings: Settings) -> None:
     for thread in threads:
         thread.join()
     assert tables.read(settings, "gold.pilot_decision").num_rows == 7
+
+
+def test_a_process_that_ends_right_after_a_read_ends_well(settings: Settings) -> None:
+    """A thread of the reader that calls Python while the interpreter ends aborts it, every third time or so."""
+    tables.append(settings, "gold.pilot_decision", [decision("a")])
+    code = (
+        "from cairn import tables; from cairn.settings import Settings; tables.read(Settings(), 'gold.pilot_decision')"
+    )
+    for _ in range(3):
+        running = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(4)]
+        ended = [(process.communicate(timeout=60)[1], process.returncode) for process in running]
+        assert [status for _, status in ended] == [0] * 4, ended
