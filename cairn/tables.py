@@ -67,6 +67,11 @@ def dataset(settings: Settings, name: str) -> Dataset:
     return DeltaTable(uri).to_pyarrow_dataset(filesystem=SubTreeFileSystem(uri, LocalFileSystem()))
 
 
+def count_rows(settings: Settings, name: str) -> int:
+    """Rows of a table, read from its files' footers; 0 where it was not created yet."""
+    return int(dataset(settings, name).count_rows()) if exists(settings, name) else 0
+
+
 def read(settings: Settings, name: str, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:
     """The table as Arrow, in the contract's columns; empty where it was not created yet.
 

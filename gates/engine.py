@@ -30,7 +30,7 @@ class Engine:
     def context(self) -> Any:
         """The ephemeral context, made on first use: importing the library takes seconds."""
         if self._context is None:
-            os.environ["GX_ANALYTICS_ENABLED"] = "false"
+            preload()
             import great_expectations as gx
             from great_expectations.data_context.types.base import ProgressBarsConfig
 

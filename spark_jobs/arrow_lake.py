@@ -44,18 +44,6 @@ def create(settings: Settings, name: str) -> None:
     )
 
 
-def count_rows(settings: Settings, name: str) -> int:
-    """How many rows the table has, from the statistics in Delta's log; 0 where it was not created yet."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    from deltalake import DeltaTable
-
-    uri = table_uri(settings, name)
-    if not DeltaTable.is_deltatable(uri):
-        return 0
-    return int(pc.sum(pa.table(DeltaTable(uri).get_add_actions(flatten=True))["num_records"]).as_py() or 0)
-
-
 def append_rows(settings: Settings, name: str, rows: Sequence[Mapping[str, Any]], transaction: tuple[str, int]) -> None:
     """Append rows (dicts in the contract's columns, absent ones null) once, as :func:`append` does."""
     import pyarrow as pa

@@ -17,13 +17,6 @@ Row = dict[str, Any]
 Key = tuple[Any, ...]
 
 
-def count_rows(settings: Settings, name: str) -> int:
-    """Rows of a table, read from its files' footers; 0 where it was not created yet."""
-    if not tables.exists(settings, name):
-        return 0
-    return int(tables.dataset(settings, name).count_rows())
-
-
 def apply_small(settings: Settings, snapshot: Snapshot, instant: datetime) -> Change:
     """Apply one snapshot, known from ``instant``. Raises CairnError where the table knows something as new."""
     contract = load_contract(snapshot.table)

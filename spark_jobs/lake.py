@@ -1,4 +1,4 @@
-"""Lake tables in Spark: read, append and create by contract, never by hand-written columns."""
+"""Lake tables in Spark: read and create by contract, never by hand-written columns."""
 
 from __future__ import annotations
 
@@ -81,32 +81,3 @@ def known_at(frame: DataFrame, instant: datetime | None = None) -> DataFrame:
     return frame.where(
         (F.col("recorded_from") <= moment) & (F.col("recorded_to").isNull() | (F.col("recorded_to") > moment))
     )
-
-
-def append(
-    frame: DataFrame,
-    settings: Settings,
-    name: str,
-    transaction: tuple[str, int] | None = None,
-    *,
-    files: int | None = 1,
-) -> None:
-    """Append the frame in the contract's columns.
-
-    ``transaction`` (application id, version) makes the append happen once however often it is tried
-    (Delta's txnAppId and txnVersion). ``files`` is how many files to write; None leaves the partitioning alone.
-    """
-    ready = conform(frame, name)
-    if files:
-        ready = ready.coalesce(files)
-    uri = ensure(frame.sparkSession, settings, name)
-    writer = ready.write.format("delta").mode("append")
-    if transaction:
-        writer = writer.option("txnAppId", f"{transaction[0]}:{name}").option("txnVersion", transaction[1])
-    writer.save(uri)
-
-
-def replace(frame: DataFrame, settings: Settings, name: str) -> None:
-    """Replace the table's rows in one commit (small derived tables)."""
-    uri = ensure(frame.sparkSession, settings, name)
-    conform(frame, name).coalesce(1).write.format("delta").mode("overwrite").save(uri)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cairn import tables
 from cairn.calendar import DistrictCalendar
 from cairn.contracts import load_contract
 from cairn.errors import CairnError
@@ -80,7 +81,7 @@ def update(
     held = pupils_of(settings, held_schools, data_date) if held_schools else set()
     run = _Run(spark, settings, config, data_date, end, frozenset(held))
     frame = evidence(spark, settings, config.evidence, end)
-    with _kept(frame, arrow_lake.count_rows(settings, "silver.learner_activity")):
+    with _kept(frame, tables.count_rows(settings, "silver.learner_activity")):
         return _update(run, frame, started)
 
 
