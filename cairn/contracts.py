@@ -13,9 +13,12 @@ from typing import Any
 
 import yaml
 
+from cairn.errors import CairnError
 from cairn.settings import REPOSITORY
 
 TABLES_DIR = REPOSITORY / "schemas" / "tables"
+# Files that compaction or a rewrite replaced stay so long, for releases and readers of older versions.
+FILE_RETENTION_DAYS = 30
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,25 @@ class Column:
 
 @dataclass(frozen=True)
 class Contract:
-    """One table: ``name`` is ``layer.table``; ``grain`` says what one row is."""
+    """One table: ``name`` is ``layer.table``; ``grain`` says what one row is.
+
+    ``owner`` answers for it, ``written_by`` is the one job that writes it. ``retention_days``: how long rows are kept
+    (None: for good); ``file_retention_days``: how long files that were replaced stay for readers of older versions.
+    ``sorted_by``: the order of rows within compacted files. ``needs_partition_filter``: too big to be read whole by
+    accident.
+    """
 
     name: str
     version: str
     purpose: str
     grain: str
     columns: tuple[Column, ...]
+    owner: str
+    written_by: str
+    retention_days: int | None
+    file_retention_days: int
+    sorted_by: tuple[str, ...]
+    needs_partition_filter: bool
     path: Path = field(compare=False)
 
     @property
@@ -106,12 +121,22 @@ def load_contract(name: str) -> Contract:
         raise KeyError(f"no contract {name!r}: expected {path.relative_to(REPOSITORY)}")
     raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     schema = raw["schema"][0]
+    custom = {one["property"]: one["value"] for one in raw.get("customProperties", ())}
+    missing = sorted({"owner", "writtenBy"} - set(custom))
+    if missing:
+        raise CairnError(f"{path.relative_to(REPOSITORY)}: customProperties lacks {', '.join(missing)}: add it")
     return Contract(
         name=schema["physicalName"],
         version=raw["version"],
         purpose=raw["description"]["purpose"],
         grain=schema["dataGranularityDescription"],
         columns=tuple(_column(column) for column in schema["properties"]),
+        owner=str(custom["owner"]),
+        written_by=str(custom["writtenBy"]),
+        retention_days=custom.get("retentionDays"),
+        file_retention_days=int(custom.get("fileRetentionDays", FILE_RETENTION_DAYS)),
+        sorted_by=tuple(custom.get("sortedBy", ())),
+        needs_partition_filter=bool(custom.get("needsPartitionFilter", False)),
         path=path,
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -29,6 +29,13 @@ class Settings(BaseSettings):
     )
     timezone: str = Field(default="America/Chicago", description="the district's time zone (IANA name)")
     lake_url: str = Field(default="", description="object store of the lake; a folder in home where empty")
+    object_store_endpoint: str = Field(default="", description="address of an S3-like store; Amazon's where empty")
+    object_store_region: str = Field(default="us-east-1", description="region of the object store")
+    object_store_key_id: str = Field(default="", description="key id for the object store; the machine's role if empty")
+    object_store_secret: SecretStr = Field(default=SecretStr(""), description="secret for the object store")
+    pupil_buckets: int = Field(
+        default=0, description="buckets of what grows with pupils, set when its tables are made; by the roster where 0"
+    )
     kafka_bootstrap: str = Field(default="", description="host:port of the broker; the local stack's where empty")
     spark_master: str = Field(default="local[*]", description="Spark master")
     spark_driver_memory: str = Field(default="1500m", description="heap of a Spark driver")

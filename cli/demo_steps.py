@@ -149,10 +149,10 @@ class Demo:
         return [source["source_id"] for source in wanted]
 
     def _accounts(self) -> list[dict[str, str]]:
-        from cairn import tables
+        import lake
         from portal.accounts import add_account
 
-        orgs = tables.read(self.settings, "silver.org", columns=["org_id", "org_type"]).to_pylist()
+        orgs = lake.read(self.settings, "silver.org", columns=["org_id", "org_type"]).to_pylist()
         school = min(org["org_id"] for org in orgs if org["org_type"] == "school")
         wanted: tuple[tuple[str, str, str | None], ...] = (
             ("leader", "school_leader", school),

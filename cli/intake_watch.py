@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from cairn import tables
+import lake
 from cairn.calendar import DistrictCalendar
 from cairn.settings import Settings
 
@@ -71,7 +71,7 @@ def _received_days(settings: Settings, since: date) -> dict[str, set[date]]:
     """Receipt days of each source."""
     import pyarrow.compute as pc
 
-    rows = tables.read(settings, "bronze.receipts", ["source_id", "received_date"], pc.field("received_date") >= since)
+    rows = lake.read(settings, "bronze.receipts", ["source_id", "received_date"], pc.field("received_date") >= since)
     days: dict[str, set[date]] = {}
     for row in rows.group_by(["source_id", "received_date"]).aggregate([]).to_pylist():
         days.setdefault(row["source_id"], set()).add(row["received_date"])

@@ -102,13 +102,13 @@ def _refuse_mass_end(settings: Settings, roster: Roster) -> None:
     """Raise CairnError where a bulk file names less than half of what the lake knows."""
     import pyarrow.dataset as ds
 
-    from cairn import tables
+    import lake
 
     for table, section in roster.sections.items():
         if not section.is_bulk:
             continue
         current = ds.field("recorded_to").is_null()
-        known = tables.read(settings, table, ["recorded_to"], current).num_rows
+        known = lake.read(settings, table, ["recorded_to"], current).num_rows
         named = len(section.rows) + len(section.kept_ids)
         if known >= MASS_END_FROM_ROWS and named < known * MASS_END_SHARE:
             raise CairnError(
@@ -219,9 +219,9 @@ def load_competencies(
 
 def _competency_ids(settings: Settings) -> set[str]:
     """Competencies known now."""
-    from cairn import tables
+    import lake
 
-    known = tables.read(settings, "silver.competency", ["competency_id", "recorded_to"]).to_pylist()
+    known = lake.read(settings, "silver.competency", ["competency_id", "recorded_to"]).to_pylist()
     return {row["competency_id"] for row in known if row["recorded_to"] is None}
 
 
@@ -270,11 +270,11 @@ def load_facts(
     recorded_at: datetime | None = None,
 ) -> dict[str, Any]:
     """Load facts by layout. Returns rows, results, rejected, unknown_columns; added, changed."""
-    from cairn import tables
+    import lake
     from spark_jobs.facts import load_rows
 
     how = load_layout(settings, layout, "facts")
-    schools = {row["org_id"] for row in tables.read(settings, "silver.org", ["org_id"]).to_pylist()}
+    schools = {row["org_id"] for row in lake.read(settings, "silver.org", ["org_id"]).to_pylist()}
     file = read_facts(Path(path), how, schools)
     rows = _with_students(settings, how, file)
     change = load_rows(spark, settings, rows, recorded_at)

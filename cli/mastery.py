@@ -162,8 +162,8 @@ def explain(
     Example: cairn mastery explain 4f2a9c8be1d0 MATH.3.NF.1 --as-of 2026-10-14
     """
     from cairn.calendar import DistrictCalendar
-    from cairn.mastery.explain import explain_pair
     from cairn.settings import settings
+    from spark_jobs.mastery_explain import explain_pair
 
     current = settings()
     night = None

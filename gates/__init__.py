@@ -10,10 +10,10 @@ from cairn.settings import Settings
 
 def results(settings: Settings, data_date: date) -> list[dict[str, Any]]:
     """Rows of ops.gate_result of each gate's newest run for the data date."""
-    from cairn import tables
+    import lake
 
     rows: list[dict[str, Any]] = [
-        row for row in tables.read(settings, "ops.gate_result").to_pylist() if row["data_date"] == data_date
+        row for row in lake.read(settings, "ops.gate_result").to_pylist() if row["data_date"] == data_date
     ]
     newest: dict[str, Any] = {}
     for row in rows:

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from cairn import tables
+import lake
 from cairn.district import load_yaml_mapping
 from cairn.errors import CairnError
 from cairn.settings import REPOSITORY, Settings
@@ -175,7 +175,7 @@ def _row_drop(engine: Engine, connection: Any, previous: Path | None, limit: dic
 def _states_agree(engine: Engine, settings: Settings, connection: Any) -> list[Finding]:
     """Every pair of the mart stands as in the lake."""
     wanted = ["student_key", "competency_id", "state"]
-    connection.register("lake_state", tables.read(settings, "gold.mastery_state", wanted))
+    connection.register("lake_state", lake.read(settings, "gold.mastery_state", wanted))
     counted = connection.execute(
         f"select mart.school_id, count(*), count(*) filter (lake.state is null or lake.state <> mart.state) "
         f"from {PAIRS} as mart left join lake_state as lake using (student_key, competency_id) group by all order by 1"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from cairn import tables
+import lake
 from cairn.calendar import DistrictCalendar
 from cairn.contracts import load_contract
 from cairn.settings import Settings
@@ -39,7 +39,7 @@ def check(
     """Every rule of the gate on the night's rows."""
     contract = load_contract(SILVER)
     columns = suites.columns_rule(contract)
-    present = frames.actual_columns(settings, SILVER)
+    present = lake.actual_columns(settings, SILVER)
     if not present:
         return [_nothing_yet()]
     import pandas as pd
@@ -108,7 +108,7 @@ def _receipt_dates(settings: Settings, night: NightRows) -> list[date]:
     batches = NightRows(night.spans, None).arrow_filter()
     dates: set[date] = set()
     for name in ("bronze.receipts", "ops.intake_ledger"):
-        dates |= set(tables.read(settings, name, ["received_date"], batches).column("received_date").to_pylist())
+        dates |= set(lake.read(settings, name, ["received_date"], batches).column("received_date").to_pylist())
     return sorted(dates)
 
 
@@ -179,7 +179,7 @@ def _future(engine: Engine, night: pa.Table, limit: dict[str, Any]) -> list[Find
 
 
 def _unlinked(engine: Engine, settings: Settings, night: pa.Table, limit: dict[str, Any]) -> list[Finding]:
-    links = tables.read(settings, "silver.identity_link", ["subject_key"])
+    links = lake.read(settings, "silver.identity_link", ["subject_key"])
     rows = _shares(night, "school", "org_id", "is_linked is null", links)
     message = "events of subjects without a link to a pupil: they wait; load the roster, or link with 'cairn students'"
     return engine.check_scopes(SILVER, _share_rule("subject.unlinked", float(limit["most"]), message), rows, "events")
@@ -189,7 +189,7 @@ def _silence(engine: Engine, settings: Settings, data_date: date, limit: dict[st
     import pyarrow.compute as pc
 
     since = data_date - timedelta(days=int(limit["window_days"]))
-    recent = tables.read(settings, SILVER, ["source_id", "work_date"], pc.field("work_date") >= since)
+    recent = lake.read(settings, SILVER, ["source_id", "work_date"], pc.field("work_date") >= since)
     days: dict[str, set[date]] = {}
     for row in recent.group_by(["source_id", "work_date"]).aggregate([]).to_pylist():
         days.setdefault(row["source_id"], set()).add(row["work_date"])

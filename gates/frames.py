@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cairn import tables
+import lake
+import lake.spark
 from cairn.settings import Settings
-from cairn.tables import table_uri
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,14 +76,6 @@ class Frame:
         ]
 
 
-def actual_columns(settings: Settings, name: str) -> list[str]:
-    """The columns that the table has, whatever its contract says; none where it was not created yet."""
-    from deltalake import DeltaTable
-
-    uri = table_uri(settings, name)
-    return [field.name for field in DeltaTable(uri).schema().fields] if DeltaTable.is_deltatable(uri) else []
-
-
 def load(
     settings: Settings,
     name: str,
@@ -99,10 +91,10 @@ def load(
     Rows that do not fit go to Spark, whose session is asked for only then; without one they are read into memory
     whatever their number.
     """
-    dataset = tables.dataset(settings, name)
+    dataset = lake.dataset(settings, name)
     rows = int(dataset.count_rows(filter=filters))
     wanted = list(dict.fromkeys([*columns, id_column]))
     if spark is None or rows <= most_rows_in_memory:
         return Frame(name, rows, id_column, arrow=dataset.to_table(columns=wanted, filter=filters))
-    frame = spark().read.format("delta").load(table_uri(settings, name)).where(spark_filter).select(*wanted).persist()
+    frame = lake.spark.read(spark(), settings, name).where(spark_filter).select(*wanted).persist()
     return Frame(name, rows, id_column, spark=frame)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from cairn import tables
+import lake
 from cairn.settings import Settings
 
 # A batch may have been written between the moment the gate read the batches and the moment it noted.
@@ -51,7 +51,7 @@ def night_rows(settings: Settings, data_date: date) -> NightRows:
     since = _since(settings, data_date)
     spans: dict[str, tuple[int, int]] = {}
     first: datetime | None = None
-    for row in tables.read(settings, "ops.intake_batch", ["intake_app_id", "batch_id", "written_at"]).to_pylist():
+    for row in lake.read(settings, "ops.intake_batch", ["intake_app_id", "batch_id", "written_at"]).to_pylist():
         if since is None or row["written_at"] >= since - OVERLAP:
             low, high = spans.get(row["intake_app_id"], (row["batch_id"], row["batch_id"]))
             spans[row["intake_app_id"]] = (min(low, row["batch_id"]), max(high, row["batch_id"]))
@@ -64,7 +64,7 @@ def night_rows(settings: Settings, data_date: date) -> NightRows:
 def _since(settings: Settings, data_date: date) -> datetime | None:
     import pyarrow.compute as pc
 
-    earlier = tables.read(
+    earlier = lake.read(
         settings,
         "ops.gate_result",
         ["run_at"],

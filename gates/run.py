@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from cairn import tables
+import lake
 from cairn.errors import UsageError
 from cairn.settings import Settings
 from gates.model import Finding, GateOutcome
@@ -49,7 +49,7 @@ def run_gate(
     else:
         raise UsageError(f"no gate {gate!r}: gates are {', '.join(GATES)}")
     rows = _rows(gate, data_date, run_at, found)
-    tables.append(settings, "ops.gate_result", rows)
+    lake.append(settings, "ops.gate_result", rows)
     if engine.pages:
         docs.write(settings, gate, data_date, engine.pages)
     return GateOutcome.of(rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from cairn import tables
+import lake
 from cairn.contracts import load_contract
 from cairn.settings import Settings
 from gates import frames, suites
@@ -62,7 +62,7 @@ def _schools(settings: Settings) -> pa.Table:
     """The school of each pupil, as known now, by which a bad row is held back."""
     import pyarrow.compute as pc
 
-    people = tables.read(settings, "silver.person", ["student_key", "school_id"], pc.field("recorded_to").is_null())
+    people = lake.read(settings, "silver.person", ["student_key", "school_id"], pc.field("recorded_to").is_null())
     return people.group_by("student_key").aggregate([("school_id", "max")]).rename_columns(["student_key", "school_id"])
 
 
@@ -74,7 +74,7 @@ def _contract(
 
     contract = load_contract(name)
     rule = suites.columns_rule(contract)
-    present = frames.actual_columns(settings, name)
+    present = lake.actual_columns(settings, name)
     if not present:
         message = f"{name} is not there: run 'cairn mastery update'"
         return [Finding(rule.rule_id, name, STRUCTURAL, False, message, rows_failed=None)]
@@ -101,7 +101,7 @@ def _evidence_exists(settings: Settings, decisions: pa.Table) -> tuple[Rule, str
     try:
         connection.execute("set memory_limit = '1GB'; set threads = 2")
         connection.register("decisions", decisions.select(["decision_id", "evidence_event_ids"]))
-        connection.register("keys", tables.read(settings, "silver.activity_key", ["event_id"]))
+        connection.register("keys", lake.read(settings, "silver.activity_key", ["event_id"]))
         orphans = connection.execute(
             "select distinct decision_id from (select decision_id, unnest(evidence_event_ids) as event_id "
             "from decisions) as named anti join keys using (event_id)"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from cairn import tables
+import lake
 from cairn.errors import CairnError
 from cairn.keys import DistrictKeys
 from cairn.sealing import Sealer
@@ -270,7 +270,7 @@ class Vault:
             "student_count": students,
             "release_id": release_id,
         }
-        tables.append(self._settings, "ops.disclosure", [row])
+        lake.append(self._settings, "ops.disclosure", [row])
 
     def count(self) -> int:
         """People in the vault."""

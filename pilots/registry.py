@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from cairn import tables
+import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from pilots.decision import DECISIONS
@@ -16,7 +16,7 @@ from pilots.plan import Plan, differing_keys
 
 def known_schools(settings: Settings) -> set[str]:
     """Ids of the roster's schools; empty while no roster was loaded."""
-    rows = tables.read(settings, "silver.org", ["org_id", "org_type", "status", "recorded_to"]).to_pylist()
+    rows = lake.read(settings, "silver.org", ["org_id", "org_type", "status", "recorded_to"]).to_pylist()
     return {
         row["org_id"]
         for row in rows
@@ -26,7 +26,7 @@ def known_schools(settings: Settings) -> set[str]:
 
 def frozen_plans(settings: Settings) -> list[Plan]:
     """Every frozen plan, by pilot."""
-    rows = tables.read(settings, "gold.pilot_plan", ["pilot_id", "plan_json", "frozen_at"]).to_pylist()
+    rows = lake.read(settings, "gold.pilot_plan", ["pilot_id", "plan_json", "frozen_at"]).to_pylist()
     newest = {row["pilot_id"]: row for row in sorted(rows, key=lambda row: row["frozen_at"])}
     return [Plan.from_json(newest[pilot_id]["plan_json"]) for pilot_id in sorted(newest)]
 
@@ -56,7 +56,7 @@ def freeze(settings: Settings, plan: Plan, now: datetime | None = None) -> dict[
     if not _arm_schools(settings, plan):
         # Arms first: a crash between the two leaves no plan without arms, and the next freeze completes it.
         waves = plan.waves
-        tables.append(
+        lake.append(
             settings,
             "gold.pilot_arm",
             [
@@ -71,7 +71,7 @@ def freeze(settings: Settings, plan: Plan, now: datetime | None = None) -> dict[
             ],
         )
     if not earlier:
-        tables.append(
+        lake.append(
             settings,
             "gold.pilot_plan",
             [
@@ -88,7 +88,7 @@ def freeze(settings: Settings, plan: Plan, now: datetime | None = None) -> dict[
 
 
 def _arm_schools(settings: Settings, plan: Plan) -> Collection[str]:
-    rows = tables.read(settings, "gold.pilot_arm", ["pilot_id", "school_id", "plan_hash"]).to_pylist()
+    rows = lake.read(settings, "gold.pilot_arm", ["pilot_id", "school_id", "plan_hash"]).to_pylist()
     return {r["school_id"] for r in rows if r["pilot_id"] == plan.pilot_id and r["plan_hash"] == plan.plan_hash}
 
 
@@ -101,7 +101,7 @@ def evaluation_id(scorecard: Mapping[str, Any]) -> str:
 def record(settings: Settings, scorecard: Mapping[str, Any]) -> str:
     """Write an evaluation to ``gold.pilot_result`` (once); returns its id."""
     identity = evaluation_id(scorecard)
-    rows = tables.read(settings, "gold.pilot_result", ["evaluation_id"]).to_pylist()
+    rows = lake.read(settings, "gold.pilot_result", ["evaluation_id"]).to_pylist()
     if any(row["evaluation_id"] == identity for row in rows):
         return identity
     base = {
@@ -118,7 +118,7 @@ def record(settings: Settings, scorecard: Mapping[str, Any]) -> str:
     for name in ("recommendation", "rating"):
         text = scorecard[name] if name == "recommendation" else scorecard["rating"]["rating"]
         found.append(base | {"name": name, "text_value": text})
-    tables.append(settings, "gold.pilot_result", found)
+    lake.append(settings, "gold.pilot_result", found)
     return identity
 
 
@@ -127,7 +127,7 @@ def latest_recommendation(settings: Settings, pilot_id: str) -> dict[str, Any] |
     columns = ["evaluation_id", "pilot_id", "name", "text_value", "plan_hash", "release_id", "evaluated_at"]
     rows = [
         row
-        for row in tables.read(settings, "gold.pilot_result", columns).to_pylist()
+        for row in lake.read(settings, "gold.pilot_result", columns).to_pylist()
         if row["pilot_id"] == pilot_id and row["name"] == "recommendation"
     ]
     return max(rows, key=lambda row: row["evaluated_at"]) if rows else None
@@ -158,12 +158,12 @@ def decide(settings: Settings, pilot_id: str, decision: str, by: str, reason: st
         "plan_hash": latest["plan_hash"],
         "evaluation_id": latest["evaluation_id"],
     }
-    tables.append(settings, "gold.pilot_decision", [row])
+    lake.append(settings, "gold.pilot_decision", [row])
     return row
 
 
 def decisions(settings: Settings, pilot_id: str | None = None) -> list[dict[str, Any]]:
     """Human decisions, oldest first; of one pilot or all."""
-    rows = tables.read(settings, "gold.pilot_decision").to_pylist()
+    rows = lake.read(settings, "gold.pilot_decision").to_pylist()
     chosen = [row for row in rows if pilot_id is None or row["pilot_id"] == pilot_id]
     return sorted(chosen, key=lambda row: row["decided_at"])

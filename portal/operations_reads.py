@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cairn import tables
+import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from portal.reads import Opened
@@ -73,7 +73,7 @@ def _books_of_the_lake(settings: Settings) -> list[Row]:
     """The ledger of the newest days that intake counted, from the lake's rows; empty where it cannot be read."""
     from spark_jobs.ledger import ledger as books
 
-    known = tables.read(settings, "ops.intake_ledger", columns=["received_date"])["received_date"].unique()
+    known = lake.read(settings, "ops.intake_ledger", columns=["received_date"])["received_date"].unique()
     newest_days = sorted(known.to_pylist(), reverse=True)[:LEDGER_DAYS]
     try:
         return [dict(row) for row in books(settings, dates=newest_days)] if newest_days else []
@@ -83,7 +83,7 @@ def _books_of_the_lake(settings: Settings) -> list[Row]:
 
 def intake_lag(settings: Settings) -> Row | None:
     """How far intake is behind: records not yet taken, from the broker's ends, and the age of its last batch."""
-    batches = tables.read(settings, "ops.intake_batch", columns=["end_offsets", "written_at", "records"]).to_pylist()
+    batches = lake.read(settings, "ops.intake_batch", columns=["end_offsets", "written_at", "records"]).to_pylist()
     if not batches:
         return None
     last = max(batches, key=lambda row: row["written_at"])
@@ -119,7 +119,7 @@ def _end_offsets(settings: Settings) -> dict[str, dict[str, int]] | None:
 
 def gate_results(settings: Settings) -> list[Row]:
     """Results of the newest data date, the newest run of each gate, failures first."""
-    rows = tables.read(settings, "ops.gate_result").to_pylist()
+    rows = lake.read(settings, "ops.gate_result").to_pylist()
     if not rows:
         return []
     newest = max(row["data_date"] for row in rows)
@@ -133,7 +133,7 @@ def gate_results(settings: Settings) -> list[Row]:
 
 def releases(settings: Settings) -> list[Row]:
     """What happened to releases, newest first."""
-    rows = tables.read(settings, "ops.release").to_pylist()
+    rows = lake.read(settings, "ops.release").to_pylist()
     return sorted(rows, key=lambda row: row["happened_at"], reverse=True)[:NEWEST_RELEASES]
 
 

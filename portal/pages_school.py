@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from cairn import tables
+import lake
 from feeds import store
 from portal.accounts import Account
 from portal.live import live_school
@@ -141,4 +141,4 @@ def store_disclosure(
         "student_count": student_count,
         "release_id": manifest["release_id"],
     }
-    tables.append(portal_of(request).settings, "ops.disclosure", [row])
+    lake.append(portal_of(request).settings, "ops.disclosure", [row])

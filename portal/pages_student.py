@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cairn import tables
+import lake
 from cairn.settings import Settings
 from portal.accounts import Account
 from portal.people import look_up
@@ -28,7 +28,7 @@ def standing_decisions(settings: Settings, release: Opened, student_key: str) ->
     import pyarrow.compute as pc
 
     wanted = (pc.field("student_key") == student_key) & (pc.field("data_date") <= release.data_date)
-    rows = tables.read(settings, "gold.mastery_decision", filters=wanted).to_pylist()
+    rows = lake.read(settings, "gold.mastery_decision", filters=wanted).to_pylist()
     rows.sort(key=lambda row: (row["recorded_at"], row["is_retraction"]))
     standing: dict[str, dict[str, Any]] = {}
     for row in rows:

@@ -21,7 +21,7 @@ def main() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     # Not the interpreter's own end: dbt's delta plugin reads through Arrow threads that call Python, and one that is
-    # still at it then aborts the process, after all its work was done (see cairn.tables.dataset).
+    # still at it then aborts the process, after all its work was done (see cairn.lake.dataset).
     os._exit(status)
 
 

@@ -36,8 +36,8 @@ def _table(name: str) -> dict[str, Any]:
         "description": f"{contract.purpose} Grain: {contract.grain}.",
         "config": {
             "meta": {
-                "plugin": "delta",
-                "delta_table_path": f"{{{{ env_var('CAIRN_LAKE') }}}}/{contract.layer}/{contract.table}",
+                "plugin": "lake.dbt_source",
+                "lake_table": contract.name,
             }
         },
         "columns": [

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cairn import tables
+import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from releases import store
@@ -35,7 +35,7 @@ create table rollout_metric (
 def current_plans(settings: Settings) -> list[dict[str, Any]]:
     """The newest frozen plan of each pilot: pilot_id, plan_hash, title and ``plan`` (the whole plan)."""
     newest: dict[str, dict[str, Any]] = {}
-    for row in tables.read(settings, "gold.pilot_plan").to_pylist():
+    for row in lake.read(settings, "gold.pilot_plan").to_pylist():
         known = newest.get(row["pilot_id"])
         if known is None or (row["frozen_at"], row["plan_hash"]) > (known["frozen_at"], known["plan_hash"]):
             newest[row["pilot_id"]] = row
@@ -63,7 +63,7 @@ def build_and_publish(settings: Settings, *, force: bool = False) -> store.Relea
             return present
         release, results = _build(settings, learning, plans)
         release = replace(release, published_at=datetime.now(UTC))
-        tables.append(settings, "gold.pilot_result", results)
+        lake.append(settings, "gold.pilot_result", results)
         store.save(release)
         store.swap(settings, release)
     store.record(settings, release, "published", f"pilots: {', '.join(plan['pilot_id'] for plan in plans) or 'none'}")

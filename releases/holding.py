@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from cairn import tables
+import lake
 from cairn.settings import Settings
 from releases import store
 
@@ -128,7 +128,7 @@ def add_gate_results(settings: Settings, release: store.Release, gate: str) -> N
     import pyarrow.compute as pc
 
     chosen = (pc.field("gate") == gate) & (pc.field("data_date") == release.data_date)
-    rows = tables.read(settings, "ops.gate_result", filters=chosen).to_pylist()
+    rows = lake.read(settings, "ops.gate_result", filters=chosen).to_pylist()
     if not rows:
         return
     newest = max(rows, key=lambda row: row["run_at"])["gate_run_id"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from cairn import tables
+import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from gates.engine import preload
@@ -54,7 +54,7 @@ class NightSession:
         from spark_jobs.mastery import PORTION, warm
         from spark_jobs.session import start_session
 
-        is_brief = tables.count_rows(self.settings, "silver.learner_activity") <= PORTION
+        is_brief = lake.count_rows(self.settings, "silver.learner_activity") <= PORTION
         session = start_session(self.settings, "cairn-night", is_brief=is_brief)
         warm(session)
         return session

@@ -182,9 +182,9 @@ def _recorded(settings: Settings, kind: str, prefix: str) -> list[int]:
     """Counters of releases of the day that ops.release knows, pruned ones too: an id is never used twice."""
     import pyarrow.compute as pc
 
-    from cairn import tables
+    import lake
 
-    rows = tables.read(settings, "ops.release", ["release_id"], (pc.field("kind") == kind)).to_pylist()
+    rows = lake.read(settings, "ops.release", ["release_id"], (pc.field("kind") == kind)).to_pylist()
     return [int(r["release_id"].rpartition("-")[2]) for r in rows if r["release_id"].startswith(prefix)]
 
 
@@ -195,9 +195,9 @@ def save(release: Release) -> None:
 
 def record(settings: Settings, release: Release, event: str, detail: str = "") -> None:
     """Append what happened to a release to ops.release: built, published, held or withdrawn."""
-    from cairn import tables
+    import lake
 
-    tables.append(
+    lake.append(
         settings,
         "ops.release",
         [

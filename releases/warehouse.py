@@ -16,8 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from cairn import tables
-from cairn.contracts import load_contract
+import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from releases.dbt_sources import PROJECT, used_tables
@@ -97,22 +96,9 @@ def target_dir(settings: Settings) -> Path:
 
 def ensure_lake_tables(settings: Settings) -> list[str]:
     """Create, empty, the lake tables that the models read and nobody has written yet; returns their names."""
-    from deltalake import write_deltalake
-
-    made = []
-    for name in used_tables():
-        if tables.exists(settings, name):
-            continue
-        contract = load_contract(name)
-        uri = tables.table_uri(settings, name)
-        if "://" not in uri:
-            Path(uri).mkdir(parents=True, exist_ok=True)
-        # Nullable columns, as Spark creates them: required columns are checked by gates, not by the writer.
-        import pyarrow as pa
-
-        schema = pa.schema([field.with_nullable(True) for field in tables.arrow_schema(contract)])
-        write_deltalake(uri, schema.empty_table(), mode="ignore", partition_by=list(contract.partitions) or None)
-        made.append(name)
+    made = [name for name in used_tables() if not lake.exists(settings, name)]
+    for name in made:
+        lake.create(settings, name)
     return made
 
 
@@ -122,7 +108,9 @@ def run_dbt(settings: Settings, arguments: list[str], context: ReleaseContext | 
     home.mkdir(parents=True, exist_ok=True)
     environment = {
         **os.environ,
-        "CAIRN_LAKE": settings.lake,
+        "CAIRN_HOME": str(settings.home),
+        "CAIRN_LAKE_URL": settings.lake_url,
+        "CAIRN_DISTRICT_DIR": str(settings.district_dir),
         "CAIRN_WAREHOUSE": str(building_path(settings)),
         "CAIRN_TIMEZONE": settings.timezone,
         "CAIRN_DUCKDB_MEMORY_LIMIT": settings.duckdb_memory_limit,

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import lake.spark
 from cairn.errors import CairnError
 from cairn.mastery import arrow
 from cairn.mastery.config import MasteryConfig, load_config
 from cairn.mastery.responses import Responses, evaluate
 from cairn.settings import Settings
-from spark_jobs import lake
 from spark_jobs.mastery_evidence import evidence
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _competencies(spark: SparkSession, settings: Settings, framework: str) -> Da
     """Ids of the framework's competencies. Raises CairnError where no framework goes by that name."""
     from pyspark.sql import functions as F
 
-    known = lake.known_at(lake.read(spark, settings, "silver.competency"))
+    known = lake.spark.known_at(lake.spark.read(spark, settings, "silver.competency"))
     is_top = ~F.col("is_leaf") & ((F.col("code") == framework) | (F.col("title") == framework))
     named = known.where((F.col("framework_id") == framework) | is_top)
     ids = [row["framework_id"] for row in named.select("framework_id").distinct().collect()]

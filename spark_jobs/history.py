@@ -14,11 +14,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from cairn import tables
 from cairn.settings import Settings
 from spark_jobs.history_model import Change, Snapshot
 from spark_jobs.history_small import apply_small
-from spark_jobs.history_spark import apply_spark
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -56,11 +54,4 @@ def apply(
     instant = recorded_at or datetime.now(UTC)
     if not (snapshot.rows or snapshot.ended_ids or snapshot.is_bulk):
         return Change()
-    rows = len(snapshot.rows) + tables.count_rows(settings, snapshot.table)
-    if engine == "small" or (engine == "auto" and rows <= SMALL_ROWS):
-        return apply_small(settings, snapshot, instant)
-    if spark is None:
-        from spark_jobs.session import start_session
-
-        spark = start_session(settings, "cairn-history")
-    return apply_spark(spark, settings, snapshot, instant)
+    return apply_small(settings, snapshot, instant)

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cairn.contracts import Contract
 from cairn.errors import CairnError
-from cairn.tables import arrow_schema
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 RECORDED = ("recorded_from", "recorded_to")
 # What an incoming line means: a row, an id to end, or an id whose row was refused and which stays as it is.
@@ -60,13 +56,6 @@ def keys_of(contract: Contract) -> list[str]:
 def payload_of(contract: Contract) -> list[str]:
     """Columns that say something about the world."""
     return [name for name in contract.column_names if name not in RECORDED]
-
-
-def nullable_schema(contract: Contract) -> pa.Schema:
-    """The contract as Arrow, every column nullable: what is required is checked by parsers and gates."""
-    import pyarrow as pa
-
-    return pa.schema([item.with_nullable(True) for item in arrow_schema(contract)])
 
 
 def refuse_older(table: str, newest: datetime | None, instant: datetime) -> None:

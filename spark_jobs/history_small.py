@@ -1,17 +1,17 @@
-"""Applying a snapshot in this process, by Arrow and delta-rs: for tables of up to a million rows."""
+"""Applying a snapshot in this process, by Arrow: for tables of up to a million rows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from cairn import tables
+import pyarrow as pa
+
+import lake
 from cairn.contracts import Contract, load_contract
 from cairn.settings import Settings
-from cairn.tables import table_uri
-from spark_jobs.history_model import Change, Snapshot, keys_of, nullable_schema, payload_of, refuse_older
+from spark_jobs.history_model import Change, Snapshot, keys_of, payload_of, refuse_older
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
@@ -43,16 +43,15 @@ def _key(row: Mapping[str, Any], keys: Sequence[str]) -> Key:
 
 def _typed(contract: Contract, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
     """Rows in the contract's types, as what is stored has them. Raises pyarrow.ArrowInvalid where one does not fit."""
-    import pyarrow as pa
 
-    return list(pa.Table.from_pylist([dict(row) for row in rows], schema=nullable_schema(contract)).to_pylist())
+    return list(pa.Table.from_pylist([dict(row) for row in rows], schema=lake.file_schema(contract.name)).to_pylist())
 
 
 def _current(settings: Settings, contract: Contract) -> list[Row]:
     """Current versions; a key has one."""
     import pyarrow.dataset as ds
 
-    return list(tables.read(settings, contract.name, filters=ds.field("recorded_to").is_null()).to_pylist())
+    return list(lake.read(settings, contract.name, filters=ds.field("recorded_to").is_null()).to_pylist())
 
 
 def _compare(
@@ -94,18 +93,6 @@ def _has_begun(snapshot: Snapshot, row: Row) -> bool:
 
 def _write(settings: Settings, contract: Contract, closing: list[Row], opening: list[Row]) -> None:
     """Close and open versions in one commit; nothing is written where nothing changed."""
-    import pyarrow as pa
-    from deltalake import DeltaTable, write_deltalake
-
-    if not closing and not opening:
-        return
-    uri = table_uri(settings, contract.name)
-    rows = pa.Table.from_pylist([*closing, *opening], schema=nullable_schema(contract))
-    if not closing:
-        if "://" not in uri:
-            Path(uri).mkdir(parents=True, exist_ok=True)
-        write_deltalake(uri, rows, mode="append")
-        return
-    same = " AND ".join(f"t.{key} = s.{key}" for key in (*keys_of(contract), "recorded_from"))
-    merge = DeltaTable(uri).merge(rows, same, source_alias="s", target_alias="t")
-    merge.when_matched_update({"recorded_to": "s.recorded_to"}).when_not_matched_insert_all().execute()
+    if closing or opening:
+        rows = pa.Table.from_pylist([*closing, *opening], schema=lake.file_schema(contract.name))
+        lake.replace_rows(settings, contract.name, rows, (*keys_of(contract), "recorded_from"))

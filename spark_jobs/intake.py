@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cairn import tables
+import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
-from spark_jobs import arrow_lake, intake_state, upkeep
+from spark_jobs import intake_state, upkeep
 from spark_jobs.intake_batch import Batch, BatchResult, write_batch
 from spark_jobs.intake_parse import TOPICS
 from spark_jobs.intake_state import Offsets
@@ -99,7 +99,7 @@ def start_query(
     """Start the streaming query; call with the lease held."""
     partitions = topic_partitions(settings)
     for name in (*intake_state.WRITTEN_TABLES, "ops.intake_batch"):
-        arrow_lake.create(settings, name)
+        lake.create(settings, name)
     checkpoint, start = intake_state.open_checkpoint(settings)
     stream = source(spark, settings, intake_state.starting_offsets(start, partitions))
     trigger: dict[str, Any] = {"availableNow": True} if once else {"processingTime": f"{trigger_seconds} seconds"}
@@ -169,6 +169,6 @@ def _written(settings: Settings) -> tuple[int, int]:
     """Batches in the lake, and activity records in them."""
     import pyarrow.compute as pc
 
-    batches = tables.read(settings, "ops.intake_batch", ["batch_id"]).num_rows
-    rows = tables.read(settings, "ops.intake_ledger", ["records"], pc.field("fate") != "rejected")
+    batches = lake.read(settings, "ops.intake_batch", ["batch_id"]).num_rows
+    rows = lake.read(settings, "ops.intake_ledger", ["records"], pc.field("fate") != "rejected")
     return batches, int(pc.sum(rows.column("records")).as_py() or 0)

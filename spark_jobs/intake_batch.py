@@ -17,9 +17,10 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import lake
 from cairn.contracts import load_contract
 from cairn.settings import Settings
-from spark_jobs import arrow_lake, intake_dedupe
+from spark_jobs import intake_dedupe
 from spark_jobs.intake_check import check
 from spark_jobs.intake_parse import ACTIVITY_TOPIC, RECEIPTS_TOPIC, REJECTED_TOPIC, parse
 from spark_jobs.intake_state import Offsets
@@ -144,8 +145,8 @@ def _write_tables(judged: pa.Table, batch: Batch) -> None:
         ("bronze.rejected", _scoped(judged.filter(pc.equal(fate, "rejected")))),
         ("silver.activity_quarantine", _quarantine(set_aside)),
     ]
-    jobs: list[Callable[[], None]] = [
-        partial(arrow_lake.append, batch.settings, name, frame, batch.transaction)
+    jobs: list[Callable[[], bool]] = [
+        partial(lake.append_once, batch.settings, name, frame, batch.transaction)
         for name, frame in frames
         if frame.num_rows
     ]
@@ -195,10 +196,10 @@ def _quarantine(table: pa.Table) -> pa.Table:
 def _write_books(batch: Batch, counts: list[dict[str, Any]], records: int) -> None:
     """The ledger's counts, then the row that says the batch is in the lake."""
     identity = {"intake_app_id": batch.app_id, "batch_id": batch.batch_id}
-    arrow_lake.append_rows(batch.settings, "ops.intake_ledger", [row | identity for row in counts], batch.transaction)
+    lake.append_rows(batch.settings, "ops.intake_ledger", [row | identity for row in counts], batch.transaction)
     written = identity | {
         "end_offsets": json.dumps(batch.end_offsets, sort_keys=True),
         "records": records,
         "written_at": datetime.now(UTC),
     }
-    arrow_lake.append_rows(batch.settings, "ops.intake_batch", [written], batch.transaction)
+    lake.append_rows(batch.settings, "ops.intake_batch", [written], batch.transaction)

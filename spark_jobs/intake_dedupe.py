@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cairn.settings import Settings
-from cairn.tables import dataset, exists
+from lake import dataset, exists
 
 if TYPE_CHECKING:
     import pyarrow as pa

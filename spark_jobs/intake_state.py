@@ -16,7 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from cairn import tables
+import pyarrow.compute as pc
+
+import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from spark_jobs.intake_parse import TOPICS
@@ -71,7 +73,7 @@ def merge(offsets: Iterable[Offsets]) -> Offsets:
 
 def passed_offsets(settings: Settings) -> Offsets:
     """Next offset of each partition after everything that is in the lake, from ops.intake_batch."""
-    rows = tables.read(settings, "ops.intake_batch", ["end_offsets"])
+    rows = lake.read(settings, "ops.intake_batch", ["end_offsets"])
     return merge(json.loads(text) for text in set(rows.column("end_offsets").to_pylist()))
 
 
@@ -173,7 +175,7 @@ def _numbers(folder: Path) -> list[int]:
 
 def _last_batches(settings: Settings) -> list[tuple[str, int]]:
     """Application ids with their last batch in the lake, oldest writer first."""
-    rows = tables.read(settings, "ops.intake_batch", ["intake_app_id", "batch_id", "written_at"]).to_pylist()
+    rows = lake.read(settings, "ops.intake_batch", ["intake_app_id", "batch_id", "written_at"]).to_pylist()
     last: dict[str, int] = {}
     for row in sorted(rows, key=lambda row: row["written_at"]):
         last.pop(row["intake_app_id"], None)
@@ -183,19 +185,17 @@ def _last_batches(settings: Settings) -> list[tuple[str, int]]:
 
 def remove_torn_batches(settings: Settings) -> int:
     """Delete rows of batches that never got their row in ops.intake_batch; returns how many batches were torn."""
-    from deltalake import DeltaTable
-
     whole = {
         (row["intake_app_id"], row["batch_id"])
-        for row in tables.read(settings, "ops.intake_batch", ["intake_app_id", "batch_id"]).to_pylist()
+        for row in lake.read(settings, "ops.intake_batch", ["intake_app_id", "batch_id"]).to_pylist()
     }
     torn: set[tuple[str, int]] = set()
     for name in WRITTEN_TABLES:
-        found = tables.read(settings, name, ["intake_app_id", "batch_id"]).group_by(["intake_app_id", "batch_id"])
+        found = lake.read(settings, name, ["intake_app_id", "batch_id"]).group_by(["intake_app_id", "batch_id"])
         rows = found.aggregate([]).to_pylist()
         here = {(row["intake_app_id"], row["batch_id"]) for row in rows} - whole
         for app_id, batch_id in here:
-            DeltaTable(tables.table_uri(settings, name)).delete(f"intake_app_id = '{app_id}' AND batch_id = {batch_id}")
+            lake.delete_rows(settings, name, (pc.field("intake_app_id") == app_id) & (pc.field("batch_id") == batch_id))
         torn |= here
     return len(torn)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from cairn import tables
+import lake
 from cairn.settings import Settings
 from spark_jobs.history import Change, Snapshot, apply
 
@@ -29,11 +29,11 @@ def count_unaligned(settings: Settings) -> int:
     import pyarrow.compute as pc
     import pyarrow.dataset as ds
 
-    if not tables.exists(settings, "silver.learner_activity"):
+    if not lake.exists(settings, "silver.learner_activity"):
         return 0
     current = ds.field("recorded_to").is_null()
-    aligned = tables.read(settings, "silver.item_alignment", ["item_id"], current).column("item_id")
-    activity = tables.dataset(settings, "silver.learner_activity")
+    aligned = lake.read(settings, "silver.item_alignment", ["item_id"], current).column("item_id")
+    activity = lake.dataset(settings, "silver.learner_activity")
     seen: set[str] = set()
     for batch in activity.to_batches(columns=["item_id"]):
         seen.update(item for item in pc.unique(batch.column("item_id")).to_pylist() if item)

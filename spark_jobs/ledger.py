@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
-from cairn import tables
+import lake
 from cairn.settings import Settings
 
 FATES = ("accepted", "duplicate", "conflict", "rejected", "quarantined")
@@ -59,7 +59,7 @@ def ledger(settings: Settings, date: date | None = None, dates: Iterable[date] |
     connection = duckdb.connect()
     try:
         connection.execute("set memory_limit = '512MB'; set threads = 2")
-        connection.register("whole", tables.read(settings, "ops.intake_batch", identity))
+        connection.register("whole", lake.read(settings, "ops.intake_batch", identity))
         for alias, name, extra in (
             ("receipts", "bronze.receipts", ["statements_received"]),
             ("activity", "silver.learner_activity", []),
@@ -67,7 +67,7 @@ def ledger(settings: Settings, date: date | None = None, dates: Iterable[date] |
             ("rejected", "bronze.rejected", []),
             ("counted", "ops.intake_ledger", ["fate", "records"]),
         ):
-            connection.register(alias, tables.read(settings, name, [*scope, *extra], only))
+            connection.register(alias, lake.read(settings, name, [*scope, *extra], only))
         rows: list[dict[str, Any]] = connection.sql(_QUERY).to_arrow_table().to_pylist()
     finally:
         connection.close()

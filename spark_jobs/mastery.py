@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cairn import tables
+import lake
 from cairn.calendar import DistrictCalendar
 from cairn.contracts import load_contract
 from cairn.errors import CairnError
@@ -26,7 +26,7 @@ from cairn.mastery.config import MasteryConfig, load_config
 from cairn.mastery.models import ModelTable
 from cairn.mastery.states import COLUMNS, Night, restate
 from cairn.settings import Settings
-from spark_jobs import arrow_lake, mastery_tables
+from spark_jobs import mastery_tables
 from spark_jobs.mastery_evidence import evidence, fingerprints, pupils_of
 from spark_jobs.mastery_model import collect_for_fit, fit_missing, fit_table, model_rows, write_items, write_rows
 
@@ -73,7 +73,7 @@ def update(
     config = load_config(settings)
     for name in OUTPUTS:
         # Also where a first night finds nothing to decide: the gate after it reads what is there, not what is missing.
-        arrow_lake.create(settings, f"gold.{name}")
+        lake.create(settings, f"gold.{name}")
     end = as_of or DistrictCalendar.load(settings).day_bounds(data_date)[1]
     newest = mastery_tables.newest_night(settings)
     if newest is not None and newest > data_date:
@@ -81,7 +81,7 @@ def update(
     held = pupils_of(settings, held_schools, data_date) if held_schools else set()
     run = _Run(spark, settings, config, data_date, end, frozenset(held))
     frame = evidence(spark, settings, config.evidence, end)
-    with _kept(frame, tables.count_rows(settings, "silver.learner_activity")):
+    with _kept(frame, lake.count_rows(settings, "silver.learner_activity")):
         return _update(run, frame, started)
 
 
@@ -268,7 +268,7 @@ def _restater(night: Night) -> Any:
     import pyarrow as pa
 
     names = [f"gold.{name}" for name in OUTPUTS]
-    types = {field.name: field.type for name in reversed(names) for field in arrow_lake.nullable_schema(name)}
+    types = {field.name: field.type for name in reversed(names) for field in lake.file_schema(name)}
     wanted = [part.split()[0].strip("`") for part in output_ddl().split(", ")]
     schema = pa.schema([pa.field(name, types.get(name, pa.string())) for name in wanted])
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
+import lake.spark
 from cairn.mastery.config import EvidenceRule
 from cairn.mastery.states import COLUMNS
 from cairn.settings import Settings
-from spark_jobs import lake
 from spark_jobs.mastery_tables import dataset
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def evidence(spark: SparkSession, settings: Settings, rule: EvidenceRule, as_of:
         " OR (score_raw IS NOT NULL AND score_max > coalesce(score_min, 0D))"
     )
     scored = (
-        lake.read(spark, settings, "silver.learner_activity")
+        lake.spark.read(spark, settings, "silver.learner_activity")
         .where(F.col("event_time") < F.lit(as_of))
         .where(F.col("activity_type").isin(sorted(rule.counted_types | rule.practice_types)))
         .where(has_outcome)

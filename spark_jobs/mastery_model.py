@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import lake
 from cairn.contracts import load_contract
 from cairn.mastery import arrow
 from cairn.mastery.config import PARAMETER_NAMES, EvidenceRule, FitRule, MasteryConfig
@@ -15,9 +16,8 @@ from cairn.mastery.evidence import COUNTED, judge
 from cairn.mastery.fit import Fit, Sequences, fit_bkt, make_sequences
 from cairn.mastery.models import DEFAULT, ModelTable, default_row, model_version, table_from
 from cairn.settings import Settings
-from cairn.tables import append, table_uri
-from cairn.tables import read as read_small
-from spark_jobs import arrow_lake
+from lake import append
+from lake import read as read_small
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -168,7 +168,6 @@ def write_rows(settings: Settings, rows: list[dict[str, Any]]) -> None:
     A version that is already there is written once: fitting the same evidence again changes nothing.
     """
     import pyarrow as pa
-    from deltalake import write_deltalake
 
     contract = load_contract("gold.mastery_model")
     earlier = read_small(settings, contract.name).to_pylist()
@@ -179,14 +178,14 @@ def write_rows(settings: Settings, rows: list[dict[str, Any]]) -> None:
     for row in rows:
         key = (row["model_version"], row["competency_id"])
         kept[key] = {**kept[key], "is_active": True} if key in kept else row
-    arrow_lake.create(settings, contract.name)
-    table = pa.Table.from_pylist(list(kept.values()), schema=arrow_lake.nullable_schema(contract.name))
-    write_deltalake(table_uri(settings, contract.name), table, mode="overwrite")
+    lake.create(settings, contract.name)
+    table = pa.Table.from_pylist(list(kept.values()), schema=lake.file_schema(contract.name))
+    lake.overwrite(settings, contract.name, table)
 
 
 def write_items(settings: Settings, found: LakeFit) -> None:
     """Freeze item difficulties with their model version, once."""
     known = set(read_small(settings, "gold.item_difficulty", ["model_version"])["model_version"].to_pylist())
     if found.version not in known:
-        arrow_lake.create(settings, "gold.item_difficulty")
+        lake.create(settings, "gold.item_difficulty")
         append(settings, "gold.item_difficulty", found.items)

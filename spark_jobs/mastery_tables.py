@@ -11,11 +11,10 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
-from cairn import tables
+import lake
 from cairn.mastery import ledger
 from cairn.settings import Settings
-from cairn.tables import table_uri
-from spark_jobs import arrow_lake
+from lake import table_uri
 
 STATE = "gold.mastery_state"
 READY = "gold.ready_to_learn"
@@ -26,7 +25,7 @@ def nights(settings: Settings, name: str) -> tuple[date, date] | None:
     import pyarrow as pa
     from deltalake import DeltaTable
 
-    arrow_lake.create(settings, name)
+    lake.create(settings, name)
     files = pa.table(DeltaTable(table_uri(settings, name)).get_add_actions(flatten=True))
     rows = [row for row in files.to_pylist() if row["num_records"] != 0]
     if rows and all(isinstance(row.get("min.data_date"), date) for row in rows):
@@ -43,8 +42,8 @@ def newest_night(settings: Settings) -> date | None:
 
 def dataset(settings: Settings, name: str) -> Any:
     """The table as an Arrow dataset; empty where it was not there yet."""
-    arrow_lake.create(settings, name)
-    return tables.dataset(settings, name)
+    lake.create(settings, name)
+    return lake.dataset(settings, name)
 
 
 def _of_pairs(settings: Settings, name: str, pairs: Any, condition: Any = None) -> Any:
@@ -53,17 +52,17 @@ def _of_pairs(settings: Settings, name: str, pairs: Any, condition: Any = None) 
 
     is_theirs = pc.field("student_key").isin(pc.unique(pairs["student_key"]))
     rows = dataset(settings, name).to_table(filter=is_theirs if condition is None else is_theirs & condition)
-    rows = arrow_lake.conform(rows, name)
+    rows = lake.conform(rows, name)
     return rows.filter(ledger.is_among(rows, pairs))
 
 
 def _write(settings: Settings, name: str, rows: Any, **options: Any) -> None:
     from deltalake import WriterProperties, write_deltalake
 
-    arrow_lake.create(settings, name)
+    lake.create(settings, name)
     write_deltalake(
         table_uri(settings, name),
-        arrow_lake.conform(rows, name),
+        lake.conform(rows, name),
         writer_properties=WriterProperties(compression="ZSTD", compression_level=1),
         **options,
     )
@@ -78,12 +77,12 @@ def replace_pairs(settings: Settings, name: str, rows: Any, pairs: Any) -> None:
     """
     import pyarrow as pa
 
-    rows = arrow_lake.conform(rows, name)
+    rows = lake.conform(rows, name)
     if nights(settings, name) is None:
         if rows.num_rows:
             _write(settings, name, rows, mode="append")
         return
-    standing = arrow_lake.conform(dataset(settings, name).to_table(), name)
+    standing = lake.conform(dataset(settings, name).to_table(), name)
     _write(settings, name, pa.concat_tables([ledger.without(standing, pairs), rows]), mode="overwrite")
 
 
@@ -98,8 +97,8 @@ def _replace_night(settings: Settings, name: str, data_date: date, rows: Any, pa
             _write(settings, name, rows, mode="append")
         return int(rows.num_rows)
     tonight = dataset(settings, name).to_table(filter=pc.field("data_date") == data_date)
-    kept = ledger.without(arrow_lake.conform(tonight, name), pairs)
-    whole = pa.concat_tables([kept, arrow_lake.conform(rows, name)])
+    kept = ledger.without(lake.conform(tonight, name), pairs)
+    whole = pa.concat_tables([kept, lake.conform(rows, name)])
     _write(settings, name, whole, mode="overwrite", predicate=f"data_date = '{data_date.isoformat()}'")
     return int(rows.num_rows)
 
@@ -117,10 +116,10 @@ def write(settings: Settings, data_date: date, computed: dict[str, Any], pairs: 
     replace_pairs(settings, "gold.attempt_day", computed["attempt_day"], pairs)
     name = "gold.mastery_segment"
     earlier = _of_pairs(settings, name, pairs, before)
-    segments = arrow_lake.conform(computed["mastery_segment"], name)
+    segments = lake.conform(computed["mastery_segment"], name)
     _replace_night(settings, name, data_date, ledger.segment_changes(segments, earlier, data_date), pairs)
     name = "gold.mastery_decision"
-    decisions = arrow_lake.conform(computed["mastery_decision"], name).drop_columns(["recorded_at"])
+    decisions = lake.conform(computed["mastery_decision"], name).drop_columns(["recorded_at"])
     rows = ledger.decision_changes(
         decisions,
         _of_pairs(settings, name, pairs, before),
@@ -149,5 +148,5 @@ def write_ready(settings: Settings, data_date: date) -> None:
     holds = pc.field("recorded_to").is_null() & (pc.field("edge_type") == "precedes")
     edges = dataset(settings, "silver.competency_edge").to_table(filter=holds)
     rows = ledger.ready_to_learn(states, edges, data_date)
-    table = pa.Table.from_pylist(rows, arrow_lake.nullable_schema(READY))
+    table = pa.Table.from_pylist(rows, lake.file_schema(READY))
     _write(settings, READY, table, mode="overwrite")

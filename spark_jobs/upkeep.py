@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+import lake
 from cairn.settings import Settings
-from cairn.tables import exists, table_uri
-
-TARGET_FILE_BYTES = 128 * 1024 * 1024
 
 INTAKE_TABLES = (
     "bronze.activity",
@@ -21,18 +19,4 @@ INTAKE_TABLES = (
 
 def compact_intake(settings: Settings) -> dict[str, int]:
     """Compact every table that intake writes; returns files removed by table."""
-    return {name: compact(settings, name) for name in INTAKE_TABLES}
-
-
-def compact(settings: Settings, name: str) -> int:
-    """Merge the table's small files, partition by partition; readers and appends go on meanwhile.
-
-    Files that have reached the target size are left alone. The files replaced stay until VACUUM, so a reader of an
-    older version is not disturbed.
-    """
-    from deltalake import DeltaTable
-
-    if not exists(settings, name):
-        return 0
-    done = DeltaTable(table_uri(settings, name)).optimize.compact(target_size=TARGET_FILE_BYTES, max_concurrent_tasks=1)
-    return int(done["numFilesRemoved"])
+    return {name: lake.compact(settings, name) for name in INTAKE_TABLES}

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from cairn import tables
+import lake
 from cairn.settings import Settings
 
 NOW = datetime(2026, 10, 14, 7, tzinfo=UTC)
@@ -29,41 +29,39 @@ def decision(pilot_id: str) -> dict[str, object]:
 
 
 def test_a_table_never_written_reads_as_empty_with_its_columns(settings: Settings) -> None:
-    assert tables.read(settings, "gold.pilot_decision", columns=["pilot_id"]).schema.names == ["pilot_id"]
-    assert tables.read(settings, "gold.pilot_decision").num_rows == 0
+    assert lake.read(settings, "gold.pilot_decision", columns=["pilot_id"]).schema.names == ["pilot_id"]
+    assert lake.read(settings, "gold.pilot_decision").num_rows == 0
 
 
 def test_what_is_appended_is_read_back_with_filters(settings: Settings) -> None:
-    assert tables.append(settings, "gold.pilot_decision", [decision("a"), decision("b")]) == 2
-    assert tables.append(settings, "gold.pilot_decision", []) == 0
-    found = tables.read(settings, "gold.pilot_decision", filters=pa.compute.field("pilot_id") == "b")
+    assert lake.append(settings, "gold.pilot_decision", [decision("a"), decision("b")]) == 2
+    assert lake.append(settings, "gold.pilot_decision", []) == 0
+    found = lake.read(settings, "gold.pilot_decision", filters=pa.compute.field("pilot_id") == "b")
     assert found.to_pylist()[0]["decided_at"] == NOW
 
 
 def test_a_value_that_breaks_the_contract_is_refused(settings: Settings) -> None:
     with pytest.raises((pa.ArrowInvalid, pa.ArrowTypeError, ValueError)):
-        tables.append(settings, "gold.pilot_decision", [decision("a") | {"decided_at": "yesterday"}])
+        lake.append(settings, "gold.pilot_decision", [decision("a") | {"decided_at": "yesterday"}])
 
 
 def test_appends_at_the_same_time_all_land(settings: Settings) -> None:
-    tables.append(settings, "gold.pilot_decision", [decision("first")])
+    lake.append(settings, "gold.pilot_decision", [decision("first")])
     threads = [
-        threading.Thread(target=tables.append, args=(settings, "gold.pilot_decision", [decision(str(number))]))
+        threading.Thread(target=lake.append, args=(settings, "gold.pilot_decision", [decision(str(number))]))
         for number in range(6)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert tables.read(settings, "gold.pilot_decision").num_rows == 7
+    assert lake.read(settings, "gold.pilot_decision").num_rows == 7
 
 
 def test_a_process_that_ends_right_after_a_read_ends_well(settings: Settings) -> None:
     """A thread of the reader that calls Python while the interpreter ends aborts it, every third time or so."""
-    tables.append(settings, "gold.pilot_decision", [decision("a")])
-    code = (
-        "from cairn import tables; from cairn.settings import Settings; tables.read(Settings(), 'gold.pilot_decision')"
-    )
+    lake.append(settings, "gold.pilot_decision", [decision("a")])
+    code = "import lake; from cairn.settings import Settings; lake.read(Settings(), 'gold.pilot_decision')"
     for _ in range(3):
         running = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(4)]
         ended = [(process.communicate(timeout=60)[1], process.returncode) for process in running]

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+import lake
 from cairn.settings import Settings
 from cairn.settings import settings as process_settings
 from cli.intake import app
 from cli.intake_watch import findings
-from spark_jobs import arrow_lake
 
 AT = datetime(2026, 10, 14, 15, tzinfo=UTC)  # a Wednesday
 
@@ -36,9 +36,9 @@ def books(settings: Settings) -> Settings:
         for n in range(2)
     ]
     batch = {"intake_app_id": "app", "batch_id": 0, "end_offsets": "{}", "records": 6, "written_at": AT}
-    arrow_lake.append_rows(settings, "bronze.receipts", receipts, ("app", 0))
-    arrow_lake.append_rows(settings, "bronze.rejected", refused, ("app", 0))
-    arrow_lake.append_rows(settings, "ops.intake_batch", [batch], ("app", 0))
+    lake.append_rows(settings, "bronze.receipts", receipts, ("app", 0))
+    lake.append_rows(settings, "bronze.rejected", refused, ("app", 0))
+    lake.append_rows(settings, "ops.intake_batch", [batch], ("app", 0))
     process_settings.cache_clear()
     return settings
 

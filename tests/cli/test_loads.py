@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from cairn import tables
+import lake
+from cairn.contracts import load_contract
 from cairn.errors import CairnError
 from cairn.keys import DistrictKeys
 from cairn.settings import Settings
@@ -80,7 +81,7 @@ def write(folder: Path, files: dict[str, list[str]], mode: str = "bulk") -> None
 
 
 def current(settings: Settings, table: str) -> list[dict[str, Any]]:
-    return [row for row in tables.read(settings, table).to_pylist() if row["recorded_to"] is None]
+    return [row for row in lake.read(settings, table).to_pylist() if row["recorded_to"] is None]
 
 
 def counts(result: dict[str, Any]) -> tuple[int, ...]:
@@ -104,9 +105,9 @@ def test_a_roster_loads_once_however_often_it_comes(settings: Settings, roster: 
     assert first["problems"] == [
         "enrollments.csv:5: classSourcedId is not an active class of this package, or its row was refused"
     ]
-    links = tables.read(settings, "silver.identity_link").num_rows
+    links = lake.read(settings, "silver.identity_link").num_rows
     assert counts(loads.load_roster(settings, roster, recorded_at=LATER)) == (6, 11, 0, 0, 0, 1)
-    assert tables.read(settings, "silver.identity_link").num_rows == links == 8
+    assert lake.read(settings, "silver.identity_link").num_rows == links == 8
     periods = [(row["valid_from_date"], row["valid_to_date"]) for row in current(settings, "silver.enrollment")]
     assert (date(2026, 8, 17), date(2026, 10, 5)) in periods
     assert (date(2026, 10, 5), None) in periods
@@ -190,12 +191,12 @@ def test_competencies_and_items(settings: Settings, tmp_path: Path) -> None:
 
 
 def test_items_in_evidence_without_alignment_are_counted(settings: Settings, tmp_path: Path) -> None:
-    event = dict.fromkeys(tables.load_contract("silver.learner_activity").column_names)
-    for contract in (tables.load_contract("silver.learner_activity"),):
+    event = dict.fromkeys(load_contract("silver.learner_activity").column_names)
+    for contract in (load_contract("silver.learner_activity"),):
         for column in contract.columns:
             if column.is_required:
                 event[column.name] = {"string": "x", "timestamp": START, "date": START.date()}.get(column.type, 0)
-    tables.append(settings, "silver.learner_activity", [event | {"item_id": item} for item in ("i1", "i1", "i8", None)])
+    lake.append(settings, "silver.learner_activity", [event | {"item_id": item} for item in ("i1", "i1", "i8", None)])
     (tmp_path / "case.json").write_text(json.dumps(CASE))
     loads.load_competencies(settings, tmp_path / "case.json")
     (tmp_path / "items.csv").write_text("item_id,competency_id\ni1,c1\n")
@@ -269,7 +270,7 @@ def test_the_commands(settings: Settings, roster: Path, capsys: pytest.CaptureFi
     status, out, err = run(capsys, "students", "show", "aarcherington", "--json")
     shown = json.loads(out)
     assert (status, shown["name"], len(shown["links"])) == (0, "Annabel Archerington", 4)
-    assert tables.read(settings, "ops.disclosure").num_rows == 1
+    assert lake.read(settings, "ops.disclosure").num_rows == 1
     status, out, err = run(
         capsys, "students", "link", shown["student_key"], "--kind", "openid", "--value", "https://x.example/a", "--json"
     )

@@ -6,7 +6,7 @@ import pytest
 
 from cairn import dictionary
 from cairn.contracts import Contract, all_contracts, load_contract
-from cairn.tables import arrow_schema
+from lake import arrow_schema
 
 # The lake as DESIGN.md lists it, and the tables that the design's words imply.
 LAKE = {

@@ -14,7 +14,7 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from cairn import tables
+import lake
 from cairn.calendar import DistrictCalendar
 from tests.end_to_end.conftest import District
 from tests.end_to_end.privacy_scan import People, scan_files, scan_topics
@@ -74,7 +74,7 @@ def test_the_books_balance_and_agree_with_what_was_sent(district: District) -> N
 def test_the_page_and_the_feed_show_what_follows_from_what_was_sent(district: District) -> None:
     _, last = nights(district)
     zone = district.settings.zone
-    rows = tables.read(district.settings, "gold.mastery_model").to_pylist()
+    rows = lake.read(district.settings, "gold.mastery_model").to_pylist()
     parameters = {row["competency_id"]: row for row in rows if row["is_active"]}
     expected = standings(district.folder / "truth", parameters, end_of_day(last, zone))
     students = pq.read_table(district.folder / "truth" / "students.parquet").to_pylist()
@@ -109,13 +109,13 @@ def test_states_in_the_lake_are_those_of_the_reference(district: District) -> No
     from identity.vault import Vault
 
     _, last = nights(district)
-    rows = tables.read(district.settings, "gold.mastery_model").to_pylist()
+    rows = lake.read(district.settings, "gold.mastery_model").to_pylist()
     parameters = {row["competency_id"]: row for row in rows if row["is_active"]}
     expected = standings(district.folder / "truth", parameters, end_of_day(last, district.settings.zone))
     keys = Vault(district.settings).resolve("sourcedId", sorted({student for student, _ in expected}))
     kept = {
         (row["student_key"], row["competency_id"]): (row["state"], row["counted_attempts"])
-        for row in tables.read(district.settings, "gold.mastery_state").to_pylist()
+        for row in lake.read(district.settings, "gold.mastery_state").to_pylist()
     }
     for (student, competency), standing in expected.items():
         if standing.counted:

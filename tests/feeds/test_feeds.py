@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cairn import tables
+import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from feeds import store
@@ -63,7 +63,7 @@ def test_files_are_their_owners_and_each_school_is_one_disclosure(published: Set
     assert result["schools"] == 1 and not (folder.parent / "school-a").exists()
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
     assert {stat.S_IMODE(path.stat().st_mode) for path in (folder, folder.parent, published.feeds_dir)} == {0o700}
-    rows = tables.read(published, "ops.disclosure").to_pylist()
+    rows = lake.read(published, "ops.disclosure").to_pylist()
     assert [(row["kind"], row["school_id"], row["actor"]) for row in rows] == [("feed", "school-c", "feeds")]
 
 

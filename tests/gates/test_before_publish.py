@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cairn import tables
+import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from gates.before_publish import model_columns
@@ -59,7 +59,7 @@ def states(settings: Settings, pupils: list[str], state: str = "developing") -> 
     assert spec.loader
     rows = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(rows)
-    tables.append(settings, "gold.mastery_state", [rows.state(0, student_key=pupil, state=state) for pupil in pupils])
+    lake.append(settings, "gold.mastery_state", [rows.state(0, student_key=pupil, state=state) for pupil in pupils])
 
 
 def failed(results: list[dict[str, Any]]) -> list[tuple[str, str, str]]:

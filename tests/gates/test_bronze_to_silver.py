@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import gates
-from cairn import contracts, tables
+import lake
+from cairn import contracts
 from cairn.settings import Settings
 from gates import suites
 from gates.run import run_gate
@@ -46,9 +47,9 @@ def event(number: int, **changes: Any) -> dict[str, Any]:
 
 def write(settings: Settings, events: list[dict[str, Any]], receipted: list[dict[str, Any]] | None = None) -> None:
     """A lake with these rows in silver, one receipt an event, and every subject linked."""
-    from spark_jobs import arrow_lake
+    import lake
 
-    arrow_lake.append_rows(settings, "silver.learner_activity", events, ("app", 0))
+    lake.append_rows(settings, "silver.learner_activity", events, ("app", 0))
     receipts = [
         {
             "receipt_id": f"receipt-{index}",
@@ -65,9 +66,9 @@ def write(settings: Settings, events: list[dict[str, Any]], receipted: list[dict
         }
         for index, one in enumerate(events if receipted is None else receipted)
     ]
-    arrow_lake.append_rows(settings, "bronze.receipts", receipts, ("app", 0))
+    lake.append_rows(settings, "bronze.receipts", receipts, ("app", 0))
     batch = {"intake_app_id": "app", "batch_id": 0, "end_offsets": "{}", "records": len(events)}
-    arrow_lake.append_rows(settings, "ops.intake_batch", [batch | {"written_at": datetime.now(UTC)}], ("app", 0))
+    lake.append_rows(settings, "ops.intake_batch", [batch | {"written_at": datetime.now(UTC)}], ("app", 0))
     links = [
         {
             "subject_key": f"s1_{number}",
@@ -78,7 +79,7 @@ def write(settings: Settings, events: list[dict[str, Any]], receipted: list[dict
         }
         for number in range(5)
     ]
-    tables.append(settings, "silver.identity_link", links)
+    lake.append(settings, "silver.identity_link", links)
 
 
 def failed(results: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
@@ -154,7 +155,7 @@ def test_a_missing_column_stops_all(settings: Settings) -> None:
     import pyarrow as pa
     from deltalake import write_deltalake
 
-    target = Path(tables.table_uri(settings, "silver.learner_activity"))
+    target = Path(lake.table_uri(settings, "silver.learner_activity"))
     target.mkdir(parents=True)
     write_deltalake(str(target), pa.table({"event_id": ["event-1"], "org_id": ["school-1"]}))
     outcome = run_gate("bronze_to_silver", settings, None, DATA_DATE)

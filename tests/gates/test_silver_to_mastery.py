@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
-from cairn import tables
+import lake
 from cairn.settings import Settings
 from gates.run import run_gate
 
@@ -75,10 +75,10 @@ def write(settings: Settings, states: list[dict[str, Any]], decisions: list[dict
         {"event_hash": n, "event_id": f"event-{n}", "content_hash": "c", "intake_app_id": "app", "batch_id": 0}
         for n in range(10)
     ]
-    tables.append(settings, "silver.person", people)
-    tables.append(settings, "silver.activity_key", keys)
-    tables.append(settings, "gold.mastery_state", states)
-    tables.append(settings, "gold.mastery_decision", decisions)
+    lake.append(settings, "silver.person", people)
+    lake.append(settings, "silver.activity_key", keys)
+    lake.append(settings, "gold.mastery_state", states)
+    lake.append(settings, "gold.mastery_decision", decisions)
 
 
 def failed(results: list[dict[str, Any]]) -> list[tuple[str, str, str, list[str]]]:

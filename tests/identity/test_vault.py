@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cairn import tables
+import lake
 from cairn.errors import CairnError
 from cairn.keys import DistrictKeys
 from cairn.settings import Settings
@@ -63,7 +63,7 @@ def test_identifiers_resolve_without_names(settings: Settings) -> None:
     }
     assert vault.resolve("sourcedId", ["u1"]) == {"u1": key}
     assert vault.find("aarcherington") == vault.find(key) == [key]
-    assert not tables.exists(settings, "ops.disclosure")
+    assert not lake.exists(settings, "ops.disclosure")
 
 
 def test_names_come_out_logged(settings: Settings) -> None:
@@ -77,7 +77,7 @@ def test_names_come_out_logged(settings: Settings) -> None:
         "u1",
     )
     assert "Annabel" not in repr(name)
-    (row,) = tables.read(settings, "ops.disclosure").to_pylist()
+    (row,) = lake.read(settings, "ops.disclosure").to_pylist()
     assert (row["actor"], row["purpose"], row["kind"], row["school_id"], row["student_count"]) == (
         "tester",
         "test",

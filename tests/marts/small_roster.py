@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
-from cairn import tables
+import lake
 from cairn.contracts import load_contract
 from cairn.settings import Settings
 
@@ -34,7 +34,7 @@ def put(settings: Settings, name: str, rows: list[dict[str, Any]]) -> None:
     filler: dict[str, Any] = {"string": "-", "int": 0, "bigint": 0, "double": 0.0, "boolean": False}
     filler |= {"date": DATA_DATE, "timestamp": KNOWN, "array<string>": []}
     required = {column.name: filler[column.type] for column in load_contract(name).columns if column.is_required}
-    tables.append(settings, name, [{**required, **row} for row in rows])
+    lake.append(settings, name, [{**required, **row} for row in rows])
 
 
 def known(**columns: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from cairn import tables
+import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from releases import night, store
@@ -29,7 +29,7 @@ def _cut_is_done(settings: Settings, lake: Any) -> None:
 
 
 def _rewrite(settings: Settings, rows: pa.Table) -> None:
-    write_deltalake(tables.table_uri(settings, SILVER), rows, mode="overwrite", schema_mode="overwrite")
+    write_deltalake(lake.table_uri(settings, SILVER), rows, mode="overwrite", schema_mode="overwrite")
 
 
 def test_night_stops_at_a_red_gate_and_resumes(settings: Settings, spark: SparkSession, small_lake_parts: Any) -> None:
@@ -37,7 +37,7 @@ def test_night_stops_at_a_red_gate_and_resumes(settings: Settings, spark: SparkS
     for part in (lake.roster, lake.way_in, lake.pilot):
         part(settings)
     _cut_is_done(settings, lake)
-    sound = DeltaTable(tables.table_uri(settings, SILVER)).to_pyarrow_table()
+    sound = DeltaTable(lake.table_uri(settings, SILVER)).to_pyarrow_table()
 
     _rewrite(settings, sound.append_column("surprise", pa.array(["x"] * sound.num_rows)))
     with pytest.raises(CairnError, match=r"stopped at gate_intake: .*learner_activity\.columns.*cairn night resume"):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cairn import tables
+import lake
 from cairn.errors import CairnError
 from cairn.settings import REPOSITORY, Settings
 from pilots import registry
@@ -109,7 +109,7 @@ def _roster(settings: Settings, schools: set[str]) -> None:
         }
         for s in sorted(schools)
     ]
-    tables.append(settings, "silver.org", rows)
+    lake.append(settings, "silver.org", rows)
 
 
 def test_freezing(settings: Settings, tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_freezing(settings: Settings, tmp_path: Path) -> None:
     assert (first["is_new"], again["is_new"]) == (True, False)
     plan = registry.frozen_plan(settings, first["pilot_id"])
     assert plan.plan_hash == first["plan_hash"]
-    arms = tables.read(settings, "gold.pilot_arm").to_pylist()
+    arms = lake.read(settings, "gold.pilot_arm").to_pylist()
     assert {row["school_id"]: row["arm"] for row in arms} == plan.arms
     assert len(arms) == len(plan.arms)
     with pytest.raises(CairnError, match=r"differs in analysis\.smallest_effect_that_matters_sd"):

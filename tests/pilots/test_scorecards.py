@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from cairn import tables
+import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from cairn.settings import settings as shared_settings
@@ -139,7 +139,7 @@ def test_decisions_need_a_reason_where_they_differ(
         registry.decide(settings, plan.pilot_id, "scale", "superintendent", None)
     card = evaluate(plan, *m, "learning-1", AFTER)
     assert registry.record(settings, card) == registry.record(settings, card)
-    assert len(tables.read(settings, "gold.pilot_result")) == len(card["estimates"]) + 2
+    assert len(lake.read(settings, "gold.pilot_result")) == len(card["estimates"]) + 2
     with pytest.raises(CairnError, match="give the reason"):
         registry.decide(settings, plan.pilot_id, "stop", "superintendent", " ")
     with pytest.raises(CairnError, match="no decision"):

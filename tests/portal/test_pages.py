@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from cairn import tables
+import lake
 from cairn.settings import Settings
 from portal.app import create_app
 from portal.reads import Reader
@@ -112,7 +112,7 @@ def test_numbers_on_the_page_are_the_marts(pages: Any) -> None:
 
 def test_a_page_view_with_names_is_one_disclosure(pages: Any) -> None:
     def views(purpose: str) -> list[dict[str, Any]]:
-        rows = tables.read(pages.settings, "ops.disclosure").to_pylist()
+        rows = lake.read(pages.settings, "ops.disclosure").to_pylist()
         return [row for row in rows if row["purpose"] == purpose]
 
     client = pages.client("leader-a")
@@ -158,7 +158,7 @@ def test_the_pupil_page_shows_states_evidence_and_standing_decisions(pages: Any)
         | {"decision_id": "later", "is_retraction": False, "data_date": date(2026, 10, 15)}
         | {"recorded_at": recorded + timedelta(days=1)},
     ]
-    tables.append(pages.settings, "gold.mastery_decision", rows)
+    lake.append(pages.settings, "gold.mastery_decision", rows)
     text = pages.client("leader-a").get(f"/students/{key}").text
     assert text.count("Tue 13 Oct 10:00") == 1 and "1 event" in text
     assert " ".join(NAME) in text and "Mastered" in text and "3.OA.7" in text
@@ -189,13 +189,11 @@ def test_recording_a_decision(pages: Any) -> None:
     assert refused.status_code == 422 and "Say why" in refused.text
     done = submit(client, page, f"{page}/decision", decision="NEXT WAVE", reason="Two schools asked first.")
     assert done.status_code == 303
-    rows = tables.read(pages.settings, "gold.pilot_decision").to_pylist()
+    rows = lake.read(pages.settings, "gold.pilot_decision").to_pylist()
     assert [(row["pilot_id"], row["decision"], row["recommendation"]) for row in rows] == [
         ("pilot-fractions", "NEXT WAVE", "SCALE")
     ]
-    assert rows[0]["evaluation_id"] in set(
-        tables.read(pages.settings, "gold.pilot_result")["evaluation_id"].to_pylist()
-    )
+    assert rows[0]["evaluation_id"] in set(lake.read(pages.settings, "gold.pilot_result")["evaluation_id"].to_pylist())
     assert "Two schools asked first." in client.get(page).text
     assert submit(pages.client("engineer"), "/pilots", f"{page}/decision", decision="SCALE").status_code == 403
 

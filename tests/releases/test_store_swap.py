@@ -99,10 +99,10 @@ def test_manifest_comes_back_as_written(settings: Settings, make_release: Make) 
 
 
 def test_standing_of_releases_is_recorded(settings: Settings, make_release: Make) -> None:
-    from cairn import tables
+    import lake
 
     learning.publish(settings, make_release(FIRST, []))
-    row = tables.read(settings, "ops.release").to_pylist()[0]
+    row = lake.read(settings, "ops.release").to_pylist()[0]
     assert (row["release_id"], row["event"], row["data_date"]) == ("learning-2026-10-01-1", "published", FIRST)
     assert json.loads(row["cut_offsets"]) == {}
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+import lake
 from cairn.settings import Settings
-from spark_jobs import arrow_lake, intake, intake_state
+from spark_jobs import intake, intake_state
 from spark_jobs.intake_parse import ACTIVITY_TOPIC, RECEIPTS_TOPIC, REJECTED_TOPIC, TOPICS
 
 RECEIVED_AT = datetime(2026, 10, 14, 15, 0, tzinfo=UTC)
@@ -145,7 +146,7 @@ def intake_home(settings: Settings, broker: Settings) -> Settings:
         "records": 0,
         "written_at": datetime.now(UTC),
     }
-    arrow_lake.append_rows(mine, "ops.intake_batch", [start], ("before-the-test", 0))
+    lake.append_rows(mine, "ops.intake_batch", [start], ("before-the-test", 0))
     assert intake_state.passed_offsets(mine)
     return mine
 

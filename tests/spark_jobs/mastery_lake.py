@@ -18,11 +18,11 @@ def write(settings: Settings, name: str, rows: Iterable[Mapping[str, Any]]) -> N
     import pyarrow as pa
     from deltalake import write_deltalake
 
-    from cairn.tables import table_uri
-    from spark_jobs import arrow_lake
+    import lake
+    from lake import table_uri
 
-    arrow_lake.create(settings, name)
-    table = pa.Table.from_pylist([dict(row) for row in rows], arrow_lake.nullable_schema(name))
+    lake.create(settings, name)
+    table = pa.Table.from_pylist([dict(row) for row in rows], lake.file_schema(name))
     if table.num_rows:
         write_deltalake(table_uri(settings, name), table, mode="append")
 
@@ -111,7 +111,7 @@ def seed(settings: Settings, students: Iterable[str], items: Mapping[str, str]) 
 
 def rows(settings: Settings, name: str, *, without: tuple[str, ...] = ()) -> list[dict[str, Any]]:
     """All rows of a table, sorted, doubles rounded, without some columns."""
-    from cairn.tables import read
+    from lake import read
 
     found = []
     for row in read(settings, name).to_pylist():

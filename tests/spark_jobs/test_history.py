@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from cairn import tables
+import lake
+from cairn.contracts import load_contract
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from spark_jobs import history
@@ -38,7 +39,7 @@ def orgs(*pairs: tuple[str, str], **more: Any) -> Snapshot:
 
 def stored(settings: Settings, table: str, *columns: str) -> list[tuple[Any, ...]]:
     """Rows by key and time, recorded times in days since START."""
-    rows = tables.read(settings, table).to_pylist()
+    rows = lake.read(settings, table).to_pylist()
     for row in rows:
         for name in ("recorded_from", "recorded_to"):
             row[name] = None if row[name] is None else (row[name] - START).days
@@ -148,7 +149,7 @@ def test_keys_of_two_columns_and_empty_values(apply: Apply, settings: Settings) 
 
 def test_nothing_to_say_makes_no_table(apply: Apply, settings: Settings) -> None:
     assert apply(orgs(), 0) == Change()
-    assert not tables.exists(settings, "silver.org")
+    assert not lake.exists(settings, "silver.org")
 
 
 @pytest.mark.spark
@@ -165,7 +166,7 @@ def test_spark_gives_the_same_history(settings: Settings, monkeypatch: pytest.Mo
     monkeypatch.setattr(history, "SMALL_ROWS", 0)
     large = [history.apply(spark, other, step, START + timedelta(days=day)) for day, step in enumerate(steps)]
     assert large == small == [Change(5), Change(1, 0, 2), Change(0, 1, 1), Change()]
-    columns = tables.load_contract("silver.enrollment").column_names[:-2]
+    columns = load_contract("silver.enrollment").column_names[:-2]
     assert stored(other, "silver.enrollment", *columns) == stored(settings, "silver.enrollment", *columns)
     with pytest.raises(CairnError, match="was already recorded"):
         history.apply(spark, other, enrollments(date(2026, 9, 7), "e2"), START)

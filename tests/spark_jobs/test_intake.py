@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cairn import tables
+import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
-from spark_jobs import arrow_lake, intake, intake_state
+from spark_jobs import intake, intake_state
 from spark_jobs.ledger import ledger, totals
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.spark, pytest.mark.broker]
 
 def ids(settings: Settings) -> list[str]:
     """Event ids in silver, each as often as it is there."""
-    return sorted(tables.read(settings, "silver.learner_activity", ["event_id"]).column("event_id").to_pylist())
+    return sorted(lake.read(settings, "silver.learner_activity", ["event_id"]).column("event_id").to_pylist())
 
 
 def test_every_record_meets_one_fate_and_the_books_balance(
@@ -47,7 +47,7 @@ def test_every_record_meets_one_fate_and_the_books_balance(
 
     assert second["events"] == 9
     assert ids(intake_home) == sorted({make_event(n)["event_id"] for n in range(301)})
-    quarantine = tables.read(intake_home, "silver.activity_quarantine").to_pylist()
+    quarantine = lake.read(intake_home, "silver.activity_quarantine").to_pylist()
     reasons = sorted((row["fate"], row["reason"], row["detail"].split()[0]) for row in quarantine)
     assert [reason for reason in reasons if reason[1] != "unreadable"] == [
         ("conflict", "content_conflict", "an"),
@@ -68,13 +68,13 @@ def test_every_record_meets_one_fate_and_the_books_balance(
         "unexplained": 0,
     }
     assert all(row["unexplained"] == 0 for row in rows)
-    assert tables.read(intake_home, "bronze.activity", ["kafka_offset"]).num_rows == 309
+    assert lake.read(intake_home, "bronze.activity", ["kafka_offset"]).num_rows == 309
 
 
 def test_a_batch_torn_anywhere_is_completed(
     spark: SparkSession, intake_home: Settings, sender, make_event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    append = arrow_lake.append
+    append = lake.append_once
     for round_number, writes in enumerate((1, 3, 5)):
         numbers = range(round_number * 100, round_number * 100 + 110)  # ten of the round before come again
         sender.events([make_event(n) for n in numbers])
@@ -87,17 +87,17 @@ def test_a_batch_torn_anywhere_is_completed(
             done.append(arguments[1])
             append(*arguments)
 
-        monkeypatch.setattr(arrow_lake, "append", fail_after)
+        monkeypatch.setattr(lake, "append_once", fail_after)
         with pytest.raises(CairnError, match="the disk is gone"):
             intake.run_once(intake_home, spark)
-        monkeypatch.setattr(arrow_lake, "append", append)
+        monkeypatch.setattr(lake, "append_once", append)
         intake.run_once(intake_home, spark)
 
     assert ids(intake_home) == sorted(make_event(n)["event_id"] for n in range(310))
     counts = totals(ledger(intake_home))
     assert counts == counts | {"received": 333, "accepted": 310, "duplicate": 20, "rejected": 3, "unexplained": 0}
-    assert tables.read(intake_home, "bronze.activity", ["kafka_offset"]).num_rows == 330
-    assert tables.read(intake_home, "silver.activity_key", ["event_id"]).num_rows == 310
+    assert lake.read(intake_home, "bronze.activity", ["kafka_offset"]).num_rows == 330
+    assert lake.read(intake_home, "silver.activity_key", ["event_id"]).num_rows == 310
 
 
 def test_a_lost_checkpoint_goes_on_where_the_lake_ends(
@@ -109,11 +109,11 @@ def test_a_lost_checkpoint_goes_on_where_the_lake_ends(
     # A batch that was torn after its silver rows: they go, and come again with the events that follow.
     sender.events([make_event(n) for n in range(200, 260)])
     intake.run_once(intake_home, spark)
-    torn = tables.read(intake_home, "ops.intake_batch").to_pylist()
+    torn = lake.read(intake_home, "ops.intake_batch").to_pylist()
     last = max(torn, key=lambda row: row["written_at"])
     from deltalake import DeltaTable
 
-    DeltaTable(tables.table_uri(intake_home, "ops.intake_batch")).delete(
+    DeltaTable(lake.table_uri(intake_home, "ops.intake_batch")).delete(
         f"intake_app_id = '{last['intake_app_id']}' AND batch_id = {last['batch_id']}"
     )
     shutil.rmtree(intake_home.checkpoints_dir / "intake")

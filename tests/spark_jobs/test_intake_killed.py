@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cairn import tables
+import lake
 from cairn.settings import Settings
 from spark_jobs import intake, intake_state
 from spark_jobs.ledger import ledger, totals
@@ -69,20 +69,20 @@ def test_killed_in_mid_batch(
     service = start_service()
 
     # Version 0 is the empty table: version 1 is the batch, of which other tables are still being written.
-    bronze = Path(tables.table_uri(intake_home, "bronze.activity")) / "_delta_log" / f"{1:020d}.json"
+    bronze = Path(lake.table_uri(intake_home, "bronze.activity")) / "_delta_log" / f"{1:020d}.json"
     wait_for(bronze.exists)
     service.kill()
-    was_torn = tables.read(intake_home, "ops.intake_batch", ["batch_id"]).num_rows == 1
+    was_torn = lake.read(intake_home, "ops.intake_batch", ["batch_id"]).num_rows == 1
     sender.events([make_event(n) for n in range(EVENTS // 2 - 50, EVENTS)])
     again = start_service()
     intake_state.wait_until_passed(intake_home, intake.present_end(intake_home), 240)
     again.process.send_signal(signal.SIGTERM)
     assert again.process.wait(60) == 0
 
-    found = tables.read(intake_home, "silver.learner_activity", ["event_id"]).column("event_id").to_pylist()
+    found = lake.read(intake_home, "silver.learner_activity", ["event_id"]).column("event_id").to_pylist()
     assert len(found) == EVENTS
     assert set(found) == {make_event(n)["event_id"] for n in range(EVENTS)}
-    offsets = tables.read(intake_home, "bronze.activity", ["kafka_partition", "kafka_offset"]).to_pylist()
+    offsets = lake.read(intake_home, "bronze.activity", ["kafka_partition", "kafka_offset"]).to_pylist()
     assert len({(row["kafka_partition"], row["kafka_offset"]) for row in offsets}) == len(offsets) == EVENTS + 50
     books = totals(ledger(intake_home))
     assert books == books | {"received": EVENTS + 50, "accepted": EVENTS, "duplicate": 50, "unexplained": 0}

@@ -11,10 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from cairn import tables
+import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
-from spark_jobs import arrow_lake, intake_check, intake_dedupe, intake_parse, intake_state, upkeep
+from spark_jobs import intake_check, intake_dedupe, intake_parse, intake_state
 from streaming import topics
 
 AT = datetime(2026, 10, 15, 3, 30, tzinfo=UTC)  # still 14 October in Chicago
@@ -111,19 +111,19 @@ def test_a_batch_run_again_does_not_see_its_own_keys() -> None:
 def test_an_append_happens_once_however_often_it_is_tried(settings: Settings) -> None:
     row = {"intake_app_id": "app", "batch_id": 1, "end_offsets": "{}", "records": 1, "written_at": AT}
     for _ in range(3):
-        arrow_lake.append_rows(settings, "ops.intake_batch", [row], ("app", 1))
-    arrow_lake.append_rows(settings, "ops.intake_batch", [row | {"batch_id": 2}], ("app", 2))
-    arrow_lake.append_rows(settings, "ops.intake_batch", [row | {"intake_app_id": "new", "batch_id": 0}], ("new", 0))
-    assert tables.read(settings, "ops.intake_batch").num_rows == 3
-    assert upkeep.compact(settings, "ops.intake_batch") == 3
-    assert tables.read(settings, "ops.intake_batch").num_rows == 3
+        lake.append_rows(settings, "ops.intake_batch", [row], ("app", 1))
+    lake.append_rows(settings, "ops.intake_batch", [row | {"batch_id": 2}], ("app", 2))
+    lake.append_rows(settings, "ops.intake_batch", [row | {"intake_app_id": "new", "batch_id": 0}], ("new", 0))
+    assert lake.read(settings, "ops.intake_batch").num_rows == 3
+    assert lake.compact(settings, "ops.intake_batch") == 3
+    assert lake.read(settings, "ops.intake_batch").num_rows == 3
 
 
 def note(settings: Settings, app_id: str, batch_id: int, offset: int) -> None:
     """A whole batch in the lake."""
     ends = json.dumps({topics.ACTIVITY: {"0": offset}, "other": {"0": 1}})
     row = {"intake_app_id": app_id, "batch_id": batch_id, "end_offsets": ends, "records": 1}
-    arrow_lake.append_rows(settings, "ops.intake_batch", [row | {"written_at": datetime.now(UTC)}], (app_id, batch_id))
+    lake.append_rows(settings, "ops.intake_batch", [row | {"written_at": datetime.now(UTC)}], (app_id, batch_id))
 
 
 def plan(folder: Path, planned: int, committed: int) -> None:

@@ -8,14 +8,15 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+import lake
 from cairn.errors import CairnError
 from cairn.mastery.config import load_config
-from cairn.mastery.explain import explain_pair
 from cairn.mastery.ledger import ready_to_learn
 from cairn.mastery.models import table_from
 from cairn.mastery.states import COLUMNS, Night, restate
 from cairn.settings import Settings
-from spark_jobs import arrow_lake, mastery_tables
+from spark_jobs import mastery_tables
+from spark_jobs.mastery_explain import explain_pair
 from tests.spark_jobs import mastery_lake as small
 
 FIRST, SECOND, THIRD = date(2026, 10, 13), date(2026, 10, 14), date(2026, 10, 15)
@@ -23,7 +24,7 @@ FIRST, SECOND, THIRD = date(2026, 10, 13), date(2026, 10, 14), date(2026, 10, 15
 
 def compute(settings: Settings, night: date, events: list[dict[str, Any]]) -> dict[str, Any]:
     """Restated tables of the events, whose subject_key is the pupil and item_id ``competency/item``."""
-    types = {field.name: field.type for field in arrow_lake.nullable_schema("silver.learner_activity")}
+    types = {field.name: field.type for field in lake.file_schema("silver.learner_activity")}
     rows = [{**e, "student_key": e["subject_key"], "competency_id": str(e["item_id"]).split("/")[0]} for e in events]
     table = pa.Table.from_pylist(rows, pa.schema([(name, types.get(name, pa.string())) for name in COLUMNS]))
     config = load_config(settings)

@@ -7,7 +7,7 @@ from typing import Any
 
 from cairn.errors import CairnError
 from cairn.settings import Settings
-from cairn.tables import read
+from lake import read
 
 EVENT_COLUMNS = (
     "event_id",

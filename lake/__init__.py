@@ -1,0 +1,58 @@
+"""The only door to the tables: nothing else imports deltalake or names the format (import-linter holds it).
+
+``import lake`` gives what every room needs: read and append in Arrow, replace and delete, files that a Spark task wrote
+by itself, versions, upkeep. Spark's own reader is ``lake.spark``, so that a page does not import Spark.
+"""
+
+from lake.commit import (
+    Transaction,
+    append,
+    append_once,
+    append_rows,
+    commit_files,
+    create,
+    overwrite,
+    replace_partitions,
+    restore,
+)
+from lake.dataset import EVERY, current_version, dataset, files_added, read, read_files, table_files
+from lake.delete import delete_rows, replace_rows
+from lake.files import File, write_file
+from lake.lease import lease
+from lake.location import actual_columns, count_rows, exists, join, table_uri
+from lake.shape import arrow_schema, conform, file_schema
+from lake.upkeep import compact, vacuum
+
+__all__ = [
+    "EVERY",
+    "File",
+    "Transaction",
+    "actual_columns",
+    "append",
+    "append_once",
+    "append_rows",
+    "arrow_schema",
+    "commit_files",
+    "compact",
+    "conform",
+    "count_rows",
+    "create",
+    "current_version",
+    "dataset",
+    "delete_rows",
+    "exists",
+    "file_schema",
+    "files_added",
+    "join",
+    "lease",
+    "overwrite",
+    "read",
+    "read_files",
+    "replace_partitions",
+    "replace_rows",
+    "restore",
+    "table_files",
+    "table_uri",
+    "vacuum",
+    "write_file",
+]

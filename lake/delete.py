@@ -1,0 +1,91 @@
+"""Rows taken out of a table, or replaced, by what they say.
+
+The files that hold them are written anew without them, in one commit. Not deltalake's DELETE and MERGE: what those
+write carries text statistics that Arrow readers cannot compare. One file at a time is held in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cairn.contracts import load_contract
+from cairn.settings import Settings
+from lake.commit import as_partition, commit_files, create, write_files
+from lake.dataset import EVERY, Partitions, dataset_of, table_files
+from lake.files import write_file
+from lake.location import exists, open_table
+from lake.shape import conform
+
+_SEPARATOR = "\x1f"
+
+
+def delete_rows(settings: Settings, name: str, condition: Any, partitions: Partitions = EVERY) -> int:
+    """Delete the rows for which a pyarrow expression is true (of some partitions where named); returns how many.
+
+    A row of which the condition says nothing (null) stays. Raises CairnError where another writer rewrites the same
+    files meanwhile.
+    """
+    if not exists(settings, name):
+        return 0
+
+    def kept(data: pa.dataset.Dataset) -> pa.Table | None:
+        if not data.count_rows(filter=condition):
+            return None
+        return data.to_table(filter=~pc.coalesce(condition, pc.scalar(False)))
+
+    return _rewrite(settings, name, kept, partitions, None)
+
+
+def replace_rows(
+    settings: Settings, name: str, rows: pa.Table, keys: Sequence[str], partitions: Partitions = EVERY
+) -> int:
+    """Put the rows in place of those with the same keys, and add those that are new, in one commit.
+
+    Returns how many rows went. The keys are told apart as text, which no key may hold a unit separator in. Raises
+    CairnError where another writer rewrites the same files meanwhile.
+    """
+    create(settings, name)
+    rows = conform(rows, name)
+    asked = _as_text(rows, keys)
+
+    def kept(data: pa.dataset.Dataset) -> pa.Table | None:
+        is_hit = pc.is_in(_as_text(data.to_table(columns=list(keys)), keys), value_set=asked)
+        return data.to_table().filter(pc.invert(is_hit)) if pc.any(is_hit).as_py() else None
+
+    return _rewrite(settings, name, kept, partitions, rows)
+
+
+def _as_text(table: pa.Table, keys: Sequence[str]) -> pa.Array:
+    parts = [pc.fill_null(table[key].cast(pa.string()), "\x00") for key in keys]
+    joined = pc.binary_join_element_wise(*parts, _SEPARATOR)
+    return joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined
+
+
+def _rewrite(
+    settings: Settings,
+    name: str,
+    kept: Callable[[pa.dataset.Dataset], pa.Table | None],
+    partitions: Partitions,
+    rows: pa.Table | None,
+) -> int:
+    """Write anew each file of which ``kept`` gives the rows that stay (None: all), add ``rows``; returns rows gone."""
+    kinds = {column.name: column.type for column in load_contract(name).columns}
+    base = open_table(settings, name)
+    added, removed, gone = [], [], 0
+    for file in table_files(settings, name, partitions, base.version()):
+        staying = kept(dataset_of(settings, name, [file]))
+        if staying is None:
+            continue
+        gone += file.rows - staying.num_rows
+        removed.append(file)
+        if staying.num_rows:
+            values = {column: as_partition(text, kinds[column]) for column, text in file.partitions.items()}
+            added.append(write_file(settings, name, staying, values))
+    if rows is not None and rows.num_rows:
+        added += write_files(settings, name, rows)
+    commit_files(settings, name, added, removed=removed, base=base)
+    return gone

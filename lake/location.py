@@ -1,0 +1,100 @@
+"""Where a table lies, on a folder or an object store, and how it is reached there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deltalake import DeltaTable
+from pyarrow import fs
+
+from cairn.contracts import load_contract
+from cairn.errors import CairnError
+from cairn.settings import Settings
+
+
+def table_uri(settings: Settings, name: str) -> str:
+    """Where table ``layer.table`` lies: a folder or a URL."""
+    contract = load_contract(name)
+    return f"{settings.lake}/{contract.layer}/{contract.table}"
+
+
+def join(uri: str, path: str) -> str:
+    """A path below a folder or URL."""
+    return f"{uri.rstrip('/')}/{path}"
+
+
+def storage_options(settings: Settings) -> dict[str, str] | None:
+    """What deltalake needs to reach an object store; None for a folder."""
+    if "://" not in settings.lake:
+        return None
+    options = {
+        "AWS_REGION": settings.object_store_region,
+        "AWS_ACCESS_KEY_ID": settings.object_store_key_id,
+        "AWS_SECRET_ACCESS_KEY": settings.object_store_secret.get_secret_value(),
+        # Two writers at once: the second of the same version is refused by the store (If-None-Match), not lost.
+        "aws_conditional_put": "etag",
+    }
+    if settings.object_store_endpoint:
+        options["AWS_ENDPOINT_URL"] = settings.object_store_endpoint
+        options["AWS_ALLOW_HTTP"] = str(settings.object_store_endpoint.startswith("http://")).lower()
+    return {key: value for key, value in options.items() if value}
+
+
+def table_filesystem(settings: Settings, name: str) -> fs.FileSystem:
+    """An Arrow file system whose root is the table.
+
+    Not deltalake's own, which calls Python from threads of its own: every third process that ended soon after a read
+    died with "terminate called without an active exception".
+    """
+    uri = table_uri(settings, name)
+    if "://" not in uri:
+        return fs.SubTreeFileSystem(uri, fs.LocalFileSystem())
+    scheme, _, path = uri.partition("://")
+    if scheme not in {"s3", "s3a"}:
+        raise CairnError(f"lake_url: {scheme}:// is not supported: use a folder or s3://bucket/prefix")
+    endpoint = settings.object_store_endpoint
+    store = fs.S3FileSystem(
+        access_key=settings.object_store_key_id or None,
+        secret_key=settings.object_store_secret.get_secret_value() or None,
+        region=settings.object_store_region or None,
+        endpoint_override=endpoint.partition("://")[2] or None,
+        scheme=endpoint.partition("://")[0] or "https",
+        allow_bucket_creation=False,
+    )
+    return fs.SubTreeFileSystem(path, store)
+
+
+def open_table(settings: Settings, name: str, version: int | None = None) -> DeltaTable:
+    """The table at its newest, or a named, version. Raises CairnError where it, or that version, is not there."""
+    uri = table_uri(settings, name)
+    try:
+        return DeltaTable(uri, version=version, storage_options=storage_options(settings))
+    except Exception as error:
+        if not exists(settings, name):
+            raise CairnError(f"no table {name} at {uri}: nothing was written to it yet") from error
+        at = "" if version is None else f" at version {version}"
+        said = str(error).splitlines()[0][:200]
+        raise CairnError(f"table {name}{at} cannot be read ({said}): restore {uri} from backup") from error
+
+
+def exists(settings: Settings, name: str) -> bool:
+    """Whether the table has been created."""
+    return bool(DeltaTable.is_deltatable(table_uri(settings, name), storage_options(settings)))
+
+
+def make_folder(uri: str) -> None:
+    """Make the folder of a table that lies on a file system."""
+    if "://" not in uri:
+        Path(uri).mkdir(parents=True, exist_ok=True)
+
+
+def count_rows(settings: Settings, name: str) -> int:
+    """Rows of a table, from the numbers in its log; 0 where it was not created yet."""
+    if not exists(settings, name):
+        return 0
+    return int(open_table(settings, name).count())
+
+
+def actual_columns(settings: Settings, name: str) -> list[str]:
+    """The columns that the table has, whatever its contract says; none where it was not created yet."""
+    return [field.name for field in open_table(settings, name).schema().fields] if exists(settings, name) else []
