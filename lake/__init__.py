@@ -15,17 +15,18 @@ from lake.commit import (
     replace_partitions,
     restore,
 )
-from lake.dataset import EVERY, current_version, dataset, files_added, read, read_files, table_files
+from lake.dataset import EVERY, current_version, dataset, file_at, files_added, read, read_files, table_files
 from lake.delete import delete_rows, replace_rows
-from lake.files import File, write_file
+from lake.files import File, PartitionValue, read_rows, write_file
 from lake.lease import lease
-from lake.location import actual_columns, count_rows, exists, join, table_uri
+from lake.location import actual_columns, count_rows, exists, join, open_table, table_uri
 from lake.shape import arrow_schema, conform, file_schema
 from lake.upkeep import compact, vacuum
 
 __all__ = [
     "EVERY",
     "File",
+    "PartitionValue",
     "Transaction",
     "actual_columns",
     "append",
@@ -41,13 +42,16 @@ __all__ = [
     "dataset",
     "delete_rows",
     "exists",
+    "file_at",
     "file_schema",
     "files_added",
     "join",
     "lease",
+    "open_table",
     "overwrite",
     "read",
     "read_files",
+    "read_rows",
     "replace_partitions",
     "replace_rows",
     "restore",

@@ -205,7 +205,8 @@ def _commit(
             return None
         try:
             write(table, properties)
-            return int(table.version())
+            # At least our commit's version; more where another writer came right after.
+            return int(open_table(settings, name).version())
         except (CommitFailedError, DeltaError) as error:
             if base is not None or attempt == COMMIT_TRIES - 1:
                 said = str(error).splitlines()[0][:200]

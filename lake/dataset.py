@@ -16,13 +16,14 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from cairn.contracts import Contract, load_contract
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from lake.commit import as_partition
-from lake.files import File, PartitionValue
+from lake.files import NULL_PARTITION, File, PartitionValue
 from lake.location import exists, open_table, table_filesystem
 from lake.shape import arrow_schema, file_schema
 
@@ -78,6 +79,16 @@ def _listed(table: DeltaTable, contract: Contract) -> list[File]:
         written_ms = int(row["modification_time"])
         files.append(File(row["path"], int(row["size_bytes"]), int(row["num_records"] or 0), texts, "", written_ms))
     return files
+
+
+def file_at(settings: Settings, name: str, path: str) -> File:
+    """A file of a table by its path, also where a later version holds its rows in another file."""
+    filesystem = table_filesystem(settings, name)
+    with pq.ParquetFile(filesystem.open_input_file(unquote(path))) as parquet:
+        rows = parquet.metadata.num_rows
+    parts = dict(part.split("=", 1) for part in unquote(path).split("/")[:-1])
+    texts = {column: None if text == NULL_PARTITION else text for column, text in parts.items()}
+    return File(path, filesystem.get_file_info(unquote(path)).size, rows, texts, "", 0)
 
 
 def dataset(

@@ -15,7 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -69,8 +72,9 @@ def write_file(
     """
     contract = load_contract(name)
     texts = {column: partition_text((partitions or {})[column]) for column in contract.partitions}
-    schema = pa.schema([field for field in file_schema(name) if field.name not in texts])
-    table = pa.Table.from_arrays([_column(rows, field) for field in schema], schema=schema)
+    columns = {f.name: _column(rows, f) for f in file_schema(name) if f.name not in texts}
+    table = pa.table(columns)
+    schema = table.schema
     path = f"{partition_path(texts)}part-{uuid.uuid4().hex}.parquet"
     filesystem = table_filesystem(settings, name)
     if "://" not in settings.lake:
@@ -83,6 +87,7 @@ def write_file(
             compression_level=1,
             use_dictionary=[field.name for field in schema if field.name not in plain],
             write_statistics=True,
+            store_schema=False,  # text written from codes is text to every reader
         ) as writer:
             writer.write_table(table, row_group_size=row_group_rows)
         footer = writer.writer.metadata
@@ -91,10 +96,27 @@ def write_file(
 
 
 def _column(rows: pa.Table, field: pa.Field) -> pa.ChunkedArray:
+    """The column as the contract types it; text may stay as codes, which a file holds in any case."""
     if field.name not in rows.column_names:
         return pa.chunked_array([pa.nulls(rows.num_rows, field.type)])
     column = rows.column(field.name)
-    return column if column.type == field.type else column.cast(field.type)
+    is_coded_text = pa.types.is_dictionary(column.type) and column.type.value_type == field.type
+    return column if column.type == field.type or is_coded_text else column.cast(field.type)
+
+
+def read_rows(
+    settings: Settings, name: str, file: File, places: npt.NDArray[np.int64], columns: Sequence[str]
+) -> pa.Table:
+    """Some rows of one file by their places in it, ascending; only the row groups that hold them are read."""
+    with pq.ParquetFile(table_filesystem(settings, name).open_input_file(unquote(file.path))) as parquet:
+        sizes = np.array([parquet.metadata.row_group(g).num_rows for g in range(parquet.metadata.num_row_groups)])
+        ends = np.cumsum(sizes)
+        groups, group_of = np.unique(np.searchsorted(ends, places, side="right"), return_inverse=True)
+        if groups.size == 0:
+            return parquet.schema_arrow.empty_table().select(list(columns))
+        table = parquet.read_row_groups(groups.tolist(), columns=list(columns))
+    shift = np.r_[0, np.cumsum(sizes[groups])[:-1]] - (ends - sizes)[groups]
+    return table.take(pa.array(places + shift[group_of]))
 
 
 def _statistics(footer: pq.FileMetaData, schema: pa.Schema) -> str:

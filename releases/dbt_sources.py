@@ -36,7 +36,7 @@ def _table(name: str) -> dict[str, Any]:
         "description": f"{contract.purpose} Grain: {contract.grain}.",
         "config": {
             "meta": {
-                "plugin": "lake.dbt_source",
+                "plugin": "dbt_source",
                 "lake_table": contract.name,
             }
         },

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gates.run import GateOutcome
 
 SAMPLE = 3
+BRIEF_ROWS = 1_000_000
 
 
 class NightSession:
@@ -51,10 +52,10 @@ class NightSession:
             with_one_thread.shutdown(wait=False)
 
     def _start(self) -> SparkSession:
-        from spark_jobs.mastery import PORTION, warm
-        from spark_jobs.session import start_session
+        from spark_jobs.session import start_session, warm
 
-        is_brief = lake.count_rows(self.settings, "silver.learner_activity") <= PORTION
+        # A demo's night is over in a minute, a district's is not: below a million rows Java need not warm up.
+        is_brief = lake.count_rows(self.settings, "silver.learner_activity") <= BRIEF_ROWS
         session = start_session(self.settings, "cairn-night", is_brief=is_brief)
         warm(session)
         return session

@@ -1,42 +1,50 @@
-"""The night's mastery update: touched and due pairs only, and the same tables in whatever order evidence arrived.
+"""The night's mastery: one Spark job over the buckets of pupils, and the same tables in whatever order evidence came.
 
-A pair (pupil, competency) is touched when the fingerprint of its evidence, with the versions of model and policy,
-differs from the one its state was computed from; it is due when time alone changes its state. Such a pair is computed
-anew from all its evidence by ``cairn.mastery.states.restate``, many pupils a call, never one group a pair. Spark reads
-and joins the evidence and computes; what a night changes is small and committed from Arrow (``mastery_tables``).
+A night resolves what is new into evidence, folds it on to where the touched pairs stand, bucket by bucket, and commits
+each table once; one row of ops.night then makes the night exist. The driver sees files and counts, never rows that
+grow with pupils.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TypedDict
 
-import numpy as np
+import pyarrow as pa
+from pyspark.sql import SparkSession
 
 import lake
 from cairn.calendar import DistrictCalendar
-from cairn.contracts import load_contract
 from cairn.errors import CairnError
-from cairn.mastery import arrow, ledger
 from cairn.mastery.config import MasteryConfig, load_config
 from cairn.mastery.models import ModelTable
-from cairn.mastery.states import COLUMNS, Night, restate
+from cairn.mastery.states import Night
 from cairn.settings import Settings
-from spark_jobs import mastery_tables
-from spark_jobs.mastery_evidence import evidence, fingerprints, pupils_of
-from spark_jobs.mastery_model import collect_for_fit, fit_missing, fit_table, model_rows, write_items, write_rows
+from spark_jobs import evidence, evidence_sources, mastery_model, night_record
+from spark_jobs.mastery_bucket import BucketJob, BucketResult, fold_bucket
+from spark_jobs.mastery_upkeep import compact_if_due
+from spark_jobs.night_record import DAY, DECISION, EVIDENCE, STATE, VOID, WAITING, NightRecord
+from spark_jobs.progress import shown
+from spark_jobs.pupils import pupils_of
 
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+LEASE = "mastery"
+# A second night waits so long for the first.
+WAIT_SECONDS = 5.0
 
-PAIR = ["student_key", "competency_id"]
-OUTPUTS = ("attempt_day", "mastery_segment", "mastery_state", "mastery_decision")
-# Touched pairs are computed and written in portions of about so many attempts: what the driver holds at once.
-PORTION = 2_000_000
+
+class Outcome(TypedDict, total=False):
+    """What a night did, as ``cairn mastery update --json`` shows it."""
+
+    pairs: int
+    attempts: int
+    decisions_changed: int
+    seconds: float
+    model_version: str
+    superseded_by: str
+    unreadable: list[str]
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,13 @@ class _Run:
     config: MasteryConfig
     data_date: date
     as_of: datetime
-    held: frozenset[str]
+    last: NightRecord | None
+    buckets: int
+
+    @property
+    def number(self) -> int:
+        """The night's number."""
+        return self.last.night + 1 if self.last else 1
 
     @property
     def as_of_us(self) -> int:
@@ -61,92 +75,175 @@ def update(
     held_schools: Sequence[str] = (),
     *,
     as_of: datetime | None = None,
-) -> dict[str, Any]:
+) -> Outcome:
     """Bring gold up to the end of ``data_date`` (a local day), or to ``as_of`` within it.
 
-    Returns pairs (restated), attempts (theirs), decisions_changed (rows added to the ledger), seconds, model_version.
-    Pairs of pupils of ``held_schools`` are left as they were and found again when the school is released. Run again
-    for the same night it changes nothing. A night older than what gold stands at is left alone (superseded_by says
-    which night that is): going back would take later evidence out again.
+    New evidence of pupils of ``held_schools`` waits until the school is released. Run again for the same night it
+    changes nothing. A night older than what gold stands at is left alone (superseded_by says which night that is):
+    going back would take later evidence out again. Files that cannot be read are named in ``unreadable``: their
+    buckets stay as they were and are rebuilt by the next night. Raises CairnError where another night is running.
     """
     started = time.perf_counter()
-    config = load_config(settings)
-    for name in OUTPUTS:
-        # Also where a first night finds nothing to decide: the gate after it reads what is there, not what is missing.
-        lake.create(settings, f"gold.{name}")
-    end = as_of or DistrictCalendar.load(settings).day_bounds(data_date)[1]
-    newest = mastery_tables.newest_night(settings)
-    if newest is not None and newest > data_date:
-        return {**_result(started, 0, 0, 0, ""), "superseded_by": newest.isoformat()}
-    held = pupils_of(settings, held_schools, data_date) if held_schools else set()
-    run = _Run(spark, settings, config, data_date, end, frozenset(held))
-    frame = evidence(spark, settings, config.evidence, end)
-    with _kept(frame, lake.count_rows(settings, "silver.learner_activity")):
-        return _update(run, frame, started)
+    with lake.lease(settings, LEASE, wait_seconds=WAIT_SECONDS) as is_ours:
+        if not is_ours:
+            raise CairnError("another night of mastery is running: wait for it ('cairn night status'), then try again")
+        last = night_record.newest(settings)
+        if last is not None and last.data_date > data_date:
+            return Outcome(
+                pairs=0,
+                attempts=0,
+                decisions_changed=0,
+                seconds=round(time.perf_counter() - started, 3),
+                model_version="",
+                superseded_by=last.data_date.isoformat(),
+            )
+        night_record.roll_back(settings, last)
+        end = as_of or DistrictCalendar.load(settings).day_bounds(data_date)[1]
+        buckets = night_record.pupil_buckets(settings, last)
+        run = _Run(spark, settings, load_config(settings), data_date, end, last, buckets)
+        return _update(run, held_schools, started)
 
 
-@contextmanager
-def _kept(frame: DataFrame, rows: int) -> Iterator[None]:
-    """Keep evidence that memory holds: fingerprints, fit and states read it in turn. More is joined again each time."""
-    if rows > PORTION:
-        yield
-        return
-    frame.persist()
-    try:
-        yield
-    finally:
-        frame.unpersist()
-
-
-def _update(run: _Run, frame: DataFrame, started: float) -> dict[str, Any]:
-    settings, config, data_date, held = run.settings, run.config, run.data_date, run.held
-    prints = _unheld(run, fingerprints(frame))
-    models = fit_missing(settings, config, frame, prints, run.held)
-    touched = _touched(run, prints, models)
-    is_all = touched.num_rows == prints.num_rows and not held
-    changed = sum(
-        mastery_tables.write(settings, data_date, _compute(run, frame, pairs, models, is_all=is_all), pairs)
-        for pairs in _portions(touched)
+def _update(run: _Run, held_schools: Sequence[str], started: float) -> Outcome:
+    settings, last = run.settings, run.last
+    versions = night_record.present_versions(settings)
+    held = pa.array(sorted(pupils_of(settings, held_schools, run.data_date)) if held_schools else [], pa.string())
+    sources = evidence_sources.find(settings, last, versions, held, run.as_of_us)
+    stands = evidence_sources.standing_files(settings, last, sources.again)
+    context = run.spark.sparkContext
+    written = evidence.write(context, settings, sources, stands, run.buckets, run.number)
+    for name in (EVIDENCE, WAITING):
+        _commit(settings, name, written.files.get(name, []), [], versions)
+    if sources.voids.num_rows:
+        numbered = sources.voids.append_column("night", pa.array([run.number] * sources.voids.num_rows, pa.int64()))
+        lake.append(settings, VOID, numbered)
+        versions[VOID] = lake.current_version(settings, VOID)
+    counts = _counted(last, written.counts)
+    models, fit_tried = mastery_model.fit_missing(
+        context, settings, run.config, counts, last.fit_tried if last else {}, versions[EVIDENCE]
     )
-    ready = mastery_tables.nights(settings, mastery_tables.READY)
-    if touched.num_rows or ready is None or ready[1] < data_date:
-        mastery_tables.write_ready(settings, data_date)
-    attempts = int(arrow.integers(touched["events"]).sum())
-    return _result(started, touched.num_rows, attempts, changed, models.versions[-1])
+    results = _fold(run, models, written.files.get(EVIDENCE, []), versions)
+    for name in (DAY, DECISION, STATE):
+        files = [file for one in results for file in one.written.get(name, [])]
+        gone = [file for one in results for file in one.removed.get(name, [])]
+        _commit(settings, name, files, gone, versions)
+    record = NightRecord(
+        night=run.number,
+        kind="night",
+        data_date=run.data_date,
+        as_of=run.as_of,
+        versions=versions,
+        policy_version=run.config.policy_version,
+        model_versions=models.version_of(),
+        pupil_buckets=run.buckets,
+        pairs=sum(one.pairs for one in results),
+        attempts=sum(one.attempts for one in results),
+        decisions=sum(one.decisions for one in results),
+        evidence_counts=counts,
+        fit_tried=fit_tried,
+        unfinished_buckets=sorted(one.bucket for one in results if one.problem),
+    )
+    if _has_changed(record, last):
+        night_record.record(settings, record)
+        compact_if_due(context, settings, record)
+    return Outcome(
+        pairs=record.pairs,
+        attempts=record.attempts,
+        decisions_changed=record.decisions,
+        seconds=round(time.perf_counter() - started, 3),
+        model_version=models.versions[-1],
+        unreadable=[one.problem for one in results if one.problem],
+    )
 
 
-def warm(spark: SparkSession) -> None:
-    """Start Spark's Python workers with the kernels loaded: seconds that can pass while other steps work."""
-
-    def load(batches: Iterator[Any]) -> Iterator[Any]:
-        import cairn.mastery.states  # noqa: F401  # what is wanted is the import
-
-        return batches
-
-    partitions = spark.sparkContext.defaultParallelism
-    spark.range(partitions, numPartitions=partitions).mapInArrow(load, "id bigint").toArrow()
+def _has_changed(record: NightRecord, last: NightRecord | None) -> bool:
+    """Whether the night did anything that the one before it did not: a night run again adds no record."""
+    return last is None or record.versions != last.versions or record.data_date > last.data_date or record.pairs > 0
 
 
-def refit(spark: SparkSession, settings: Settings, model: str = "bkt") -> dict[str, Any]:
+def _commit(
+    settings: Settings, name: str, files: list[lake.File], gone: list[lake.File], versions: dict[str, int]
+) -> None:
+    """One commit of a table; its new version is noted."""
+    base = lake.open_table(settings, name, versions[name]) if gone else None
+    done = lake.commit_files(settings, name, files, removed=gone, base=base)
+    if done is not None:
+        versions[name] = done
+
+
+def _counted(last: NightRecord | None, came: dict[str, int]) -> dict[str, int]:
+    """Rows of evidence that stand, by competency."""
+    counts = dict(last.evidence_counts) if last else {}
+    for name, count in came.items():
+        counts[name] = counts.get(name, 0) + count
+    return {name: count for name, count in sorted(counts.items()) if count}
+
+
+def _fold(run: _Run, models: ModelTable, added: list[lake.File], versions: dict[str, int]) -> list[BucketResult]:
+    """Every bucket by a task of its own, the fullest first."""
+    settings, last = run.settings, run.last
+    here = {
+        name: _by_bucket(lake.table_files(settings, name, lake.EVERY, versions[name]))
+        for name in (EVIDENCE, STATE, DAY, DECISION)
+    }
+    fresh = _by_bucket(added)
+    is_rebuild = last is None or last.policy_version != run.config.policy_version
+    changed = _changed_models(last, models)
+    unfinished = set(last.unfinished_buckets) if last else set()
+    now = datetime.now(UTC)
+    jobs = [
+        BucketJob(
+            bucket=bucket,
+            night=run.number,
+            files={name: files.get(bucket, []) for name, files in here.items()},
+            added=fresh.get(bucket, []),
+            is_rebuild=is_rebuild or bucket in unfinished,
+            changed=changed,
+            recorded_at=now,
+        )
+        for bucket in sorted(set(here[EVIDENCE]) | set(here[STATE]))
+    ]
+    jobs.sort(key=lambda job: -sum(file.rows for file in (job.files[EVIDENCE] if job.is_rebuild else job.added)))
+    if not jobs:
+        return []
+    context = run.spark.sparkContext
+    night = context.broadcast(Night(run.config, models, run.as_of_us, run.data_date))
+    with shown(context, "mastery", len(jobs)):
+        results = (
+            context.parallelize(jobs, len(jobs)).map(lambda job: fold_bucket(job, settings, night.value)).collect()
+        )
+    night.unpersist()
+    return results
+
+
+def _by_bucket(files: list[lake.File]) -> dict[int, list[lake.File]]:
+    found: dict[int, list[lake.File]] = {}
+    for file in files:
+        found.setdefault(int(file.partitions["pupil_bucket"] or 0), []).append(file)
+    return found
+
+
+def _changed_models(last: NightRecord | None, models: ModelTable) -> frozenset[str]:
+    """Competencies whose parameters are others than at the last night."""
+    if last is None:
+        return frozenset()
+    now = models.version_of()
+    names = set(now) | set(last.model_versions)
+    return frozenset(name for name in names if now.get(name) != last.model_versions.get(name))
+
+
+def refit(spark: SparkSession, settings: Settings, model: str = "bkt") -> dict[str, object]:
     """Fit every competency that has enough evidence anew and make the result active; ``model`` bkt or bkt_forget.
 
     Returns model, log_likelihood, responses, skills, degenerate, seconds, model_version. The next night restates the
-    pairs concerned. Raises CairnError where no competency has enough evidence yet.
+    pairs concerned. Raises CairnError where no night has run or no competency has enough evidence yet.
     """
     started = time.perf_counter()
     config = load_config(settings)
-    fit_rule = replace(config.fit, has_forget=model == "bkt_forget")
-    frame = evidence(spark, settings, config.evidence, datetime.now(UTC))
-    sizes = {row["competency_id"]: row["count"] for row in frame.groupBy("competency_id").count().collect()}
-    table = collect_for_fit(frame, sorted(sizes), sum(sizes.values()))
-    found = fit_table(table, config.evidence, fit_rule)
-    if found is None:
-        raise CairnError(
-            f"no competency has {fit_rule.minimum_responses} counted responses of {fit_rule.minimum_pupils} pupils yet:"
-            " load more activity, or lower model.minimum_responses in evidence.yaml"
-        )
-    write_items(settings, found)
-    write_rows(settings, model_rows(found, fit_rule, datetime.now(UTC)))
+    last = night_record.newest(settings)
+    if last is None:
+        raise CairnError("no night of mastery has run yet: run 'cairn mastery update' first")
+    found = mastery_model.refit(spark.sparkContext, settings, config, last, has_forget=model == "bkt_forget")
     return {
         "model": model,
         "log_likelihood": float(found.fit.log_likelihood.sum()),
@@ -156,138 +253,3 @@ def refit(spark: SparkSession, settings: Settings, model: str = "bkt") -> dict[s
         "seconds": round(time.perf_counter() - started, 3),
         "model_version": found.version,
     }
-
-
-def _result(started: float, pairs: int, attempts: int, changed: int, version: str) -> dict[str, Any]:
-    return {
-        "pairs": pairs,
-        "attempts": attempts,
-        "decisions_changed": changed,
-        "seconds": round(time.perf_counter() - started, 3),
-        "model_version": version,
-    }
-
-
-def _unheld(run: _Run, table: Any) -> Any:
-    """Rows of pupils whose school is not held."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if not run.held:
-        return table
-    return table.filter(pc.invert(pc.is_in(table["student_key"], value_set=pa.array(sorted(run.held), pa.string()))))
-
-
-def _touched(run: _Run, prints: Any, models: ModelTable) -> Any:
-    """Pairs to restate: student_key, competency_id, events, evidence_hash (of those of which nothing is left: 0)."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    hashes = _evidence_hashes(run, prints, models)
-    present = prints.select([*PAIR, "events"]).append_column("evidence_hash", pa.array(hashes))
-    columns = [*PAIR, "evidence_hash", "next_transition_at"]
-    standing = _unheld(run, mastery_tables.dataset(run.settings, mastery_tables.STATE).to_table(columns=columns))
-    place = ledger.places(present, standing)
-    is_new = np.asarray(pc.is_null(place))
-    is_changed, is_due = np.ones(is_new.size, dtype=bool), np.zeros(is_new.size, dtype=bool)
-    if standing.num_rows:
-        twin = standing.take(pc.fill_null(place, 0))
-        is_changed = arrow.integers(twin["evidence_hash"]) != hashes
-        never = np.iinfo(np.int64).max
-        is_due = arrow.integers(twin["next_transition_at"], missing=never) < run.as_of_us
-    gone = ledger.without(standing, present).select(PAIR)
-    nothing = pa.array(np.zeros(gone.num_rows, dtype=np.int64))
-    gone = gone.append_column("events", nothing).append_column("evidence_hash", nothing)
-    return pa.concat_tables([present.filter(pa.array(is_new | is_changed | is_due)), gone.cast(present.schema)])
-
-
-def _evidence_hashes(run: _Run, prints: Any, models: ModelTable) -> Any:
-    """64-bit fingerprints of evidence, model version and policy version (the mixing of splitmix64)."""
-    import hashlib
-
-    versions = [f"{version}|{run.config.policy_version}" for version in models.versions]
-    seeds = np.array(
-        [int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") for text in versions], np.uint64
-    )
-    competency, names = arrow.coded(prints["competency_id"])
-    rows = models.rows(names)
-    mixed = arrow.integers(prints["event_bits"]).view(np.uint64) ^ seeds[rows[competency]]
-    for value in (arrow.integers(prints["events"]).view(np.uint64), np.uint64(0)):
-        mixed = mixed + value * np.uint64(0x9E3779B97F4A7C15)
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        mixed = mixed ^ (mixed >> np.uint64(31))
-    return mixed.view(np.int64)
-
-
-def _portions(touched: Any) -> Iterator[Any]:
-    """The touched pairs, whole pupils together, in portions of about PORTION attempts."""
-    import pyarrow as pa
-
-    if touched.num_rows == 0:
-        return
-    ordered = touched.sort_by([("student_key", "ascending"), ("competency_id", "ascending")])
-    student, _ = arrow.coded(ordered["student_key"])
-    events = np.cumsum(arrow.integers(ordered["events"]))
-    first_of_student = np.searchsorted(student, student)
-    portion = events[first_of_student] // PORTION
-    for number in np.unique(portion):
-        yield ordered.filter(pa.array(portion == number))
-
-
-def output_ddl() -> str:
-    """Columns of all outputs side by side, with the name of the table each row is for."""
-    columns: dict[str, str] = {}
-    for name in OUTPUTS:
-        for column in load_contract(f"gold.{name}").columns:
-            if column.name not in {"evidence_hash", "recorded_at"}:
-                columns.setdefault(column.name, column.type)
-    return "kind string, " + ", ".join(f"`{name}` {kind}" for name, kind in columns.items())
-
-
-def _compute(run: _Run, frame: DataFrame, pairs: Any, models: ModelTable, *, is_all: bool) -> dict[str, Any]:
-    """Restate the pairs in one pass; tables by name. ``is_all``: the evidence holds no other pairs."""
-    import pyarrow.compute as pc
-    from pyspark.sql import functions as F
-
-    if not is_all:
-        wanted = run.spark.createDataFrame(pairs.select(PAIR))
-        frame = frame.join(F.broadcast(wanted), PAIR, "left_semi")
-    night = Night(run.config, models, run.as_of_us, run.data_date)
-    partitions = run.spark.sparkContext.defaultParallelism
-    computed = frame.repartition(partitions, "student_key").mapInArrow(_restater(night), output_ddl()).toArrow()
-    found = {}
-    for name in OUTPUTS:
-        columns = [c for c in load_contract(f"gold.{name}").column_names if c in computed.column_names]
-        found[name] = computed.filter(pc.equal(computed["kind"], name)).select(columns)
-    return found
-
-
-def _restater(night: Night) -> Any:
-    """The function each Spark partition runs: all its rows at once, since a pupil is never split."""
-    import pyarrow as pa
-
-    names = [f"gold.{name}" for name in OUTPUTS]
-    types = {field.name: field.type for name in reversed(names) for field in lake.file_schema(name)}
-    wanted = [part.split()[0].strip("`") for part in output_ddl().split(", ")]
-    schema = pa.schema([pa.field(name, types.get(name, pa.string())) for name in wanted])
-
-    def compute(batches: Iterable[Any]) -> Iterable[Any]:
-        import pyarrow as pa
-
-        received = list(batches)
-        if not received:
-            return
-        table = pa.Table.from_batches(received).select(list(COLUMNS))
-        for name, rows in restate(table, night).items():
-            columns = [
-                rows[field.name].cast(field.type)
-                if field.name in rows.column_names
-                else pa.array([name] * rows.num_rows, pa.string())
-                if field.name == "kind"
-                else pa.nulls(rows.num_rows, field.type)
-                for field in schema
-            ]
-            yield from pa.Table.from_arrays(columns, schema=schema).combine_chunks().to_batches()
-
-    return compute

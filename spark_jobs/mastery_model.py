@@ -1,30 +1,40 @@
-"""The parameters of a night: read from gold, fitted where a competency has enough evidence and none of its own."""
+"""The parameters of a night: read from gold, fitted where a competency has enough evidence and none of its own.
+
+A fit uses a stated sample of each competency's counted evidence, so that what the driver holds grows with competencies
+and not with pupils, and rare competencies are not starved for the sake of frequent ones: within each bucket the pupils
+with the lowest hash, up to the bucket's part of SAMPLE_RESPONSES.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyspark import SparkContext
 
 import lake
-from cairn.contracts import load_contract
-from cairn.mastery import arrow
+from cairn.errors import CairnError
+from cairn.mastery import arrow, hashing
+from cairn.mastery.bkt import ByteArray, IntArray
 from cairn.mastery.config import PARAMETER_NAMES, EvidenceRule, FitRule, MasteryConfig
 from cairn.mastery.evidence import COUNTED, judge
-from cairn.mastery.fit import Fit, Sequences, fit_bkt, make_sequences
+from cairn.mastery.fit import Fit, fit_bkt, make_sequences
 from cairn.mastery.models import DEFAULT, ModelTable, default_row, model_version, table_from
 from cairn.settings import Settings
-from lake import append
-from lake import read as read_small
+from spark_jobs.mastery_bucket import current_evidence
+from spark_jobs.night_record import EVIDENCE, NightRecord
+from spark_jobs.progress import shown
 
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
-# More responses than this are thinned by pupil before a fit: it happens on the driver.
-MAX_FIT_RESPONSES = 2_000_000
-FIT_COLUMNS = ("student_key", "competency_id", *arrow.ATTEMPT_COLUMNS)
+# Counted responses of a competency that a fit looks at, at most; and of all competencies together.
+SAMPLE_RESPONSES = 4_000
+MOST_RESPONSES = 1_500_000
+# A competency whose fit found too little is tried again when its evidence has doubled.
+TRY_AGAIN_FACTOR = 2
 
 
 @dataclass(frozen=True)
@@ -37,85 +47,166 @@ class LakeFit:
     items: list[dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class Sample:
+    """Counted responses in order of competency, pupil and work, as parallel arrays (n), and the names by code.
+
+    pupil codes are of the bucket that the responses came from.
+    """
+
+    competency: npt.NDArray[np.int32]
+    pupil: npt.NDArray[np.int32]
+    item: npt.NDArray[np.int32]
+    is_right: ByteArray
+    competencies: list[str]
+    items: list[str]
+
+
 def active_models(settings: Settings, config: MasteryConfig) -> ModelTable:
     """The parameters in use."""
-    return table_from(read_small(settings, "gold.mastery_model").to_pylist(), config.fit.default)
+    return table_from(lake.read(settings, "gold.mastery_model").to_pylist(), config.fit.default)
 
 
 def fit_missing(
-    settings: Settings, config: MasteryConfig, frame: DataFrame, prints: Any, held: frozenset[str] = frozenset()
-) -> ModelTable:
-    """Fit competencies that have enough evidence and no active parameters; returns the table in use.
+    context: SparkContext,
+    settings: Settings,
+    config: MasteryConfig,
+    counts: Mapping[str, int],
+    tried: Mapping[str, int],
+    evidence_version: int,
+) -> tuple[ModelTable, dict[str, int]]:
+    """Fit competencies that have enough evidence and no active parameters.
 
-    ``frame`` is the evidence, ``prints`` its fingerprints by pair; pupils of ``held`` are in the first only and teach
-    nothing. The first call also writes the default.
+    ``counts``: rows of evidence by competency; ``tried``: what they were when a fit was last tried. Returns the table
+    in use and what was tried by now. The first call also writes the default.
     """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     models = active_models(settings, config)
-    competency, names = arrow.coded(prints["competency_id"])
-    pupils = np.bincount(competency, minlength=len(names))
-    events = np.bincount(competency, weights=arrow.integers(prints["events"]), minlength=len(names))
-    enough = np.flatnonzero((events >= config.fit.minimum_responses) & (pupils >= config.fit.minimum_pupils))
-    missing = {names[i]: int(events[i]) for i in enough if names[i] not in models.row_of}
-    rows: list[dict[str, Any]] = []
     now = datetime.now(UTC)
-    if not any(
-        row["competency_id"] == DEFAULT
-        for row in read_small(settings, "gold.mastery_model", ["competency_id"]).to_pylist()
-    ):
+    rows: list[dict[str, Any]] = []
+    known = lake.read(settings, "gold.mastery_model", ["competency_id"])["competency_id"].to_pylist()
+    if DEFAULT not in known:
         rows.append({**default_row(config.fit.default), "fitted_at": now})
-    if missing:
-        table = collect_for_fit(frame, sorted(missing), sum(missing.values()))
-        if held:
-            table = table.filter(pc.invert(pc.is_in(table["student_key"], value_set=pa.array(sorted(held)))))
-        found = fit_table(table, config.evidence, config.fit)
+    wanted = [
+        name
+        for name, count in counts.items()
+        if name not in models.row_of
+        and count >= config.fit.minimum_responses
+        and count >= TRY_AGAIN_FACTOR * tried.get(name, 0)
+    ]
+    if wanted:
+        found = fit_sample(sample(context, settings, config.evidence, wanted, evidence_version), config.fit)
         if found is not None:
             rows += model_rows(found, config.fit, now)
             write_items(settings, found)
     if rows:
         write_rows(settings, rows)
         models = active_models(settings, config)
-    return models
+    return models, {**tried, **{name: counts[name] for name in wanted}}
 
 
-def collect_for_fit(frame: DataFrame, competencies: list[str], responses: int) -> Any:
-    """The evidence of the competencies on the driver, as Arrow; thinned by pupil where there is too much."""
-    from pyspark.sql import functions as F
+def refit(
+    context: SparkContext, settings: Settings, config: MasteryConfig, last: NightRecord, *, has_forget: bool
+) -> LakeFit:
+    """Fit all competencies that have enough evidence anew and make the result active. Raises CairnError where none."""
+    fit_rule = replace(config.fit, has_forget=has_forget)
+    names = sorted(last.evidence_counts)
+    parts = sample(context, settings, config.evidence, names, last.versions[EVIDENCE]) if names else []
+    found = fit_sample(parts, fit_rule)
+    if found is None:
+        raise CairnError(
+            f"no competency has {fit_rule.minimum_responses} counted responses of {fit_rule.minimum_pupils} pupils yet:"
+            " load more activity, or lower model.minimum_responses in evidence.yaml"
+        )
+    write_items(settings, found)
+    write_rows(settings, model_rows(found, fit_rule, datetime.now(UTC)))
+    return found
 
-    chosen = frame.where(F.col("competency_id").isin(competencies))
-    if responses > MAX_FIT_RESPONSES:
-        keep = int(10_000 * MAX_FIT_RESPONSES / responses)
-        chosen = chosen.where(F.pmod(F.xxhash64("student_key"), F.lit(10_000)) < keep)
-    return chosen.select(*FIT_COLUMNS).toArrow()
+
+def sample(
+    context: SparkContext, settings: Settings, rule: EvidenceRule, competencies: list[str], evidence_version: int
+) -> list[Sample]:
+    """The stated sample of each competency's counted evidence, one part a bucket."""
+    by_bucket: dict[int, list[lake.File]] = {}
+    for file in lake.table_files(settings, EVIDENCE, lake.EVERY, evidence_version):
+        by_bucket.setdefault(int(file.partitions["pupil_bucket"] or 0), []).append(file)
+    if not by_bucket:
+        return []
+    whole = min(SAMPLE_RESPONSES, MOST_RESPONSES // len(competencies))
+    part = -(-whole // len(by_bucket))
+    wanted = frozenset(competencies)
+    work = [by_bucket[bucket] for bucket in sorted(by_bucket)]
+    with shown(context, "sample to fit", len(work)):
+        return (
+            context.parallelize(work, len(work))
+            .map(lambda files: _sample_bucket(files, settings, rule, wanted, part))
+            .collect()
+        )
 
 
-def counted_sequences(table: Any, rule: EvidenceRule) -> tuple[Sequences, list[str], Any, Any]:
-    """(sequences, competencies by code, items, rights) of the counted evidence, the last two in order of work."""
-    import pyarrow as pa
-
-    table = arrow.usable(table, rule)
-    student, _ = arrow.coded(table["student_key"])
+def _sample_bucket(
+    files: list[lake.File], settings: Settings, rule: EvidenceRule, wanted: frozenset[str], most: int
+) -> Sample:
+    """A bucket's part: of each competency the pupils with the lowest hash, until it has enough responses."""
+    table = current_evidence(settings, files)
+    table = arrow.usable(table.filter(pa.array(arrow.is_in(table["competency_id"], wanted))), rule)
     competency, competencies = arrow.coded(table["competency_id"])
-    pair = competency * (int(student.max(initial=0)) + 1) + student
-    judged = judge(arrow.attempts_from(table, pair, rule), rule)
-    keep = judged.verdict == COUNTED
-    order, right = judged.order[keep], judged.is_right[keep]
-    sequences, _ = make_sequences(competency[order], student[order], right.astype(np.int8))
-    return sequences, competencies, table["item_id"].take(pa.array(order)), right
+    pupil, pupils = arrow.coded(table["student_key"])
+    # Pupils are numbered by their hash, so that the first ones are a sample.
+    rank = np.argsort(np.argsort(hashing.hash_texts(pa.array(pupils, pa.string()))))
+    pupil = rank[pupil] if len(pupils) else pupil
+    keep = _first_pupils(competency, pupil, most)
+    table, competency, pupil = table.filter(pa.array(keep)), competency[keep], pupil[keep]
+    width = int(pupil.max(initial=0)) + 1
+    judged = judge(arrow.attempts_from(table, competency * width + pupil, rule), rule)
+    counted = judged.verdict == COUNTED
+    order = judged.order[counted]
+    item, items = arrow.coded(table["item_id"])
+    return Sample(
+        competency[order].astype(np.int32),
+        pupil[order].astype(np.int32),
+        item[order].astype(np.int32),
+        judged.is_right[counted].astype(np.int8),
+        competencies,
+        items,
+    )
 
 
-def fit_table(table: Any, rule: EvidenceRule, fit_rule: FitRule) -> LakeFit | None:
-    """Fit the competencies of an evidence table that have enough counted evidence; None where none has."""
-    sequences, names, items, rights = counted_sequences(table, rule)
-    if not names:
+def _first_pupils(competency: IntArray, pupil: IntArray, most: int) -> npt.NDArray[np.bool_]:
+    """Rows of the first pupils of each competency, whole pupils, as many as give ``most`` rows or just more."""
+    order = np.lexsort((pupil, competency))
+    starts = np.searchsorted(competency[order], competency[order])
+    before = np.arange(order.size) - starts
+    # Rows of a pupil stay together: what counts is how many rows came before the pupil's first.
+    first_of_pupil = np.searchsorted(
+        competency[order] * (int(pupil.max(initial=0)) + 1) + pupil[order],
+        competency[order] * (int(pupil.max(initial=0)) + 1) + pupil[order],
+    )
+    keep = np.zeros(order.size, dtype=bool)
+    keep[order] = before[first_of_pupil] < most
+    return keep
+
+
+def fit_sample(parts: list[Sample], fit_rule: FitRule) -> LakeFit | None:
+    """Fit the competencies of a sample that have enough counted evidence; None where none has."""
+    parts = [part for part in parts if part.competency.size]
+    if not parts:
         return None
+    names = sorted({name for part in parts for name in part.competencies})
+    items = sorted({name for part in parts for name in part.items})
+    place, item_place = {name: i for i, name in enumerate(names)}, {name: i for i, name in enumerate(items)}
+    skill, user, item = [], [], []
+    shift = 0
+    for part in parts:
+        skill.append(np.array([place[name] for name in part.competencies])[part.competency])
+        user.append(part.pupil.astype(np.int64) + shift)
+        item.append(np.append([item_place[name] for name in part.items], -1).astype(np.int64)[part.item])
+        shift += int(part.pupil.max()) + 1
+    right = np.concatenate([part.is_right for part in parts])
+    skills = np.concatenate(skill)
+    sequences, _ = make_sequences(skills, np.concatenate(user), right)
     fit = fit_bkt(sequences, fit_rule.bounds, has_forget=fit_rule.has_forget)
     pupils = np.diff(sequences.skill_offsets)
-    sizes = np.r_[fit.responses, np.zeros(len(names) - fit.responses.size, dtype=np.int64)]
-    pupils = np.r_[pupils, np.zeros(len(names) - pupils.size, dtype=np.int64)]
-    enough = np.flatnonzero((sizes >= fit_rule.minimum_responses) & (pupils >= fit_rule.minimum_pupils))
+    enough = np.flatnonzero((fit.responses >= fit_rule.minimum_responses) & (pupils >= fit_rule.minimum_pupils))
     if enough.size == 0:
         return None
     kept = Fit(
@@ -127,12 +218,14 @@ def fit_table(table: Any, rule: EvidenceRule, fit_rule: FitRule) -> LakeFit | No
     )
     competencies = [names[i] for i in enough]
     version = model_version("bkt", {name: kept.parameters[i] for i, name in enumerate(competencies)})
-    return LakeFit(version, competencies, kept, _item_rows(items, rights, version, fit_rule.minimum_item_responses))
+    rows = _item_rows(np.concatenate(item), items, right, version, fit_rule.minimum_item_responses)
+    return LakeFit(version, competencies, kept, rows)
 
 
-def _item_rows(items: Any, rights: Any, version: str, minimum: int) -> list[dict[str, Any]]:
+def _item_rows(
+    codes: IntArray, names: list[str], rights: ByteArray, version: str, minimum: int
+) -> list[dict[str, Any]]:
     """Difficulty of items with enough counted responses: logit of the share wrong, half a response added to each."""
-    codes, names = arrow.coded(items)
     given = codes >= 0
     total = np.bincount(codes[given], minlength=len(names))
     right = np.bincount(codes[given], weights=rights[given], minlength=len(names))
@@ -167,10 +260,7 @@ def write_rows(settings: Settings, rows: list[dict[str, Any]]) -> None:
 
     A version that is already there is written once: fitting the same evidence again changes nothing.
     """
-    import pyarrow as pa
-
-    contract = load_contract("gold.mastery_model")
-    earlier = read_small(settings, contract.name).to_pylist()
+    earlier = lake.read(settings, "gold.mastery_model").to_pylist()
     kept = {(row["model_version"], row["competency_id"]): row for row in earlier}
     names = {row["competency_id"] for row in rows}
     for row in kept.values():
@@ -178,14 +268,14 @@ def write_rows(settings: Settings, rows: list[dict[str, Any]]) -> None:
     for row in rows:
         key = (row["model_version"], row["competency_id"])
         kept[key] = {**kept[key], "is_active": True} if key in kept else row
-    lake.create(settings, contract.name)
-    table = pa.Table.from_pylist(list(kept.values()), schema=lake.file_schema(contract.name))
-    lake.overwrite(settings, contract.name, table)
+    lake.create(settings, "gold.mastery_model")
+    table = pa.Table.from_pylist(list(kept.values()), schema=lake.file_schema("gold.mastery_model"))
+    lake.overwrite(settings, "gold.mastery_model", table)
 
 
 def write_items(settings: Settings, found: LakeFit) -> None:
     """Freeze item difficulties with their model version, once."""
-    known = set(read_small(settings, "gold.item_difficulty", ["model_version"])["model_version"].to_pylist())
+    known = set(lake.read(settings, "gold.item_difficulty", ["model_version"])["model_version"].to_pylist())
     if found.version not in known:
         lake.create(settings, "gold.item_difficulty")
-        append(settings, "gold.item_difficulty", found.items)
+        lake.append(settings, "gold.item_difficulty", found.items)

@@ -70,3 +70,14 @@ def start_session(settings: Settings, app: str, *, is_brief: bool = False) -> Sp
         builder = builder.config(key, value)
     session: SparkSession = builder.getOrCreate()
     return session
+
+
+def warm(session: SparkSession) -> None:
+    """Start Spark's Python workers with the kernels loaded: seconds that can pass while other steps work."""
+    context = session.sparkContext
+    tasks = context.defaultParallelism
+    context.parallelize(range(tasks), tasks).foreach(_load_kernels)
+
+
+def _load_kernels(_task: int) -> None:
+    import spark_jobs.mastery_bucket  # noqa: F401  # what is wanted is the import, in a worker

@@ -5,102 +5,135 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from cairn.mastery.bkt import FloatArray, IntArray
 from cairn.mastery.config import EvidenceRule
 from cairn.mastery.evidence import NO_ITEM, Attempts, BoolArray, outcomes
+from cairn.mastery.hashing import hash_texts
 
-# Columns that attempts need, as silver.learner_activity names them.
+# Columns that attempts need, as silver.evidence names them.
 ATTEMPT_COLUMNS = (
     "event_id",
     "event_time",
     "activity_type",
     "item_id",
     "success",
-    "score_scaled",
-    "score_raw",
-    "score_min",
-    "score_max",
+    "score_share",
     "hints",
     "duration_ms",
 )
 
 
-def coded(column: Any) -> tuple[IntArray, list[Any]]:
+def coded(column: pa.Array | pa.ChunkedArray) -> tuple[IntArray, list[Any]]:
     """(codes, values): positions in the sorted distinct values, -1 for null."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    encoded = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    encoded = pc.dictionary_encode(encoded)
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.combine_chunks()
+    encoded = _encoded(column)
     values = encoded.dictionary.to_pylist()
-    order = sorted(range(len(values)), key=lambda i: values[i])
-    rank = np.empty(len(values) + 1, dtype=np.int64)
-    rank[order] = np.arange(len(values))
-    rank[-1] = -1
+    used = np.unique(pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False))
+    order = sorted((i for i in used.tolist() if i >= 0), key=lambda i: values[i])
+    rank = np.full(len(values) + 1, -1, dtype=np.int64)
+    rank[order] = np.arange(len(order))
     indices = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
     return rank[indices], [values[i] for i in order]
 
 
-def floats(column: Any) -> FloatArray:
-    """A numeric or boolean column as doubles, NaN for null."""
-    import pyarrow as pa
+def coded_unsorted(column: pa.Array | pa.ChunkedArray) -> tuple[IntArray, pa.Array]:
+    """(codes, values): positions in the distinct values as they come, -1 for null."""
+    encoded = _encoded(column)
+    codes: IntArray = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes, encoded.dictionary
 
+
+def _encoded(column: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
+    encoded = column if pa.types.is_dictionary(column.type) else pc.dictionary_encode(column)
+    if isinstance(encoded, pa.ChunkedArray):
+        return pa.concat_arrays(encoded.unify_dictionaries().chunks) if encoded.num_chunks else _no_codes(column)
+    return encoded
+
+
+def _no_codes(column: pa.ChunkedArray) -> pa.DictionaryArray:
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    return pa.DictionaryArray.from_arrays(pa.array([], pa.int32()), pa.array([], kind))
+
+
+def floats(column: pa.Array | pa.ChunkedArray) -> FloatArray:
+    """A numeric or boolean column as doubles, NaN for null."""
     numbers: FloatArray = column.cast(pa.float64()).to_numpy()
     return numbers
 
 
-def integers(column: Any, missing: int = 0) -> IntArray:
+def integers(column: pa.Array | pa.ChunkedArray, missing: int = 0) -> IntArray:
     """An integer, date or timestamp column as 64-bit integers, ``missing`` for null."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     if pa.types.is_date32(column.type):
         column = column.cast(pa.int32())
     whole: IntArray = pc.fill_null(column.cast(pa.int64()), missing).to_numpy()
     return whole
 
 
-def usable(table: Any, rule: EvidenceRule) -> Any:
+def usable(table: pa.Table, rule: EvidenceRule) -> pa.Table:
     """The rows whose kind counts or is practice and that have an outcome, with ``is_correct`` beside them."""
-    import pyarrow as pa
-
-    kinds = _is_in(table["activity_type"], rule.counted_types | rule.practice_types)
+    kinds = is_in(table["activity_type"], rule.counted_types | rule.practice_types)
     table = table.filter(pa.array(kinds))
-    success, scaled, raw, low, high = (
-        floats(table[name]) for name in ("success", "score_scaled", "score_raw", "score_min", "score_max")
-    )
-    result = outcomes(success, scaled, raw, low, high, rule.success_share)
+    result = outcomes(floats(table["success"]), floats(table["score_share"]), rule.success_share)
     table = table.append_column("is_correct", pa.array(result == 1))
     return table.filter(pa.array(result >= 0))
 
 
-def attempts_from(table: Any, pair: IntArray, rule: EvidenceRule) -> Attempts:
+def attempts_from(table: pa.Table, pair: IntArray, rule: EvidenceRule) -> Attempts:
     """The rows of :func:`usable` as attempts; ``pair`` is each row's code of pupil and competency."""
-    import pyarrow.compute as pc
-
-    item, items = coded(table["item_id"])
-    limits = np.array(
-        [rule.rapid_guess_ms_by_item.get(name, rule.rapid_guess_ms) for name in items] + [rule.rapid_guess_ms]
-    )
+    time_us = integers(table["event_time"])
+    limits = np.full(table.num_rows, rule.rapid_guess_ms, dtype=np.int64)
+    if rule.rapid_guess_ms_by_item:
+        item, items = coded(table["item_id"])
+        own = np.array([rule.rapid_guess_ms_by_item.get(name, rule.rapid_guess_ms) for name in [*items, ""]])
+        limits = own[item]
     duration = integers(table["duration_ms"], missing=-1)
     return Attempts(
         pair=pair,
-        item=np.where(item < 0, NO_ITEM, item),
-        time_us=integers(table["event_time"]),
-        event_rank=integers(pc.rank(table["event_id"], tiebreaker="dense")),
+        item=item_hashes(table["item_id"]),
+        time_us=time_us,
+        event_rank=tie_ranks(pair, time_us, table["event_id"]),
         is_correct=table["is_correct"].to_numpy(),
         has_hints=integers(table["hints"]) > 0,
-        is_practice=_is_in(table["activity_type"], rule.practice_types),
-        is_rapid=(duration >= 0) & (duration < limits[item]),
+        is_practice=is_in(table["activity_type"], rule.practice_types),
+        is_rapid=(duration >= 0) & (duration < limits),
     )
 
 
-def _is_in(column: Any, names: frozenset[str]) -> BoolArray:
-    import pyarrow as pa
-    import pyarrow.compute as pc
+def item_hashes(column: pa.Array | pa.ChunkedArray) -> IntArray:
+    """A positive 62-bit hash of each item, NO_ITEM for null."""
+    hashes = (hash_texts(column) >> np.uint64(2)).astype(np.int64)
+    missing = np.asarray(pc.is_null(column))
+    hashes[missing] = NO_ITEM
+    return hashes
 
-    found: BoolArray = pc.is_in(column, value_set=pa.array(sorted(names), pa.string())).to_numpy()
+
+def tie_ranks(pair: IntArray, time_us: IntArray, event_id: pa.Array | pa.ChunkedArray) -> IntArray:
+    """The order of event ids among attempts of one pair at one instant; 0 for all others, whose time tells."""
+    ranks = np.zeros(pair.size, dtype=np.int64)
+    order = np.lexsort((time_us, pair))
+    is_twin = (np.diff(pair[order]) == 0) & (np.diff(time_us[order]) == 0)
+    tied = order[np.r_[is_twin, False] | np.r_[False, is_twin]] if pair.size else order
+    if tied.size:
+        ranks[tied] = integers(pc.rank(event_id.take(pa.array(tied)), tiebreaker="dense"))
+    return ranks
+
+
+def is_in(column: pa.Array | pa.ChunkedArray, names: frozenset[str]) -> BoolArray:
+    """Whether each value is one of the names; False for null."""
+    if pa.types.is_dictionary(column.type):
+        codes, values = coded(column)
+        is_named = np.array([*(value in names for value in values), False])
+        hits: BoolArray = is_named[codes]
+        return hits
+    found: BoolArray = np.asarray(pc.is_in(column, value_set=pa.array(sorted(names), pa.string())))
     return found
+
+
+def plain(table: pa.Table) -> pa.Table:
+    """Coded text as text, so that tables of two origins can follow each other."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            table = table.set_column(place, field.name, table[field.name].cast(field.type.value_type))
+    return table

@@ -56,21 +56,15 @@ def response_matrix(parameters: Parameters, is_correct: bool) -> FloatArray:
 
 
 @numba.njit(cache=True, nogil=True)
-def forward(
-    correct: ByteArray, offsets: IntArray, parameter_of: IntArray, parameters: FloatArray
+def _forward(
+    start: FloatArray, correct: ByteArray, offsets: IntArray, parameter_of: IntArray, parameters: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Filter many sequences: (P(known) before each response, P(right) predicted, P(known) after it).
-
-    ``correct`` (n) holds 0 or 1 in order of work, sequence after sequence; ``offsets`` (sequences + 1) bounds them;
-    ``parameter_of`` (sequences) names each one's row in ``parameters`` (rows x 5). "After" includes the transition:
-    post = p(1-S) / (p(1-S) + (1-p)G) when right, pS / (pS + (1-p)(1-G)) when wrong; p' = post(1-F) + (1-post)T.
-    """
     before = np.empty(correct.size)
     predicted = np.empty(correct.size)
     after = np.empty(correct.size)
     for sequence in range(offsets.size - 1):
         row = parameter_of[sequence]
-        known = parameters[row, 0]
+        known = start[sequence]
         learn = parameters[row, 1]
         guess = parameters[row, 2]
         slip = parameters[row, 3]
@@ -88,6 +82,29 @@ def forward(
             known = posterior * (1.0 - forget) + (1.0 - posterior) * learn
             after[i] = known
     return before, predicted, after
+
+
+def forward(
+    correct: ByteArray, offsets: IntArray, parameter_of: IntArray, parameters: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Filter many sequences: (P(known) before each response, P(right) predicted, P(known) after it).
+
+    ``correct`` (n) holds 0 or 1 in order of work, sequence after sequence; ``offsets`` (sequences + 1) bounds them;
+    ``parameter_of`` (sequences) names each one's row in ``parameters`` (rows x 5). "After" includes the transition:
+    post = p(1-S) / (p(1-S) + (1-p)G) when right, pS / (pS + (1-p)(1-G)) when wrong; p' = post(1-F) + (1-post)T.
+    """
+    found: tuple[FloatArray, FloatArray, FloatArray] = _forward(
+        parameters[parameter_of, PRIOR], correct, offsets, parameter_of, parameters
+    )
+    return found
+
+
+def advance(
+    start: FloatArray, correct: ByteArray, offsets: IntArray, parameter_of: IntArray, parameters: FloatArray
+) -> FloatArray:
+    """P(known) after each response, as :func:`forward`, of sequences that stand at ``start`` (sequences)."""
+    after: FloatArray = _forward(start, correct, offsets, parameter_of, parameters)[2]
+    return after
 
 
 @numba.njit(cache=True, nogil=True)

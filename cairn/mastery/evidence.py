@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -27,9 +28,9 @@ NO_ITEM = -1
 class Attempts:
     """Attempts with an outcome, as parallel arrays (n each), in any order.
 
-    pair: code of pupil and competency. item: code, NO_ITEM where none is named. time_us: work time, microseconds since
-    1970 UTC. event_rank: order of the event_id. is_correct, has_hints, is_practice (its kind never counts): flags.
-    is_rapid: quicker than the item's threshold.
+    pair: code of pupil and competency. item: code or hash, NO_ITEM where none is named. time_us: work time,
+    microseconds since 1970 UTC. event_rank: order of the event_id. is_correct, has_hints, is_practice (its
+    kind never counts): flags. is_rapid: quicker than the item's threshold.
     """
 
     pair: IntArray
@@ -54,10 +55,14 @@ class Judged:
     is_right: BoolArray
 
 
-def outcomes(
-    success: FloatArray, scaled: FloatArray, raw: FloatArray, low: FloatArray, high: FloatArray, share: float
-) -> ByteArray:
-    """1 right, 0 wrong, -1 no outcome, from success (1, 0 or NaN), else scaled score, else raw within low to high.
+def outcomes(success: FloatArray, score_share: FloatArray, threshold: float) -> ByteArray:
+    """1 right, 0 wrong, -1 no outcome, from success (1, 0 or NaN), else the share of the possible score (or NaN)."""
+    reached = np.where(np.isnan(score_share), -1.0, score_share >= threshold - 1e-12)
+    return np.where(np.isnan(success), reached, success).astype(np.int8)
+
+
+def score_shares(scaled: FloatArray, raw: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
+    """The share of the possible score: the scaled score, else raw within low to high; NaN where neither says.
 
     A missing ``low`` is 0; a raw score without a possible score above ``low`` says nothing.
     """
@@ -65,30 +70,37 @@ def outcomes(
     span = high - floor
     with np.errstate(divide="ignore", invalid="ignore"):
         part = np.where(span > 0, (raw - floor) / span, np.nan)
-    value = np.where(np.isnan(scaled), part, scaled)
-    reached = np.where(np.isnan(value), -1.0, value >= share - 1e-12)
-    return np.where(np.isnan(success), reached, success).astype(np.int8)
+    share: FloatArray = np.where(np.isnan(scaled), part, scaled)
+    return share
+
+
+@numba.njit(cache=True, nogil=True)
+def _follows(pair: IntArray, item: IntArray, time_us: IntArray, spacing_us: int) -> BoolArray:
+    """Whether an attempt comes within the spacing after one at the same item; all in order of pair and work."""
+    out = np.zeros(pair.size, dtype=np.bool_)
+    for i in range(pair.size):
+        if item[i] == -1:
+            continue
+        j = i - 1
+        while j >= 0 and pair[j] == pair[i] and time_us[i] - time_us[j] < spacing_us:
+            if item[j] == item[i]:
+                out[i] = True
+                break
+            j -= 1
+    return out
 
 
 def judge(attempts: Attempts, rule: EvidenceRule) -> Judged:
-    """Apply the rule. The result is the same for any order of the input."""
-    size = attempts.pair.size
-    # An attempt without an item is a place of its own: it never follows another.
-    item = np.where(attempts.item == NO_ITEM, -1 - np.arange(size), attempts.item)
-    by_item = np.lexsort((attempts.event_rank, attempts.time_us, item, attempts.pair))
-    pairs, items, times = attempts.pair[by_item], item[by_item], attempts.time_us[by_item]
-    follows = np.zeros(size, dtype=bool)
-    if size:
-        spacing_us = int(rule.spacing_seconds * 1_000_000)
-        is_same = (pairs[1:] == pairs[:-1]) & (items[1:] == items[:-1])
-        follows[1:] = is_same & (times[1:] - times[:-1] < spacing_us)
-    is_repeat = np.empty(size, dtype=bool)
-    is_repeat[by_item] = follows
-    verdict = np.full(size, COUNTED, dtype=np.int8)
-    if not rule.are_hints_incorrect:
-        verdict[attempts.has_hints] = AIDED
-    verdict[is_repeat | attempts.is_practice] = PRACTICE
-    verdict[attempts.is_rapid] = RAPID
-    is_right = attempts.is_correct & ~attempts.has_hints if rule.are_hints_incorrect else attempts.is_correct
+    """Apply the rule. The result is the same for any order of the input. An attempt without an item follows none."""
     order = np.lexsort((attempts.event_rank, attempts.time_us, attempts.pair)).astype(np.int64)
-    return Judged(order, verdict[order], is_right[order])
+    spacing_us = int(rule.spacing_seconds * 1_000_000)
+    is_repeat = _follows(attempts.pair[order], attempts.item[order], attempts.time_us[order], spacing_us)
+    has_hints = attempts.has_hints[order]
+    verdict = np.full(order.size, COUNTED, dtype=np.int8)
+    if not rule.are_hints_incorrect:
+        verdict[has_hints] = AIDED
+    verdict[is_repeat | attempts.is_practice[order]] = PRACTICE
+    verdict[attempts.is_rapid[order]] = RAPID
+    is_correct = attempts.is_correct[order]
+    is_right = is_correct & ~has_hints if rule.are_hints_incorrect else is_correct
+    return Judged(order, verdict, is_right)

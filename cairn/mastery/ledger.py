@@ -4,166 +4,103 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from cairn.mastery import arrow
+from cairn.mastery.bkt import IntArray
 from cairn.mastery.evidence import BoolArray
+from cairn.mastery.hashing import HashArray, hash_texts, mix
 
-PAIR = ("student_key", "competency_id")
-# Matrices that differ by less are the same stretch.
+# Numbers that differ by less are the same.
 SAME = 1e-12
-_SEPARATOR = "\x1f"
+DAY = ("pair_key", "work_date")
 
 
-def keys(table: Any, columns: Sequence[str] = PAIR) -> Any:
-    """One text a row made of the columns: equal where all of them are."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    parts = [table[name].cast(pa.string()) for name in columns]
-    joined = pc.binary_join_element_wise(*parts, _SEPARATOR)
-    return joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined
-
-
-def places(table: Any, others: Any, columns: Sequence[str] = PAIR) -> Any:
-    """For each row the place of the other table's row with the same values in the columns; null where it has none."""
-    import pyarrow.compute as pc
-
-    return pc.index_in(keys(table, columns), value_set=keys(others, columns))
+def row_keys(table: pa.Table, columns: Sequence[str]) -> HashArray:
+    """One hash a row, made of the columns."""
+    key: HashArray = np.zeros(table.num_rows, dtype=np.uint64)
+    for name in columns:
+        column = table[name]
+        is_text = pa.types.is_string(column.type) or pa.types.is_dictionary(column.type)
+        part = hash_texts(column) if is_text else arrow.integers(column).view(np.uint64)
+        key = mix(key, np.ascontiguousarray(part))
+    return key
 
 
-def is_among(table: Any, others: Any, columns: Sequence[str] = PAIR) -> Any:
-    """A mask over the rows: whether the other table has a row with the same values in the columns."""
-    import pyarrow.compute as pc
-
-    return pc.is_valid(places(table, others, columns))
-
-
-def without(table: Any, others: Any, columns: Sequence[str] = PAIR) -> Any:
-    """The rows that the other table has none like."""
-    import pyarrow.compute as pc
-
-    return table.filter(pc.invert(is_among(table, others, columns)))
+def newest(table: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """The newest night's row for each combination of the columns; a retraction after what it takes back."""
+    if table.num_rows == 0:
+        return table
+    keys = row_keys(table, columns)
+    order = np.lexsort((arrow.integers(table["night"]), keys))
+    ordered = keys[order]
+    is_last = np.r_[ordered[1:] != ordered[:-1], True]
+    return table.take(pa.array(np.sort(order[is_last])))
 
 
-def set_column(table: Any, name: str, value: Any) -> Any:
+def places(keys: HashArray, others: HashArray) -> IntArray:
+    """For each key its place among the others (each there once), -1 where it is not."""
+    if others.size == 0:
+        return np.full(keys.size, -1, dtype=np.int64)
+    order = np.argsort(others, kind="stable")
+    found = np.minimum(np.searchsorted(others[order], keys), others.size - 1)
+    place: IntArray = np.where(others[order][found] == keys, order[found], -1).astype(np.int64)
+    return place
+
+
+def set_column(table: pa.Table, name: str, value: object) -> pa.Table:
     """The table with one value in all rows of a column, type kept."""
-    import pyarrow as pa
-
     place = table.column_names.index(name)
     return table.set_column(place, name, pa.array([value] * table.num_rows, table.schema.field(name).type))
 
 
-def newest(table: Any, columns: Sequence[str]) -> Any:
-    """The newest night's row for each combination of the columns."""
-    import pyarrow as pa
+def decision_changes(computed: pa.Table, ledger: pa.Table, data_date: date, now: datetime) -> pa.Table:
+    """Rows to append: new decisions, and retractions of those that no longer follow from the evidence.
 
-    code, _ = arrow.coded(keys(table, columns))
-    order = np.lexsort((arrow.integers(table["data_date"]), code))
-    is_last = np.r_[code[order][1:] != code[order][:-1], True][: order.size]
-    return table.take(pa.array(order[is_last]))
-
-
-def segment_changes(computed: Any, earlier: Any, data_date: date) -> Any:
-    """Rows to append: stretches that differ from the newest of earlier nights, and empty ones for those that are gone.
-
-    Both tables hold the touched pairs only; ``earlier`` the rows of the nights before.
+    Both tables hold the restated pairs only; ``ledger`` every row of theirs so far.
     """
-    import pyarrow as pa
+    standing = newest(ledger, ("decision_id",))
+    standing = standing.filter(pc.invert(standing["is_retraction"]))
+    computed_keys, standing_keys = row_keys(computed, ("decision_id",)), row_keys(standing, ("decision_id",))
+    added = computed.filter(pa.array(places(computed_keys, standing_keys) < 0))
+    gone = standing.filter(pa.array(places(standing_keys, computed_keys) < 0))
+    gone = set_column(set_column(gone, "is_retraction", True), "data_date", data_date)
+    rows = pa.concat_tables(
+        [arrow.plain(added), arrow.plain(gone.select(computed.column_names))], promote_options="permissive"
+    )
+    return rows.append_column("recorded_at", pa.array([now] * rows.num_rows, pa.timestamp("us", tz="UTC")))
 
-    day = (*PAIR, "work_date")
-    standing = newest(earlier, day)
-    standing = standing.filter(pa.array(arrow.integers(standing["counted_attempts"]) > 0))
-    changed = computed.filter(pa.array(~_is_same_stretch(computed, standing, day)))
-    gone = without(standing, computed, day)
-    empty = {"data_date": data_date, "counted_attempts": 0, "counted_correct": 0, "log_scale": 0.0}
-    for name, value in {**empty, "m00": 1.0, "m01": 0.0, "m10": 0.0, "m11": 1.0}.items():
-        gone = set_column(gone, name, value)
-    return pa.concat_tables([changed, gone.select(changed.column_names).cast(changed.schema)])
+
+def day_changes(computed: pa.Table, standing: pa.Table, data_date: date) -> pa.Table:
+    """Days to append: those that differ from what stands, and those of which nothing is left (``is_removed``).
+
+    Both tables hold the restated pairs only; ``standing`` their current days.
+    """
+    here, there = row_keys(computed, DAY), row_keys(standing, DAY)
+    place = places(here, there)
+    changed = _flagged(computed.filter(pa.array(~_is_same_day(computed, standing, place))), is_removed=False)
+    gone = standing.filter(pa.array(places(there, here) < 0)).select(computed.column_names)
+    gone = _flagged(set_column(gone, "data_date", data_date), is_removed=True)
+    return pa.concat_tables([changed, gone], promote_options="permissive")
 
 
-def _is_same_stretch(computed: Any, standing: Any, day: Sequence[str]) -> BoolArray:
-    """Which computed rows have a standing row of the same content."""
-    import pyarrow.compute as pc
+def _flagged(table: pa.Table, *, is_removed: bool) -> pa.Table:
+    return arrow.plain(table).append_column("is_removed", pa.array(np.full(table.num_rows, is_removed)))
 
-    place = places(computed, standing, day)
-    found = np.asarray(pc.is_valid(place))
-    twin = standing.take(pc.fill_null(place, 0)) if standing.num_rows else computed
-    same: BoolArray = found.copy()
-    for name in ("counted_attempts", "counted_correct", "last_event_at"):
+
+def _is_same_day(computed: pa.Table, standing: pa.Table, place: IntArray) -> BoolArray:
+    """Which computed days stand already with the same content."""
+    same: BoolArray = place >= 0
+    if not same.any():
+        return same
+    twin = standing.take(pa.array(np.maximum(place, 0)))
+    for name in ("attempts", "counted_attempts", "correct", "counted_correct", "hints", "duration_ms", "last_event_at"):
         same &= arrow.integers(computed[name]) == arrow.integers(twin[name])
     for name in ("m00", "m01", "m10", "m11", "log_scale"):
         same &= np.abs(arrow.floats(computed[name]) - arrow.floats(twin[name])) <= SAME
-    same &= np.asarray(pc.equal(computed["model_version"], twin["model_version"]))
+    for name in ("model_version", "org_id", "class_id"):
+        same &= hash_texts(computed[name]) == hash_texts(twin[name])
     return same
-
-
-def decision_changes(computed: Any, earlier: Any, tonight: Any, data_date: date, now: datetime) -> Any:
-    """Rows to append: new decisions, and retractions of those that no longer follow from the evidence.
-
-    All tables hold the touched pairs only: ``earlier`` the rows of the nights before, ``tonight`` what this night wrote
-    when it ran before, whose recorded_at is kept.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    standing = newest(earlier, ("decision_id",))
-    standing = standing.filter(pc.invert(standing["is_retraction"]))
-    added = without(computed, standing, ("decision_id",))
-    gone = without(standing, computed, ("decision_id",)).select(computed.column_names).cast(computed.schema)
-    gone = set_column(set_column(gone, "is_retraction", True), "data_date", data_date)
-    rows = pa.concat_tables([added, gone])
-    row = ("decision_id", "is_retraction")
-    place = places(rows, tonight, row)
-    fresh = pa.array([now] * rows.num_rows, pa.timestamp("us", tz="UTC"))
-    kept = tonight["recorded_at"].take(place) if tonight.num_rows else fresh
-    return rows.append_column("recorded_at", pc.coalesce(kept, fresh))
-
-
-def ready_to_learn(states: Any, edges: Any, data_date: date) -> list[dict[str, Any]]:
-    """Outer fringe: competencies whose direct prerequisites are all mastered and which are not mastered themselves.
-
-    ``states``: student_key, competency_id, state, state_since_at; ``edges``: from_competency_id, to_competency_id of
-    ``precedes``. Competencies without prerequisites are left out: everybody is ready for them. Review due is not
-    mastered: the pupil reviews first.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    needed: dict[str, set[str]] = {}
-    for edge in edges.select(["from_competency_id", "to_competency_id"]).to_pylist():
-        needed.setdefault(edge["to_competency_id"], set()).add(edge["from_competency_id"])
-    student, students = arrow.coded(states["student_key"])
-    competency, names = arrow.coded(states["competency_id"])
-    since = arrow.integers(states["state_since_at"])
-    is_mastered = np.asarray(pc.equal(states["state"], "mastered"))
-    has_own = is_mastered | np.asarray(pc.equal(states["state"], "review_due"))
-    code_of = {name: code for code, name in enumerate(names)}
-    reached = {code: student[is_mastered & (competency == code)] for code in set(competency[is_mastered].tolist())}
-    when = {code: since[is_mastered & (competency == code)] for code in reached}
-    rows: list[dict[str, Any]] = []
-    for target, before in sorted(needed.items()):
-        codes = [code_of.get(name, -1) for name in before]
-        if any(code not in reached for code in codes):
-            continue
-        count = np.zeros(len(students), dtype=np.int64)
-        latest = np.zeros(len(students), dtype=np.int64)
-        for code in codes:
-            count[reached[code]] += 1
-            np.maximum.at(latest, reached[code], when[code])
-        is_ready = count == len(codes)
-        is_ready[student[has_own & (competency == code_of.get(target, -1))]] = False
-        instants = pa.array(latest, pa.int64()).cast(pa.timestamp("us", tz="UTC"))
-        rows += [
-            {
-                "student_key": students[i],
-                "competency_id": target,
-                "prerequisites": len(codes),
-                "ready_since_at": instants[i].as_py(),
-                "data_date": data_date,
-            }
-            for i in np.flatnonzero(is_ready)
-        ]
-    return rows

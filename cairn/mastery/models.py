@@ -4,21 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from cairn.mastery.bkt import FloatArray, IntArray, Parameters
+from cairn.mastery import bkt
+from cairn.mastery.bkt import ByteArray, FloatArray, IntArray, Parameters
 from cairn.mastery.config import PARAMETER_NAMES, short_hash
 
 DEFAULT = "*"
 
 
+class StretchModel(Protocol):
+    """What a model states so that nights, in any grouping, give what one rebuild gives.
+
+    Its state is one row of numbers a pair; a stretch of attempts (a pair and a day) is one row too; two stretches that
+    follow each other merge associatively, and a stretch takes a state to the state after it. ``rows`` names each pair's
+    row of parameters; ``offsets`` bounds each pair's (or stretch's) attempts in ``correct``, in order of work.
+    """
+
+    def start(self, rows: IntArray) -> FloatArray:
+        """The state of each pair before any evidence (pairs)."""
+
+    def advance(self, start: FloatArray, correct: ByteArray, offsets: IntArray, rows: IntArray) -> FloatArray:
+        """The state after each attempt (n) of pairs that stand at ``start``."""
+
+    def stretches(self, correct: ByteArray, offsets: IntArray, rows: IntArray) -> FloatArray:
+        """One row a stretch (stretches x numbers)."""
+
+    def merge(self, first: FloatArray, second: FloatArray) -> FloatArray:
+        """Two stretches that follow each other as one."""
+
+    def apply(self, start: float, stretch: FloatArray) -> float:
+        """The state after a stretch that began at ``start``."""
+
+
 @dataclass(frozen=True)
 class ModelTable:
-    """Active parameters. ``parameters`` (rows x 5) and ``versions`` go together; row 0 is the default.
+    """Bayesian Knowledge Tracing as a stretch model: its state is P(known), its stretch a scaled 2x2 matrix.
 
-    row_of: competency_id to row.
+    Active parameters: ``parameters`` (rows x 5) and ``versions`` go together; row 0 is the default. row_of:
+    competency_id to row.
     """
 
     parameters: FloatArray
@@ -28,6 +54,32 @@ class ModelTable:
     def rows(self, competency_ids: Iterable[str]) -> IntArray:
         """The row of each competency, 0 for those without parameters of their own."""
         return np.array([self.row_of.get(name, 0) for name in competency_ids], dtype=np.int64)
+
+    def version_of(self) -> dict[str, str]:
+        """Competency to the version of its parameters, ``*`` for the default."""
+        return {DEFAULT: self.versions[0], **{name: self.versions[row] for name, row in self.row_of.items()}}
+
+    def start(self, rows: IntArray) -> FloatArray:
+        """P(known) before any evidence."""
+        prior: FloatArray = self.parameters[rows, bkt.PRIOR]
+        return prior
+
+    def advance(self, start: FloatArray, correct: ByteArray, offsets: IntArray, rows: IntArray) -> FloatArray:
+        """P(known) after each attempt."""
+        return bkt.advance(start, correct, offsets, rows, self.parameters)
+
+    def stretches(self, correct: ByteArray, offsets: IntArray, rows: IntArray) -> FloatArray:
+        """m00, m01, m10, m11, log_scale of each stretch."""
+        found: FloatArray = bkt.segments(correct, offsets, rows, self.parameters)
+        return found
+
+    def merge(self, first: FloatArray, second: FloatArray) -> FloatArray:
+        """The product of both matrices, scaled."""
+        return bkt.merge(first, second)
+
+    def apply(self, start: float, stretch: FloatArray) -> float:
+        """P(known) after the stretch."""
+        return bkt.apply(start, stretch)[0]
 
 
 def model_version(model: str, parameters: Mapping[str, Iterable[float]]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from cairn.mastery.bkt import GUESS, SLIP, ByteArray, FloatArray, IntArray
 from cairn.mastery.config import ThresholdPolicy
+from cairn.mastery.hashing import HashArray
 
 STATES = ("not_started", "not_enough_evidence", "developing", "mastered", "review_due")
 NOT_STARTED, NOT_ENOUGH, DEVELOPING, MASTERED, REVIEW_DUE = range(5)
@@ -21,33 +22,51 @@ NEVER = np.iinfo(np.int64).max
 
 @dataclass(frozen=True)
 class Transitions:
-    """Changes of state, in order of pair and time. event: position of the newest counted attempt behind each."""
+    """Changes of state, in order of pair and time (n).
+
+    counted: counted attempts behind each; known: the model's state then; evidence: sum of their hashes then.
+    """
 
     pair: IntArray
-    event: IntArray
     at_us: IntArray
     from_state: ByteArray
     to_state: ByteArray
+    counted: IntArray
+    known: FloatArray
+    evidence: HashArray
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where each pair stands at the as-of instant.
+    """Where each pair stands at an instant (pairs); what a night needs to go on from there.
 
-    since_us is 0 where nothing has counted yet; next_us is NEVER where no time alone will change the state;
-    without_three counts opportunities since the start without three right in a row, 0 once reached.
+    state: position in STATES. since_us is 0 where nothing has counted yet; next_us is NEVER where no time alone will
+    change the state; in_a_row: right in a row up to the last, at most IN_A_ROW; without_three counts opportunities
+    since the start without three right in a row, 0 once reached; counted: counted attempts; last_us: the last of them,
+    0 where there is none; evidence: sum of the hashes of the counted attempts.
     """
 
     state: ByteArray
     since_us: IntArray
     next_us: IntArray
+    in_a_row: IntArray
     without_three: IntArray
+    counted: IntArray
+    last_us: IntArray
+    evidence: HashArray
+
+
+def nothing_yet(pairs: int) -> Standing:
+    """Where pairs stand before any evidence."""
+    zero = np.zeros(pairs, dtype=np.int64)
+    never = np.full(pairs, NEVER, dtype=np.int64)
+    return Standing(np.zeros(pairs, dtype=np.int8), zero, never, zero, zero, zero, zero, np.zeros(pairs, np.uint64))
 
 
 @numba.njit(cache=True, nogil=True)
-def _note(found: IntArray, count: int, pair: int, event: int, at_us: int, old: int, new: int) -> int:
+def _note(found: IntArray, count: int, pair: int, at_us: int, old: int, new: int, counted: int) -> int:
     """Write one transition; returns how many there are now."""
-    found[count, 0], found[count, 1], found[count, 2], found[count, 3], found[count, 4] = pair, event, at_us, old, new
+    found[count, 0], found[count, 1], found[count, 2], found[count, 3], found[count, 4] = pair, at_us, old, new, counted
     return count + 1
 
 
@@ -56,69 +75,110 @@ def _walk(
     known: FloatArray,
     correct: ByteArray,
     time_us: IntArray,
+    event: HashArray,
     offsets: IntArray,
+    start: FloatArray,
+    standing: IntArray,
+    evidence: HashArray,
     gain: float,
     lose: float,
     minimum: int,
     review_us: int,
     as_of_us: int,
-) -> tuple[IntArray, ByteArray, IntArray]:
-    """Transitions (pair, event, at, from, to), final states, and (since, next, without three) a pair."""
+) -> tuple[IntArray, FloatArray, HashArray, IntArray, IntArray, HashArray]:
+    """Transitions (pair, at, from, to, counted), their known and evidence; standing, next instant, evidence a pair.
+
+    ``standing`` has a row a pair: state, since, in a row, without three, counted, last.
+    """
     pairs = offsets.size - 1
     found = np.empty((2 * known.size + pairs, 5), dtype=np.int64)
+    found_known = np.empty(2 * known.size + pairs)
+    found_evidence = np.empty(2 * known.size + pairs, dtype=np.uint64)
     count = 0
-    final = np.empty(pairs, dtype=np.int8)
-    facts = np.empty((pairs, 3), dtype=np.int64)
+    final = standing.copy()
+    upcoming = np.full(pairs, np.iinfo(np.int64).max, dtype=np.int64)
+    sums = evidence.copy()
     for pair in range(pairs):
-        state, since, streak, has_three = 0, 0, 0, False
-        begin, end = offsets[pair], offsets[pair + 1]
-        for i in range(begin, end):
-            if state == 3 and time_us[i] >= time_us[i - 1] + review_us:
-                since = time_us[i - 1] + review_us
-                count = _note(found, count, pair, i - 1, since, 3, 4)
+        state, since, streak = standing[pair, 0], standing[pair, 1], standing[pair, 2]
+        number, last = standing[pair, 4], standing[pair, 5]
+        has_three = number > 0 and standing[pair, 3] == 0
+        p, total = start[pair], evidence[pair]
+        for i in range(offsets[pair], offsets[pair + 1]):
+            if state == 3 and time_us[i] >= last + review_us:
+                since = last + review_us
+                found_known[count], found_evidence[count] = p, total
+                count = _note(found, count, pair, since, 3, 4, number)
                 state = 4
             streak = streak + 1 if correct[i] else 0
             has_three = has_three or streak >= 3
-            if i - begin + 1 < minimum:
+            number += 1
+            p, last = known[i], time_us[i]
+            total += event[i]
+            if number < minimum:
                 new = 1
             elif state >= 3:
-                new = 3 if known[i] >= lose else 2
+                new = 3 if p >= lose else 2
             else:
-                new = 3 if known[i] >= gain else 2
+                new = 3 if p >= gain else 2
             if new != state:
-                since = time_us[i]
-                count = _note(found, count, pair, i, since, state, new)
+                since = last
+                found_known[count], found_evidence[count] = p, total
+                count = _note(found, count, pair, since, state, new, number)
                 state = new
-        upcoming = np.iinfo(np.int64).max
         if state == 3:
-            upcoming = time_us[end - 1] + review_us
-            if upcoming < as_of_us:
-                since = upcoming
-                count = _note(found, count, pair, end - 1, since, 3, 4)
+            due = last + review_us
+            if due < as_of_us:
+                since = due
+                found_known[count], found_evidence[count] = p, total
+                count = _note(found, count, pair, since, 3, 4, number)
                 state = 4
-                upcoming = np.iinfo(np.int64).max
-        final[pair] = state
-        facts[pair, 0] = since
-        facts[pair, 1] = upcoming
-        facts[pair, 2] = 0 if has_three else end - begin
-    return found[:count], final, facts
+            else:
+                upcoming[pair] = due
+        final[pair, 0], final[pair, 1], final[pair, 2] = state, since, min(streak, 3)
+        final[pair, 3], final[pair, 4], final[pair, 5] = 0 if has_three else number, number, last
+        sums[pair] = total
+    return found[:count], found_known[:count], found_evidence[:count], final, upcoming, sums
 
 
 def walk(
-    known: FloatArray, correct: ByteArray, time_us: IntArray, offsets: IntArray, policy: ThresholdPolicy, as_of_us: int
+    known: FloatArray,
+    correct: ByteArray,
+    time_us: IntArray,
+    event: HashArray,
+    offsets: IntArray,
+    start: FloatArray,
+    standing: Standing,
+    policy: ThresholdPolicy,
+    as_of_us: int,
 ) -> tuple[Transitions, Standing]:
     """Apply the policy to counted attempts in order of work, pair after pair (``offsets`` bounds them).
 
-    ``known`` is P(known) after each attempt. Rules: below the minimum of counted attempts "not enough evidence"; then
-    mastered from ``gain`` on, and lost below ``lose``; mastered and not shown for ``review_after_days`` is review due,
-    from which the next attempt leads back to mastered (not below ``lose``) or to developing. Time passes up to, not
-    including, ``as_of_us``.
+    ``known`` is the model's state after each attempt, ``start`` (pairs) before the first; ``event`` the hash of each
+    attempt and its outcome; ``standing`` where each pair stood. Rules: below the minimum of counted attempts "not
+    enough evidence"; then mastered from ``gain`` on, and lost below ``lose``; mastered and not shown for
+    ``review_after_days`` is review due, from which the next attempt leads back to mastered (not below ``lose``) or to
+    developing. Time passes up to, not including, ``as_of_us``.
     """
-    found, final, facts = _walk(
+    before = np.stack(
+        [
+            standing.state.astype(np.int64),
+            standing.since_us,
+            standing.in_a_row,
+            standing.without_three,
+            standing.counted,
+            standing.last_us,
+        ],
+        axis=1,
+    )
+    found, found_known, found_evidence, final, upcoming, sums = _walk(
         known,
         correct,
         time_us,
+        event,
         offsets,
+        start,
+        np.ascontiguousarray(before),
+        standing.evidence,
         policy.gain,
         policy.lose,
         policy.minimum_counted_attempts,
@@ -126,9 +186,16 @@ def walk(
         as_of_us,
     )
     transitions = Transitions(
-        found[:, 0], found[:, 1], found[:, 2], found[:, 3].astype(np.int8), found[:, 4].astype(np.int8)
+        found[:, 0],
+        found[:, 1],
+        found[:, 2].astype(np.int8),
+        found[:, 3].astype(np.int8),
+        found[:, 4],
+        found_known,
+        found_evidence,
     )
-    return transitions, Standing(final, facts[:, 0], facts[:, 1], facts[:, 2])
+    state, since, in_a_row, without_three, counted, last = (np.ascontiguousarray(final[:, i]) for i in range(6))
+    return transitions, Standing(state.astype(np.int8), since, upcoming, in_a_row, without_three, counted, last, sums)
 
 
 def expected_share(

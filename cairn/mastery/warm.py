@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-import numpy as np
+from datetime import UTC, date, datetime
+from typing import Any
 
-from cairn.mastery import bkt, elo
-from cairn.mastery.config import ThresholdPolicy
+import numpy as np
+import pyarrow as pa
+
+from cairn.district import EXAMPLES, load_yaml_mapping
+from cairn.mastery import elo
+from cairn.mastery.config import config_from
 from cairn.mastery.fit import Bounds, fit_bkt, make_sequences
-from cairn.mastery.policy import walk
+from cairn.mastery.models import table_from
+from cairn.mastery.states import COLUMNS, Night, advance, restate
 
 
 def warm() -> None:
-    """Call each kernel with the types that nights use; numba keeps the machine code beside the source."""
+    """Run a fold, a fit and a prediction with the types that nights use; numba keeps the code beside the source."""
     codes = np.array([0, 0, 0, 0], dtype=np.int64)
-    correct = np.array([0, 1, 1, 1], dtype=np.int8)
-    sequences, _ = make_sequences(codes, np.array([0, 0, 1, 1], dtype=np.int64), correct)
-    fit = fit_bkt(sequences, Bounds())
-    rows = np.zeros(2, dtype=np.int64)
-    _, _, known = bkt.forward(sequences.correct, sequences.offsets, rows, fit.parameters)
-    bkt.segments(sequences.correct, sequences.offsets, rows, fit.parameters)
-    policy = ThresholdPolicy(0.95, 0.85, 4, 60.0, 0.9, 0.9, 2.0)
-    walk(known, sequences.correct, np.arange(4, dtype=np.int64), sequences.offsets, policy, 10)
-    elo.predict(codes, codes, codes, correct)
+    sequences, _ = make_sequences(codes, np.array([0, 0, 1, 1], dtype=np.int64), np.array([0, 1, 1, 1], dtype=np.int8))
+    fit_bkt(sequences, Bounds())
+    elo.predict(codes, codes, codes, sequences.correct)
+    config = config_from(
+        load_yaml_mapping(EXAMPLES / "evidence.yaml"),
+        load_yaml_mapping(EXAMPLES / "policy.yaml"),
+    )
+    night = Night(config, table_from([], config.fit.default), 10_000_000, date(1970, 1, 1))
+    row = {"student_key": "p", "competency_id": "c", "event_id": "e", "activity_type": "attempt", "item_id": "i"}
+    at = {"event_time": datetime(1970, 1, 1, tzinfo=UTC), "work_date": date(1970, 1, 1), "success": True}
+    attempts = lake_columns([{**row, **at}])
+    stood = restate(attempts, night).mastery_state
+    advance(attempts.slice(0, 0), stood, night)
+
+
+def lake_columns(rows: list[dict[str, Any]]) -> pa.Table:
+    """Rows of silver.evidence as its contract types them."""
+    kinds = {"event_time": pa.timestamp("us", tz="UTC"), "work_date": pa.date32(), "success": pa.bool_()}
+    kinds |= {"score_share": pa.float64(), "hints": pa.int32(), "duration_ms": pa.int64()}
+    return pa.Table.from_pylist(rows, pa.schema([(name, kinds.get(name, pa.string())) for name in COLUMNS]))
 
 
 if __name__ == "__main__":

@@ -12,12 +12,14 @@ from lake import arrow_schema
 LAKE = {
     "bronze": "activity receipts rejected",
     "silver": "learner_activity activity_key activity_quarantine identity_link org academic_session course "
-    "class_section person enrollment demographic competency competency_edge item_alignment assessment_result fact",
-    "gold": "attempt_day mastery_segment mastery_state mastery_decision mastery_model item_difficulty "
-    "ready_to_learn pilot_plan pilot_arm pilot_result pilot_decision",
-    "ops": "intake_ledger intake_batch gate_result release disclosure",
+    "class_section person enrollment demographic competency competency_edge item_alignment assessment_result fact "
+    "evidence evidence_waiting activity_void",
+    "gold": "attempt_day mastery_state mastery_decision mastery_model item_difficulty "
+    "pilot_plan pilot_arm pilot_result pilot_decision",
+    "ops": "night intake_ledger intake_batch gate_result release disclosure",
 }
-TYPES = {"string", "int", "bigint", "double", "boolean", "date", "timestamp", "array<string>", "map<string,string>"}
+SCALARS = {"string", "int", "bigint", "double", "boolean", "date", "timestamp"}
+TYPES = SCALARS | {"array<string>", "array<bigint>", "map<string,string>"}
 
 
 def test_every_table_of_the_design_has_a_contract() -> None:

@@ -21,11 +21,11 @@ pytestmark = [pytest.mark.spark, pytest.mark.warehouse, pytest.mark.timeout(600)
 SILVER = "silver.learner_activity"
 
 
-def _cut_is_done(settings: Settings, lake: Any) -> None:
+def _cut_is_done(settings: Settings, parts: Any) -> None:
     """The state after the cut: this lake was written by hand, so there is no broker to wait for."""
-    state = night.fresh_state(lake.DATA_DATE)
+    state = night.fresh_state(parts.DATA_DATE)
     state["steps"][0]["state"] = "done"
-    store.write_json(settings.night_dir / f"{lake.DATA_DATE}.json", state)
+    store.write_json(settings.night_dir / f"{parts.DATA_DATE}.json", state)
 
 
 def _rewrite(settings: Settings, rows: pa.Table) -> None:
@@ -33,15 +33,15 @@ def _rewrite(settings: Settings, rows: pa.Table) -> None:
 
 
 def test_night_stops_at_a_red_gate_and_resumes(settings: Settings, spark: SparkSession, small_lake_parts: Any) -> None:
-    lake = small_lake_parts
-    for part in (lake.roster, lake.way_in, lake.pilot):
+    parts = small_lake_parts
+    for part in (parts.roster, parts.way_in, parts.pilot):
         part(settings)
-    _cut_is_done(settings, lake)
+    _cut_is_done(settings, parts)
     sound = DeltaTable(lake.table_uri(settings, SILVER)).to_pyarrow_table()
 
     _rewrite(settings, sound.append_column("surprise", pa.array(["x"] * sound.num_rows)))
     with pytest.raises(CairnError, match=r"stopped at gate_intake: .*learner_activity\.columns.*cairn night resume"):
-        night.resume(settings, lake.DATA_DATE)
+        night.resume(settings, parts.DATA_DATE)
     assert [step["state"] for step in night.status(settings)["steps"]][:3] == ["done", "failed", "pending"]
     assert store.current(settings, "learning") is None
 
@@ -50,12 +50,12 @@ def test_night_stops_at_a_red_gate_and_resumes(settings: Settings, spark: SparkS
     next(row for row in broken if row["org_id"] == "s-north")["activity_type"] = "nonsense"
     _rewrite(settings, pa.Table.from_pylist(broken, schema=sound.schema))
     told: list[str] = []
-    result = night.resume(settings, lake.DATA_DATE, lambda name, state, _seconds: told.append(f"{name} {state}"))
+    result = night.resume(settings, parts.DATA_DATE, lambda name, state, _seconds: told.append(f"{name} {state}"))
     assert told[0] == "gate_intake running", "the cut is not made again"
     assert result["state"] == "done"
     release = store.current(settings, "learning")
     assert release is not None
-    assert release.release_id == result["release_id"] == f"learning-{lake.DATA_DATE}-1"
+    assert release.release_id == result["release_id"] == f"learning-{parts.DATA_DATE}-1"
     assert ("school", "s-north") in night.status(settings)["held"]
     connection = store.open_release(settings, "learning")
     assert connection.execute("select school_id, is_held_back from mart_school order by 1").fetchall() == [
@@ -66,5 +66,7 @@ def test_night_stops_at_a_red_gate_and_resumes(settings: Settings, spark: SparkS
     assert gates == [("before_publish",), ("bronze_to_silver",), ("silver_to_mastery",)]
     connection.close()
 
-    assert night.resume(settings, lake.DATA_DATE)["release_id"] == release.release_id, "a night that is done stays done"
+    assert night.resume(settings, parts.DATA_DATE)["release_id"] == release.release_id, (
+        "a night that is done stays done"
+    )
     assert not list(Path(settings.releases_dir / "building").glob("*")), "the working file is gone"

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cairn.mastery.config import EvidenceRule
-from cairn.mastery.evidence import AIDED, COUNTED, PRACTICE, RAPID, Attempts, judge, outcomes
+from cairn.mastery.evidence import AIDED, COUNTED, PRACTICE, RAPID, Attempts, judge, outcomes, score_shares
 
 HOUR = 3_600_000_000
 RULE = EvidenceRule(frozenset({"attempt"}), frozenset({"completion"}), 24 * 3600.0, True, 0.8, 1000)
@@ -120,5 +120,5 @@ def test_arrival_changes_nothing(rows: list[dict[str, Any]], random: Any) -> Non
     ],
 )
 def test_outcomes(success: float, scaled: float, raw: float, low: float, high: float, expected: int) -> None:
-    columns = [np.array([value]) for value in (success, scaled, raw, low, high)]
-    assert outcomes(*columns, share=0.8).tolist() == [expected]
+    columns = [np.array([value]) for value in (scaled, raw, low, high)]
+    assert outcomes(np.array([success]), score_shares(*columns), 0.8).tolist() == [expected]

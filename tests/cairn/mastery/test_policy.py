@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cairn.mastery.bkt import Parameters
 from cairn.mastery.config import ThresholdPolicy
-from cairn.mastery.policy import DAY_US, NEVER, STATES, expected_share, is_wheel_spinning, walk
+from cairn.mastery.policy import DAY_US, NEVER, STATES, expected_share, is_wheel_spinning, nothing_yet, walk
 
 POLICY = ThresholdPolicy(0.95, 0.85, 3, 60.0, 0.9, 0.9, 2.0)
 
@@ -19,7 +19,17 @@ def states(known: list[float], days: list[float], as_of: float = 10_000.0, corre
     times = (np.array(days) * DAY_US).astype(np.int64)
     right = np.array(correct or [1] * len(known), dtype=np.int8)
     offsets = np.array([0, len(known)], dtype=np.int64)
-    transitions, standing = walk(np.array(known), right, times, offsets, POLICY, int(as_of * DAY_US))
+    transitions, standing = walk(
+        np.array(known, dtype=np.float64),
+        right,
+        times,
+        np.zeros(len(known), dtype=np.uint64),
+        offsets,
+        np.zeros(1),
+        nothing_yet(1),
+        POLICY,
+        int(as_of * DAY_US),
+    )
     changes = [(STATES[s], at / DAY_US) for s, at in zip(transitions.to_state, transitions.at_us, strict=True)]
     return changes, standing
 

@@ -1,0 +1,343 @@
+"""One bucket's pupils: the task that Spark runs, many at a time. It reads and writes its bucket's files by itself.
+
+New evidence is folded on to the standing state of the pairs it touches. Pairs whose evidence came late or was taken
+away, or whose parameters changed, are restated from all of theirs. What changed is appended; a bucket that has nothing
+yet, or is to be rebuilt, is written whole as its base. Files are not committed here: the driver does that at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+
+import lake
+from cairn.mastery import arrow, hashing
+from cairn.mastery.bkt import IntArray
+from cairn.mastery.evidence import BoolArray
+from cairn.mastery.ledger import DAY as DAY_KEYS
+from cairn.mastery.ledger import day_changes, decision_changes, newest, set_column
+from cairn.mastery.resolve import standing
+from cairn.mastery.states import COLUMNS, STANDING_COLUMNS, Night, Restated, advance, restate
+from cairn.settings import Settings
+from spark_jobs.evidence import CODED_EVIDENCE, ROW_GROUP_ROWS, evidence_keys
+from spark_jobs.night_record import DAY, DECISION, EVIDENCE, STATE
+
+READ_COLUMNS = [*COLUMNS, "is_removed", "night"]
+CODED = [name for name in CODED_EVIDENCE if name in COLUMNS]
+INDEX_COLUMNS = ("pair_key", "night", "is_removed", "next_transition_at", "last_work_date", "model_version")
+
+
+@dataclass(frozen=True)
+class BucketJob:
+    """What one task needs: the bucket's files by table, those of evidence that tonight added, and how to fold.
+
+    is_rebuild: all pairs from all their evidence, in place of what stands. changed: competencies whose parameters
+    changed since the last night.
+    """
+
+    bucket: int
+    night: int
+    files: dict[str, list[lake.File]]
+    added: list[lake.File]
+    is_rebuild: bool
+    changed: frozenset[str]
+    recorded_at: datetime
+
+
+@dataclass(frozen=True)
+class BucketResult:
+    """What a task wrote: files by table, files to take out, counts; ``problem`` where the bucket could not be read."""
+
+    bucket: int
+    written: dict[str, list[lake.File]] = field(default_factory=dict)
+    removed: dict[str, list[lake.File]] = field(default_factory=dict)
+    pairs: int = 0
+    attempts: int = 0
+    decisions: int = 0
+    problem: str = ""
+
+
+def fold_bucket(job: BucketJob, settings: Settings, night: Night) -> BucketResult:
+    """Bring a bucket up to the night. A file that cannot be read is named in the result, not raised."""
+    try:
+        if job.is_rebuild or not job.files[STATE]:
+            return _rebuild(job, settings, night)
+        return _go_on(job, settings, night)
+    except (OSError, pa.ArrowInvalid) as error:
+        said = str(error).splitlines()[0][:300]
+        return BucketResult(job.bucket, problem=f"bucket {job.bucket}: {said}")
+
+
+def _rebuild(job: BucketJob, settings: Settings, night: Night) -> BucketResult:
+    """All pairs from all their evidence; what stood is replaced, decisions that stood are kept or taken back."""
+    attempts = current_evidence(settings, job.files[EVIDENCE])
+    found = restate(attempts, night)
+    decisions = found.mastery_decision
+    if job.files[DECISION]:
+        decisions = decision_changes(decisions, _ledger(settings, job, None), night.data_date, job.recorded_at)
+    written = {
+        STATE: _write(settings, job, STATE, _flagged(found.mastery_state), is_base=True),
+        DAY: _write(settings, job, DAY, _flagged(found.attempt_day), is_base=True),
+        DECISION: _write(settings, job, DECISION, decisions),
+    }
+    removed = {name: job.files[name] for name in (STATE, DAY)}
+    pairs, rows = found.mastery_state.num_rows, attempts.num_rows
+    return BucketResult(job.bucket, written, removed, pairs, rows, decisions.num_rows)
+
+
+def _go_on(job: BucketJob, settings: Settings, night: Night) -> BucketResult:
+    new = _read_evidence(settings, job.added)
+    touched = _touched(new)
+    index = _read_index(settings, job.files[STATE])
+    plan = _plan(index, touched, job, night)
+    if not plan.forward.size and not plan.again.size:
+        return BucketResult(job.bucket)
+    parts = [_forward(job, settings, night, new, touched, index, plan)]
+    if plan.again.size:
+        parts.append(_again(job, settings, night, new, touched, index, plan))
+    states, days, decisions = (
+        pa.concat_tables([arrow.plain(getattr(part, name)) for part in parts], promote_options="permissive")
+        if len(parts) > 1
+        else getattr(parts[0], name)
+        for name in ("mastery_state", "attempt_day", "mastery_decision")
+    )
+    written = {
+        STATE: _write(settings, job, STATE, states),
+        DAY: _write(settings, job, DAY, days),
+        DECISION: _write(settings, job, DECISION, decisions),
+    }
+    return BucketResult(job.bucket, written, {}, states.num_rows, new.num_rows, decisions.num_rows)
+
+
+# What is touched and what stands.
+
+
+@dataclass(frozen=True)
+class _Touched:
+    """Tonight's rows of evidence by pair: key of each row, and of each pair its first new day and whether rows went."""
+
+    row_key: IntArray
+    keys: IntArray
+    first_day: IntArray
+    has_removed: BoolArray
+
+
+@dataclass(frozen=True)
+class _Index:
+    """The standing pairs of a bucket (n), narrow: where each one's row is, and what decides how it is restated."""
+
+    files: list[lake.File]
+    file: IntArray
+    place: IntArray
+    key: IntArray
+    next_us: IntArray
+    last_day: IntArray
+    model: IntArray
+    model_names: list[str]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Keys to go on with from where they stand, and keys to restate from all their evidence; both sorted."""
+
+    forward: IntArray
+    again: IntArray
+
+
+def _read_evidence(settings: Settings, files: list[lake.File]) -> pa.Table:
+    return lake.read_files(settings, EVIDENCE, files, READ_COLUMNS, dictionaries=CODED)
+
+
+def current_evidence(settings: Settings, files: list[lake.File], students: pa.Array | None = None) -> pa.Table:
+    """Evidence that stands in some files of one bucket, columns COLUMNS; of some pupils where named."""
+    chosen = None if students is None else pa.compute.field("student_key").isin(students)
+    rows = lake.read_files(settings, EVIDENCE, files, READ_COLUMNS, chosen, dictionaries=CODED)
+    if len({file.path for file in files}) > 1:
+        rows = standing(rows, evidence_keys(rows))
+    return rows.select(COLUMNS)
+
+
+def row_pair_keys(rows: pa.Table) -> IntArray:
+    """The pair of each row."""
+    student, competency = hashing.hash_texts(rows["student_key"]), hashing.hash_texts(rows["competency_id"])
+    return hashing.pair_keys(student, competency)
+
+
+def _touched(new: pa.Table) -> _Touched:
+    row_key = row_pair_keys(new)
+    keys, pair = np.unique(row_key, return_inverse=True)
+    first_day = np.full(keys.size, np.iinfo(np.int64).max, dtype=np.int64)
+    np.minimum.at(first_day, pair.reshape(-1), arrow.integers(new["work_date"]))
+    has_removed = np.zeros(keys.size, dtype=bool)
+    has_removed[pair.reshape(-1)[np.asarray(new["is_removed"])]] = True
+    return _Touched(row_key, keys, first_day, has_removed)
+
+
+def _read_index(settings: Settings, files: list[lake.File]) -> _Index:
+    """The newest row of each pair; a pair of which nothing is left has none."""
+    tables = [lake.read_files(settings, STATE, [file], INDEX_COLUMNS, dictionaries=["model_version"]) for file in files]
+    whole = pa.concat_tables(tables, promote_options="permissive")
+    key, night = arrow.integers(whole["pair_key"]), arrow.integers(whole["night"])
+    file = np.repeat(np.arange(len(files)), [table.num_rows for table in tables])
+    place = np.concatenate([np.arange(table.num_rows) for table in tables])
+    order = np.lexsort((night, key))
+    is_newest = np.ones(order.size, dtype=bool)
+    is_newest[:-1] = key[order][1:] != key[order][:-1]
+    kept = order[is_newest]
+    kept = kept[~np.asarray(whole["is_removed"])[kept]]
+    model, names = arrow.coded(whole["model_version"])
+    return _Index(
+        files=files,
+        file=file[kept],
+        place=place[kept],
+        key=key[kept],
+        next_us=arrow.integers(whole["next_transition_at"], missing=np.iinfo(np.int64).max)[kept],
+        last_day=arrow.integers(whole["last_work_date"])[kept],
+        model=model[kept],
+        model_names=names,
+    )
+
+
+def _plan(index: _Index, touched: _Touched, job: BucketJob, night: Night) -> _Plan:
+    """Which pairs are restated and how. ``index`` is in order of key."""
+    stands = np.isin(touched.keys, index.key, assume_unique=True)
+    at = np.searchsorted(index.key, touched.keys[stands])
+    is_late = touched.has_removed.copy()
+    is_late[stands] |= touched.first_day[stands] <= index.last_day[at]
+    due = index.key[index.next_us < night.as_of_us]
+    changed = np.zeros(0, dtype=np.int64)
+    if job.changed:
+        current = set(night.models.versions)
+        is_old = np.array([name not in current for name in index.model_names], dtype=bool)
+        changed = index.key[is_old[index.model]]
+    again = np.union1d(touched.keys[is_late], changed)
+    forward = np.setdiff1d(np.union1d(touched.keys, due), again, assume_unique=True)
+    return _Plan(forward, again)
+
+
+def _standing_rows(settings: Settings, index: _Index, keys: IntArray, columns: Sequence[str]) -> pa.Table:
+    """The standing rows of some pairs."""
+    hit = np.isin(index.key, keys, assume_unique=True)
+    parts = []
+    for number, file in enumerate(index.files):
+        places = np.sort(index.place[hit & (index.file == number)])
+        parts.append(lake.read_rows(settings, STATE, file, places, columns))
+    return pa.concat_tables(parts, promote_options="permissive")
+
+
+# The two ways.
+
+
+def _forward(
+    job: BucketJob,
+    settings: Settings,
+    night: Night,
+    new: pa.Table,
+    touched: _Touched,
+    index: _Index,
+    plan: _Plan,
+) -> Restated:
+    rows = new.filter(pa.array(np.isin(touched.row_key, plan.forward)))
+    found = advance(rows.select(COLUMNS), _standing_rows(settings, index, plan.forward, STANDING_COLUMNS), night)
+    return _recorded(found, job)
+
+
+def _again(
+    job: BucketJob,
+    settings: Settings,
+    night: Night,
+    new: pa.Table,
+    touched: _Touched,
+    index: _Index,
+    plan: _Plan,
+) -> Restated:
+    """Pairs from all their evidence, set against what stands of them."""
+    stood = _standing_rows(settings, index, plan.again, [*STANDING_COLUMNS, *_STATE_REST])
+    is_theirs = pa.array(np.isin(touched.row_key, plan.again))
+    named = [stood["student_key"].cast(pa.string()), new["student_key"].filter(is_theirs).cast(pa.string())]
+    students = pa.compute.unique(pa.chunked_array([chunk for one in named for chunk in one.chunks], pa.string()))
+    evidence = current_evidence(settings, job.files[EVIDENCE], students)
+    found = restate(evidence.filter(pa.array(np.isin(row_pair_keys(evidence), plan.again))), night)
+    days = lake.read_files(settings, DAY, job.files[DAY], _columns_of(DAY), _of_students(students))
+    days = newest(days.filter(pa.array(np.isin(arrow.integers(days["pair_key"]), plan.again))), DAY_KEYS)
+    days = days.filter(pa.compute.invert(days["is_removed"]))
+    ledger = _ledger(settings, job, students)
+    ledger = ledger.filter(pa.array(np.isin(arrow.integers(ledger["pair_key"]), plan.again)))
+    return Restated(
+        attempt_day=day_changes(found.attempt_day, days, night.data_date),
+        mastery_state=_with_gone(found.mastery_state, stood, night),
+        mastery_decision=decision_changes(found.mastery_decision, ledger, night.data_date, job.recorded_at),
+    )
+
+
+_STATE_REST = (
+    "expected_share",
+    "share_low",
+    "share_high",
+    "next_transition_at",
+    "model_version",
+    "policy_version",
+    "data_date",
+)
+
+
+def _with_gone(states: pa.Table, stood: pa.Table, night: Night) -> pa.Table:
+    """The states, and for pairs of which nothing is left a row that says so."""
+    is_left = np.isin(arrow.integers(stood["pair_key"]), arrow.integers(states["pair_key"]))
+    gone = set_column(stood.filter(pa.array(~is_left)), "data_date", night.data_date).select(states.column_names)
+    parts = [_flagged(states), _flagged(gone, is_removed=True)]
+    return pa.concat_tables([arrow.plain(part) for part in parts], promote_options="permissive")
+
+
+def _ledger(settings: Settings, job: BucketJob, students: pa.Array | None) -> pa.Table:
+    chosen = None if students is None else _of_students(students)
+    return lake.read_files(settings, DECISION, job.files[DECISION], _columns_of(DECISION), chosen)
+
+
+def _of_students(students: pa.Array) -> pa.compute.Expression:
+    return pa.compute.field("student_key").isin(students)
+
+
+def _columns_of(name: str) -> list[str]:
+    return [column for column in lake.file_schema(name).names if column != "pupil_bucket"]
+
+
+def _recorded(found: Restated, job: BucketJob) -> Restated:
+    """What is appended as it is: nothing of it stands yet."""
+    decisions = found.mastery_decision
+    instants = pa.array([job.recorded_at] * decisions.num_rows, pa.timestamp("us", tz="UTC"))
+    return Restated(
+        attempt_day=_flagged(found.attempt_day),
+        mastery_state=_flagged(found.mastery_state),
+        mastery_decision=decisions.append_column("recorded_at", instants),
+    )
+
+
+def _flagged(table: pa.Table, *, is_removed: bool = False) -> pa.Table:
+    return table.append_column("is_removed", pa.array(np.full(table.num_rows, is_removed)))
+
+
+# Columns whose values hardly repeat, for which a dictionary costs time and saves nothing.
+PLAIN = {
+    STATE: ("pair_key", "evidence_hash", "recent_attempts", "first_event_at", "last_event_at", "state_since_at"),
+    DAY: ("pair_key", "duration_ms", "first_event_at", "last_event_at"),
+    DECISION: ("decision_id", "pair_key", "evidence_hash", "p_known", "decided_at"),
+}
+
+
+def _write(settings: Settings, job: BucketJob, name: str, rows: pa.Table, *, is_base: bool = False) -> list[lake.File]:
+    if rows.num_rows == 0:
+        return []
+    size = rows.num_rows
+    rows = rows.append_column("night", pa.array(np.full(size, job.night, dtype=np.int64)))
+    if name != DECISION:
+        rows = rows.append_column("is_base", pa.array(np.full(size, is_base)))
+    elif "recorded_at" not in rows.column_names:
+        instants = pa.array([job.recorded_at] * size, pa.timestamp("us", tz="UTC"))
+        rows = rows.append_column("recorded_at", instants)
+    partitions = {"pupil_bucket": job.bucket}
+    return [lake.write_file(settings, name, rows, partitions, row_group_rows=ROW_GROUP_ROWS, plain=PLAIN[name])]
