@@ -97,7 +97,9 @@ def _is_same_day(computed: pa.Table, standing: pa.Table, place: IntArray) -> Boo
     if not same.any():
         return same
     twin = standing.take(pa.array(np.maximum(place, 0)))
-    for name in ("attempts", "counted_attempts", "correct", "counted_correct", "hints", "duration_ms", "last_event_at"):
+    for name in ("attempts", "counted_attempts", "correct", "counted_correct", "hints", "duration_ms"):
+        same &= arrow.integers(computed[name]) == arrow.integers(twin[name])
+    for name in ("first_event_at", "last_event_at"):
         same &= arrow.integers(computed[name]) == arrow.integers(twin[name])
     for name in ("m00", "m01", "m10", "m11", "log_scale"):
         same &= np.abs(arrow.floats(computed[name]) - arrow.floats(twin[name])) <= SAME

@@ -7,6 +7,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+import lake
+from cairn.mastery import ledger
 from cairn.settings import Settings
 
 ZONE = ZoneInfo("America/Chicago")
@@ -15,16 +20,8 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 def write(settings: Settings, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
     """Append rows to a lake table, absent columns null; without Spark, so that tests are quick."""
-    import pyarrow as pa
-    from deltalake import write_deltalake
-
-    import lake
-    from lake import table_uri
-
     lake.create(settings, name)
-    table = pa.Table.from_pylist([dict(row) for row in rows], lake.file_schema(name))
-    if table.num_rows:
-        write_deltalake(table_uri(settings, name), table, mode="append")
+    lake.append(settings, name, pa.Table.from_pylist([dict(row) for row in rows], lake.file_schema(name)))
 
 
 def event(
@@ -111,23 +108,40 @@ def seed(settings: Settings, students: Iterable[str], items: Mapping[str, str]) 
 
 def rows(settings: Settings, name: str, *, without: tuple[str, ...] = ()) -> list[dict[str, Any]]:
     """All rows of a table, sorted, doubles rounded, without some columns."""
-    from lake import read
+    return plain(lake.read(settings, name, partitions=lake.EVERY), without)
 
+
+def plain(table: pa.Table, without: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    """The rows of a table, sorted, doubles rounded, without some columns."""
     found = []
-    for row in read(settings, name).to_pylist():
-        kept = {k: round(v, 9) if isinstance(v, float) else v for k, v in row.items() if k not in without}
-        found.append(kept)
+    for row in table.to_pylist():
+        found.append({k: round(v, 9) if isinstance(v, float) else v for k, v in row.items() if k not in without})
     return sorted(found, key=lambda row: str(sorted(row.items(), key=lambda cell: cell[0])))
+
+
+# Which night wrote a row says nothing of what it says.
+OF_NIGHT = ("data_date", "night", "is_base", "is_removed", "pupil_bucket", "recorded_at")
+
+
+def _current(settings: Settings, name: str, keys: tuple[str, ...]) -> list[dict[str, Any]]:
+    newest = ledger.newest(lake.read(settings, name, partitions=lake.EVERY), keys)
+    return plain(newest.filter(pc.invert(newest["is_removed"])), OF_NIGHT)
+
+
+def states(settings: Settings) -> list[dict[str, Any]]:
+    """Where pairs stand now."""
+    return _current(settings, "gold.mastery_state", ("pair_key",))
+
+
+def days(settings: Settings) -> list[dict[str, Any]]:
+    """Day totals as they stand now."""
+    return _current(settings, "gold.attempt_day", ("pair_key", "work_date"))
 
 
 def standing(settings: Settings) -> list[dict[str, Any]]:
     """Standing decisions: newest row of each decision_id, where it is not a retraction; without when recorded."""
-    newest: dict[str, dict[str, Any]] = {}
-    for row in sorted(rows(settings, "gold.mastery_decision"), key=lambda row: (row["data_date"], row["recorded_at"])):
-        newest[row["decision_id"]] = row
-    kept = [row for row in newest.values() if not row["is_retraction"]]
-    plain = [{k: v for k, v in row.items() if k not in {"data_date", "recorded_at"}} for row in kept]
-    return sorted(plain, key=lambda row: str(row["decision_id"]))
+    newest = ledger.newest(lake.read(settings, "gold.mastery_decision", partitions=lake.EVERY), ("decision_id",))
+    return plain(newest.filter(pc.invert(newest["is_retraction"])), OF_NIGHT)
 
 
 def minutes(day: date, offset: int) -> datetime:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cairn.settings import REPOSITORY, Settings
+from spark_jobs.mastery_explain import explain_pair
 from tests.spark_jobs import mastery_lake as small
 
 if TYPE_CHECKING:
@@ -52,30 +53,30 @@ def event(case: str, raw: dict[str, str]) -> dict[str, Any]:
 
 
 def found_states(settings: Settings, case: str) -> list[dict[str, str]]:
-    rows = [row for row in small.rows(settings, "gold.mastery_state") if row["student_key"] == case]
+    rows = [row for row in small.states(settings) if row["student_key"] == case]
     plain = ("state", "attempts", "counted_attempts", "counted_correct", "opportunities_without_three")
     return [
         {
             "competency": row["competency_id"],
             **{name: str(row[name]) for name in plain},
             "p_known": f"{row['p_known']:.6f}",
-            "last_event_id": row["last_event_id"].removeprefix(f"{case}:"),
         }
         for row in sorted(rows, key=lambda row: str(row["competency_id"]))
     ]
 
 
 def found_decisions(settings: Settings, case: str) -> list[dict[str, str]]:
-    rows = [row for row in small.standing(settings) if row["student_key"] == case]
+    names = sorted({row["competency_id"] for row in small.standing(settings) if row["student_key"] == case})
     return [
         {
-            "competency": row["competency_id"],
-            "decided_at": row["decided_at"].strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "from_state": row["from_state"],
-            "to_state": row["to_state"],
-            "evidence": " ".join(name.removeprefix(f"{case}:") for name in row["evidence_event_ids"]),
+            "competency": name,
+            "decided_at": datetime.fromisoformat(decision["at"]).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "from_state": decision["from"],
+            "to_state": decision["to"],
+            "evidence": " ".join(event["event_id"].removeprefix(f"{case}:") for event in decision["evidence"]),
         }
-        for row in sorted(rows, key=lambda row: (row["competency_id"], row["decided_at"]))
+        for name in names
+        for decision in explain_pair(settings, case, name)["decisions"]
     ]
 
 
