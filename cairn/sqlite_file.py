@@ -1,4 +1,4 @@
-"""SQLite files that several processes open: made once, for their owner only, in write-ahead mode, and upgraded in place.
+"""SQLite files that several processes open: made once, for their owner only, in WAL mode, and upgraded in place.
 
 A file's schema is a list of numbered migrations, each run once, in order; ``PRAGMA user_version`` holds how many have
 run. To change a schema, append a migration: one that has been released is never edited. The first of a file that was

@@ -1,8 +1,9 @@
-"""Portal accounts: who may sign in, as what, for which school; passwords as scrypt, failed sign-ins counted.
+"""Portal accounts: who may sign in, as what, for which school; passwords as scrypt.
 
-Lies in ``home/accounts.sqlite`` (owner only). Parameters of scrypt: N 2^15, r 8, p 1 (32 MiB, about a tenth of a
-second), within what RFC 7914 calls interactive; the salt is 16 random bytes an account. N lies beside each hash, so
-that raising it later leaves the passwords of today valid.
+Lies in ``home/accounts.sqlite`` (owner only), with sessions, known browsers and tries to sign in (``portal.sessions``,
+``portal.sign_in``). Parameters of scrypt: N 2^15, r 8, p 1 (32 MiB, about a tenth of a second), within what RFC 7914
+calls interactive; the salt is 16 random bytes an account. N lies beside each hash, so that raising it later leaves the
+passwords of today valid.
 """
 
 from __future__ import annotations
@@ -12,31 +13,47 @@ import hmac
 import re
 import secrets
 import sqlite3
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cairn.errors import CairnError, UsageError
 from cairn.settings import Settings
+from cairn.sqlite_file import connect, prepare, transaction
 
 ROLES = ("school_leader", "central_office", "engineer")
 SCRYPT_N, SCRYPT_R, SCRYPT_P, SCRYPT_MEMORY = 2**15, 8, 1, 64 * 1024 * 1024
 MINIMUM_PASSWORD = 10
-# Throttling: failures within the window, per account name from one address, and per address over all names.
-WINDOW_SECONDS = 15 * 60
-FAILURES_PER_NAME = 5
-FAILURES_PER_CLIENT = 30
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,79}")
 
-SCHEMA = """
+FIRST = """
 create table if not exists account (
   account_id text primary key, name text not null unique collate nocase, role text not null, school_id text,
   mail text not null, salt blob not null, scrypt_n integer not null, hash blob not null, created_at text not null);
-create table if not exists failure (name text not null collate nocase, client text not null, failed_at real not null);
+create table if not exists failure (name text not null collate nocase, client text not null, failed_at real not null)
 """
+# Tokens of sessions and browsers are kept as hashes, names tried as keyed hashes: the file signs nobody in. What is
+# an account's ends with it. Times are seconds since 1970.
+SECOND = """
+drop table failure;
+create table session (
+  session_hash text primary key, account_id text not null references account (account_id) on delete cascade,
+  started_at real not null, seen_at real not null) without rowid;
+create index session_of on session (account_id);
+create table device (
+  device_hash text primary key, account_id text not null references account (account_id) on delete cascade,
+  seen_at real not null) without rowid;
+create index device_of on device (account_id);
+create table attempt (
+  attempt_id integer primary key, name_hash text not null, client text not null, device_hash text,
+  tried_at real not null);
+create index attempt_of_name on attempt (name_hash);
+create index attempt_of_client on attempt (client);
+create index attempt_of_device on attempt (device_hash)
+"""
+MIGRATIONS = (FIRST, SECOND)
+COLUMNS = "account_id, name, role, school_id, mail"
 
 
 @dataclass(frozen=True)
@@ -50,33 +67,36 @@ class Account:
     mail: str
 
 
-class Throttled(CairnError):
-    """Too many failed sign-ins of late; try again after the window."""
-
-
 def accounts_path(settings: Settings) -> Path:
     """Where the accounts lie."""
     return settings.home / "accounts.sqlite"
 
 
-@contextmanager
-def _database(settings: Settings) -> Iterator[sqlite3.Connection]:
-    """A connection in one transaction; the file is made for its owner only."""
+def reading(settings: Settings) -> AbstractContextManager[sqlite3.Connection]:
+    """A connection to the accounts' file, which is made or upgraded where needed."""
+    return connect(_prepared(settings))
+
+
+def writing(settings: Settings) -> AbstractContextManager[sqlite3.Connection]:
+    """A connection in one write transaction."""
+    return transaction(_prepared(settings))
+
+
+def _prepared(settings: Settings) -> Path:
     path = accounts_path(settings)
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-    connection = sqlite3.connect(path, timeout=10)
-    try:
-        connection.executescript(SCHEMA)
-        with connection:
-            yield connection
-    finally:
-        connection.close()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    prepare(path, *MIGRATIONS)
+    return path
 
 
 def _scrypt(password: str, salt: bytes, n: int) -> bytes:
     return hashlib.scrypt(password.encode(), salt=salt, n=n, r=SCRYPT_R, p=SCRYPT_P, maxmem=SCRYPT_MEMORY, dklen=32)
+
+
+def _hashed(password: str) -> tuple[bytes, int, bytes]:
+    """A fresh salt, the cost, and the hash."""
+    salt = secrets.token_bytes(16)
+    return salt, SCRYPT_N, _scrypt(password, salt, SCRYPT_N)
 
 
 def _check_new(name: str, role: str, school_id: str | None, password: str | None) -> None:
@@ -87,7 +107,12 @@ def _check_new(name: str, role: str, school_id: str | None, password: str | None
         raise UsageError(f"role {role!r}: one of {', '.join(ROLES)}")
     if (role == "school_leader") != bool(school_id):
         raise UsageError("a school leader needs --school ID, and nobody else has one")
-    if password is not None and len(password) < MINIMUM_PASSWORD:
+    if password is not None:
+        _check_password(password)
+
+
+def _check_password(password: str) -> None:
+    if len(password) < MINIMUM_PASSWORD:
         raise UsageError(f"the password is too short: at least {MINIMUM_PASSWORD} characters")
 
 
@@ -108,19 +133,16 @@ def add_account(
     """
     _check_new(name, role, school_id, password)
     secret = password if password is not None else secrets.token_urlsafe(12)
-    salt = secrets.token_bytes(16)
     row = (
         secrets.token_hex(8),
         name,
         role,
         school_id,
         mail or (name if "@" in name else f"{name}@localhost"),
-        salt,
-        SCRYPT_N,
-        _scrypt(secret, salt, SCRYPT_N),
+        *_hashed(secret),
         datetime.now(UTC).isoformat(),
     )
-    with _database(settings) as database:
+    with writing(settings) as database:
         if replace:
             database.execute("delete from account where name = ?", (name,))
         try:
@@ -130,73 +152,51 @@ def add_account(
     return secret
 
 
+def set_password(settings: Settings, name: str, password: str | None = None) -> str:
+    """Give an account another password and return it (generated where none is given).
+
+    Ends its sessions and forgets the browsers it is known from. Raises UsageError for a password that is too short,
+    CairnError where there is no such account.
+    """
+    if password is not None:
+        _check_password(password)
+    secret = password if password is not None else secrets.token_urlsafe(12)
+    salt, n, hashed = _hashed(secret)
+    with writing(settings) as database:
+        row = database.execute("select account_id from account where name = ?", (name,)).fetchone()
+        if row is None:
+            raise CairnError(f"no account {name!r}: see 'cairn account list'")
+        database.execute(
+            "update account set salt = ?, scrypt_n = ?, hash = ? where account_id = ?", (salt, n, hashed, *row)
+        )
+        database.execute("delete from session where account_id = ?", row)
+        database.execute("delete from device where account_id = ?", row)
+    return secret
+
+
+def password_fits(settings: Settings, name: str, password: str) -> Account | None:
+    """The account if name and password fit, else None; the same work is done for a name that does not exist."""
+    with reading(settings) as database:
+        row = database.execute(
+            f"select {COLUMNS}, salt, scrypt_n, hash from account where name = ?", (name,)
+        ).fetchone()
+    salt, n, expected = row[5:] if row else (b"\0" * 16, SCRYPT_N, b"")
+    fits = hmac.compare_digest(_scrypt(password, salt, n), expected)
+    return Account(*row[:5]) if row and fits else None
+
+
 def remove_account(settings: Settings, name: str) -> None:
-    """Remove an account; its sessions end with its next page. Raises CairnError where there is none."""
-    with _database(settings) as database:
+    """Remove an account; its sessions end with it. Raises CairnError where there is none."""
+    with writing(settings) as database:
         if database.execute("delete from account where name = ?", (name,)).rowcount == 0:
             raise CairnError(f"no account {name!r}: see 'cairn account list'")
 
 
 def list_accounts(settings: Settings, school_id: str | None = None) -> list[Account]:
     """All accounts by name, or those of a school's leaders."""
-    with _database(settings) as database:
+    with reading(settings) as database:
         rows = database.execute(
-            "select account_id, name, role, school_id, mail from account"
-            " where ?1 is null or school_id = ?1 order by name",
+            f"select {COLUMNS} from account where ?1 is null or school_id = ?1 order by name",
             (school_id,),
         ).fetchall()
     return [Account(*row) for row in rows]
-
-
-def account_by_id(settings: Settings, account_id: str) -> Account | None:
-    """The account of a session, or None where it was removed meanwhile."""
-    with _database(settings) as database:
-        row = database.execute(
-            "select account_id, name, role, school_id, mail from account where account_id = ?", (account_id,)
-        ).fetchone()
-    return Account(*row) if row else None
-
-
-def sign_in(settings: Settings, name: str, password: str, client: str) -> Account | None:
-    """The account if name and password fit, else None; the same work is done for a name that does not exist.
-
-    ``client`` is the network address, counted with the name. Raises Throttled after too many failures.
-    """
-    now = time.time()
-    with _database(settings) as database:
-        database.execute("delete from failure where failed_at < ?", (now - WINDOW_SECONDS,))
-        of_name, of_client = database.execute(
-            "select count(*) filter (where name = ?1), count(*) from failure where client = ?2",
-            (name, client),
-        ).fetchone()
-        if of_name >= FAILURES_PER_NAME or of_client >= FAILURES_PER_CLIENT:
-            raise Throttled("Too many failed sign-ins. Wait a quarter of an hour, then try again.")
-        row = database.execute(
-            "select account_id, name, role, school_id, mail, salt, scrypt_n, hash from account where name = ?", (name,)
-        ).fetchone()
-    salt, n, expected = row[5:] if row else (b"\0" * 16, SCRYPT_N, b"")
-    fits = hmac.compare_digest(_scrypt(password, salt, n), expected)
-    if row and fits:
-        with _database(settings) as database:
-            database.execute("delete from failure where name = ? and client = ?", (name, client))
-        return Account(*row[:5])
-    with _database(settings) as database:
-        database.execute("insert into failure values (?, ?, ?)", (name, client, now))
-    return None
-
-
-def session_secret(settings: Settings) -> str:
-    """The key that signs session cookies: made on first use, owner only, the same for every process."""
-    path = settings.keys_dir / "portal_session.key"
-    if not path.exists():
-        settings.keys_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fresh = settings.keys_dir / f".portal_session.{secrets.token_hex(4)}"
-        fresh.touch(mode=0o600)
-        fresh.write_text(secrets.token_hex(32))
-        try:
-            path.hardlink_to(fresh)  # fails where another process was first: then its key counts
-        except FileExistsError:
-            pass
-        finally:
-            fresh.unlink()
-    return path.read_text()
