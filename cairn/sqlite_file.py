@@ -17,6 +17,8 @@ from pathlib import Path
 from cairn.errors import CairnError
 
 BUSY_SECONDS = 30.0
+# Files that this process found, or brought, up to date: device, inode, migrations. Asking each time costs a connection.
+_PREPARED: dict[Path, tuple[int, int, int]] = {}
 
 
 def prepare(path: Path, *migrations: str) -> None:
@@ -26,7 +28,8 @@ def prepare(path: Path, *migrations: str) -> None:
     locked" at once, however long its timeout. Each migration is one transaction. Raises CairnError where the file has
     more migrations than are given: a newer version of Cairn made it.
     """
-    if path.exists() and _version(path) == len(migrations):
+    identity = _identity(path)
+    if identity is not None and _PREPARED.get(path) == (*identity, len(migrations)):
         return
     lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -46,8 +49,20 @@ def prepare(path: Path, *migrations: str) -> None:
                 database.executescript(
                     f"BEGIN IMMEDIATE;\n{migrations[number - 1]};\nPRAGMA user_version = {number};\nCOMMIT;"
                 )
+        identity = _identity(path)
+        if identity is not None:
+            _PREPARED[path] = (*identity, len(migrations))
     finally:
         os.close(lock)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file lies at the path; None where none does."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _version(path: Path) -> int:

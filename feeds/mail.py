@@ -100,4 +100,6 @@ def _deliver(settings: Settings, letters: list[EmailMessage], marker: Path, gone
             f"the mail server did not take the mail ({type(error).__name__}): see 'cairn status'"
         ) from error
     finally:
+        marker.touch(mode=0o600)
+        marker.chmod(0o600)  # one from before was everybody's to read
         marker.write_text(json.dumps(sorted(gone)))

@@ -20,11 +20,11 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 @dataclass(frozen=True)
 class FeedFile:
-    """One CSV: its name, what it is, how many pupils it names, its rows as text."""
+    """One CSV: its name, what it is, keys of the pupils it names, its rows as text."""
 
     name: str
     about: str
-    pupils: int
+    pupils: frozenset[str]
     header: tuple[str, ...]
     rows: list[tuple[str, ...]]
 
@@ -54,7 +54,7 @@ def _percent(share: float | None) -> str:
 Columns = tuple[tuple[str, Callable[[Row], str]], ...]
 
 
-def _file(name: str, about: str, rows: list[Row], columns: Columns, pupils: int) -> FeedFile:
+def _file(name: str, about: str, rows: list[Row], columns: Columns, pupils: frozenset[str]) -> FeedFile:
     header = tuple(title for title, _ in columns)
     return FeedFile(name, about, pupils, header, [tuple(of(row) for _, of in columns) for row in rows])
 
@@ -114,15 +114,15 @@ def feed_files(view: SchoolView, names: Names, zone: ZoneInfo) -> list[FeedFile]
         ("pupils", _field("pupils")),
         ("names", lambda row: "; ".join(names(key) for key in row["student_keys"] or ())),
     )
-    grouped = {key for row in view.groups for key in row["student_keys"] or ()}
+    grouped = frozenset(key for row in view.groups for key in row["student_keys"] or ())
     return [
         _people("needs_adult.csv", "Who needs an adult, on what, the most urgent first", view.needs_adult, needs),
         _people("moves_on.csv", "Who moves on, and to what", view.moves_on, moves),
         _people("changes.csv", "What changed in the night", view.changes, changes),
-        _file("classes.csv", "Which class needs you", view.classes, classes, 0),
-        _file("groups.csv", "Small groups that would help", view.groups, groups, len(grouped)),
+        _file("classes.csv", "Which class needs you", view.classes, classes, frozenset()),
+        _file("groups.csv", "Small groups that would help", view.groups, groups, grouped),
     ]
 
 
 def _people(name: str, about: str, rows: list[Row], columns: Columns) -> FeedFile:
-    return _file(name, about, rows, columns, len({row["student_key"] for row in rows}))
+    return _file(name, about, rows, columns, frozenset(row["student_key"] for row in rows))

@@ -22,6 +22,7 @@ from portal.trust import Age, current_age
 
 Progress = Callable[[int, int], None]
 ACTOR = "feeds"
+PAGE = "feed.html"
 
 
 def write(
@@ -107,7 +108,9 @@ def write_school(settings: Settings, release: Opened, view: SchoolView, age: Age
     page = feed_page(view, names, manifest, words_of_day=words.day(view.data_date))
     with store.replacing(store.folder(settings, release.data_date.isoformat(), school_id)) as making:
         entries = [_save(making, file.name, file.content(), file) for file in files]
-        entries.append(_save(making, "feed.html", page, None, pupils_named=len(view.student_keys)))
+        entries.append(_save(making, PAGE, page, None, pupils_named=len(view.student_keys)))
+        named = {file.name: sorted(file.pupils) for file in files} | {PAGE: sorted(view.student_keys)}
+        _write(making / store.PUPILS, json.dumps(named).encode())
         content = json.dumps(manifest | {"files": entries}, indent=2, ensure_ascii=False)
         _write(making / store.MANIFEST, content.encode())
     return len(entries) + 1
@@ -133,7 +136,7 @@ def _save(folder: Path, name: str, content: bytes, file: FeedFile | None, pupils
         "name": name,
         "about": file.about if file else "The five answers on a page to print",
         "rows": len(file.rows) if file else None,
-        "pupils": file.pupils if file else pupils_named,
+        "pupils": len(file.pupils) if file else pupils_named,
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
     }

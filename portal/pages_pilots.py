@@ -135,7 +135,7 @@ def _decide(request: Request, account: Account, decision: str, reason: str) -> R
     assert original is not None  # it was just presented
     registry.record(portal.settings, original)  # the evaluation the decision rests on; once
     try:
-        registry.decide(portal.settings, card["pilot_id"], decision, account.role, reason)
+        registry.decide(portal.settings, card["pilot_id"], decision, account.role, reason, account=account.name)
     except CairnError as error:
         return _pilot(request, account, str(error), 409)
     return RedirectResponse(f"/pilots/{card['pilot_id']}#decisions", status_code=303)

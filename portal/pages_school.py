@@ -8,8 +8,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from cairn import tables
 from feeds import store
+from identity.disclosures import Disclosure, write_down
 from portal.accounts import Account
 from portal.live import live_school
 from portal.pages_overview import protect
@@ -70,6 +70,8 @@ def school_page(request: Request, account: Account) -> Response:
         portal.settings,
         view.student_keys | view.teacher_keys,
         actor=account.name,
+        role=account.role,
+        route="/schools/{school_id}",
         purpose="school page",
         kind="page",
         school_id=school_id,
@@ -120,25 +122,20 @@ def feed_file(request: Request, account: Account) -> Response:
     listed = {entry["name"]: entry for entry in manifest["files"]} if manifest else {}
     if manifest is None or (name not in listed and name != store.MANIFEST):
         raise HTTPException(404, "The newest feed has no such file.")
+    folder = store.folder(settings, manifest["data_date"], school_id)
     if name in listed and listed[name]["pupils"]:
-        store_disclosure(request, account, school_id, manifest, listed[name]["pupils"])
-    path = store.folder(settings, manifest["data_date"], school_id) / name
-    return FileResponse(path, filename=f"{manifest['data_date']}-{school_id}-{name}")
-
-
-def store_disclosure(
-    request: Request, account: Account, school_id: str, manifest: dict[str, Any], student_count: int
-) -> None:
-    """A row in ops.disclosure for a file that left through the portal."""
-    from datetime import UTC, datetime
-
-    row = {
-        "disclosed_at": datetime.now(UTC),
-        "actor": account.name,
-        "purpose": "feed file downloaded",
-        "school_id": school_id,
-        "kind": "feed",
-        "student_count": student_count,
-        "release_id": manifest["release_id"],
-    }
-    tables.append(portal_of(request).settings, "ops.disclosure", [row])
+        write_down(
+            settings,
+            Disclosure(
+                actor=account.name,
+                role=account.role,
+                purpose="feed file downloaded",
+                route="/schools/{school_id}/feed/{name}",
+                kind="feed",
+                school_id=school_id,
+                release_id=manifest["release_id"],
+                student_keys=store.pupils_in(folder, name),
+                student_count=listed[name]["pupils"],
+            ),
+        )
+    return FileResponse(folder / name, filename=f"{manifest['data_date']}-{school_id}-{name}")

@@ -52,6 +52,8 @@ def student_page(request: Request, account: Account) -> Response:
         portal.settings,
         [key],
         actor=account.name,
+        role=account.role,
+        route="/students/{student_key}",
         purpose="pupil page",
         kind="page",
         school_id=account.school_id,

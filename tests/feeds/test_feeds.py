@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from cairn import tables
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from feeds import store
 from feeds.tables import safe_cell
 from feeds.write import write
+from identity.disclosures import list_disclosures
 from portal.reads import Reader
 from portal.school import load_school
 from tests.portal.fixture_release import LEARNING_ID, pupil_name
@@ -63,8 +63,11 @@ def test_files_are_their_owners_and_each_school_is_one_disclosure(published: Set
     assert result["schools"] == 1 and not (folder.parent / "school-a").exists()
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
     assert {stat.S_IMODE(path.stat().st_mode) for path in (folder, folder.parent, published.feeds_dir)} == {0o700}
-    rows = tables.read(published, "ops.disclosure").to_pylist()
+    rows = list_disclosures(published)
     assert [(row["kind"], row["school_id"], row["actor"]) for row in rows] == [("feed", "school-c", "feeds")]
+    with (folder / "needs_adult.csv").open(encoding="utf-8", newline="") as handle:
+        keys = {row["pupil_key"] for row in csv.DictReader(handle)}
+    assert keys and keys <= set(rows[0]["student_keys"]) and set(store.pupils_in(folder, "needs_adult.csv")) == keys
 
 
 def test_writing_again_replaces_the_whole_folder(published: Settings) -> None:
@@ -149,6 +152,8 @@ def test_mail_counts_and_links_but_names_nobody(published: Settings) -> None:
             time.sleep(0.05)
         assert send(published) | {"data_date": ""} == {"sent": 1, "schools": 1, "skipped": 0, "data_date": ""}
         assert send(published)["skipped"] == 1
+        (marker,) = published.feeds_dir.glob("*/.sent.json")
+        assert stat.S_IMODE(marker.stat().st_mode) == 0o600
     finally:
         loop.call_soon_threadsafe(stop.set)
         server.join(timeout=10)

@@ -10,6 +10,8 @@ from starlette.testclient import TestClient
 
 from cairn import tables
 from cairn.settings import Settings
+from feeds.write import write
+from identity.disclosures import list_disclosures
 from portal.app import create_app
 from portal.reads import Reader
 from tests.portal.fixture_release import EVALUATION_ID, LEARNING_ID, pupil_name, sourced
@@ -112,7 +114,7 @@ def test_numbers_on_the_page_are_the_marts(pages: Any) -> None:
 
 def test_a_page_view_with_names_is_one_disclosure(pages: Any) -> None:
     def views(purpose: str) -> list[dict[str, Any]]:
-        rows = tables.read(pages.settings, "ops.disclosure").to_pylist()
+        rows = list_disclosures(pages.settings)
         return [row for row in rows if row["purpose"] == purpose]
 
     client = pages.client("leader-a")
@@ -125,7 +127,21 @@ def test_a_page_view_with_names_is_one_disclosure(pages: Any) -> None:
     newest = max(after, key=lambda row: row["disclosed_at"])
     assert (newest["actor"], newest["school_id"], newest["kind"]) == ("leader-a", "school-a", "page")
     assert newest["release_id"] == LEARNING_ID and newest["student_count"] > 20
-    assert views("pupil page")[-1]["student_count"] == 1
+    assert (newest["role"], newest["route"]) == ("school_leader", "/schools/{school_id}")
+    assert key in newest["student_keys"] and len(newest["student_keys"]) == newest["student_count"]
+    assert views("pupil page")[-1]["student_keys"] == [key]
+    seen = [row["purpose"] for row in list_disclosures(pages.settings, key)]
+    assert seen[-2:] == ["school page", "pupil page"]
+    assert list_disclosures(pages.settings, pages.people[sourced(1, 0)]) == []
+
+
+def test_a_feed_file_is_logged_with_the_pupils_it_names(pages: Any) -> None:
+    write(pages.settings, school="school-a")
+    assert pages.client("leader-a").get("/schools/school-a/feed/groups.csv").status_code == 200
+    assert pages.client("leader-a").get("/schools/school-a/feed/.pupils.json").status_code == 404
+    row = list_disclosures(pages.settings)[-1]
+    assert (row["purpose"], row["actor"], row["role"]) == ("feed file downloaded", "leader-a", "school_leader")
+    assert row["student_keys"] and len(row["student_keys"]) == row["student_count"]
 
 
 def test_a_held_school_shows_the_last_good_answer_labelled(pages: Any) -> None:
@@ -193,6 +209,7 @@ def test_recording_a_decision(pages: Any) -> None:
     assert [(row["pilot_id"], row["decision"], row["recommendation"]) for row in rows] == [
         ("pilot-fractions", "NEXT WAVE", "SCALE")
     ]
+    assert (rows[0]["decided_by_role"], rows[0]["decided_by"]) == ("central_office", "central")
     assert rows[0]["evaluation_id"] in set(
         tables.read(pages.settings, "gold.pilot_result")["evaluation_id"].to_pylist()
     )
