@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -17,8 +18,6 @@ from pathlib import Path
 from cairn.errors import CairnError
 
 BUSY_SECONDS = 30.0
-# Files that this process found, or brought, up to date: device, inode, migrations. Asking each time costs a connection.
-_PREPARED: dict[Path, tuple[int, int, int]] = {}
 
 
 def prepare(path: Path, *migrations: str) -> None:
@@ -28,9 +27,6 @@ def prepare(path: Path, *migrations: str) -> None:
     locked" at once, however long its timeout. Each migration is one transaction. Raises CairnError where the file has
     more migrations than are given: a newer version of Cairn made it.
     """
-    identity = _identity(path)
-    if identity is not None and _PREPARED.get(path) == (*identity, len(migrations)):
-        return
     lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -43,26 +39,27 @@ def prepare(path: Path, *migrations: str) -> None:
                 "use the version that made it, or restore the file from a backup"
             )
         with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as database:
-            database.execute("PRAGMA journal_mode = WAL")
+            _switch_to_wal(database)
             for number in range(done + 1, len(migrations) + 1):
                 # Closing the connection undoes a migration that fails half-way.
                 database.executescript(
                     f"BEGIN IMMEDIATE;\n{migrations[number - 1]};\nPRAGMA user_version = {number};\nCOMMIT;"
                 )
-        identity = _identity(path)
-        if identity is not None:
-            _PREPARED[path] = (*identity, len(migrations))
     finally:
         os.close(lock)
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Which file lies at the path; None where none does."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
+def _switch_to_wal(database: sqlite3.Connection) -> None:
+    """Switch the journal; tried again while somebody reads, since SQLite itself does not wait for that."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.02)
 
 
 def _version(path: Path) -> int:
@@ -72,9 +69,17 @@ def _version(path: Path) -> int:
 
 
 @contextmanager
-def connect(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection to a prepared file, closed at the end: statements commit one by one, each to the disk."""
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+def connect(path: Path, *migrations: str) -> Iterator[sqlite3.Connection]:
+    """A connection, closed at the end: statements commit one by one, each to the disk.
+
+    The file is prepared where it is missing or behind; to know that costs no connection of its own.
+    """
+    connection = _open(path)
+    if connection is None or connection.execute("PRAGMA user_version").fetchone() != (len(migrations),):
+        if connection is not None:
+            connection.close()
+        prepare(path, *migrations)
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     try:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -83,10 +88,17 @@ def connect(path: Path) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
+def _open(path: Path) -> sqlite3.Connection | None:
+    """A connection to a file that exists; None where none does. SQLite itself would make one, for everybody to read."""
+    if not path.exists():
+        return None
+    return sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+
+
 @contextmanager
-def transaction(path: Path) -> Iterator[sqlite3.Connection]:
+def transaction(path: Path, *migrations: str) -> Iterator[sqlite3.Connection]:
     """A connection inside one write transaction, begun before anything is read: all of it or nothing."""
-    with connect(path) as connection:
+    with connect(path, *migrations) as connection:
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection

@@ -26,7 +26,7 @@ def add(
 
     Example: cairn account add rivera --role school_leader --school org-school-01
     """
-    from portal.accounts import add_account
+    from answers.accounts import add_account
 
     if ask:
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
@@ -44,7 +44,7 @@ def list_(as_json: JsonOption = False) -> None:
 
     Example: cairn account list
     """
-    from portal.accounts import list_accounts
+    from answers.accounts import list_accounts
 
     rows = [
         {"account_id": one.account_id, "name": one.name, "role": one.role, "school_id": one.school_id, "mail": one.mail}
@@ -64,7 +64,7 @@ def password(
 
     Example: cairn account password rivera
     """
-    from portal.accounts import set_password
+    from answers.accounts import set_password
 
     given = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True) if ask else None
     shown = set_password(settings(), name, given)
@@ -81,7 +81,7 @@ def remove(name: Annotated[str, typer.Argument(help="The account.")], as_json: J
 
     Example: cairn account remove rivera
     """
-    from portal.accounts import remove_account
+    from answers.accounts import remove_account
 
     remove_account(settings(), name)
     emit({"removed": name}, as_json)

@@ -149,8 +149,8 @@ class Demo:
         return [source["source_id"] for source in wanted]
 
     def _accounts(self) -> list[dict[str, str]]:
+        from answers.accounts import add_account
         from cairn import tables
-        from portal.accounts import add_account
 
         orgs = tables.read(self.settings, "silver.org", columns=["org_id", "org_type"]).to_pylist()
         school = min(org["org_id"] for org in orgs if org["org_type"] == "school")

@@ -31,7 +31,7 @@ def list_(
     """
     from cairn.settings import settings
     from cli.loads import one_student
-    from identity.disclosures import list_disclosures, move_disclosures
+    from identity.disclosure_log import list_disclosures, move_disclosures
     from identity.vault import STUDENT_KEY_PREFIX, Vault
 
     key = pupil

@@ -2,7 +2,7 @@
 
 A person has a random ``student_key``; fields lie sealed (AES-256-GCM, bound to the key they belong to); identifiers
 are kept only as the subject keys they have outside, so that looking one up needs no plain text at rest. Names leave
-through :meth:`Vault.names` alone, which writes the disclosure down (``identity.disclosures``) before it answers.
+through :meth:`Vault.names` alone, which writes the disclosure down (``identity.disclosure_log``) before it answers.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from cairn.keys import DistrictKeys
 from cairn.sealing import Sealer
 from cairn.settings import Settings
 from identity.crosswalk import SOURCED_ID, identifiers_of, load_rules
-from identity.disclosures import Disclosure, DisclosureKind, write_down
-from identity.store import Store, select_in
+from identity.disclosure_log import Disclosure, DisclosureKind, write_down
+from identity.vault_file import Store, select_in
 
 STUDENT_KEY_PREFIX = "p_"
 STUDENT_KEY_BYTES = 12

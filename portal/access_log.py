@@ -13,7 +13,7 @@ from typing import Literal
 from starlette.requests import Request
 from starlette.routing import Match
 
-from portal.accounts import Account
+from answers.accounts import Account
 
 LOG = logging.getLogger("cairn.portal.access")
 What = Literal["signed in", "sign-in failed", "sign-in refused", "signed out", "refused"]

@@ -19,11 +19,11 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from answers.pinned_releases import Reader
 from cairn.settings import Settings
 from portal import pages_operations, pages_pilots, pages_rollout, pages_school, pages_session, pages_student
 from portal.access_log import log_to_standard_error, note
 from portal.doors import OddPaths, SecurityHeaders, allowed_hosts
-from portal.reads import Reader
 from portal.sessions import ABSOLUTE_SECONDS
 from portal.sign_in import session_secret
 from portal.web import HERE, Portal, current_account, make_environment, render

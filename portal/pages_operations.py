@@ -11,8 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 
+from answers.accounts import Account
 from portal import operations_reads as reads
-from portal.accounts import Account
 from portal.doors import REPORT_FILES
 from portal.sessions import ABSOLUTE_SECONDS, account_by_hash
 from portal.sign_in import token_hash

@@ -9,14 +9,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from answers.accounts import Account
+from answers.pilot_answers import load_scorecard, load_scorecards
+from answers.pinned_releases import Pinned
+from answers.scorecard_parts import main_estimate, present
 from cairn.errors import CairnError
 from pilots import registry
-from portal.accounts import Account
+from pilots.decision import DECISIONS
 from portal.charts import ChartCache
 from portal.pdf import scorecard_pdf
-from portal.pilot_reads import load_scorecard, load_scorecards
-from portal.reads import Pinned
-from portal.scorecards import DECISIONS, main_estimate, present
 from portal.web import Portal, check_csrf, current_account, guarded, login_redirect, portal_of, render
 
 READERS = ("central_office", "engineer")

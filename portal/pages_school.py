@@ -8,15 +8,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from feeds import store
-from identity.disclosures import Disclosure, write_down
-from portal.accounts import Account
-from portal.live import live_school
+from answers import feed_folders
+from answers.accounts import Account
+from answers.pinned_releases import Opened, Pinned
+from answers.pupil_names import look_up
+from answers.school_answers import SchoolView, followup_summary, leading, load_school, pupils
+from answers.school_trust import verdict
+from identity.disclosure_log import Disclosure, write_down
+from portal.live_today import live_school
 from portal.pages_overview import protect
-from portal.people import look_up
-from portal.reads import Opened, Pinned
-from portal.school import SchoolView, followup_summary, leading, load_school, pupils
-from portal.trust import verdict
 from portal.web import guarded, portal_of, render
 
 FIRST_ROWS = 3
@@ -107,7 +107,7 @@ def feed_page(request: Request, account: Account) -> Response:
     context = {
         "title": f"Files for {view.school['school_name']}",
         "school": view.school,
-        "manifest": store.latest(portal.settings, school_id),
+        "manifest": feed_folders.latest(portal.settings, school_id),
     }
     return render(request, "feed.html", context, pinned=pinned)
 
@@ -118,11 +118,11 @@ def feed_file(request: Request, account: Account) -> Response:
     settings = portal_of(request).settings
     school_id, name = request.path_params["school_id"], request.path_params["name"]
     require_school(account, school_id)
-    manifest = store.latest(settings, school_id)
+    manifest = feed_folders.latest(settings, school_id)
     listed = {entry["name"]: entry for entry in manifest["files"]} if manifest else {}
-    if manifest is None or (name not in listed and name != store.MANIFEST):
+    if manifest is None or (name not in listed and name != feed_folders.MANIFEST):
         raise HTTPException(404, "The newest feed has no such file.")
-    folder = store.folder(settings, manifest["data_date"], school_id)
+    folder = feed_folders.folder(settings, manifest["data_date"], school_id)
     if name in listed and listed[name]["pupils"]:
         write_down(
             settings,
@@ -134,7 +134,7 @@ def feed_file(request: Request, account: Account) -> Response:
                 kind="feed",
                 school_id=school_id,
                 release_id=manifest["release_id"],
-                student_keys=store.pupils_in(folder, name),
+                student_keys=feed_folders.pupils_in(folder, name),
                 student_count=listed[name]["pupils"],
             ),
         )

@@ -8,9 +8,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from answers.accounts import Account
 from portal import sessions
 from portal.access_log import note
-from portal.accounts import Account
 from portal.pages_overview import overview
 from portal.sign_in import DEVICE_SECONDS, Throttled, name_hash, remember_device, sign_in
 from portal.web import SESSION, check_csrf, current_account, guarded, portal_of, render

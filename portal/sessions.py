@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 import time
 
+from answers.accounts import COLUMNS, Account, reading, writing
 from cairn.settings import Settings
-from portal.accounts import COLUMNS, Account, reading, writing
 from portal.sign_in import token_hash
 
 ABSOLUTE_SECONDS = 12 * 3600

@@ -16,10 +16,10 @@ import sqlite3
 import time
 from dataclasses import dataclass
 
+from answers.accounts import Account, password_fits, reading, writing
 from cairn.errors import CairnError
 from cairn.keys import load_or_create_key
 from cairn.settings import Settings
-from portal.accounts import Account, password_fits, reading, writing
 
 WINDOW_SECONDS = 15 * 60
 DEVICE_SECONDS = 180 * 24 * 3600

@@ -19,11 +19,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from yaml import YAMLError
 
+from answers import wording
+from answers.accounts import Account
+from answers.pinned_releases import Pinned, Reader
+from answers.school_trust import Age, current_age
 from cairn.settings import Settings
-from portal import sessions, words
-from portal.accounts import Account
-from portal.reads import Pinned, Reader
-from portal.trust import Age, current_age
+from portal import sessions
 from releases.warehouse import n_min
 
 HERE = Path(__file__).resolve().parent
@@ -81,18 +82,18 @@ def make_environment(settings: Settings) -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        state=words.state,
-        reason=words.reason,
-        plain=words.plain,
-        recommendation=words.recommendation,
-        number=words.number,
-        percent=words.percent,
-        money=words.money,
-        day=words.day,
-        short_day=words.short_day,
-        moment=lambda value: words.moment(value, settings.zone),
+        state=wording.state,
+        reason=wording.reason,
+        plain=wording.plain,
+        recommendation=wording.recommendation,
+        number=wording.number,
+        percent=wording.percent,
+        money=wording.money,
+        day=wording.day,
+        short_day=wording.short_day,
+        moment=lambda value: wording.moment(value, settings.zone),
     )
-    environment.globals.update(plural=words.plural, words=words)
+    environment.globals.update(plural=wording.plural, words=wording)
     return environment
 
 

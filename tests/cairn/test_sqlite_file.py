@@ -30,6 +30,27 @@ def test_many_processes_prepare_one_new_file(tmp_path: Path) -> None:
         assert sqlite3.connect(path).execute("select count(*) from one").fetchone() == (0,)
 
 
+def test_many_processes_connect_to_one_file_from_before_versions(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    for number in range(10):
+        path = tmp_path / f"{number}.sqlite"
+        with closing(sqlite3.connect(path)) as old:
+            old.executescript(SCHEMA)
+        processes = [context.Process(target=_add_one, args=(path,)) for _ in range(6)]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+        assert [process.exitcode for process in processes] == [0] * 6
+        with connect(path, SCHEMA, "create table two (id integer)") as database:
+            assert database.execute("select count(*) from one").fetchone() == (6,)
+
+
+def _add_one(path: Path) -> None:
+    with transaction(path, SCHEMA, "create table two (id integer)") as database:
+        database.execute("insert into one default values")
+
+
 def test_a_file_that_exists_is_upgraded_once(tmp_path: Path) -> None:
     path = tmp_path / "old.sqlite"
     with closing(sqlite3.connect(path)) as old:  # made before files had a version
@@ -38,8 +59,7 @@ def test_a_file_that_exists_is_upgraded_once(tmp_path: Path) -> None:
         old.commit()
     second = "alter table one add column word text default 'kept'"
     prepare(path, SCHEMA, second)
-    prepare(path, SCHEMA, second)
-    with connect(path) as database:
+    with connect(path, SCHEMA, second) as database:
         assert database.execute("select * from one").fetchall() == [(7, "kept")]
         assert database.execute("pragma user_version").fetchone() == (2,)
 
@@ -49,7 +69,7 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
     prepare(path, SCHEMA)
     with pytest.raises(sqlite3.OperationalError):
         prepare(path, SCHEMA, "create table two (id integer); insert into nowhere values (1)")
-    with connect(path) as database:
+    with connect(path, SCHEMA) as database:
         assert database.execute("select name from sqlite_master where name = 'two'").fetchone() is None
         assert database.execute("pragma user_version").fetchone() == (1,)
 
@@ -64,8 +84,8 @@ def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
 def test_a_transaction_is_whole_or_nothing(tmp_path: Path) -> None:
     path = tmp_path / "one.sqlite"
     prepare(path, SCHEMA)
-    with pytest.raises(ZeroDivisionError), transaction(path) as database:
+    with pytest.raises(ZeroDivisionError), transaction(path, SCHEMA) as database:
         database.execute("insert into one values (1)")
         raise ZeroDivisionError
-    with connect(path) as database:
+    with connect(path, SCHEMA) as database:
         assert database.execute("select count(*) from one").fetchone() == (0,)

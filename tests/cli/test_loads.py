@@ -18,7 +18,7 @@ from cairn.settings import Settings
 from cli import loads
 from cli.main import main
 from identity import Vault
-from identity.disclosures import list_disclosures
+from identity.disclosure_log import list_disclosures
 
 START = datetime(2026, 8, 17, 12, tzinfo=UTC)
 LATER = START + timedelta(days=49)

@@ -14,7 +14,7 @@ from cairn.keys import DistrictKeys
 from cairn.settings import Settings
 from identity import Vault
 from identity.crosswalk import load_rules
-from identity.disclosures import list_disclosures
+from identity.disclosure_log import list_disclosures
 from identity.vault import ALWAYS
 
 HOME_PAGE = "account:https://id.cedar.example"

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import pytest
 from starlette.testclient import TestClient
 
+from answers import accounts
+from answers.accounts import add_account
 from cairn.settings import Settings
-from portal import accounts
-from portal.accounts import add_account
 from portal.app import create_app
 from tests.portal.fixture_release import publish_fixture
 

@@ -8,9 +8,10 @@ from contextlib import closing
 
 import pytest
 
+from answers import accounts
 from cairn.errors import CairnError, UsageError
 from cairn.settings import Settings
-from portal import accounts, sessions
+from portal import sessions
 from portal.sign_in import remember_device, sign_in
 
 

@@ -10,9 +10,10 @@ import pytest
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from answers import accounts
+from answers.accounts import add_account
 from cairn.settings import Settings
-from portal import accounts, sessions
-from portal.accounts import add_account
+from portal import sessions
 from portal.app import create_app, routes
 from tests.portal.conftest import PASSWORD, Pages, submit
 from tests.portal.fixture_release import sourced

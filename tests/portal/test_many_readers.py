@@ -7,9 +7,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from answers.accounts import add_account
 from cairn.settings import Settings
-from identity.disclosures import list_disclosures
-from portal.accounts import add_account
+from identity.disclosure_log import list_disclosures
 from tests.portal.fixture_release import publish_fixture
 from tests.portal.serving import Browser, served
 

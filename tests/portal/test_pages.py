@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from answers.pinned_releases import Reader
 from cairn import tables
 from cairn.settings import Settings
 from feeds.write import write
-from identity.disclosures import list_disclosures
+from identity.disclosure_log import list_disclosures
 from portal.app import create_app
-from portal.reads import Reader
 from tests.portal.fixture_release import EVALUATION_ID, LEARNING_ID, pupil_name, sourced
 
 ADDRESSES = {
@@ -238,7 +238,7 @@ def test_sign_in_refusal_says_nothing_of_the_name_and_cookie_is_closed(pages: An
 
 
 def test_a_removed_account_ends_its_session(pages: Any) -> None:
-    from portal.accounts import add_account, remove_account
+    from answers.accounts import add_account, remove_account
     from tests.portal.conftest import submit
 
     password = add_account(pages.settings, "guest", "engineer")
@@ -295,7 +295,7 @@ def test_health_needs_no_account(pages: Any) -> None:
 
 
 def test_before_the_first_release_pages_say_so(settings: Settings) -> None:
-    from portal.accounts import add_account
+    from answers.accounts import add_account
     from tests.portal.conftest import PASSWORD, submit
 
     add_account(settings, "leader", "school_leader", "school-a", PASSWORD)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from answers import accounts
+from answers.accounts import add_account
 from cairn.settings import Settings
-from portal import accounts, sign_in
-from portal.accounts import add_account
+from portal import sign_in
 from portal.sign_in import Throttled, remember_device
 from tests.portal.serving import Browser, served
 

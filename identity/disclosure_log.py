@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 
 from cairn import tables
 from cairn.settings import Settings
-from cairn.sqlite_file import connect, prepare, transaction
+from cairn.sqlite_file import connect, transaction
 
 TABLE = "ops.disclosure"
 BATCH_ROWS = 10_000
@@ -42,6 +42,7 @@ create table disclosure (
   student_keys text not null, batch integer);
 create index disclosure_batch on disclosure (batch)
 """
+MIGRATIONS = (FIRST,)
 COLUMNS = (
     *("disclosed_at", "actor", "role", "route", "purpose", "kind", "school_id", "release_id"),
     *("student_count", "student_keys"),
@@ -72,10 +73,9 @@ def log_path(settings: Settings) -> Path:
     return settings.vault_dir / "disclosures.sqlite"
 
 
-def _prepared(settings: Settings) -> Path:
+def _folder_made(settings: Settings) -> Path:
     path = log_path(settings)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    prepare(path, FIRST)
     return path
 
 
@@ -94,23 +94,23 @@ def write_down(settings: Settings, disclosure: Disclosure) -> None:
         len(keys) if disclosure.student_count is None else disclosure.student_count,
         json.dumps(keys),
     )
-    with connect(_prepared(settings)) as database:
+    with connect(_folder_made(settings), *MIGRATIONS) as database:
         database.execute(f"insert into disclosure ({', '.join(COLUMNS)}) values ({', '.join('?' * len(COLUMNS))})", row)
 
 
 def move_disclosures(settings: Settings) -> int:
     """Move what is written down here to the lake, once, in one append a batch; returns how many rows."""
-    path = _prepared(settings)
+    path = _folder_made(settings)
     moved = 0
     with _one_at_a_time(path):
-        with connect(path) as database:
+        with connect(path, *MIGRATIONS) as database:
             (log_id,) = database.execute("select log_id from log").fetchone()
         while (batch := _next_batch(path)) is not None:
-            with connect(path) as database:
+            with connect(path, *MIGRATIONS) as database:
                 rows = _rows(database, log_id, "where batch = ?", (batch,))
             # The one place that writes them to the lake.
             tables.append(settings, TABLE, rows, (f"disclosures-{log_id}", batch))
-            with transaction(path) as database:
+            with transaction(path, *MIGRATIONS) as database:
                 database.execute("delete from disclosure where batch = ?", (batch,))
             moved += len(rows)
     return moved
@@ -129,7 +129,7 @@ def _one_at_a_time(path: Path) -> Iterator[None]:
 
 def _next_batch(path: Path) -> int | None:
     """Number of the oldest batch: one that a mover left behind, else the oldest rows, numbered by their last id."""
-    with transaction(path) as database:
+    with transaction(path, *MIGRATIONS) as database:
         (left,) = database.execute("select min(batch) from disclosure").fetchone()
         if left is not None:
             return int(left)
@@ -161,9 +161,9 @@ def list_disclosures(settings: Settings, student_key: str | None = None) -> list
 
     Rows from before the keys were kept (contract 1.0) name nobody: they are in the whole list only.
     """
-    path = _prepared(settings)
+    path = _folder_made(settings)
     # Those that wait are read first: a row that moves meanwhile is found twice, never missed, and told by its id.
-    with connect(path) as database:
+    with connect(path, *MIGRATIONS) as database:
         (log_id,) = database.execute("select log_id from log").fetchone()
         waiting = _rows(database, log_id, "")
     wanted = None if student_key is None else pc.is_valid(pc.field("student_keys"))

@@ -20,13 +20,13 @@ from cairn import tables
 from cairn.settings import REPOSITORY, Settings
 from cairn.sqlite_file import connect
 from cli.main import main
-from identity import disclosures
-from identity.disclosures import Disclosure, list_disclosures, log_path, move_disclosures, write_down
+from identity import disclosure_log
+from identity.disclosure_log import Disclosure, list_disclosures, log_path, move_disclosures, write_down
 
 # Says how many it has written down after each one, then goes on until it is killed.
 WRITER = """
 from cairn.settings import Settings
-from identity.disclosures import Disclosure, write_down
+from identity.disclosure_log import Disclosure, write_down
 
 settings, count = Settings(), 0
 while True:
@@ -41,7 +41,7 @@ def write(settings: Settings, *keys: str) -> None:
 
 
 def lake_rows(settings: Settings) -> list[dict[str, object]]:
-    return tables.read(settings, disclosures.TABLE).to_pylist()
+    return tables.read(settings, disclosure_log.TABLE).to_pylist()
 
 
 def test_a_writer_that_is_killed_loses_nothing(settings: Settings) -> None:
@@ -81,17 +81,17 @@ def test_a_mover_that_dies_after_its_append_moves_nothing_twice(
 ) -> None:
     write(settings, "p_1")
     write(settings, "p_2")
-    real = disclosures.transaction
+    real = disclosure_log.transaction
     calls = []
 
-    def die_before_the_second(path: object) -> object:
+    def die_before_the_second(path: object, *migrations: str) -> object:
         calls.append(path)
         if len(calls) == 2:  # the first numbers the batch, the second removes it once it is in the lake
             raise KeyboardInterrupt
-        return real(path)  # type: ignore[arg-type]
+        return real(path, *migrations)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(disclosures, "transaction", die_before_the_second)
+        patch.setattr(disclosure_log, "transaction", die_before_the_second)
         move_disclosures(settings)
     assert len(lake_rows(settings)) == 2 and len(list_disclosures(settings)) == 2
     write(settings, "p_3")  # belongs to the next batch, not to the one that is left
@@ -100,7 +100,7 @@ def test_a_mover_that_dies_after_its_append_moves_nothing_twice(
 
 
 def test_movers_and_writers_at_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disclosures, "BATCH_ROWS", 7)
+    monkeypatch.setattr(disclosure_log, "BATCH_ROWS", 7)
     with ThreadPoolExecutor(8) as pool:
         written = [pool.submit(write, settings, f"p_{number}") for number in range(60)]
         moved = [pool.submit(move_disclosures, settings) for _ in range(6)]
@@ -115,7 +115,7 @@ def test_a_log_that_was_lost_and_made_anew_is_not_taken_for_the_old_one(settings
     write(settings, "p_1")
     write(settings, "p_2")
     move_disclosures(settings)
-    for path in log_path(settings).parent.glob("disclosures.sqlite*"):
+    for path in log_path(settings).parent.glob("disclosure_log.sqlite*"):
         path.unlink()
     write(settings, "p_3")
     move_disclosures(settings)
@@ -125,10 +125,10 @@ def test_a_log_that_was_lost_and_made_anew_is_not_taken_for_the_old_one(settings
 def test_a_lake_from_before_the_keys_were_kept_is_read_and_gets_the_columns(settings: Settings) -> None:
     old = {"disclosed_at": datetime(2026, 10, 1, tzinfo=UTC), "actor": "a", "purpose": "b", "kind": "page"}
     columns = ["disclosed_at", "actor", "purpose", "school_id", "kind", "student_count", "release_id"]
-    schema = tables.arrow_schema(tables.load_contract(disclosures.TABLE))
+    schema = tables.arrow_schema(tables.load_contract(disclosure_log.TABLE))
     before = pa.schema([schema.field(name) for name in columns])
     rows = pa.Table.from_pylist([old | {"student_count": 3}], schema=before)
-    write_deltalake(tables.table_uri(settings, disclosures.TABLE), rows)
+    write_deltalake(tables.table_uri(settings, disclosure_log.TABLE), rows)
     write(settings, "p_1")
     assert [row["student_keys"] for row in list_disclosures(settings)] == [None, ["p_1"]]
     move_disclosures(settings)
@@ -140,7 +140,7 @@ def test_the_log_is_its_owners_and_has_a_version(settings: Settings) -> None:
     write(settings, "p_1")
     assert stat.S_IMODE(log_path(settings).stat().st_mode) == 0o600
     assert stat.S_IMODE(log_path(settings).parent.stat().st_mode) == 0o700
-    with connect(log_path(settings)) as database:
+    with connect(log_path(settings), *disclosure_log.MIGRATIONS) as database:
         assert database.execute("pragma user_version").fetchone() == (1,)
 
 

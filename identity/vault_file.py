@@ -47,11 +47,11 @@ class Store:
 
     def connect(self) -> AbstractContextManager[sqlite3.Connection]:
         """A connection for reading, closed at the end."""
-        return connect(self.path)
+        return connect(self.path, *MIGRATIONS)
 
     def transaction(self) -> AbstractContextManager[sqlite3.Connection]:
         """A connection inside one write transaction: all of it or nothing."""
-        return transaction(self.path)
+        return transaction(self.path, *MIGRATIONS)
 
 
 def select_in(connection: sqlite3.Connection, query: str, values: Sequence[str]) -> Iterator[tuple[str, ...]]:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from cairn.errors import CairnError, UsageError
 from cairn.settings import Settings
-from cairn.sqlite_file import connect, prepare, transaction
+from cairn.sqlite_file import connect, transaction
 
 ROLES = ("school_leader", "central_office", "engineer")
 SCRYPT_N, SCRYPT_R, SCRYPT_P, SCRYPT_MEMORY = 2**15, 8, 1, 64 * 1024 * 1024
@@ -74,18 +74,17 @@ def accounts_path(settings: Settings) -> Path:
 
 def reading(settings: Settings) -> AbstractContextManager[sqlite3.Connection]:
     """A connection to the accounts' file, which is made or upgraded where needed."""
-    return connect(_prepared(settings))
+    return connect(_folder_made(settings), *MIGRATIONS)
 
 
 def writing(settings: Settings) -> AbstractContextManager[sqlite3.Connection]:
     """A connection in one write transaction."""
-    return transaction(_prepared(settings))
+    return transaction(_folder_made(settings), *MIGRATIONS)
 
 
-def _prepared(settings: Settings) -> Path:
+def _folder_made(settings: Settings) -> Path:
     path = accounts_path(settings)
     path.parent.mkdir(parents=True, exist_ok=True)
-    prepare(path, *MIGRATIONS)
     return path
 
 

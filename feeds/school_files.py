@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from portal import words
-from portal.people import Names
-from portal.school import SchoolView
+from answers import wording
+from answers.pupil_names import Names
+from answers.school_answers import SchoolView
 
 Row = dict[str, Any]
 # A cell that begins like this is a formula to a spreadsheet.
@@ -78,7 +78,7 @@ def feed_files(view: SchoolView, names: Names, zone: ZoneInfo) -> list[FeedFile]
     needs: Columns = (
         ("priority", _field("priority")),
         *pupil,
-        ("reason", lambda row: words.reason(row["reason"])),
+        ("reason", lambda row: wording.reason(row["reason"])),
         ("detail", _field("detail")),
         *topic,
         ("counted_attempts", _field("counted_attempts")),
@@ -95,8 +95,8 @@ def feed_files(view: SchoolView, names: Names, zone: ZoneInfo) -> list[FeedFile]
     changes: Columns = (
         *pupil,
         *topic,
-        ("from_state", lambda row: words.state(row["from_state"])),
-        ("to_state", lambda row: words.state(row["to_state"])),
+        ("from_state", lambda row: wording.state(row["from_state"])),
+        ("to_state", lambda row: wording.state(row["to_state"])),
         ("work_local", local("decided_at")),
     )
     classes: Columns = (
