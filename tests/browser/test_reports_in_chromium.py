@@ -1,4 +1,4 @@
-"""A report with a hostile script, opened by one who is signed in: it runs, and nothing of the portal is within reach."""
+"""A report with a hostile script, opened by one who is signed in: it runs, and reaches nothing of the portal."""
 
 from __future__ import annotations
 

@@ -170,3 +170,15 @@ def test_refusals_are_in_the_log_without_keys(pages: Pages, caplog: pytest.LogCa
     (account,) = [one for one in accounts.list_accounts(pages.settings) if one.name == "leader-a"]
     assert {line["who"] for line in lines[:3]} == {f"account {account.account_id}"}
     assert lines[3]["who"] == "nobody signed in" and key not in caplog.text
+
+
+@pytest.mark.parametrize("content", ["n_min: ten", "n_min: [", "- 20"])
+def test_nothing_is_shown_where_the_smallest_group_cannot_be_read(pages: Pages, content: str) -> None:
+    rule = pages.settings.district_dir / "privacy.yaml"
+    rule.parent.mkdir(parents=True, exist_ok=True)
+    rule.write_text(content)
+    try:
+        for path in ("/", "/rollout", "/pilots", "/schools/school-a"):
+            assert pages.client("central").get(path).status_code == 503
+    finally:
+        rule.unlink()
