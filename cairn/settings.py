@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -42,6 +43,15 @@ class Settings(BaseSettings):
     duckdb_memory_limit: str = Field(default="1500MB", description="memory limit of the warehouse")
     activity_partitions: int = Field(default=4, description="partitions of learner.activity.v1")
     cache_dir: Path = Field(default=Path.home() / ".cache" / "cairn", description="jars, fetched once")
+    trusted_proxies: list[str] = Field(
+        default=[], description="addresses or networks of proxies whose X-Forwarded-For the portal believes"
+    )
+    portal_hosts: list[str] = Field(
+        default=[], description="names the portal is asked by, beside the loopback's; *.name for all below a name"
+    )
+    portal_behind_tls: bool = Field(
+        default=False, description="a proxy in front of the portal speaks TLS: Secure cookies and HSTS"
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -54,6 +64,14 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags (init) over environment over ``cairn.toml``."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies_are_addresses(cls, given: list[str]) -> list[str]:
+        """Refuse what is no address or network: a name, or a star, would believe anybody."""
+        for one in given:
+            ip_network(one)
+        return given
 
     def model_post_init(self, _context: Any) -> None:
         """Make every path absolute once, so that a change of folder later changes nothing."""

@@ -1,27 +1,108 @@
-"""SQLite files that several processes open: made once, for their owner only, in write-ahead mode."""
+"""SQLite files that several processes open: made once, for their owner only, in WAL mode, and upgraded in place.
+
+A file's schema is a list of numbered migrations, each run once, in order; ``PRAGMA user_version`` holds how many have
+run. To change a schema, append a migration: one that has been released is never edited. The first of a file that was
+made before it had a number must say "if not exists".
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import sqlite3
-from contextlib import closing
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+from cairn.errors import CairnError
 
-def prepare(path: Path, schema: str) -> None:
-    """Create the file (mode 0600) and its tables where they are missing; safe to call from many processes at once.
+BUSY_SECONDS = 30.0
+
+
+def prepare(path: Path, *migrations: str) -> None:
+    """Create the file (mode 0600) or bring its tables up to date; safe to call from many processes at once.
 
     One at a time, by a lock beside the file: to a second one that switches the journal, SQLite says "database is
-    locked" at once, however long its timeout.
+    locked" at once, however long its timeout. Each migration is one transaction. Raises CairnError where the file has
+    more migrations than are given: a newer version of Cairn made it.
     """
     lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         path.touch(mode=0o600)
         path.chmod(0o600)
-        with closing(sqlite3.connect(path, timeout=30)) as database:
-            database.execute("PRAGMA journal_mode = WAL")
-            database.executescript(schema)
+        done = _version(path)
+        if done > len(migrations):
+            raise CairnError(
+                f"{path} has schema version {done} and this version of Cairn knows {len(migrations)}: "
+                "use the version that made it, or restore the file from a backup"
+            )
+        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as database:
+            _switch_to_wal(database)
+            for number in range(done + 1, len(migrations) + 1):
+                # Closing the connection undoes a migration that fails half-way.
+                database.executescript(
+                    f"BEGIN IMMEDIATE;\n{migrations[number - 1]};\nPRAGMA user_version = {number};\nCOMMIT;"
+                )
     finally:
         os.close(lock)
+
+
+def _switch_to_wal(database: sqlite3.Connection) -> None:
+    """Switch the journal; tried again while somebody reads, since SQLite itself does not wait for that."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+
+
+def _version(path: Path) -> int:
+    """How many migrations have run on the file."""
+    with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as database:
+        return int(database.execute("PRAGMA user_version").fetchone()[0])
+
+
+@contextmanager
+def connect(path: Path, *migrations: str) -> Iterator[sqlite3.Connection]:
+    """A connection, closed at the end: statements commit one by one, each to the disk.
+
+    The file is prepared where it is missing or behind; to know that costs no connection of its own.
+    """
+    connection = _open(path)
+    if connection is None or connection.execute("PRAGMA user_version").fetchone() != (len(migrations),):
+        if connection is not None:
+            connection.close()
+        prepare(path, *migrations)
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        yield connection
+    finally:
+        connection.close()
+
+
+def _open(path: Path) -> sqlite3.Connection | None:
+    """A connection to a file that exists; None where none does. SQLite itself would make one, for everybody to read."""
+    if not path.exists():
+        return None
+    return sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+
+
+@contextmanager
+def transaction(path: Path, *migrations: str) -> Iterator[sqlite3.Connection]:
+    """A connection inside one write transaction, begun before anything is read: all of it or nothing."""
+    with connect(path, *migrations) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")

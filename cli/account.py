@@ -26,7 +26,7 @@ def add(
 
     Example: cairn account add rivera --role school_leader --school org-school-01
     """
-    from portal.accounts import add_account
+    from answers.accounts import add_account
 
     if ask:
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
@@ -40,30 +40,48 @@ def add(
 
 @app.command("list")
 def list_(as_json: JsonOption = False) -> None:
-    """The accounts, without their passwords.
+    """The accounts, without their passwords; the id is what the portal's log names them by.
 
     Example: cairn account list
     """
-    from portal.accounts import list_accounts
+    from answers.accounts import list_accounts
 
     rows = [
-        {"name": one.name, "role": one.role, "school_id": one.school_id, "mail": one.mail}
+        {"account_id": one.account_id, "name": one.name, "role": one.role, "school_id": one.school_id, "mail": one.mail}
         for one in list_accounts(settings())
     ]
-    emit(
-        {"accounts": rows},
-        as_json,
-        lambda _: "\n".join(f"{row['name']:<30} {row['role']:<15} {row['school_id'] or ''}" for row in rows) or "none",
-    )
+    lines = [f"{row['account_id']}  {row['name']:<30} {row['role']:<15} {row['school_id'] or ''}" for row in rows]
+    emit({"accounts": rows}, as_json, lambda _: "\n".join(lines) or "none")
+
+
+@app.command()
+def password(
+    name: Annotated[str, typer.Argument(help="The account.")],
+    ask: Annotated[bool, typer.Option("--ask", help="Ask for the password; generated where absent.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Give an account another password; its sessions end and the browsers it is known from are forgotten.
+
+    Example: cairn account password rivera
+    """
+    from answers.accounts import set_password
+
+    given = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True) if ask else None
+    shown = set_password(settings(), name, given)
+    result = {"changed": name}
+    if not ask:
+        result["password"] = shown
+        say("The password is shown this once.")
+    emit(result, as_json)
 
 
 @app.command()
 def remove(name: Annotated[str, typer.Argument(help="The account.")], as_json: JsonOption = False) -> None:
-    """Remove an account; its open sessions end with their next page.
+    """Remove an account; its open sessions end with it.
 
     Example: cairn account remove rivera
     """
-    from portal.accounts import remove_account
+    from answers.accounts import remove_account
 
     remove_account(settings(), name)
     emit({"removed": name}, as_json)

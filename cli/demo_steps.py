@@ -150,7 +150,7 @@ class Demo:
 
     def _accounts(self) -> list[dict[str, str]]:
         import lake
-        from portal.accounts import add_account
+        from answers.accounts import add_account
 
         orgs = lake.read(self.settings, "silver.org", columns=["org_id", "org_type"]).to_pylist()
         school = min(org["org_id"] for org in orgs if org["org_type"] == "school")

@@ -29,6 +29,7 @@ NOUNS = {
     "pilots": ("cli.pilots", "Plans, evaluations and decisions."),
     "rollout": ("cli.rollout", "Rollout metrics."),
     "students": ("cli.students", "Who is who, for those entitled; logged."),
+    "disclosures": ("cli.disclosures", "Who was shown whose names."),
     "simulate": ("cli.simulate", "A simulated district with known truth."),
     "account": ("cli.account", "Portal accounts."),
 }

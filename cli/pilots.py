@@ -107,9 +107,10 @@ def decide(
     Example: cairn pilots decide fraction-studio --decision scale --by "chief academic officer"
     """
     from cairn.settings import settings
+    from cli.loads import actor
     from pilots import registry
 
-    row = registry.decide(settings(), pilot, decision, by, reason)
+    row = registry.decide(settings(), pilot, decision, by, reason, account=actor())
     emit(row, as_json, lambda r: f"{r['pilot_id']}: {r['decision']} recorded (the rule said {r['recommendation']})")
 
 

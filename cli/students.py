@@ -1,4 +1,4 @@
-"""``cairn students``: who is who, for those entitled; every look is logged in ops.disclosure."""
+"""``cairn students``: who is who, for those entitled; every look is logged."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import typer
 from cli.common import JsonOption, emit, say
 
 app = typer.Typer(help="Who is who, for those entitled; logged.", no_args_is_help=True)
+
+
+ROUTE = "cairn students show"
 
 
 @app.callback()
@@ -32,8 +35,8 @@ def show(
 
     vault = Vault(settings())
     key = one_student(vault, student)
-    name = vault.names([key], actor=actor(), purpose=purpose, kind="command")[key]
-    say("logged in ops.disclosure")
+    name = vault.names([key], actor=actor(), purpose=purpose, kind="command", route=ROUTE)[key]
+    say("logged: see 'cairn disclosures list'")
     links = [{"kind": link.kind, **link.as_row()} for link in vault.links_for([key])]
     emit({"student_key": key, "name": name.display, "links": links}, as_json, _shown)
 

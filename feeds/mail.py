@@ -9,11 +9,10 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
+from answers import feed_folders, wording
+from answers.accounts import Account, list_accounts
 from cairn.errors import CairnError
 from cairn.settings import Settings
-from feeds import store
-from portal import words
-from portal.accounts import Account, list_accounts
 
 SENDER = "Cairn <cairn@localhost>"
 TIMEOUT_SECONDS = 10
@@ -23,16 +22,16 @@ SENT = ".sent.json"
 def compose(manifest: dict[str, Any], account: Account, portal: str) -> EmailMessage:
     """The mail of one feed to one leader. ``portal`` is the portal's address, ending in a slash."""
     counts = manifest["counts"]
-    needs = words.plural(counts["needs_adult_pupils"], "pupil needs", "pupils need")
-    moves = words.plural(counts["moves_on_pupils"], "pupil moves", "pupils move")
+    needs = wording.plural(counts["needs_adult_pupils"], "pupil needs", "pupils need")
+    moves = wording.plural(counts["moves_on_pupils"], "pupil moves", "pupils move")
     lines = [
-        f"{manifest['school_name']}, data of {words.day(manifest['data_date'])}",
+        f"{manifest['school_name']}, data of {wording.day(manifest['data_date'])}",
         "",
         *([manifest["label"], ""] if manifest["label"] else []),
         f"{needs} an adult.",
         f"{moves} on.",
-        f"{words.plural(counts['changes'], 'state')} changed.",
-        f"{words.plural(counts['groups'], 'small group')} would help.",
+        f"{wording.plural(counts['changes'], 'state')} changed.",
+        f"{wording.plural(counts['groups'], 'small group')} would help.",
         "",
         f"Who, and on what: {portal}schools/{manifest['school_id']}",
         f"Files: {portal}schools/{manifest['school_id']}/feed",
@@ -42,7 +41,7 @@ def compose(manifest: dict[str, Any], account: Account, portal: str) -> EmailMes
     message = EmailMessage()
     message["From"] = SENDER
     message["To"] = account.mail
-    message["Subject"] = f"{manifest['school_name']}: {needs} an adult ({words.short_day(manifest['data_date'])})"
+    message["Subject"] = f"{manifest['school_name']}: {needs} an adult ({wording.short_day(manifest['data_date'])})"
     message["Date"] = formatdate()
     message["Message-ID"] = f"<{manifest['release_id']}.{account.account_id}@cairn.localhost>"
     message.set_content("\n".join(lines) + "\n")
@@ -57,7 +56,7 @@ def send(settings: Settings, data_date: str | None = None, again: bool = False) 
     """
     days = sorted(path.name for path in settings.feeds_dir.glob("[0-9]*")) if settings.feeds_dir.is_dir() else []
     day = data_date or (days[-1] if days else None)
-    manifests = store.schools_of(settings, day) if day else []
+    manifests = feed_folders.schools_of(settings, day) if day else []
     if day is None or not manifests:
         raise CairnError(f"no feed of {data_date or 'any day'} in {settings.feeds_dir}: run 'cairn feeds write' first")
     portal = _portal(settings)
@@ -100,4 +99,6 @@ def _deliver(settings: Settings, letters: list[EmailMessage], marker: Path, gone
             f"the mail server did not take the mail ({type(error).__name__}): see 'cairn status'"
         ) from error
     finally:
+        marker.touch(mode=0o600)
+        marker.chmod(0o600)  # one from before was everybody's to read
         marker.write_text(json.dumps(sorted(gone)))

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from aiosmtpd.smtp import SMTP
+
 from cairn.settings import Settings
 
 HOST = "127.0.0.1"
@@ -34,8 +36,6 @@ class Keep:
 
 async def serve(folder: Path, port: int, stop: asyncio.Event) -> None:
     """Listen until ``stop`` is set."""
-    from aiosmtpd.smtp import SMTP
-
     keep = Keep(folder)
     server = await asyncio.get_running_loop().create_server(
         lambda: SMTP(keep, hostname="cairn.localhost", enable_SMTPUTF8=True), HOST, port

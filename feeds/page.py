@@ -7,9 +7,9 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from portal import words
-from portal.people import Names
-from portal.school import SchoolView
+from answers import wording
+from answers.pupil_names import Names
+from answers.school_answers import SchoolView
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -23,8 +23,8 @@ def feed_page(view: SchoolView, names: Names, manifest: dict[str, Any], words_of
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(state=words.state, reason=words.reason, number=words.number)
+    environment.filters.update(state=wording.state, reason=wording.reason, number=wording.number)
     html = environment.get_template("feed.html").render(
-        view=view, names=names, manifest=manifest, day=words_of_day, plural=words.plural
+        view=view, names=names, manifest=manifest, day=words_of_day, plural=wording.plural
     )
     return html.encode()

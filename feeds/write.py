@@ -9,19 +9,20 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from answers import feed_folders, wording
+from answers.pinned_releases import Opened, Reader, open_release
+from answers.pupil_names import look_up
+from answers.school_answers import SchoolView, load_school, pupils
+from answers.school_trust import Age, current_age
 from cairn.errors import CairnError
 from cairn.settings import Settings
-from feeds import store
 from feeds.page import feed_page
-from feeds.tables import FeedFile, feed_files
-from portal import words
-from portal.people import look_up
-from portal.reads import Opened, Reader, open_release
-from portal.school import SchoolView, load_school, pupils
-from portal.trust import Age, current_age
+from feeds.school_files import FeedFile, feed_files
+from releases import store as releases
 
 Progress = Callable[[int, int], None]
 ACTOR = "feeds"
+PAGE = "feed.html"
 
 
 def write(
@@ -56,8 +57,6 @@ def write(
 
 def _release(settings: Settings, data_date: date | str | None) -> Opened:
     """The current learning release, or the newest of a day."""
-    from releases import store as releases
-
     if data_date is None:
         release = Reader(settings).current("learning")
         if release is None:
@@ -74,7 +73,7 @@ def label(view: SchoolView, age: Age) -> str | None:
     """What the feed says of itself where it is not today's: held back, or old."""
     if view.school["is_held_back"]:
         reason = view.school["held_reason"] or "a check failed"
-        shown = words.day(view.data_date)
+        shown = wording.day(view.data_date)
         return f"Held back: the newest data did not pass a check ({reason}). This is the answer of {shown}."
     return age.label if age.is_old else None
 
@@ -104,12 +103,14 @@ def write_school(settings: Settings, release: Opened, view: SchoolView, age: Age
         "label": label(view, age),
         "counts": counts(view),
     }
-    page = feed_page(view, names, manifest, words_of_day=words.day(view.data_date))
-    with store.replacing(store.folder(settings, release.data_date.isoformat(), school_id)) as making:
+    page = feed_page(view, names, manifest, words_of_day=wording.day(view.data_date))
+    with feed_folders.replacing(feed_folders.folder(settings, release.data_date.isoformat(), school_id)) as making:
         entries = [_save(making, file.name, file.content(), file) for file in files]
-        entries.append(_save(making, "feed.html", page, None, pupils_named=len(view.student_keys)))
+        entries.append(_save(making, PAGE, page, None, pupils_named=len(view.student_keys)))
+        named = {file.name: sorted(file.pupils) for file in files} | {PAGE: sorted(view.student_keys)}
+        _write(making / feed_folders.PUPILS, json.dumps(named).encode())
         content = json.dumps(manifest | {"files": entries}, indent=2, ensure_ascii=False)
-        _write(making / store.MANIFEST, content.encode())
+        _write(making / feed_folders.MANIFEST, content.encode())
     return len(entries) + 1
 
 
@@ -133,7 +134,7 @@ def _save(folder: Path, name: str, content: bytes, file: FeedFile | None, pupils
         "name": name,
         "about": file.about if file else "The five answers on a page to print",
         "rows": len(file.rows) if file else None,
-        "pupils": file.pupils if file else pupils_named,
+        "pupils": len(file.pupils) if file else pupils_named,
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
     }

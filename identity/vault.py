@@ -2,7 +2,7 @@
 
 A person has a random ``student_key``; fields lie sealed (AES-256-GCM, bound to the key they belong to); identifiers
 are kept only as the subject keys they have outside, so that looking one up needs no plain text at rest. Names leave
-through :meth:`Vault.names` and :meth:`Vault.show` alone, which append to ``ops.disclosure`` before they answer.
+through :meth:`Vault.names` alone, which writes the disclosure down (``identity.disclosure_log``) before it answers.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
-import lake
 from cairn.errors import CairnError
 from cairn.keys import DistrictKeys
 from cairn.sealing import Sealer
 from cairn.settings import Settings
 from identity.crosswalk import SOURCED_ID, identifiers_of, load_rules
-from identity.store import Store, select_in
+from identity.disclosure_log import Disclosure, DisclosureKind, write_down
+from identity.vault_file import Store, select_in
 
 STUDENT_KEY_PREFIX = "p_"
 STUDENT_KEY_BYTES = 12
@@ -32,7 +32,6 @@ KEPT_FIELDS = (
     *("sourced_id", "given_name", "family_name", "preferred_given_name", "preferred_family_name"),
     *("username", "email", "identifier"),
 )
-DisclosureKind = Literal["page", "feed", "command"]
 
 
 @dataclass(frozen=True)
@@ -238,16 +237,20 @@ class Vault:
         kind: DisclosureKind,
         school_id: str | None = None,
         release_id: str | None = None,
+        role: str | None = None,
+        route: str | None = None,
     ) -> dict[str, PersonName]:
-        """student_key -> name of the people the vault knows; appended to ops.disclosure before names are returned.
+        """student_key -> name of the people the vault knows, written down as a disclosure before they are returned.
 
-        Call once a page or file, not once a name. ``actor``: account or job; ``purpose``: why, in a few words.
+        Call once a page or file, not once a name. ``actor``: account or job, ``role`` the account's; ``purpose``: why,
+        in a few words; ``route``: the page or command.
         """
         wanted = sorted(set(student_keys))
         query = "SELECT student_key, sealed FROM person WHERE student_key IN ({})"
         with self._store.connect() as connection:
             rows: list[tuple[Any, ...]] = list(select_in(connection, query, wanted))
-        self._disclose(actor, purpose, kind, school_id, release_id, len(rows))
+        shown = [student for student, _ in rows]
+        write_down(self._settings, Disclosure(actor, purpose, kind, shown, role, route, school_id, release_id))
         return {student: self._name(student, sealed) for student, sealed in rows}
 
     def _name(self, student_key: str, sealed: bytes) -> PersonName:
@@ -256,21 +259,6 @@ class Vault:
         called = fields["preferred_given_name"] or given
         display = f"{called} {fields['preferred_family_name'] or family}".strip()
         return PersonName(given=given, family=family, display=display, sourced_id=fields["sourced_id"])
-
-    def _disclose(
-        self, actor: str, purpose: str, kind: str, school_id: str | None, release_id: str | None, students: int
-    ) -> None:
-        """Write down who got how many names and why; what cannot be written down is not given out."""
-        row = {
-            "disclosed_at": datetime.now(UTC),
-            "actor": actor,
-            "purpose": purpose,
-            "school_id": school_id,
-            "kind": kind,
-            "student_count": students,
-            "release_id": release_id,
-        }
-        lake.append(self._settings, "ops.disclosure", [row])
 
     def count(self) -> int:
         """People in the vault."""

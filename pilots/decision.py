@@ -56,12 +56,17 @@ def in_words(chance: float) -> str:
     return "cannot tell"
 
 
+def joint_of(words: str) -> str:
+    """What joins the words and the statement in a sentence."""
+    return {"leaning towards": ":", "cannot tell": " whether"}.get(words, " that")
+
+
 def statement(text: str, opposite: str, chance: float) -> dict[str, object]:
     """A statement with its chance (2 digits), words and both as a sentence; below .40 it is the opposite statement."""
     if chance < 0.40:
         text, chance = opposite, 1.0 - chance
     words, chance = in_words(chance), min(0.99, max(0.01, round(chance, 2)))  # never 100 %: nothing is proved
-    joint = {"leaning towards": ":", "cannot tell": " whether"}.get(words, " that")
+    joint = joint_of(words)
     return {
         "text": text,
         "probability": chance,

@@ -133,10 +133,13 @@ def latest_recommendation(settings: Settings, pilot_id: str) -> dict[str, Any] |
     return max(rows, key=lambda row: row["evaluated_at"]) if rows else None
 
 
-def decide(settings: Settings, pilot_id: str, decision: str, by: str, reason: str | None) -> dict[str, Any]:
-    """Record what a person in role ``by`` decided. A reason is needed where it differs from the rule.
+def decide(
+    settings: Settings, pilot_id: str, decision: str, by: str, reason: str | None, account: str | None = None
+) -> dict[str, Any]:
+    """Record what a person in role ``by``, signed in as ``account``, decided.
 
-    Raises CairnError for an unknown pilot or decision, one that was never evaluated, and a missing reason.
+    A reason is needed where the decision differs from the rule. Raises CairnError for an unknown pilot or
+    decision, one that was never evaluated, and a missing reason.
     """
     word = decision.strip().upper().replace("-", " ").replace("_", " ")
     if word not in DECISIONS:
@@ -154,6 +157,7 @@ def decide(settings: Settings, pilot_id: str, decision: str, by: str, reason: st
         "decision": word,
         "recommendation": rule,
         "decided_by_role": by,
+        "decided_by": account,
         "reason": (reason or "").strip() or None,
         "plan_hash": latest["plan_hash"],
         "evaluation_id": latest["evaluation_id"],

@@ -6,55 +6,30 @@ import argparse
 import hashlib
 from http import HTTPStatus
 
+import uvicorn
+from itsdangerous import TimestampSigner
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from answers.pinned_releases import Reader
 from cairn.settings import Settings
 from portal import pages_operations, pages_pilots, pages_rollout, pages_school, pages_session, pages_student
-from portal.accounts import session_secret
-from portal.reads import Reader
+from portal.access_log import log_to_standard_error, note
+from portal.doors import OddPaths, SecurityHeaders, allowed_hosts
+from portal.sessions import ABSOLUTE_SECONDS
+from portal.sign_in import session_secret
 from portal.web import HERE, Portal, current_account, make_environment, render
 
-SESSION_SECONDS = 12 * 60 * 60
-# Pages: nothing but our own style sheet and pictures. Reports of other tools bring their own scripts.
-POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-REPORT_POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data:; frame-ancestors 'none'"
-REPORT_PATHS = ("/operations/data-docs/", "/operations/dbt-docs/")
-
-
-class SecurityHeaders:
-    """Headers on every answer; pages with pupils' names stay in no cache."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        path = scope["path"]
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = REPORT_POLICY if path.startswith(REPORT_PATHS) else POLICY
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers["X-Frame-Options"] = "DENY"
-                headers["Referrer-Policy"] = "same-origin"
-                headers["Cache-Control"] = "max-age=3600" if path.startswith("/static/") else "no-store"
-            await send(message)
-
-        await self.app(scope, receive, send_with_headers)
+# Asking for what is not there is of interest where pupils are.
+PATHS_ABOUT_PUPILS = ("/schools/", "/students/")
 
 
 def error_page(request: Request, error: Exception) -> Response:
@@ -66,6 +41,8 @@ def error_page(request: Request, error: Exception) -> Response:
         detail = {404: "There is no such page.", 405: "This page cannot be asked that way."}.get(status, phrase)
     if "session" in request.scope and not hasattr(request.state, "account"):
         request.state.account = current_account(request)
+    if status == 403 or (status == 404 and request.url.path.startswith(PATHS_ABOUT_PUPILS)):
+        note(request, "refused", account=getattr(request.state, "account", None), reason=f"{status}: {detail}")
     title = {403: "Not allowed", 404: "Not found", 503: "Not yet"}.get(status, phrase)
     return render(request, "error.html", {"title": title, "detail": detail}, status_code=status)
 
@@ -99,40 +76,66 @@ def routes() -> list[Route | Mount]:
         Route("/pilots/{pilot_id}/decision", pages_pilots.decide, methods=["POST"]),
         Route("/rollout", pages_rollout.rollout_page),
         Route("/operations", pages_operations.operations_page),
-        Route("/operations/{report}/", pages_operations.report_file),
-        Route("/operations/{report}/{path:path}", pages_operations.report_file),
+        Route("/operations/reports/{ticket}/{report}/{path:path}", pages_operations.report_file),
+        Route("/operations/{report}/", pages_operations.report),
+        Route("/operations/{report}/{path:path}", pages_operations.report),
         Route("/favicon.ico", favicon),
         Mount("/static", StaticFiles(directory=HERE / "static"), name="static"),
     ]
 
 
-def create_app(settings: Settings) -> Starlette:
-    """The application over one home. Two portals on one machine have cookies of their own."""
+def create_app(settings: Settings, host: str = "127.0.0.1") -> Starlette:
+    """The application over one home, served on ``host``. Two portals on one machine have cookies of their own."""
     secret = session_secret(settings)
-    cookie = "cairn_" + hashlib.sha256(secret.encode()).hexdigest()[:8]
+    mark = hashlib.sha256(secret.encode()).hexdigest()[:8]
+    prefix = "__Host-" if settings.portal_behind_tls else ""
+    proxies = [Middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies)]
     app = Starlette(
         routes=routes(),
         middleware=[
-            Middleware(SecurityHeaders),
+            *(proxies if settings.trusted_proxies else ()),
+            Middleware(SecurityHeaders, is_behind_tls=settings.portal_behind_tls),
+            Middleware(TrustedHostMiddleware, allowed_hosts=allowed_hosts(settings, host), www_redirect=False),
+            Middleware(OddPaths),
             Middleware(
-                SessionMiddleware, secret_key=secret, session_cookie=cookie, max_age=SESSION_SECONDS, same_site="lax"
+                SessionMiddleware,
+                secret_key=secret,
+                session_cookie=f"{prefix}cairn_{mark}",
+                max_age=ABSOLUTE_SECONDS,
+                same_site="lax",
+                https_only=settings.portal_behind_tls,
             ),
         ],
         exception_handlers={HTTPException: error_page, Exception: failure},
     )
-    app.state.portal = Portal(settings, Reader(settings), make_environment(settings))
+    app.state.portal = Portal(
+        settings,
+        Reader(settings),
+        make_environment(settings),
+        device_cookie=f"{prefix}cairn_device_{mark}",
+        report_tickets=TimestampSigner(secret, salt="reports"),
+    )
     return app
 
 
 def main() -> None:
-    """Serve until SIGTERM. The access log is off: addresses of pages hold keys of pupils."""
-    import uvicorn
+    """Serve until SIGTERM. The access log is off: addresses of pages hold keys of pupils.
 
+    The server itself believes no proxy: ``trusted_proxies`` are believed by the application.
+    """
     parser = argparse.ArgumentParser(description="Serve Cairn's portal.")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--host", default="127.0.0.1")
     given = parser.parse_args()
-    uvicorn.run(create_app(Settings()), host=given.host, port=given.port, access_log=False, server_header=False)
+    log_to_standard_error()
+    uvicorn.run(
+        create_app(Settings(), given.host),
+        host=given.host,
+        port=given.port,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+    )
 
 
 if __name__ == "__main__":

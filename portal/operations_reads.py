@@ -6,10 +6,14 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psutil
+
 import lake
+from answers.pinned_releases import Opened
 from cairn.errors import CairnError
 from cairn.settings import Settings
-from portal.reads import Opened
+from spark_jobs.ledger import ledger as books
+from streaming.topics import end_offsets
 
 Row = dict[str, Any]
 NEWEST_RELEASES = 12
@@ -37,8 +41,6 @@ def services(settings: Settings) -> list[Row]:
 
 def _service(details: Row) -> Row:
     """State of one service from its process."""
-    import psutil
-
     row: Row = {"address": details.get("address"), "pid": details.get("pid"), "since": None, "memory_mb": None}
     try:
         process = psutil.Process(int(details["pid"]))
@@ -71,8 +73,6 @@ def ledger(settings: Settings, release: Opened | None) -> tuple[list[Row], str]:
 
 def _books_of_the_lake(settings: Settings) -> list[Row]:
     """The ledger of the newest days that intake counted, from the lake's rows; empty where it cannot be read."""
-    from spark_jobs.ledger import ledger as books
-
     known = lake.read(settings, "ops.intake_ledger", columns=["received_date"])["received_date"].unique()
     newest_days = sorted(known.to_pylist(), reverse=True)[:LEDGER_DAYS]
     try:
@@ -110,8 +110,6 @@ def _end_offsets(settings: Settings) -> dict[str, dict[str, int]] | None:
     if not settings.kafka_bootstrap and (broker is None or broker["state"] != "running"):
         return None
     try:
-        from streaming.topics import end_offsets
-
         return dict(end_offsets(settings.address("broker")))
     except Exception:  # the client's errors are many; the page says "not known"
         return None

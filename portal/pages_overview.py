@@ -7,10 +7,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from portal.accounts import Account
-from portal.pilot_reads import load_scorecards
-from portal.reads import Opened
-from portal.trust import verdict
+from answers.accounts import Account
+from answers.pilot_answers import load_scorecards
+from answers.pinned_releases import Opened
+from answers.school_trust import verdict
 from portal.web import Portal, portal_of, render
 
 SCHOOLS = """

@@ -9,14 +9,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from answers.accounts import Account
+from answers.pilot_answers import load_scorecard, load_scorecards
+from answers.pinned_releases import Pinned
+from answers.scorecard_parts import main_estimate, present
 from cairn.errors import CairnError
 from pilots import registry
-from portal.accounts import Account
+from pilots.decision import DECISIONS
 from portal.charts import ChartCache
 from portal.pdf import scorecard_pdf
-from portal.pilot_reads import load_scorecard, load_scorecards
-from portal.reads import Pinned
-from portal.scorecards import DECISIONS, main_estimate, present
 from portal.web import Portal, check_csrf, current_account, guarded, login_redirect, portal_of, render
 
 READERS = ("central_office", "engineer")
@@ -135,7 +136,7 @@ def _decide(request: Request, account: Account, decision: str, reason: str) -> R
     assert original is not None  # it was just presented
     registry.record(portal.settings, original)  # the evaluation the decision rests on; once
     try:
-        registry.decide(portal.settings, card["pilot_id"], decision, account.role, reason)
+        registry.decide(portal.settings, card["pilot_id"], decision, account.role, reason, account=account.name)
     except CairnError as error:
         return _pilot(request, account, str(error), 409)
     return RedirectResponse(f"/pilots/{card['pilot_id']}#decisions", status_code=303)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from portal.accounts import Account
+from answers.accounts import Account
+from answers.pilot_answers import load_rollout, load_scorecards
 from portal.pages_overview import protect
-from portal.pilot_reads import load_rollout, load_scorecards
 from portal.web import guarded, portal_of, render
 
 # Scope of the metrics over all pilots (pilots.rollout).

@@ -8,15 +8,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-import lake
-from feeds import store
-from portal.accounts import Account
-from portal.live import live_school
+from answers import feed_folders
+from answers.accounts import Account
+from answers.pinned_releases import Opened, Pinned
+from answers.pupil_names import look_up
+from answers.school_answers import SchoolView, followup_summary, leading, load_school, pupils
+from answers.school_trust import verdict
+from identity.disclosure_log import Disclosure, write_down
+from portal.live_today import live_school
 from portal.pages_overview import protect
-from portal.people import look_up
-from portal.reads import Opened, Pinned
-from portal.school import SchoolView, followup_summary, leading, load_school, pupils
-from portal.trust import verdict
 from portal.web import guarded, portal_of, render
 
 FIRST_ROWS = 3
@@ -70,6 +70,8 @@ def school_page(request: Request, account: Account) -> Response:
         portal.settings,
         view.student_keys | view.teacher_keys,
         actor=account.name,
+        role=account.role,
+        route="/schools/{school_id}",
         purpose="school page",
         kind="page",
         school_id=school_id,
@@ -105,7 +107,7 @@ def feed_page(request: Request, account: Account) -> Response:
     context = {
         "title": f"Files for {view.school['school_name']}",
         "school": view.school,
-        "manifest": store.latest(portal.settings, school_id),
+        "manifest": feed_folders.latest(portal.settings, school_id),
     }
     return render(request, "feed.html", context, pinned=pinned)
 
@@ -116,29 +118,24 @@ def feed_file(request: Request, account: Account) -> Response:
     settings = portal_of(request).settings
     school_id, name = request.path_params["school_id"], request.path_params["name"]
     require_school(account, school_id)
-    manifest = store.latest(settings, school_id)
+    manifest = feed_folders.latest(settings, school_id)
     listed = {entry["name"]: entry for entry in manifest["files"]} if manifest else {}
-    if manifest is None or (name not in listed and name != store.MANIFEST):
+    if manifest is None or (name not in listed and name != feed_folders.MANIFEST):
         raise HTTPException(404, "The newest feed has no such file.")
+    folder = feed_folders.folder(settings, manifest["data_date"], school_id)
     if name in listed and listed[name]["pupils"]:
-        store_disclosure(request, account, school_id, manifest, listed[name]["pupils"])
-    path = store.folder(settings, manifest["data_date"], school_id) / name
-    return FileResponse(path, filename=f"{manifest['data_date']}-{school_id}-{name}")
-
-
-def store_disclosure(
-    request: Request, account: Account, school_id: str, manifest: dict[str, Any], student_count: int
-) -> None:
-    """A row in ops.disclosure for a file that left through the portal."""
-    from datetime import UTC, datetime
-
-    row = {
-        "disclosed_at": datetime.now(UTC),
-        "actor": account.name,
-        "purpose": "feed file downloaded",
-        "school_id": school_id,
-        "kind": "feed",
-        "student_count": student_count,
-        "release_id": manifest["release_id"],
-    }
-    lake.append(portal_of(request).settings, "ops.disclosure", [row])
+        write_down(
+            settings,
+            Disclosure(
+                actor=account.name,
+                role=account.role,
+                purpose="feed file downloaded",
+                route="/schools/{school_id}/feed/{name}",
+                kind="feed",
+                school_id=school_id,
+                release_id=manifest["release_id"],
+                student_keys=feed_folders.pupils_in(folder, name),
+                student_count=listed[name]["pupils"],
+            ),
+        )
+    return FileResponse(folder / name, filename=f"{manifest['data_date']}-{school_id}-{name}")

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from anyio import CapacityLimiter, to_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from portal import accounts
-from portal.accounts import Account, Throttled
+from answers.accounts import Account
+from portal import sessions
+from portal.access_log import note
 from portal.pages_overview import overview
-from portal.web import check_csrf, current_account, guarded, portal_of, render
+from portal.sign_in import DEVICE_SECONDS, Throttled, name_hash, remember_device, sign_in
+from portal.web import SESSION, check_csrf, current_account, guarded, portal_of, render
+
+# Each password tried takes 32 MiB and a tenth of a second: this many at once, and no queue without an end.
+SIGNING_IN = CapacityLimiter(4)
+MOST_WAITING = 64
 
 
 def safe_next(target: str | None) -> str:
@@ -38,25 +45,63 @@ async def login_submit(request: Request) -> Response:
     check_csrf(request, form.get("csrf"))
     name, password = str(form.get("name", "")).strip(), str(form.get("password", ""))
     target = safe_next(str(form.get("next", "")))
+    if SIGNING_IN.statistics().tasks_waiting >= MOST_WAITING:
+        return await run_in_threadpool(_form, request, target, name, "Too many sign in at once. Try again.", 503)
+    # A queue and threads of its own: however many try, the others' pages go on.
+    return await to_thread.run_sync(_sign_in, request, target, name, password, limiter=SIGNING_IN)
+
+
+def _sign_in(request: Request, target: str, name: str, password: str) -> Response:
+    """Try, note what came of it, and answer."""
+    portal = portal_of(request)
+    settings = portal.settings
     client = request.client.host if request.client else "unknown"
-    settings = portal_of(request).settings
+    device = request.cookies.get(portal.device_cookie)
+    tried = name_hash(settings, name)
     try:
-        account = await run_in_threadpool(accounts.sign_in, settings, name, password, client)
+        account = sign_in(settings, name, password, client, device)
     except Throttled as error:
-        return await run_in_threadpool(_form, request, target, name, str(error), 429)
+        note(request, "sign-in refused", name=tried, reason="too many failures")
+        answer = _form(request, target, name, str(error), 429)
+        answer.headers["Retry-After"] = str(error.seconds)
+        return answer
     if account is None:
+        note(request, "sign-in failed", name=tried, reason="name and password do not fit")
         problem = "Name and password do not fit together. Check both and try again."
-        return await run_in_threadpool(_form, request, target, name, problem, 401)
+        return _form(request, target, name, problem, 401)
+    note(request, "signed in", account=account)
+    _end_session(request)
+    request.session[SESSION] = sessions.begin(settings, account)
+    answer = RedirectResponse(target, status_code=303)
+    answer.set_cookie(
+        portal.device_cookie,
+        remember_device(settings, account, device),
+        max_age=DEVICE_SECONDS,
+        secure=settings.portal_behind_tls,
+        httponly=True,
+        samesite="lax",
+    )
+    return answer
+
+
+def _end_session(request: Request) -> None:
+    """End the session here and empty its cookie."""
+    token = request.session.get(SESSION)
+    if isinstance(token, str):
+        sessions.end(portal_of(request).settings, token)
     request.session.clear()
-    request.session["account_id"] = account.account_id
-    return RedirectResponse(target, status_code=303)
 
 
 async def logout_submit(request: Request) -> Response:
-    """End the session."""
+    """End the session: a copy of its cookie opens nothing from here on."""
     form = await request.form()
     check_csrf(request, form.get("csrf"))
-    request.session.clear()
+    return await run_in_threadpool(_sign_out, request)
+
+
+def _sign_out(request: Request) -> Response:
+    note(request, "signed out", account=current_account(request))
+    _end_session(request)
     return RedirectResponse("/login", status_code=303)
 
 
@@ -80,11 +125,13 @@ def home(request: Request, account: Account) -> Response:
 
 
 def health(request: Request) -> Response:
-    """Whether the portal answers, and from which releases."""
+    """Whether the portal answers and, for the signed-in, from which releases."""
     try:
         pinned = portal_of(request).reader.pin()
     except Exception as error:
         raise HTTPException(503, "The current release cannot be opened.") from error
+    if current_account(request) is None:
+        return JSONResponse({"status": "ok"})
     released = {"learning": pinned.learning, "evaluation": pinned.evaluation}
     return JSONResponse(
         {"status": "ok", "releases": {kind: one.release_id if one else None for kind, one in released.items()}}

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyarrow.compute as pc
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 import lake
+from answers.accounts import Account
+from answers.pinned_releases import Opened
+from answers.pupil_names import look_up
 from cairn.settings import Settings
-from portal.accounts import Account
-from portal.people import look_up
-from portal.reads import Opened
 from portal.web import guarded, portal_of, render
 
 COMPETENCIES = """
@@ -25,8 +26,6 @@ def standing_decisions(settings: Settings, release: Opened, student_key: str) ->
 
     The ledger is append-only, so what a release stood on can be read back by data date.
     """
-    import pyarrow.compute as pc
-
     wanted = (pc.field("student_key") == student_key) & (pc.field("data_date") <= release.data_date)
     rows = lake.read(settings, "gold.mastery_decision", filters=wanted).to_pylist()
     rows.sort(key=lambda row: (row["recorded_at"], row["is_retraction"]))
@@ -52,6 +51,8 @@ def student_page(request: Request, account: Account) -> Response:
         portal.settings,
         [key],
         actor=account.name,
+        role=account.role,
+        route="/students/{student_key}",
         purpose="pupil page",
         kind="page",
         school_id=account.school_id,

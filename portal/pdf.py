@@ -7,8 +7,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from portal import words
-from portal.scorecards import main_estimate
+import typst
+
+from answers import wording
+from answers.scorecard_parts import main_estimate
 
 TEMPLATE = Path(__file__).resolve().parent / "templates" / "scorecard.typ"
 
@@ -20,8 +22,6 @@ def scorecard_pdf(
     releases: dict[str, str],
 ) -> bytes:
     """PDF bytes of a presented card. Raises typst.TypstError where the template itself is broken."""
-    import typst
-
     with tempfile.TemporaryDirectory(prefix="cairn-pdf-") as name:
         folder = Path(name)
         for chart, svg in charts.items():
@@ -45,35 +45,36 @@ def _printable(
     return {
         "title": card["title"],
         "hypothesis": card["hypothesis"],
-        "decision": words.recommendation(card["recommendation"]),
+        "decision": wording.recommendation(card["recommendation"]),
         "decision_text": card["recommendation_text"],
-        "data_date": words.day(card["data_date"]),
+        "data_date": wording.day(card["data_date"]),
         "releases": releases,
         "plan_hash": card["plan_hash"][:12],
         "why": card["why"],
         "warnings": card["warnings"],
         "sure": [
-            f"{item['words'].capitalize()}{item['joint']} {item['text']} (chance {words.percent(item['probability'])})."
+            f"{item['words'].capitalize()}{item['joint']} {item['text']} "
+            f"(chance {wording.percent(item['probability'])})."
             for item in sure["statements"]
         ],
-        "arms": f"{words.number(sure['schools_treatment'])} schools with, "
-        f"{words.number(sure['schools_comparison'])} without.",
-        "who": f"{words.number(who['pupils'])} pupils in {words.number(who['schools'])} schools, "
+        "arms": f"{wording.number(sure['schools_treatment'])} schools with, "
+        f"{wording.number(sure['schools_comparison'])} without.",
+        "who": f"{wording.number(who['pupils'])} pupils in {wording.number(who['schools'])} schools, "
         f"grades {', '.join(map(str, who['grades'])) or 'not given'}.",
         "who_notes": who["notes"],
         "happened": [
-            ["Pupils with the planned time", words.percent(happened["dosage_met_share"])],
+            ["Pupils with the planned time", wording.percent(happened["dosage_met_share"])],
             [
                 "Minutes planned, mean reached",
-                f"{words.number(happened['planned_minutes'])}, {words.number(happened['mean_minutes'])}",
+                f"{wording.number(happened['planned_minutes'])}, {wording.number(happened['mean_minutes'])}",
             ],
             [
                 "Milestones done of planned, late",
-                f"{words.number(happened['milestones_done'])} of "
-                f"{words.number(happened['milestones_planned'])}, {words.number(happened['milestones_late'])} late",
+                f"{wording.number(happened['milestones_done'])} of "
+                f"{wording.number(happened['milestones_planned'])}, {wording.number(happened['milestones_late'])} late",
             ],
         ],
-        "cost": [["Total", words.money(cost["total_usd"])], ["For each pupil", words.money(cost["per_pupil_usd"])]],
+        "cost": [["Total", wording.money(cost["total_usd"])], ["For each pupil", wording.money(cost["per_pupil_usd"])]],
         "cost_notes": cost["notes"],
         "next": card["next"],
         "charts": {name: bool(svg) for name, svg in charts.items()},
@@ -81,20 +82,20 @@ def _printable(
         "estimates": [
             [
                 str(one.get("label") or one["name"]).replace("_", " "),
-                words.number(one["value"], 2),
-                f"{words.number(one.get('low'), 2)} to {words.number(one.get('high'), 2)}",
-                words.unit(one.get("unit")),
+                wording.number(one["value"], 2),
+                f"{wording.number(one.get('low'), 2)} to {wording.number(one.get('high'), 2)}",
+                wording.unit(one.get("unit")),
             ]
             for one in card["estimates"]
         ],
         "method": [
             ["Method", str(sure["method"] or "–").replace("_", " ")],
-            ["Degrees of freedom", words.number(sure["df"], 1)],
-            ["p-value", words.number(sure["p_value"], 4)],
-            ["Smallest p this design can reach", words.number(sure["smallest_p"], 4)],
+            ["Degrees of freedom", wording.number(sure["df"], 1)],
+            ["p-value", wording.number(sure["p_value"], 4)],
+            ["Smallest p this design can reach", wording.number(sure["smallest_p"], 4)],
         ],
         "decisions": [
-            [words.day(row["decided_at"].date()), words.recommendation(row["decision"]), row["reason"] or "–"]
+            [wording.day(row["decided_at"].date()), wording.recommendation(row["decision"]), row["reason"] or "–"]
             for row in decisions
         ],
     }
@@ -105,6 +106,6 @@ def _effect_alt(estimate: dict[str, Any] | None) -> str:
     if estimate is None:
         return "No estimate."
     return (
-        f"Difference between arms {words.number(estimate['value'], 2)} {words.unit(estimate.get('unit'))}, interval "
-        f"{words.number(estimate['low'], 2)} to {words.number(estimate['high'], 2)}."
+        f"Difference between arms {wording.number(estimate['value'], 2)} {wording.unit(estimate.get('unit'))}, "
+        f"interval {wording.number(estimate['low'], 2)} to {wording.number(estimate['high'], 2)}."
     )

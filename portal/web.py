@@ -12,21 +12,24 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from itsdangerous import TimestampSigner
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
+from yaml import YAMLError
 
-from cairn.district import load_district_yaml
-from cairn.errors import CairnError
+from answers import wording
+from answers.accounts import Account
+from answers.pinned_releases import Pinned, Reader
+from answers.school_trust import Age, current_age
 from cairn.settings import Settings
-from portal import accounts, words
-from portal.accounts import Account
-from portal.reads import Pinned, Reader
-from portal.trust import Age, current_age
+from portal import sessions
+from releases.warehouse import n_min
 
 HERE = Path(__file__).resolve().parent
-DEFAULT_N_MIN = 10
+# Under this name the signed cookie carries the session's token.
+SESSION = "session"
 Handler = Callable[[Request, Account], Response]
 
 # What each role finds in the header: address, words.
@@ -49,17 +52,24 @@ class Portal:
     settings: Settings
     reader: Reader
     environment: Environment
+    device_cookie: str
+    report_tickets: TimestampSigner
 
     def age(self, data_date: date) -> Age:
         """How old a release of that data date is."""
         return current_age(self.settings, data_date)
 
     def n_min(self) -> int:
-        """Smallest group that is shown to those who are not entitled to see single pupils."""
+        """Smallest group that is shown to those who are not entitled to see single pupils.
+
+        Raises HTTPException 503 where the district's rule cannot be read: without it, nothing is shown.
+        """
         try:
-            return int(load_district_yaml(self.settings, "privacy.yaml").get("n_min", DEFAULT_N_MIN))
-        except CairnError:
-            return DEFAULT_N_MIN
+            return n_min(self.settings)
+        except (OSError, YAMLError, AttributeError, TypeError, ValueError) as error:
+            raise HTTPException(
+                503, "The smallest group that may be shown cannot be read: correct n_min in privacy.yaml."
+            ) from error
 
 
 def make_environment(settings: Settings) -> Environment:
@@ -72,18 +82,18 @@ def make_environment(settings: Settings) -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        state=words.state,
-        reason=words.reason,
-        plain=words.plain,
-        recommendation=words.recommendation,
-        number=words.number,
-        percent=words.percent,
-        money=words.money,
-        day=words.day,
-        short_day=words.short_day,
-        moment=lambda value: words.moment(value, settings.zone),
+        state=wording.state,
+        reason=wording.reason,
+        plain=wording.plain,
+        recommendation=wording.recommendation,
+        number=wording.number,
+        percent=wording.percent,
+        money=wording.money,
+        day=wording.day,
+        short_day=wording.short_day,
+        moment=lambda value: wording.moment(value, settings.zone),
     )
-    environment.globals.update(plural=words.plural, words=words)
+    environment.globals.update(plural=wording.plural, words=wording)
     return environment
 
 
@@ -95,9 +105,9 @@ def portal_of(request: Request) -> Portal:
 
 
 def current_account(request: Request) -> Account | None:
-    """The account of the session's cookie, if it still exists."""
-    account_id = request.session.get("account_id")
-    return accounts.account_by_id(portal_of(request).settings, account_id) if account_id else None
+    """The account of the session, where that still stands."""
+    token = request.session.get(SESSION)
+    return sessions.account_of(portal_of(request).settings, token) if isinstance(token, str) else None
 
 
 def csrf_token(request: Request) -> str:

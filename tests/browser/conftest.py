@@ -36,8 +36,8 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]
     """A served portal: ``base`` is its address, ``people`` sourcedId -> key, ``settings`` its home."""
     import uvicorn
 
+    from answers.accounts import add_account
     from feeds.write import write
-    from portal.accounts import add_account
     from portal.app import create_app
 
     settings = Settings(home=tmp_path_factory.mktemp("browser"))

@@ -69,7 +69,7 @@ def _picture(page: Any, path: Path, whole: bool = True) -> Path:
 
 def school_of(settings: Settings) -> str | None:
     """A school to show: the one with most pupils who need an adult, not held back where there is one."""
-    from portal.reads import Reader
+    from answers.pinned_releases import Reader
 
     release = Reader(settings).current("learning")
     rows = (
@@ -85,7 +85,7 @@ def school_of(settings: Settings) -> str | None:
 
 def main() -> None:
     """Make accounts, take the pictures, remove the accounts."""
-    from portal.accounts import add_account, remove_account
+    from answers.accounts import add_account, remove_account
 
     parser = argparse.ArgumentParser(description="Take pictures of every page of the running portal.")
     parser.add_argument("--base", help="address of the portal; the running stack's where absent")

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-import lake
+from answers import feed_folders
+from answers.pinned_releases import Reader
+from answers.school_answers import load_school
 from cairn.errors import CairnError
 from cairn.settings import Settings
-from feeds import store
-from feeds.tables import safe_cell
+from feeds.school_files import safe_cell
 from feeds.write import write
-from portal.reads import Reader
-from portal.school import load_school
+from identity.disclosure_log import list_disclosures
 from tests.portal.fixture_release import LEARNING_ID, pupil_name
 
 EVERY_NAME = {part for school in range(3) for number in range(32) for part in pupil_name(school, number)}
@@ -63,8 +63,13 @@ def test_files_are_their_owners_and_each_school_is_one_disclosure(published: Set
     assert result["schools"] == 1 and not (folder.parent / "school-a").exists()
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
     assert {stat.S_IMODE(path.stat().st_mode) for path in (folder, folder.parent, published.feeds_dir)} == {0o700}
-    rows = lake.read(published, "ops.disclosure").to_pylist()
+    rows = list_disclosures(published)
     assert [(row["kind"], row["school_id"], row["actor"]) for row in rows] == [("feed", "school-c", "feeds")]
+    with (folder / "needs_adult.csv").open(encoding="utf-8", newline="") as handle:
+        keys = {row["pupil_key"] for row in csv.DictReader(handle)}
+    assert (
+        keys and keys <= set(rows[0]["student_keys"]) and set(feed_folders.pupils_in(folder, "needs_adult.csv")) == keys
+    )
 
 
 def test_writing_again_replaces_the_whole_folder(published: Settings) -> None:
@@ -76,10 +81,10 @@ def test_writing_again_replaces_the_whole_folder(published: Settings) -> None:
 
 
 def test_a_feed_that_fails_leaves_the_old_one(settings: Settings) -> None:
-    target = store.folder(settings, "2026-10-14", "school-a")
-    with store.replacing(target) as making:
+    target = feed_folders.folder(settings, "2026-10-14", "school-a")
+    with feed_folders.replacing(target) as making:
         (making / "manifest.json").write_text("{}")
-    with pytest.raises(ZeroDivisionError), store.replacing(target) as making:
+    with pytest.raises(ZeroDivisionError), feed_folders.replacing(target) as making:
         (making / "manifest.json").write_text("half")
         raise ZeroDivisionError
     assert (target / "manifest.json").read_text() == "{}"
@@ -88,7 +93,7 @@ def test_a_feed_that_fails_leaves_the_old_one(settings: Settings) -> None:
 
 def test_a_held_school_is_labelled(published: Settings) -> None:
     write(published, school="school-b")
-    manifest = store.latest(published, "school-b")
+    manifest = feed_folders.latest(published, "school-b")
     assert manifest is not None and manifest["is_held_back"] and "Tue 13 Oct 2026" in manifest["label"]
 
 
@@ -112,7 +117,7 @@ def test_no_cell_is_a_formula(value: str) -> None:
 
 @pytest.mark.parametrize("school_id", ["../up", "a/b", ".", "..", "å"])
 def test_any_school_id_is_one_folder(settings: Settings, school_id: str) -> None:
-    path = store.folder(settings, "2026-10-14", school_id)
+    path = feed_folders.folder(settings, "2026-10-14", school_id)
     assert path.parent == settings.feeds_dir / "2026-10-14" and path.name not in (".", "..")
 
 
@@ -122,9 +127,9 @@ def test_mail_counts_and_links_but_names_nobody(published: Settings) -> None:
     import threading
     import time
 
+    from answers.accounts import add_account
     from feeds.mail import send
     from feeds.mail_sink import serve
-    from portal.accounts import add_account
 
     add_account(published, "leader-a", "school_leader", "school-a", mail="leader@school-a.example")
     add_account(published, "central", "central_office")
@@ -149,6 +154,8 @@ def test_mail_counts_and_links_but_names_nobody(published: Settings) -> None:
             time.sleep(0.05)
         assert send(published) | {"data_date": ""} == {"sent": 1, "schools": 1, "skipped": 0, "data_date": ""}
         assert send(published)["skipped"] == 1
+        (marker,) = published.feeds_dir.glob("*/.sent.json")
+        assert stat.S_IMODE(marker.stat().st_mode) == 0o600
     finally:
         loop.call_soon_threadsafe(stop.set)
         server.join(timeout=10)
@@ -158,7 +165,7 @@ def test_mail_counts_and_links_but_names_nobody(published: Settings) -> None:
     body = letter.get_body()
     assert body is not None and letter["To"] == "leader@school-a.example"
     text = body.get_content()
-    manifest = store.latest(published, "school-a")
+    manifest = feed_folders.latest(published, "school-a")
     assert manifest is not None
     assert f"{manifest['counts']['needs_adult_pupils']} pupils need an adult." in text
     assert "http://127.0.0.1:9/schools/school-a" in text

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-import lake
 from cairn.errors import CairnError
 from cairn.keys import DistrictKeys
 from cairn.settings import Settings
 from identity import Vault
 from identity.crosswalk import load_rules
+from identity.disclosure_log import list_disclosures
 from identity.vault import ALWAYS
 
 HOME_PAGE = "account:https://id.cedar.example"
@@ -63,7 +63,7 @@ def test_identifiers_resolve_without_names(settings: Settings) -> None:
     }
     assert vault.resolve("sourcedId", ["u1"]) == {"u1": key}
     assert vault.find("aarcherington") == vault.find(key) == [key]
-    assert not lake.exists(settings, "ops.disclosure")
+    assert list_disclosures(settings) == []
 
 
 def test_names_come_out_logged(settings: Settings) -> None:
@@ -77,7 +77,7 @@ def test_names_come_out_logged(settings: Settings) -> None:
         "u1",
     )
     assert "Annabel" not in repr(name)
-    (row,) = lake.read(settings, "ops.disclosure").to_pylist()
+    (row,) = list_disclosures(settings)
     assert (row["actor"], row["purpose"], row["kind"], row["school_id"], row["student_count"]) == (
         "tester",
         "test",

@@ -64,8 +64,8 @@ def test_five_questions(rows: Any) -> None:
     assert rows("select decision_id from mart_change order by 1") == [("d1",), ("d2",), ("d4",)], (
         "d3 is older than two weeks, d9 was taken back"
     )
-    assert rows("select student_key, state_before, state_after, has_worked from mart_action_followup") == [
-        ("p3", "mastered", "developing", True)
+    assert rows("select student_key, state_before, state_after, has_worked, outcome from mart_action_followup") == [
+        ("p3", "mastered", "developing", True, "not_yet")
     ]
     assert rows("select class_id, attention_score from mart_class_attention order by 1") == [
         ("c-nm", 30.0),  # 1 of 3 stuck: 16.7; 2 of 3 pairs developing: 13.3

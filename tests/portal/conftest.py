@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import pytest
 from starlette.testclient import TestClient
 
+from answers import accounts
+from answers.accounts import add_account
 from cairn.settings import Settings
-from portal import accounts
-from portal.accounts import add_account
 from portal.app import create_app
 from tests.portal.fixture_release import publish_fixture
 
@@ -57,7 +57,7 @@ def submit(client: TestClient, page: str, action: str, **fields: str):  # type: 
 @pytest.fixture(scope="session")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
     """The fixture release, published once."""
-    settings = Settings(home=tmp_path_factory.mktemp("portal"))
+    settings = Settings(home=tmp_path_factory.mktemp("portal"), portal_hosts=["portal.example"])
     people = publish_fixture(settings)
     for name, (role, school_id) in ACCOUNTS.items():
         add_account(settings, name, role, school_id, PASSWORD)

@@ -61,7 +61,8 @@ TABLES = {
     " competency_code varchar, competency_title varchar, pupils bigint, student_keys varchar[]",
     "mart_school_day": "school_id varchar, work_date date, attempts bigint, correct bigint, active_pupils bigint",
     "mart_action_followup": "school_id varchar, action_date date, action varchar, student_key varchar,"
-    " competency_id varchar, competency_code varchar, state_before varchar, state_after varchar, has_worked boolean",
+    " competency_id varchar, competency_code varchar, state_before varchar, state_after varchar, has_worked boolean,"
+    " outcome varchar",
     "mart_district_competency": "competency_id varchar, competency_code varchar, competency_title varchar,"
     " subject varchar, pupils bigint, mastered_pct_protected varchar",
     "mart_rollout_school": "pilot_id varchar, school_id varchar, school_name varchar, wave int, pupils_planned bigint,"
@@ -179,7 +180,11 @@ def _pupil_rows(keys: dict[str, str], school: int, school_id: str) -> dict[str, 
         if number % 8 == 3:
             rows["mart_action_followup"].append(
                 (school_id, DATA_DATE - timedelta(days=1), "small_group", key, *competency[:2], "developing")
-                + (("mastered", True) if number % 16 == 3 else ("developing", number == 11))
+                + (
+                    ("mastered", True, "worked")
+                    if number % 16 == 3
+                    else ("developing", number == 11, "not_yet" if number == 11 else "waiting")
+                )
             )
     return rows
 

@@ -9,9 +9,11 @@ import pytest
 from starlette.testclient import TestClient
 
 import lake
+from answers.pinned_releases import Reader
 from cairn.settings import Settings
+from feeds.write import write
+from identity.disclosure_log import list_disclosures
 from portal.app import create_app
-from portal.reads import Reader
 from tests.portal.fixture_release import EVALUATION_ID, LEARNING_ID, pupil_name, sourced
 
 ADDRESSES = {
@@ -112,7 +114,7 @@ def test_numbers_on_the_page_are_the_marts(pages: Any) -> None:
 
 def test_a_page_view_with_names_is_one_disclosure(pages: Any) -> None:
     def views(purpose: str) -> list[dict[str, Any]]:
-        rows = lake.read(pages.settings, "ops.disclosure").to_pylist()
+        rows = list_disclosures(pages.settings)
         return [row for row in rows if row["purpose"] == purpose]
 
     client = pages.client("leader-a")
@@ -125,7 +127,21 @@ def test_a_page_view_with_names_is_one_disclosure(pages: Any) -> None:
     newest = max(after, key=lambda row: row["disclosed_at"])
     assert (newest["actor"], newest["school_id"], newest["kind"]) == ("leader-a", "school-a", "page")
     assert newest["release_id"] == LEARNING_ID and newest["student_count"] > 20
-    assert views("pupil page")[-1]["student_count"] == 1
+    assert (newest["role"], newest["route"]) == ("school_leader", "/schools/{school_id}")
+    assert key in newest["student_keys"] and len(newest["student_keys"]) == newest["student_count"]
+    assert views("pupil page")[-1]["student_keys"] == [key]
+    seen = [row["purpose"] for row in list_disclosures(pages.settings, key)]
+    assert seen[-2:] == ["school page", "pupil page"]
+    assert list_disclosures(pages.settings, pages.people[sourced(1, 0)]) == []
+
+
+def test_a_feed_file_is_logged_with_the_pupils_it_names(pages: Any) -> None:
+    write(pages.settings, school="school-a")
+    assert pages.client("leader-a").get("/schools/school-a/feed/groups.csv").status_code == 200
+    assert pages.client("leader-a").get("/schools/school-a/feed/.pupils.json").status_code == 404
+    row = list_disclosures(pages.settings)[-1]
+    assert (row["purpose"], row["actor"], row["role"]) == ("feed file downloaded", "leader-a", "school_leader")
+    assert row["student_keys"] and len(row["student_keys"]) == row["student_count"]
 
 
 def test_a_held_school_shows_the_last_good_answer_labelled(pages: Any) -> None:
@@ -193,6 +209,7 @@ def test_recording_a_decision(pages: Any) -> None:
     assert [(row["pilot_id"], row["decision"], row["recommendation"]) for row in rows] == [
         ("pilot-fractions", "NEXT WAVE", "SCALE")
     ]
+    assert (rows[0]["decided_by_role"], rows[0]["decided_by"]) == ("central_office", "central")
     assert rows[0]["evaluation_id"] in set(lake.read(pages.settings, "gold.pilot_result")["evaluation_id"].to_pylist())
     assert "Two schools asked first." in client.get(page).text
     assert submit(pages.client("engineer"), "/pilots", f"{page}/decision", decision="SCALE").status_code == 403
@@ -219,7 +236,7 @@ def test_sign_in_refusal_says_nothing_of_the_name_and_cookie_is_closed(pages: An
 
 
 def test_a_removed_account_ends_its_session(pages: Any) -> None:
-    from portal.accounts import add_account, remove_account
+    from answers.accounts import add_account, remove_account
     from tests.portal.conftest import submit
 
     password = add_account(pages.settings, "guest", "engineer")
@@ -244,10 +261,12 @@ def test_reports_stay_in_their_folder(pages: Any) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "index.html").write_text("<p>Data Docs</p>")
     client = pages.client("engineer")
-    assert client.get("/operations/data-docs/").headers["location"] == "/operations/data-docs/index.html"
-    assert "Data Docs" in client.get("/operations/data-docs/index.html").text
-    for path in ("..%2f..%2faccounts.sqlite", "%2e%2e/%2e%2e/accounts.sqlite", "/etc/passwd"):
-        assert client.get(f"/operations/data-docs/{path}").status_code == 404
+    address = client.get("/operations/data-docs/").headers["location"]
+    assert address.startswith("/operations/reports/") and address.endswith("/data-docs/index.html")
+    assert client.get("/operations/data-docs/index.html").headers["location"] == address
+    base = address.removesuffix("index.html")
+    for path in ("..%2f..%2faccounts.sqlite", "%2e%2e/%2e%2e/accounts.sqlite", "/etc/passwd", "n" * 300, "%00"):
+        assert client.get(f"{base}{path}").status_code == 404
 
 
 def test_operations_says_what_runs_and_what_does_not(pages: Any) -> None:
@@ -269,11 +288,12 @@ def test_operations_says_what_runs_and_what_does_not(pages: Any) -> None:
 
 
 def test_health_needs_no_account(pages: Any) -> None:
-    assert pages.anonymous().get("/health").json()["releases"]["learning"] == LEARNING_ID
+    assert pages.anonymous().get("/health").json() == {"status": "ok"}
+    assert pages.client("engineer").get("/health").json()["releases"]["learning"] == LEARNING_ID
 
 
 def test_before_the_first_release_pages_say_so(settings: Settings) -> None:
-    from portal.accounts import add_account
+    from answers.accounts import add_account
     from tests.portal.conftest import PASSWORD, submit
 
     add_account(settings, "leader", "school_leader", "school-a", PASSWORD)
@@ -283,7 +303,7 @@ def test_before_the_first_release_pages_say_so(settings: Settings) -> None:
         ("central", "/", 200),
         ("central", "/pilots", 200),
     ):
-        with TestClient(create_app(settings), follow_redirects=False) as client:
+        with TestClient(create_app(settings), base_url="http://127.0.0.1", follow_redirects=False) as client:
             submit(client, "/login", "/login", name=name, password=PASSWORD)
             answer = client.get(path)
             assert answer.status_code == status

@@ -28,13 +28,6 @@ GOLD = (
     "silver.evidence",
     "ops.night",
 )
-    "gold.attempt_day",
-    "gold.mastery_state",
-    "gold.mastery_decision",
-    "gold.mastery_model",
-    "silver.evidence",
-    "ops.night",
-)
 
 
 def run(spark: SparkSession, settings: Settings, night: date, held: tuple[str, ...] = ()) -> dict[str, Any]:

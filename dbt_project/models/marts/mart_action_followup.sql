@@ -43,24 +43,45 @@ worked as (
             actions.student_key = day.student_key
             and actions.competency_id = day.competency_id
             and actions.action_date < day.work_date
+),
+
+states as (
+    select ['not_started', 'not_enough_evidence', 'developing', 'review_due', 'mastered'] as in_order
+),
+
+followed as (
+    select
+        actions.school_id,
+        actions.action_date,
+        actions.action,
+        actions.student_key,
+        actions.competency_id,
+        coalesce(competency.competency_code, actions.competency_id) as competency_code,
+        coalesce(before_action.state_before, 'not_started') as state_before,
+        coalesce(state.state, 'not_started') as state_after,
+        worked.fact_id is not null as has_worked
+    from actions
+    left join {{ ref('stg_competency') }} as competency on actions.competency_id = competency.competency_id
+    left join before_action on actions.fact_id = before_action.fact_id
+    left join worked on actions.fact_id = worked.fact_id
+    left join {{ ref('stg_mastery_state') }} as state
+        on
+            actions.student_key = state.student_key
+            and actions.competency_id = state.competency_id
+    where actions.school_id is not null
 )
 
 select
-    actions.school_id,
-    actions.action_date,
-    actions.action,
-    actions.student_key,
-    actions.competency_id,
-    coalesce(competency.competency_code, actions.competency_id) as competency_code,
-    coalesce(before_action.state_before, 'not_started') as state_before,
-    coalesce(state.state, 'not_started') as state_after,
-    worked.fact_id is not null as has_worked
-from actions
-left join {{ ref('stg_competency') }} as competency on actions.competency_id = competency.competency_id
-left join before_action on actions.fact_id = before_action.fact_id
-left join worked on actions.fact_id = worked.fact_id
-left join {{ ref('stg_mastery_state') }} as state
-    on
-        actions.student_key = state.student_key
-        and actions.competency_id = state.competency_id
-where actions.school_id is not null
+    followed.*,
+    -- A state later in this list is a better one.
+    case
+        when not followed.has_worked then 'waiting'
+        when
+            followed.state_after = 'mastered'
+            or list_position(states.in_order, followed.state_after)
+            > list_position(states.in_order, followed.state_before)
+            then 'worked'
+        else 'not_yet'
+    end as outcome
+from followed
+cross join states

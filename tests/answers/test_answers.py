@@ -1,4 +1,4 @@
-"""Pure parts of the pages: the verdict, words, protection, outcomes, scorecards."""
+"""Pure parts of the answers: the verdict, words, first rows, follow-ups, scorecards."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from answers import wording
+from answers.school_answers import followup_summary, leading
+from answers.school_trust import expected_data_date, release_age, verdict
+from answers.scorecard_parts import present
 from cairn.calendar import DistrictCalendar
-from portal import words
-from portal.pages_overview import protect
-from portal.pages_pilots import decision_problem
-from portal.pages_session import safe_next
-from portal.school import followup_summary, leading, outcome
-from portal.scorecards import confidence_words, present
-from portal.trust import expected_data_date, release_age, verdict
 
 DAY = date(2026, 10, 14)
 FRESH, OLD = release_age(DAY, DAY), release_age(DAY, date(2026, 10, 16))
@@ -65,22 +62,6 @@ def test_a_school_without_data_is_not_trusted() -> None:
     assert verdict(None, None, FRESH, ZONE).level == "care"
 
 
-@pytest.mark.parametrize(
-    ("worked", "before", "after", "expected"),
-    [
-        (True, "developing", "mastered", "worked"),
-        (True, "developing", "developing", "not_yet"),
-        (True, "mastered", "developing", "not_yet"),
-        (False, "developing", "mastered", "waiting"),
-        (True, "not_started", "not_enough_evidence", "worked"),
-    ],
-)
-def test_an_action_worked_if_work_since_led_to_a_better_state(
-    worked: bool, before: str, after: str, expected: str
-) -> None:
-    assert outcome({"has_worked": worked, "state_before": before, "state_after": after}) == expected
-
-
 def test_the_first_rows_are_different_pupils() -> None:
     rows = [{"student_key": key, "place": place} for place, key in enumerate("aabcad")]
     assert [(row["student_key"], row["place"], row["more"]) for row in leading(rows, 3)] == [
@@ -100,38 +81,26 @@ def test_followups_are_summed_for_the_newest_day_only() -> None:
     assert followup_summary([]) == {}
 
 
-@pytest.mark.parametrize(
-    ("probability", "expected"),
-    [(0.95, "very confident"), (0.8, "fairly confident"), (0.6, "leaning towards"), (0.4, "cannot tell")],
-)
-def test_words_for_probabilities(probability: float, expected: str) -> None:
-    assert confidence_words(probability) == expected
-    assert confidence_words(probability - 0.001) != expected
-
-
-def test_small_groups_are_not_counted_out() -> None:
-    assert protect(9, 10) == "under 10" and protect(10, 10) == "10" and protect(0, 10) == "under 10"
-    schools = [{"school_name": "S", "arm": "treatment", "pupils": 8, "mean_baseline": 1.0, "mean_outcome": 2.0}]
-    card = present({"pilot_id": "p", "recommendation": "STOP", "how_sure": {}, "schools": schools}, 10)
-    assert card["schools"][0]["mean_outcome"] is None and card["schools"][0]["is_small"]
-
-
-@pytest.mark.parametrize(
-    ("decision", "reason", "is_fine"),
-    [("SCALE", "", True), ("STOP", "", False), ("STOP", "No budget.", True), ("MAYBE", "x", False), ("", "", False)],
-)
-def test_a_decision_against_the_rule_needs_a_reason(decision: str, reason: str, is_fine: bool) -> None:
-    assert (decision_problem({"recommendation": "SCALE"}, decision, reason) is None) == is_fine
-
-
-@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil", None, "", "/a\nb"])
-def test_signing_in_leads_nowhere_else(target: str | None) -> None:
-    assert safe_next(target) == "/"
+def test_a_card_without_words_gets_those_of_the_rule() -> None:
+    given = [{"text": "pupils gained", "probability": chance} for chance in (0.95, 0.8, 0.6, 0.4)]
+    card = present({"pilot_id": "p", "how_sure": {"statements": given}}, 10)
+    assert [(one["words"], one["joint"]) for one in card["how_sure"]["statements"]] == [
+        ("very confident", " that"),
+        ("fairly confident", " that"),
+        ("leaning towards", ":"),
+        ("cannot tell", " whether"),
+    ]
 
 
 def test_numbers_and_dates_read_well() -> None:
-    assert words.number(1234.4) == "1,234" and words.number(None) == "–" and words.number(float("nan")) == "–"
-    assert words.money(49.731) == "$49.73" and words.money(18400) == "$18,400"
-    assert words.day("2026-10-14") == "Wed 14 Oct 2026" and words.short_day(DAY) == "Wed 14 Oct"
-    assert words.moment("2026-10-14T20:42:00+00:00", ZONE) == "Wed 14 Oct 15:42"
-    assert words.recommendation("TOO EARLY") == "Too early to say" and words.state("review_due") == "Review due"
+    assert wording.number(1234.4) == "1,234" and wording.number(None) == "–" and wording.number(float("nan")) == "–"
+    assert wording.money(49.731) == "$49.73" and wording.money(18400) == "$18,400"
+    assert wording.day("2026-10-14") == "Wed 14 Oct 2026" and wording.short_day(DAY) == "Wed 14 Oct"
+    assert wording.moment("2026-10-14T20:42:00+00:00", ZONE) == "Wed 14 Oct 15:42"
+    assert wording.recommendation("TOO EARLY") == "Too early to say" and wording.state("review_due") == "Review due"
+
+
+def test_a_small_school_of_a_card_keeps_its_name_only() -> None:
+    schools = [{"school_name": "S", "arm": "treatment", "pupils": 8, "mean_baseline": 1.0, "mean_outcome": 2.0}]
+    card = present({"pilot_id": "p", "recommendation": "STOP", "how_sure": {}, "schools": schools}, 10)
+    assert card["schools"][0]["mean_outcome"] is None and card["schools"][0]["is_small"]

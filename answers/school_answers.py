@@ -1,6 +1,6 @@
 """What a school's page and a school's feed are made of: the same rows from the same queries.
 
-Everything here is by key; names are added at the edge (``portal.people``).
+Everything here is by key; names are added at the edge (``answers.pupil_names``).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from portal.reads import Opened
+from answers.pinned_releases import Opened
 
 Row = dict[str, Any]
 
@@ -27,12 +27,11 @@ CLASSES = """
 select * from mart_class_attention where school_id = ? order by attention_score desc, class_title, class_id, subject"""
 GROUPS = """
 select * from mart_group_suggestion where school_id = ? order by pupils desc, class_title, competency_code"""
+# A release from before the mart said what came of an action shows none until the next night.
 FOLLOWUPS = """
 select * from mart_action_followup where school_id = ?
 order by action_date desc, student_key, competency_id"""
 DAYS = "select * from mart_school_day where school_id = ? order by work_date desc limit 20"
-
-STATE_ORDER = {"not_started": 0, "not_enough_evidence": 1, "developing": 2, "review_due": 3, "mastered": 4}
 
 
 @dataclass(frozen=True)
@@ -78,19 +77,11 @@ def load_school(release: Opened, school_id: str) -> SchoolView | None:
         needs_adult=release.rows(NEEDS_ADULT, [school_id]),
         moves_on=release.rows(MOVES_ON, [school_id]),
         changes=release.rows(CHANGES, [school_id, release.shown_date(school_id)]),
-        followups=[row | {"outcome": outcome(row)} for row in release.rows(FOLLOWUPS, [school_id])],
+        followups=[row for row in release.rows(FOLLOWUPS, [school_id]) if "outcome" in row],
         classes=release.rows(CLASSES, [school_id]),
         groups=release.rows(GROUPS, [school_id]),
         days=release.rows(DAYS, [school_id]),
     )
-
-
-def outcome(action: Row) -> str:
-    """Whether an action helped: ``worked`` (a better state since), ``waiting`` (no work since), ``not_yet``."""
-    if not action["has_worked"]:
-        return "waiting"
-    before, after = STATE_ORDER.get(action["state_before"], 0), STATE_ORDER.get(action["state_after"], 0)
-    return "worked" if after > before or action["state_after"] == "mastered" else "not_yet"
 
 
 def pupils(rows: list[Row]) -> int:

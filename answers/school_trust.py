@@ -7,10 +7,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from answers import wording
 from cairn.calendar import DistrictCalendar
 from cairn.errors import CairnError
 from cairn.settings import Settings
-from portal import words
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Age:
     def label(self) -> str:
         """The label of an old release."""
         return (
-            f"This is the answer of {words.day(self.data_date)}. Newer data, up to {words.day(self.expected_date)}, "
-            "has not been published."
+            f"This is the answer of {wording.day(self.data_date)}. "
+            f"Newer data, up to {wording.day(self.expected_date)}, has not been published."
         )
 
 
@@ -75,21 +75,21 @@ def current_age(settings: Settings, data_date: date) -> Age:
 def _books(trust: dict[str, Any]) -> Line:
     received, unexplained = trust["received"] or 0, trust["unexplained"] or 0
     if unexplained:
-        return Line("bad", f"{words.number(abs(unexplained))} of {words.number(received)} statements unexplained")
+        return Line("bad", f"{wording.number(abs(unexplained))} of {wording.number(received)} statements unexplained")
     if not received:
         return Line("care", "No statements received that day")
     accepted = (trust["accepted"] or 0) + (trust["duplicate"] or 0)
     if accepted < received:
         return Line(
-            "good", f"All {words.number(received)} accounted for, {words.number(received - accepted)} set aside"
+            "good", f"All {wording.number(received)} accounted for, {wording.number(received - accepted)} set aside"
         )
-    return Line("good", f"All {words.number(received)} statements accounted for")
+    return Line("good", f"All {wording.number(received)} statements accounted for")
 
 
 def _sources(trust: dict[str, Any]) -> Line:
     silent = trust["silent_sources"] or 0
     if silent:
-        return Line("care", f"{words.plural(silent, 'source')} silent: {trust['silent_source_names'] or 'unnamed'}")
+        return Line("care", f"{wording.plural(silent, 'source')} silent: {trust['silent_source_names'] or 'unnamed'}")
     return Line("good", "Every source reported")
 
 
@@ -102,15 +102,15 @@ def verdict(trust: dict[str, Any] | None, held_reason: str | None, age: Age, zon
         return Verdict("care", "Not yet", (Line("care", "No data has come from this school yet"),))
     lines = [_books(trust), _sources(trust)]
     last = trust["last_event_at"]
-    lines.append(Line("good", f"Last work {words.moment(last, zone)}") if last else Line("care", "No work recorded"))
+    lines.append(Line("good", f"Last work {wording.moment(last, zone)}") if last else Line("care", "No work recorded"))
     if age.is_old:
-        lines.append(Line("care", f"Old: data of {words.short_day(age.data_date)}"))
+        lines.append(Line("care", f"Old: data of {wording.short_day(age.data_date)}"))
     if trust["is_held_back"]:
         lines.append(Line("bad", f"Held back: {held_reason or 'a check failed'}"))
     elif trust["gates_failed"]:
-        lines.append(Line("care", f"{words.plural(trust['gates_failed'], 'check')} failed"))
+        lines.append(Line("care", f"{wording.plural(trust['gates_failed'], 'check')} failed"))
     if trust["unlinked_events"]:
-        lines.append(Line("good", f"{words.number(trust['unlinked_events'])} events wait for a roster link"))
+        lines.append(Line("good", f"{wording.number(trust['unlinked_events'])} events wait for a roster link"))
     order = {"bad": 0, "care": 1, "good": 2}
     lines.sort(key=lambda line: order[line.level])
     level = lines[0].level

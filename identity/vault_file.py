@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from cairn.sqlite_file import prepare
+from cairn.sqlite_file import connect, prepare, transaction
 
 # person: fields are sealed; source_key (keyed hash of the sourcedId) finds the person again at the next roster.
 # identifier: which outside key meant whom, from when to when; instants are ISO 8601 UTC, open end is NULL.
-SCHEMA = """
+FIRST = """
 CREATE TABLE IF NOT EXISTS person (
   student_key TEXT PRIMARY KEY,
   source_key TEXT NOT NULL UNIQUE,
@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS identifier (
 CREATE UNIQUE INDEX IF NOT EXISTS identifier_current ON identifier (subject_key) WHERE valid_to IS NULL;
 CREATE INDEX IF NOT EXISTS identifier_of ON identifier (student_key);
 """
-BUSY_SECONDS = 30.0
+MIGRATIONS = (FIRST,)
 # SQLite takes at most 32,766 parameters a statement; stay well under.
 CHUNK = 5_000
 
@@ -43,30 +43,15 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "vault.sqlite"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        prepare(self.path, SCHEMA)
+        prepare(self.path, *MIGRATIONS)
 
-    @contextmanager
-    def connect(self) -> Iterator[sqlite3.Connection]:
+    def connect(self) -> AbstractContextManager[sqlite3.Connection]:
         """A connection for reading, closed at the end."""
-        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
-        try:
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            yield connection
-        finally:
-            connection.close()
+        return connect(self.path, *MIGRATIONS)
 
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> AbstractContextManager[sqlite3.Connection]:
         """A connection inside one write transaction: all of it or nothing."""
-        with self.connect() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
+        return transaction(self.path, *MIGRATIONS)
 
 
 def select_in(connection: sqlite3.Connection, query: str, values: Sequence[str]) -> Iterator[tuple[str, ...]]:

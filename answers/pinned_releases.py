@@ -12,14 +12,13 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import duckdb
 
 from cairn.settings import Settings
-
-if TYPE_CHECKING:
-    import duckdb
-
-    from releases.store import Release
+from releases import store
+from releases.store import Release
 
 KINDS = ("learning", "evaluation")
 KEPT_CONNECTIONS = 4
@@ -57,8 +56,6 @@ class Opened:
 
 def open_release(settings: Settings, release: Release) -> Opened:
     """A release, opened read-only."""
-    from releases import store
-
     connection = store.open_release(settings, release.kind, release.release_id)
     held = {one["school_id"]: one.get("shown_release_id") for one in release.held}
     return Opened(release.release_id, release.data_date, connection, held)
@@ -82,8 +79,6 @@ class Reader:
 
     def current(self, kind: str) -> Opened | None:
         """The current release of a kind, opened; None where nothing was published yet."""
-        from releases import store
-
         release = store.current(self._settings, kind)
         if release is None:
             return None

@@ -1,4 +1,4 @@
-"""The edge where keys become names: every call is one row in ops.disclosure, whatever it returns."""
+"""The edge where keys become names: every call is one row in the log of disclosures."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from cairn.settings import Settings
+from identity.vault import Vault
 
 
 class Names:
@@ -33,14 +34,21 @@ def look_up(
     kind: Literal["page", "feed", "command"],
     school_id: str | None,
     release_id: str | None,
+    role: str | None = None,
+    route: str | None = None,
 ) -> Names:
-    """Names of pupils (and teachers) for one page or file; the vault logs who asked, why and for how many."""
-    from identity.vault import Vault
-
+    """Names of pupils (and teachers) for one page or file; the vault logs who asked, why and for whom."""
     wanted = sorted(set(keys))
     if not wanted:
         return Names({})
     people = Vault(settings).names(
-        wanted, actor=actor, purpose=purpose, kind=kind, school_id=school_id, release_id=release_id
+        wanted,
+        actor=actor,
+        purpose=purpose,
+        kind=kind,
+        school_id=school_id,
+        release_id=release_id,
+        role=role,
+        route=route,
     )
     return Names({key: person.display for key, person in people.items()})

@@ -14,6 +14,8 @@ from urllib.parse import quote
 from cairn.settings import Settings
 
 MANIFEST = "manifest.json"
+# Beside the files and never handed out: which pupils each file names, for the log of disclosures.
+PUPILS = ".pupils.json"
 # Folders in the making and on their way out begin with a dot; readers never look into them.
 MAKING, LEAVING = ".making-", ".leaving-"
 
@@ -36,6 +38,15 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def pupils_in(path: Path, name: str) -> list[str]:
+    """Keys of the pupils whom a file of a feed's folder names; empty for a feed from before they were kept."""
+    try:
+        found = json.loads((path / PUPILS).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    return list(found.get(name, ()))
 
 
 def latest(settings: Settings, school_id: str) -> dict[str, Any] | None:

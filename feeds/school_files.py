@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from portal import words
-from portal.people import Names
-from portal.school import SchoolView
+from answers import wording
+from answers.pupil_names import Names
+from answers.school_answers import SchoolView
 
 Row = dict[str, Any]
 # A cell that begins like this is a formula to a spreadsheet.
@@ -20,11 +20,11 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 @dataclass(frozen=True)
 class FeedFile:
-    """One CSV: its name, what it is, how many pupils it names, its rows as text."""
+    """One CSV: its name, what it is, keys of the pupils it names, its rows as text."""
 
     name: str
     about: str
-    pupils: int
+    pupils: frozenset[str]
     header: tuple[str, ...]
     rows: list[tuple[str, ...]]
 
@@ -54,7 +54,7 @@ def _percent(share: float | None) -> str:
 Columns = tuple[tuple[str, Callable[[Row], str]], ...]
 
 
-def _file(name: str, about: str, rows: list[Row], columns: Columns, pupils: int) -> FeedFile:
+def _file(name: str, about: str, rows: list[Row], columns: Columns, pupils: frozenset[str]) -> FeedFile:
     header = tuple(title for title, _ in columns)
     return FeedFile(name, about, pupils, header, [tuple(of(row) for _, of in columns) for row in rows])
 
@@ -78,7 +78,7 @@ def feed_files(view: SchoolView, names: Names, zone: ZoneInfo) -> list[FeedFile]
     needs: Columns = (
         ("priority", _field("priority")),
         *pupil,
-        ("reason", lambda row: words.reason(row["reason"])),
+        ("reason", lambda row: wording.reason(row["reason"])),
         ("detail", _field("detail")),
         *topic,
         ("counted_attempts", _field("counted_attempts")),
@@ -95,8 +95,8 @@ def feed_files(view: SchoolView, names: Names, zone: ZoneInfo) -> list[FeedFile]
     changes: Columns = (
         *pupil,
         *topic,
-        ("from_state", lambda row: words.state(row["from_state"])),
-        ("to_state", lambda row: words.state(row["to_state"])),
+        ("from_state", lambda row: wording.state(row["from_state"])),
+        ("to_state", lambda row: wording.state(row["to_state"])),
         ("work_local", local("decided_at")),
     )
     classes: Columns = (
@@ -114,15 +114,15 @@ def feed_files(view: SchoolView, names: Names, zone: ZoneInfo) -> list[FeedFile]
         ("pupils", _field("pupils")),
         ("names", lambda row: "; ".join(names(key) for key in row["student_keys"] or ())),
     )
-    grouped = {key for row in view.groups for key in row["student_keys"] or ()}
+    grouped = frozenset(key for row in view.groups for key in row["student_keys"] or ())
     return [
         _people("needs_adult.csv", "Who needs an adult, on what, the most urgent first", view.needs_adult, needs),
         _people("moves_on.csv", "Who moves on, and to what", view.moves_on, moves),
         _people("changes.csv", "What changed in the night", view.changes, changes),
-        _file("classes.csv", "Which class needs you", view.classes, classes, 0),
-        _file("groups.csv", "Small groups that would help", view.groups, groups, len(grouped)),
+        _file("classes.csv", "Which class needs you", view.classes, classes, frozenset()),
+        _file("groups.csv", "Small groups that would help", view.groups, groups, grouped),
     ]
 
 
 def _people(name: str, about: str, rows: list[Row], columns: Columns) -> FeedFile:
-    return _file(name, about, rows, columns, len({row["student_key"] for row in rows}))
+    return _file(name, about, rows, columns, frozenset(row["student_key"] for row in rows))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from portal.reads import Opened
+from answers.pinned_releases import Opened
 
 
 def load_scorecards(release: Opened | None) -> list[dict[str, Any]]:

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-# What the central office can decide; HARM is told as "pause and look".
-DECISIONS = ("SCALE", "NEXT WAVE", "ITERATE", "STOP", "HARM", "TOO EARLY")
-JOINTS = {"leaning towards": ":", "cannot tell": " whether", "the opposite is more likely": " than that"}
-CONFIDENCE = ((0.95, "very confident"), (0.80, "fairly confident"), (0.60, "leaning towards"), (0.40, "cannot tell"))
-
-
-def confidence_words(probability: float) -> str:
-    """Words for a probability of a named statement (reference: pilots, scorecard); below .40 it is the opposite's."""
-    return next((words for floor, words in CONFIDENCE if probability >= floor), "the opposite is more likely")
+from pilots.decision import in_words, joint_of
 
 
 def present(card: dict[str, Any], n_min: int) -> dict[str, Any]:
@@ -54,8 +46,8 @@ def present(card: dict[str, Any], n_min: int) -> dict[str, Any]:
 
 def _statement(given: dict[str, Any]) -> dict[str, Any]:
     """A statement with its words, and what joins the two in a sentence."""
-    words = str(given.get("words") or confidence_words(given["probability"]))
-    return given | {"words": words, "joint": JOINTS.get(words, " that")}
+    words = str(given.get("words") or in_words(given["probability"]))
+    return given | {"words": words, "joint": joint_of(words)}
 
 
 def _protected(school: dict[str, Any], n_min: int) -> dict[str, Any]:

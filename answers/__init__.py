@@ -1,0 +1,1 @@
+"""What page, feed, mail and PDF share: one answer to each question, whoever asks."""
