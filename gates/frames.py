@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING, Any
 from cairn import tables
 from cairn.settings import Settings
 from cairn.tables import table_uri
+from gates.model import SAMPLE_IDS, Rule
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-    from gates.model import Rule
-
 MOST_ROWS_IN_MEMORY = 1_000_000
-MOST_IDS = 400
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,12 @@ class Frame:
         condition = rule.bad_rows or self._repeated(rule)
         chosen = f"select {scope} as scope, cast({self.id_column} as string) as id from rows where {condition}"
         counts = self._query(f"select scope, count(*) as n from ({chosen}) as t group by scope order by scope")
-        ids = self._query(f"select distinct scope, id from ({chosen}) as t where id is not null limit {MOST_IDS}")
+        # Some of each scope, so that none is told without an id because another has many.
+        ids = self._query(
+            f"select scope, id from (select scope, id, row_number() over (partition by scope order by id) as n"
+            f" from (select distinct scope, id from ({chosen}) as t where id is not null) as d) as r"
+            f" where n <= {SAMPLE_IDS}"
+        )
         found = []
         for name, number in counts:
             kind, _, key = str(name or "all/*").partition("/")

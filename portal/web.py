@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hmac
+import logging
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from cairn.district import load_district_yaml
 from cairn.errors import CairnError
+from cairn.privacy import smallest_group
 from cairn.settings import Settings
 from portal import accounts, words
 from portal.accounts import Account
@@ -26,7 +27,7 @@ from portal.reads import Pinned, Reader
 from portal.trust import Age, current_age
 
 HERE = Path(__file__).resolve().parent
-DEFAULT_N_MIN = 10
+LOG = logging.getLogger("portal")
 Handler = Callable[[Request, Account], Response]
 
 # What each role finds in the header: address, words.
@@ -57,9 +58,11 @@ class Portal:
     def n_min(self) -> int:
         """Smallest group that is shown to those who are not entitled to see single pupils."""
         try:
-            return int(load_district_yaml(self.settings, "privacy.yaml").get("n_min", DEFAULT_N_MIN))
-        except CairnError:
-            return DEFAULT_N_MIN
+            return smallest_group(self.settings)
+        except CairnError as error:
+            # Fails closed: without the rule nothing that counts pupils is shown. The message names a file: for the log.
+            LOG.error("%s", error)
+            raise HTTPException(503, "The district's privacy rules cannot be read: see the portal's log.") from error
 
 
 def make_environment(settings: Settings) -> Environment:

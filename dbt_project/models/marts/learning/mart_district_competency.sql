@@ -1,4 +1,5 @@
--- Published family: protected here, so that no page, chart or file can show more.
+-- Published family: protected here, so that no page, chart or file can show more. It reads the pupils' mart and nothing
+-- else: releases/holding.py runs this statement again where it has put a held school's rows of yesterday in there.
 with counts as (
     select
         pair.competency_id,
@@ -7,14 +8,14 @@ with counts as (
         pair.subject,
         count(*) as pupils,
         round(100.0 * count(*) filter (where pair.state in ('mastered', 'review_due')) / count(*)) as mastered_pct
-    from {{ ref('int_pupil_competency') }} as pair
+    from {{ ref('mart_student_competency') }} as pair
     group by all
 ),
 
 coded as (
     select
         counts.*,
-        release.n_min,
+        {{ smallest_group() }} as n_min,
         case
             when counts.pupils <= 20 then 20
             when counts.pupils <= 40 then 10
@@ -23,7 +24,6 @@ coded as (
             else 1
         end as edge_pct
     from counts
-    cross join {{ ref('stg_release') }} as release
 )
 
 select

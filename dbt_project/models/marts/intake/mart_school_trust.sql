@@ -1,20 +1,20 @@
--- Received on the data date or later, up to the cut: a night takes in what came after midnight, too.
+-- What this night took in: received on the data date or later, and by no earlier night.
 with books as (
     select
-        ledger.org_id,
-        sum(ledger.received) as received,
-        sum(ledger.accepted) as accepted,
-        sum(ledger.duplicate) as duplicate,
-        sum(ledger.conflict) as conflict,
-        sum(ledger.rejected) as rejected,
-        sum(ledger.quarantined) as quarantined,
-        sum(ledger.unexplained) as unexplained
-    from {{ ref('mart_intake_ledger') }} as ledger
+        book.org_id,
+        sum(book.received) as received,
+        sum(book.accepted) as accepted,
+        sum(book.duplicate) as duplicate,
+        sum(book.conflict) as conflict,
+        sum(book.rejected) as rejected,
+        sum(book.quarantined) as quarantined,
+        sum(book.unexplained) as unexplained
+    from {{ ref('int_book') }} as book
     cross join {{ ref('stg_release') }} as release
     where
-        ledger.received_date >= release.data_date
-        and ledger.received_date <= cast(release.as_of_at at time zone release.timezone as date)
-    group by ledger.org_id
+        book.is_of_night
+        and book.received_date >= release.data_date
+    group by book.org_id
 ),
 
 activity as (

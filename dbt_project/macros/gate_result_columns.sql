@@ -1,4 +1,5 @@
-select
+{#- What a release says of a gate's finding: the same in staging and in the mart. -#}
+{% macro gate_result_columns() -%}
     result.gate,
     result.rule_id,
     result.scope_type,
@@ -11,4 +12,4 @@ select
     result.message,
     result.run_at,
     result.data_date
-from {{ ref('stg_gate_result') }} as result
+{%- endmacro %}

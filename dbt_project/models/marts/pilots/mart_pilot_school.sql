@@ -19,12 +19,9 @@ costs as (
     select
         fact.pilot_id,
         fact.school_id,
-        sum(fact.value) as cost_usd
-    from {{ ref('stg_fact') }} as fact
-    cross join {{ ref('stg_release') }} as release
-    where
-        fact.fact_type = 'cost'
-        and fact.fact_date <= release.data_date
+        sum(fact.total) as cost_usd
+    from {{ ref('int_pilot_fact') }} as fact
+    where fact.fact_type = 'cost'
     group by all
 )
 

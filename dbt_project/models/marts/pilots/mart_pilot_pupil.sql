@@ -30,12 +30,9 @@ dosage as (
     select
         fact.pilot_id,
         fact.student_key,
-        sum(fact.value) as dosage_minutes
-    from {{ ref('stg_fact') }} as fact
-    cross join {{ ref('stg_release') }} as release
-    where
-        fact.fact_type = 'dosage'
-        and fact.fact_date <= release.data_date
+        sum(fact.total) as dosage_minutes
+    from {{ ref('int_pilot_fact') }} as fact
+    where fact.fact_type = 'dosage'
     group by all
 )
 
