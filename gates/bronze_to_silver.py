@@ -7,6 +7,10 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+import pandas as pd
+import pyarrow.compute as pc
+
 from cairn import tables
 from cairn.calendar import DistrictCalendar
 from cairn.contracts import load_contract
@@ -42,8 +46,6 @@ def check(
     present = frames.actual_columns(settings, SILVER)
     if not present:
         return [_nothing_yet()]
-    import pandas as pd
-
     has_columns = engine.verdicts(f"{SILVER} columns", [columns], pd.DataFrame(columns=present))[columns.rule_id]
     found = [Finding(columns.rule_id, SILVER, columns.severity, has_columns, columns.message)]
     if not has_columns:
@@ -149,8 +151,6 @@ from night {join} group by all order by all
 
 def _shares(night: pa.Table, kind: str, column: str, bad: str, links: pa.Table | None = None) -> list[dict[str, Any]]:
     """Per scope: how many of the night's events are bad in the sense of the SQL condition, and some ids."""
-    import duckdb
-
     connection = duckdb.connect()
     try:
         connection.execute("set memory_limit = '512MB'; set threads = 2")
@@ -186,8 +186,6 @@ def _unlinked(engine: Engine, settings: Settings, night: pa.Table, limit: dict[s
 
 
 def _silence(engine: Engine, settings: Settings, data_date: date, silence: SilenceRule) -> list[Finding]:
-    import pyarrow.compute as pc
-
     recent = tables.read(
         settings, SILVER, ["source_id", "work_date"], pc.field("work_date") >= silence.starts(data_date)
     )

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+
 from cairn import tables
 from cairn.settings import Settings
 from cairn.tables import table_uri
@@ -63,8 +65,6 @@ class Frame:
 
     def _query(self, sql: str) -> list[tuple[Any, ...]]:
         if self.arrow is not None:
-            import duckdb
-
             connection = duckdb.connect()
             try:
                 connection.execute("set memory_limit = '1GB'; set threads = 2")
