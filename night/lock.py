@@ -1,7 +1,7 @@
 """One night at a time on a home, and no step of a night that another one has overtaken.
 
 A night's steps may come from several processes, one after another (a DAG has a task for some of them): between two of
-them the lock is free and another night may begin. ``open.json`` names the night that began last; the steps of an
+them the lock is free and another night may begin. ``.open`` names the night that began last; the steps of an
 earlier one are then refused, since mastery and marts have moved on to other evidence.
 """
 
@@ -66,4 +66,4 @@ def _path(settings: Settings) -> Path:
 
 
 def _open_path(settings: Settings) -> Path:
-    return settings.night_dir / "open.json"
+    return settings.night_dir / ".open"

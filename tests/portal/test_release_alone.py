@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import shutil
 from datetime import date
 from typing import Any
 
+import duckdb
 import pytest
 from starlette.testclient import TestClient
 
 from cairn.settings import Settings
+from pilots.registry import newest_plans
 from portal.accounts import add_account
 from portal.app import create_app
+from releases import store
+from releases.scorecards import failed
 from tests.marts.small_roster import known, put
 from tests.portal.conftest import PASSWORD, submit
 from tests.portal.fixture_release import publish_fixture, sourced
@@ -77,3 +82,21 @@ def test_the_districts_own_smallest_group_is_shown(pages: Any) -> None:
     finally:
         rules.unlink()
     assert "Groups under 33 pupils" in text
+
+
+def test_pilot_that_could_not_be_evaluated_has_a_page_that_says_so(settings: Settings) -> None:
+    publish_fixture(settings)
+    add_account(settings, "central", "central_office", None, PASSWORD)
+    frozen = next(plan for plan in newest_plans(settings) if plan.pilot_id == "pilot-fractions")
+    learning, evaluation = store.current(settings, "learning"), store.current(settings, "evaluation")
+    assert learning is not None and evaluation is not None
+    with duckdb.connect(str(evaluation.path)) as connection:
+        connection.execute(
+            "update pilot_scorecard set scorecard_json = ? where pilot_id = 'pilot-fractions'",
+            [json.dumps(failed(frozen, learning, "no school of it is in the roster"))],
+        )
+    with TestClient(create_app(settings), follow_redirects=False) as client:
+        submit(client, "/login", "/login", name="central", password=PASSWORD)
+        for path in ("/pilots", "/pilots/pilot-fractions", "/pilots/pilot-fractions.pdf", "/rollout"):
+            assert client.get(path).status_code == 200, path
+        assert "no school of it is in the roster" in client.get("/pilots/pilot-fractions").text
