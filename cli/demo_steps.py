@@ -169,11 +169,11 @@ class Demo:
         ]
 
     def _freeze(self) -> list[str]:
-        from pilots.plan import freeze
+        from pilots.registry import freeze_file
 
         paths = sorted((self.district / "pilots").glob("*.yaml"))
         for path in paths:
-            freeze(self.settings, path)
+            freeze_file(self.settings, path)
         return [path.stem for path in paths]
 
     def _nights(self) -> tuple[date, date]:

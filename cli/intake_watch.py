@@ -17,19 +17,15 @@ RECENT_DAYS = 2
 
 def findings(settings: Settings, now: datetime | None = None) -> dict[str, Any]:
     """``findings`` (one line each, empty where all is well), ``lag``, ``silent_sources``, ``rejection_rates``."""
-    from gates.silence import silent_sources
+    from gates.silence import SilenceRule, silent_sources
     from gates.thresholds import thresholds
 
     today = (now or datetime.now(UTC)).astimezone(settings.zone).date()
     limits = thresholds(settings, "bronze_to_silver")
     lag, lines = _lag(settings)
     lines += _heartbeat(settings, now or datetime.now(UTC))
-    silent = silent_sources(
-        _received_days(settings, today - timedelta(days=int(limits["silence"]["window_days"]))),
-        DistrictCalendar.load(settings),
-        today,
-        limits["silence"],
-    )
+    rule = SilenceRule.of(limits["silence"])
+    silent = silent_sources(_received_days(settings, rule.starts(today)), DistrictCalendar.load(settings), today, rule)
     lines += [f"source {source} is silent since {last}: ask its vendor" for source, last in sorted(silent.items())]
     rates, refused = _refusals(settings, today, limits["refused_share"])
     return {

@@ -23,7 +23,7 @@ def group() -> None:
 def _date(text: str | None) -> Any:
     from cairn.settings import settings
     from cli.night import parse_date
-    from releases.night import default_date
+    from night.status import default_date
 
     return parse_date(text) if text else default_date(settings())
 
@@ -84,10 +84,8 @@ def publish(
         for row in outcome.results
     ]
     if outcome.is_structural_failure:
-        bad = [row for row in gates if not row["is_passed"] and row["severity"] == "structural"]
-        said = "; ".join(f"{row['rule_id']}: {row['rows_failed']} rows, {row['message']}" for row in bad[:3])
-        raise CairnError(f"{release.release_id} is not published: {said}")
-    emit(_described(learning.publish(settings(), release, outcome.held), gates), as_json)
+        raise CairnError(f"{release.release_id} is not published: {outcome.structural_failures()}")
+    emit(_described(learning.publish(settings(), release), gates), as_json)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any
 
@@ -33,7 +34,7 @@ def parse_date(text: str) -> date:
 
 def _chosen(text: str | None) -> date:
     from cairn.settings import settings
-    from releases.night import default_date
+    from night.status import default_date
 
     return parse_date(text) if text else default_date(settings())
 
@@ -42,7 +43,7 @@ def _told(name: str, state: str, seconds: float) -> None:
     say(f"{name} ..." if state == "running" else f"{name}: {state} in {seconds:.1f} s")
 
 
-def _summary(result: dict[str, Any]) -> str:
+def _summary(result: Mapping[str, Any]) -> str:
     lines = [
         f"{step['name']:<13}{step['state']:<9}{step['seconds']:>7.1f} s  {step['error'] or step['detail']}"
         for step in result["steps"]
@@ -65,10 +66,10 @@ def run(
     Example: cairn night run --date 2026-10-14
     """
     from cairn.settings import settings
-    from releases import night
+    from night.run import run as run_night
 
     steps = [name.strip() for name in only.split(",") if name.strip()] if only else None
-    emit(night.run(settings(), _chosen(date), steps, _told), as_json, _summary)
+    emit(dict(run_night(settings(), _chosen(date), steps, _told)), as_json, _summary)
 
 
 @app.command()
@@ -78,9 +79,9 @@ def status(date: DateOption = None, as_json: JsonOption = False) -> None:
     Example: cairn night status --date 2026-10-14
     """
     from cairn.settings import settings
-    from releases import night
+    from night.status import status as night_status
 
-    emit(night.status(settings(), parse_date(date) if date else None), as_json, _summary)
+    emit(dict(night_status(settings(), parse_date(date) if date else None)), as_json, _summary)
 
 
 @app.command()
@@ -90,7 +91,8 @@ def resume(date: DateOption = None, as_json: JsonOption = False) -> None:
     Example: cairn night resume --date 2026-10-14
     """
     from cairn.settings import settings
-    from releases import night
+    from night.run import resume as resume_night
+    from night.state import newest_date
 
-    day = parse_date(date) if date else parse_date(night.status(settings())["data_date"])
-    emit(night.resume(settings(), day, _told), as_json, _summary)
+    day = parse_date(date) if date else newest_date(settings())
+    emit(dict(resume_night(settings(), day, _told)), as_json, _summary)

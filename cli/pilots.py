@@ -56,30 +56,26 @@ def freeze(plan: PlanArgument, as_json: JsonOption = False) -> None:
     Example: cairn pilots freeze schemas/district/pilots/fraction-studio.yaml
     """
     from cairn.settings import settings
-    from pilots.plan import freeze as freeze_plan
+    from pilots.registry import freeze_file
 
-    result = freeze_plan(settings(), plan)
+    result = freeze_file(settings(), plan)
     word = "frozen" if result["is_new"] else "was frozen already, nothing changed"
     emit(result, as_json, lambda r: f"{r['pilot_id']}: {word}, {r['schools']} schools, {r['plan_hash']}")
 
 
 @app.command()
 def evaluate(pilot: PilotArgument, as_of: AsOfOption = None, as_json: JsonOption = False) -> None:
-    """Evaluate a pilot on the current learning release, by its frozen plan, and record the result.
+    """Evaluate a pilot on the current learning release, by its frozen plan, and show the scorecard.
+
+    Nothing is written: 'cairn marts publish --kind evaluation' publishes and records all pilots at once.
 
     Example: cairn pilots evaluate fraction-studio
     """
     from cairn.settings import settings
-    from cli.learning_release import frames
-    from pilots import registry
-    from pilots.evaluate import evaluate as evaluate_plan
+    from cli.night import parse_date
+    from releases.evaluation import evaluate as evaluate_pilot
 
-    plan = registry.frozen_plan(settings(), pilot)
-    marts = ("mart_pilot_pupil", "mart_pilot_school", "mart_rollout_school")
-    release, (pupils, schools, rollout) = frames(settings(), marts, as_of)
-    scorecard = evaluate_plan(plan, pupils, schools, rollout, release.release_id, release.data_date)
-    registry.record(settings(), scorecard)
-    emit(scorecard, as_json, _scorecard_text)
+    emit(evaluate_pilot(settings(), pilot, parse_date(as_of[:10]) if as_of else None), as_json, _scorecard_text)
 
 
 def _scorecard_text(card: dict[str, Any]) -> str:
@@ -119,7 +115,7 @@ def _standing(with_reason: bool = False) -> list[dict[str, Any]]:
     from pilots import registry
 
     rows = []
-    for plan in registry.frozen_plans(settings()):
+    for plan in registry.newest_plans(settings()):
         latest = registry.latest_recommendation(settings(), plan.pilot_id)
         decided = registry.decisions(settings(), plan.pilot_id)
         rows.append(
@@ -127,7 +123,7 @@ def _standing(with_reason: bool = False) -> list[dict[str, Any]]:
                 "pilot_id": plan.pilot_id,
                 "title": plan.title,
                 "plan_hash": plan.plan_hash,
-                "recommendation": latest["text_value"] if latest else None,
+                "recommendation": latest.recommendation if latest else None,
                 "decision": decided[-1]["decision"] if decided else None,
             }
             | ({"reason": decided[-1]["reason"] if decided else None} if with_reason else {})

@@ -26,10 +26,8 @@ def report(
     Example: cairn rollout report
     """
     from cairn.settings import settings
-    from cli.learning_release import frames
-    from pilots.rollout import metrics
-
-    release, (rows,) = frames(settings(), ["mart_rollout_school"], as_of)
+    from cli.night import parse_date
+    from releases.evaluation import rollout
 
     def text(result: dict[str, Any]) -> str:
         lines = [f"release {result['release_id']}"]
@@ -38,4 +36,4 @@ def report(
             lines.append(f"{metric['scope']}  {metric['name'].replace('_', ' ')}: {value} {metric['unit']}")
         return "\n".join(lines)
 
-    emit({"metrics": metrics(rows), "release_id": release.release_id}, as_json, text)
+    emit(rollout(settings(), parse_date(as_of[:10]) if as_of else None), as_json, text)

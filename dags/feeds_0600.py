@@ -7,6 +7,7 @@ from datetime import timedelta
 from airflow.sdk import CronTriggerTimetable, dag, task
 
 from cairn.settings import settings
+from night.command import run_cairn
 
 
 @dag(
@@ -36,13 +37,13 @@ from cairn.settings import settings
 def feeds_0600() -> None:
     """Write, then send."""
 
-    @task.bash
-    def write() -> str:
-        return "cairn feeds write"
+    @task
+    def write() -> None:
+        run_cairn("feeds", "write")
 
-    @task.bash
-    def send() -> str:
-        return "cairn feeds send"
+    @task
+    def send() -> None:
+        run_cairn("feeds", "send")
 
     write() >> send()
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from airflow.sdk import CronTriggerTimetable, dag, task
 
 from cairn.settings import settings
+from night.command import run_cairn
 
 
 @dag(
@@ -35,9 +36,9 @@ from cairn.settings import settings
 def intake_watch() -> None:
     """One look."""
 
-    @task.bash
-    def watch() -> str:
-        return "cairn intake watch"
+    @task
+    def watch() -> None:
+        run_cairn("intake", "watch")
 
     watch()
 

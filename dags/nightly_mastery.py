@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from airflow.sdk import (
     Asset,
@@ -17,6 +18,7 @@ from airflow.sdk import (
 )
 
 from cairn.settings import settings
+from night.command import as_day, run_cairn
 
 LEARNING = Asset("release/learning")
 ZONE = settings().timezone
@@ -24,12 +26,6 @@ ZONE = settings().timezone
 # The data date: the run's partition, else the one given by hand, else the day before the run in the district's zone.
 DATA_DATE = """{{ partition_key or params.data_date
     or (dag_run.run_after.astimezone(zone(zone_name)) - macros.timedelta(days=1)).strftime("%Y-%m-%d") }}"""
-
-
-def _zone(name: str) -> Any:
-    from zoneinfo import ZoneInfo
-
-    return ZoneInfo(name)
 
 
 @dag(
@@ -50,7 +46,7 @@ def _zone(name: str) -> Any:
         callback=AsyncCallback("infra.alerts.run_is_late", kwargs={"advice": "see 'cairn night status'"}),
     ),
     params={"data_date": Param(None, type=["null", "string"], format="date", description="the district's day")},
-    user_defined_macros={"zone": _zone, "zone_name": ZONE},
+    user_defined_macros={"zone": ZoneInfo, "zone_name": ZONE},
     doc_md="""
     ### What
     The night of one data date (the partition, a day of the district): cut the evidence, check it, bring mastery up to
@@ -62,8 +58,11 @@ def _zone(name: str) -> Any:
     ### When it fails
     - `cut`: intake does not get to the end of what was received. See `cairn status` and `cairn logs intake`.
     - `assess`: a structural gate is red, or Spark failed. A gate red for one school holds back that school only.
-    - `build`: a model, a test or the audit before publishing failed. The release of yesterday stays in place.
+    - `build`: a model or a test failed, or the audit of the file that would be published, held schools and all. The
+      release of yesterday stays in place.
     - `publish`: the swap failed. Nothing is half published.
+    - any of them, with "another night is running" or "was overtaken": a night was started by hand meanwhile. One night
+      at a time: wait for it, then run this one from the start.
     - Not done in three hours: `cairn logs alerts` has a line.
 
     ### What to do
@@ -75,24 +74,25 @@ def _zone(name: str) -> Any:
 def nightly_mastery() -> None:
     """Four tasks over `cairn night run`: the gates and mastery share one Spark session, a task each would not."""
 
-    @task.bash
-    def cut(data_date: str) -> str:
-        return f"cairn night run --date {data_date} --only cut"
+    @task
+    def cut(data_date: str) -> None:
+        run_cairn("night", "run", "--date", as_day(data_date), "--only", "cut")
 
-    @task.bash
-    def assess(data_date: str) -> str:
-        return f"cairn night run --date {data_date} --only gate_intake,mastery,gate_mastery"
+    @task
+    def assess(data_date: str) -> None:
+        run_cairn("night", "run", "--date", as_day(data_date), "--only", "gate_intake,mastery,gate_mastery")
 
-    @task.bash
-    def build(data_date: str) -> str:
-        return f"cairn night run --date {data_date} --only marts,gate_marts"
+    @task
+    def build(data_date: str) -> None:
+        run_cairn("night", "run", "--date", as_day(data_date), "--only", "marts,gate_marts")
 
-    @task.bash(outlets=[LEARNING])
-    def publish(data_date: str, *, partition_key: str | None = None, outlet_events: Any = None) -> str:
+    @task(outlets=[LEARNING])
+    def publish(data_date: str, *, partition_key: str | None = None, outlet_events: Any = None) -> None:
+        day = as_day(data_date)
+        run_cairn("night", "run", "--date", day, "--only", "publish")
         # A run by hand may have no partition: the release still says of which day it is.
         if not partition_key:
-            outlet_events[LEARNING].add_partitions(data_date)
-        return f"cairn night run --date {data_date} --only publish"
+            outlet_events[LEARNING].add_partitions(day)
 
     cut(DATA_DATE) >> assess(DATA_DATE) >> build(DATA_DATE) >> publish(DATA_DATE)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from datetime import timedelta
 
 from airflow.sdk import Asset, PartitionedAssetTimetable, TriggerRule, dag, task
+
+from night.command import as_pilot_id, ask_cairn, run_cairn
 
 LEARNING = Asset("release/learning")
 EVALUATION = Asset("release/evaluation")
@@ -21,21 +21,23 @@ EVALUATION = Asset("release/evaluation")
     dagrun_timeout=timedelta(hours=1),
     doc_md="""
     ### What
-    Evaluates each frozen pilot plan on the release that was just published (one mapped task a plan), then publishes
-    scorecards and rollout metrics as `release/evaluation`. The data date travels as the partition of the asset.
+    Evaluates each frozen pilot plan on the release that was just published (one mapped task a plan, which shows the
+    scorecard in its log and writes nothing), then evaluates and publishes all of them and the rollout metrics as
+    `release/evaluation`. It is the only DAG that publishes it. The data date travels as the partition of the asset.
 
     ### Why
     The central office decides on pilots by a scorecard that names the release it was made from.
 
     ### When it fails
     - `active_plans`: the plans cannot be read.
-    - `evaluate`: one plan cannot be evaluated (a school that is not in the roster, no outcome yet). The others go on,
-      and the published scorecards stay as they were.
-    - `publish`: the check before publishing failed. The former evaluation stays in place.
+    - `evaluate`: one plan cannot be evaluated (a school that is not in the roster, no outcome yet). Its mapped task is
+      red and its published scorecard says why; the others are published as ever.
+    - `publish`: the gate before_evaluation is red, or there is no learning release. The former evaluation stays in
+      place.
 
     ### What to do
     `cairn pilots evaluate ID` shows the same message by hand; `cairn pilots check PLAN` tells what a plan lacks. Then
-    clear the failed task.
+    clear the failed task and `publish`.
     """,
 )
 def pilot_evaluation() -> None:
@@ -43,16 +45,16 @@ def pilot_evaluation() -> None:
 
     @task
     def active_plans() -> list[str]:
-        shown = subprocess.run(["cairn", "pilots", "list", "--json"], stdout=subprocess.PIPE, check=True)
-        return [plan["pilot_id"] for plan in json.loads(shown.stdout)["pilots"]]
+        return [as_pilot_id(plan["pilot_id"]) for plan in ask_cairn("pilots", "list")["pilots"]]
 
-    @task.bash
-    def evaluate(pilot_id: str) -> str:
-        return f"cairn pilots evaluate {pilot_id}"
+    @task
+    def evaluate(pilot_id: str) -> None:
+        run_cairn("pilots", "evaluate", as_pilot_id(pilot_id))
 
-    @task.bash(outlets=[EVALUATION], trigger_rule=TriggerRule.NONE_FAILED)
-    def publish() -> str:
-        return "cairn marts publish --kind evaluation"
+    # Also after a red evaluation: a pilot that cannot be evaluated stops only itself.
+    @task(outlets=[EVALUATION], trigger_rule=TriggerRule.ALL_DONE)
+    def publish() -> None:
+        run_cairn("marts", "publish", "--kind", "evaluation")
 
     evaluate.expand(pilot_id=active_plans()) >> publish()
 

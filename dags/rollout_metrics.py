@@ -6,8 +6,9 @@ from datetime import timedelta
 
 from airflow.sdk import Asset, PartitionedAssetTimetable, dag, task
 
+from night.command import run_cairn
+
 LEARNING = Asset("release/learning")
-EVALUATION = Asset("release/evaluation")
 
 
 @dag(
@@ -20,14 +21,13 @@ EVALUATION = Asset("release/evaluation")
     doc_md="""
     ### What
     Pupils reached, dosage, milestones late and cost a pupil, by pilot and school, from the release that was just
-    published. Prints the report and publishes it as part of `release/evaluation`.
+    published: the report, in the task's log. It publishes nothing; `pilot_evaluation` does, these metrics among it.
 
     ### Why
     A pilot that did not happen as planned cannot be judged; the central office sees that before it sees effects.
 
     ### When it fails
-    - `report`: facts (dosage, costs, milestones) are missing or cannot be read.
-    - `publish`: the check before publishing failed. The former evaluation stays in place.
+    - `report`: there is no learning release, or its marts of the rollout cannot be read.
 
     ### What to do
     `cairn rollout report` shows the same by hand; `cairn facts load PATH --layout NAME` brings what is missing. Then
@@ -35,17 +35,13 @@ EVALUATION = Asset("release/evaluation")
     """,
 )
 def rollout_metrics() -> None:
-    """The report, then its publication; publishing twice from one release changes nothing."""
+    """The report."""
 
-    @task.bash
-    def report() -> str:
-        return "cairn rollout report"
+    @task
+    def report() -> None:
+        run_cairn("rollout", "report")
 
-    @task.bash(outlets=[EVALUATION])
-    def publish() -> str:
-        return "cairn marts publish --kind evaluation"
-
-    report() >> publish()
+    report()
 
 
 rollout_metrics()

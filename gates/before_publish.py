@@ -1,28 +1,34 @@
-"""The gate before a release is published: the built warehouse against its models, the lake and the release before.
+"""The gate before a release is published: the composed file against its models, the lake and the release before.
 
-Great Expectations has no DuckDB source: aggregates of the file are computed by DuckDB and checked as small frames.
+What it looks at is the file that will be published, held schools and all. Where it holds back a school itself, the
+file is composed anew and looked at again, until nothing more is held. Great Expectations has no DuckDB source:
+aggregates of the file are computed by DuckDB and checked as small frames.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import yaml
+import duckdb
+import pandas as pd
 
 import lake
-from cairn.district import load_yaml_mapping
 from cairn.errors import CairnError
-from cairn.settings import REPOSITORY, Settings
+from cairn.privacy import smallest_group
+from cairn.settings import Settings
 from gates.engine import Engine
+from gates.mart_models import mart_models
 from gates.model import HOLDS_SCOPE, STRUCTURAL, WARNING, Finding, Rule
 from gates.thresholds import thresholds
 from spark_jobs.ledger import FATES, ledger
 
-MODELS = REPOSITORY / "dbt_project" / "models" / "marts"
 PAIRS = "mart_student_competency"
+# Given school to reason of all that is held: composes the file anew.
+HoldBack = Callable[[Mapping[str, str]], None]
 
 
 def check(
@@ -31,29 +37,56 @@ def check(
     data_date: date,
     warehouse: Path | str | None = None,
     previous: Path | str | None = None,
+    held: Mapping[str, str] | None = None,
+    hold_back: HoldBack | None = None,
 ) -> list[Finding]:
-    """Every rule of the gate on the built file. Raises CairnError where there is no file."""
+    """Every rule of the gate on the composed file; with ``hold_back``, until it holds no school that was not held.
+
+    ``held`` are the schools (id to reason) whose rows in the file are those of the release before. The findings are
+    those of the last look, and those of earlier looks for which a school was held. Raises CairnError where there is
+    no file.
+    """
     if warehouse is None or not Path(warehouse).is_file():
         raise CairnError(f"gate before_publish: no built warehouse for {data_date}: run 'cairn marts build'")
-    limits = thresholds(settings, "before_publish")
     before = Path(previous) if previous else _standing(settings, Path(warehouse))
+    reasons = dict(held or {})
+    earlier: list[Finding] = []
+    while True:
+        found = _look(engine, settings, Path(warehouse), before, reasons)
+        is_structural = any(not one.is_passed and one.severity == STRUCTURAL for one in found)
+        new = [one for one in found if _holds_a_school(one) and one.scope_id not in reasons]
+        if is_structural or not new or hold_back is None:
+            return earlier + found
+        earlier += new
+        reasons |= {one.scope_id: one.message for one in new}
+        hold_back(reasons)
+
+
+def _holds_a_school(finding: Finding) -> bool:
+    return not finding.is_passed and finding.severity == HOLDS_SCOPE and finding.scope_type == "school"
+
+
+def _look(
+    engine: Engine, settings: Settings, warehouse: Path, before: Path | None, held: Mapping[str, str]
+) -> list[Finding]:
+    """Every rule once."""
+    limits = thresholds(settings, "before_publish")
     connection = _open(warehouse)
     try:
         found = _columns(engine, connection, limits)
         if any(not one.is_passed and one.severity == STRUCTURAL for one in found):
             return found
+        found += _unique(engine, connection)
         found += _small_groups(engine, settings, connection, limits["small_groups"])
         found += _row_drop(engine, connection, before, limits["row_drop"])
-        found += _states_agree(engine, settings, connection)
+        found += _states_agree(engine, settings, connection, held)
         found += _books_agree(engine, settings, connection)
         return found
     finally:
         connection.close()
 
 
-def _open(path: Path | str) -> Any:
-    import duckdb
-
+def _open(path: Path | str) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(str(path), read_only=True)
     connection.execute("set memory_limit = '1GB'; set threads = 2; set TimeZone = 'UTC'")
     return connection
@@ -70,30 +103,19 @@ def _standing(settings: Settings, warehouse: Path) -> Path | None:
     return path if path.is_file() and path.resolve() != warehouse.resolve() else None
 
 
-def model_columns(folder: Path = MODELS) -> dict[str, tuple[str, ...]]:
-    """The columns that each mart's model declares."""
-    found = {}
-    for path in sorted(folder.glob("mart_*.yml")):
-        for model in yaml.safe_load(path.read_text(encoding="utf-8"))["models"]:
-            found[model["name"]] = tuple(column["name"] for column in model["columns"])
-    return found
-
-
-def _columns(engine: Engine, connection: Any, limits: dict[str, Any]) -> list[Finding]:
+def _columns(engine: Engine, connection: duckdb.DuckDBPyConnection, limits: dict[str, Any]) -> list[Finding]:
     """Each mart has exactly the columns of its model, and none that could name a person."""
-    import pandas as pd
-
     rows = connection.execute(
         "select table_name, list(column_name order by column_index) from duckdb_columns() "
         "where schema_name = 'main' and database_name = current_database() group by all"
     ).fetchall()
     actual = {name: columns for name, columns in rows if name.startswith("mart_")}
     found = []
-    for mart, declared in model_columns().items():
+    for mart, model in mart_models().items():
         rule = Rule(
             f"{mart}.columns",
             "ExpectTableColumnsToMatchSet",
-            {"column_set": list(declared), "exact_match": True},
+            {"column_set": list(model.types), "exact_match": True},
             STRUCTURAL,
             f"columns of {mart} differ from its model: bring {mart}.sql and {mart}.yml in step",
         )
@@ -127,11 +149,31 @@ def _between(rule_id: str, column: str, low: float, high: float, severity: str, 
     return Rule(rule_id, "ExpectColumnValuesToBeBetween", arguments, severity, message)
 
 
-def _small_groups(engine: Engine, settings: Settings, connection: Any, limit: dict[str, Any]) -> list[Finding]:
-    """No published share about fewer pupils than ``n_min`` (of the district's privacy.yaml where it has one)."""
-    privacy = settings.district_dir / "privacy.yaml"
-    own = load_yaml_mapping(privacy) if privacy.is_file() else {}
-    n_min = int(own.get("n_min", limit["n_min"]))
+def _unique(engine: Engine, connection: duckdb.DuckDBPyConnection) -> list[Finding]:
+    """No mart has two rows of one key: a school's rows of yesterday beside those of today would be counted twice."""
+    repeated: dict[str, int] = {}
+    rows = 0
+    for name, model in mart_models().items():
+        if model.key:
+            key = ", ".join(model.key)
+            # A struct of the columns: nulls count as values.
+            total, distinct = connection.execute(f"select count(*), count(distinct ({key},)) from {name}").fetchall()[0]
+            rows += int(total)
+            if total > distinct:
+                repeated[name] = int(total - distinct)
+    named = ", ".join(f"{name}: {count}" for name, count in repeated.items())
+    message = "rows are there more than once" + (f" ({named})" if named else "")
+    advice = f"{message}: see how the school's rows were put in, then build again with 'cairn marts build'"
+    rule = _between("warehouse.unique", "repeated", 0, 0, STRUCTURAL, advice)
+    row = {"scope_type": "all", "scope_id": "*", "repeated": sum(repeated.values()), "rows": rows}
+    return engine.check_scopes("warehouse keys", rule, [row], "rows")
+
+
+def _small_groups(
+    engine: Engine, settings: Settings, connection: duckdb.DuckDBPyConnection, limit: dict[str, Any]
+) -> list[Finding]:
+    """No published share about fewer pupils than ``n_min`` of the district's privacy rules."""
+    n_min = smallest_group(settings)
     table, count, protected = limit["table"], limit["count_column"], limit["protected_column"]
     smallest = connection.execute(
         f"select count(*), count(*) filter (try_cast({count} as bigint) < ? or ({count} is null "
@@ -144,7 +186,9 @@ def _small_groups(engine: Engine, settings: Settings, connection: Any, limit: di
     return engine.check_scopes(table, rule, [row], "groups")
 
 
-def _row_drop(engine: Engine, connection: Any, previous: Path | None, limit: dict[str, Any]) -> list[Finding]:
+def _row_drop(
+    engine: Engine, connection: duckdb.DuckDBPyConnection, previous: Path | None, limit: dict[str, Any]
+) -> list[Finding]:
     """No school loses more than ``most`` of its rows against the release that stands."""
     table = limit["table"]
     if previous is None:
@@ -172,8 +216,10 @@ def _row_drop(engine: Engine, connection: Any, previous: Path | None, limit: dic
     return engine.check_scopes(table, rule, rows, "rows_before")
 
 
-def _states_agree(engine: Engine, settings: Settings, connection: Any) -> list[Finding]:
-    """Every pair of the mart stands as in the lake."""
+def _states_agree(
+    engine: Engine, settings: Settings, connection: duckdb.DuckDBPyConnection, held: Mapping[str, str]
+) -> list[Finding]:
+    """Every pair of the mart stands as in the lake, but for schools held back: they show an earlier release."""
     wanted = ["student_key", "competency_id", "state"]
     connection.register("lake_state", lake.read(settings, "gold.mastery_state", wanted))
     counted = connection.execute(
@@ -184,13 +230,14 @@ def _states_agree(engine: Engine, settings: Settings, connection: Any) -> list[F
     rows = [
         {"scope_type": "school", "scope_id": school, "differing": int(bad), "pairs": int(pairs)}
         for school, pairs, bad in counted
+        if school not in held
     ]
     message = "states in the mart differ from the lake: build the marts again with 'cairn marts build'"
     rule = _between(f"{PAIRS}.states_agree", "differing", 0, 0, HOLDS_SCOPE, message)
     return engine.check_scopes(PAIRS, rule, rows, "pairs")
 
 
-def _books_agree(engine: Engine, settings: Settings, connection: Any) -> list[Finding]:
+def _books_agree(engine: Engine, settings: Settings, connection: duckdb.DuckDBPyConnection) -> list[Finding]:
     """The books of the mart are those of the lake, date by date (of the dates that the mart has).
 
     A warning: the lake may have taken in more since the marts were built.

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pandas as pd
+import pyarrow.compute as pc
 
 import lake
 from cairn.calendar import DistrictCalendar
@@ -15,7 +19,7 @@ from gates import frames, suites
 from gates.engine import Engine
 from gates.model import HOLDS_SCOPE, WARNING, Finding, Rule
 from gates.night_rows import NightRows, night_rows
-from gates.silence import silent_sources
+from gates.silence import SilenceRule, silent_sources
 from gates.thresholds import thresholds
 from spark_jobs.ledger import ledger
 
@@ -42,8 +46,6 @@ def check(
     present = lake.actual_columns(settings, SILVER)
     if not present:
         return [_nothing_yet()]
-    import pandas as pd
-
     has_columns = engine.verdicts(f"{SILVER} columns", [columns], pd.DataFrame(columns=present))[columns.rule_id]
     found = [Finding(columns.rule_id, SILVER, columns.severity, has_columns, columns.message)]
     if not has_columns:
@@ -59,7 +61,7 @@ def check(
     found += _books(engine, settings, night, limits)
     found += _future(engine, narrow, limits["future_share"])
     found += _unlinked(engine, settings, narrow, limits["unlinked_share"])
-    found += _silence(engine, settings, data_date, limits["silence"])
+    found += _silence(engine, settings, data_date, SilenceRule.of(limits["silence"]))
     return found
 
 
@@ -149,8 +151,6 @@ from night {join} group by all order by all
 
 def _shares(night: pa.Table, kind: str, column: str, bad: str, links: pa.Table | None = None) -> list[dict[str, Any]]:
     """Per scope: how many of the night's events are bad in the sense of the SQL condition, and some ids."""
-    import duckdb
-
     connection = duckdb.connect()
     try:
         connection.execute("set memory_limit = '512MB'; set threads = 2")
@@ -185,15 +185,12 @@ def _unlinked(engine: Engine, settings: Settings, night: pa.Table, limit: dict[s
     return engine.check_scopes(SILVER, _share_rule("subject.unlinked", float(limit["most"]), message), rows, "events")
 
 
-def _silence(engine: Engine, settings: Settings, data_date: date, limit: dict[str, Any]) -> list[Finding]:
-    import pyarrow.compute as pc
-
-    since = data_date - timedelta(days=int(limit["window_days"]))
-    recent = lake.read(settings, SILVER, ["source_id", "work_date"], pc.field("work_date") >= since)
+def _silence(engine: Engine, settings: Settings, data_date: date, silence: SilenceRule) -> list[Finding]:
+    recent = lake.read(settings, SILVER, ["source_id", "work_date"], pc.field("work_date") >= silence.starts(data_date))
     days: dict[str, set[date]] = {}
     for row in recent.group_by(["source_id", "work_date"]).aggregate([]).to_pylist():
         days.setdefault(row["source_id"], set()).add(row["work_date"])
-    silent = silent_sources(days, DistrictCalendar.load(settings), data_date, limit)
+    silent = silent_sources(days, DistrictCalendar.load(settings), data_date, silence)
     rows = [
         {"scope_type": "source", "scope_id": source, "is_silent": int(source in silent), "days": len(days[source])}
         for source in sorted(days)

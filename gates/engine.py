@@ -1,4 +1,8 @@
-"""Great Expectations at work: rules to expectations, their verdicts, and findings that name rows and scopes."""
+"""Great Expectations at work: rules to expectations, their verdicts, and findings that name rows and scopes.
+
+The library takes four seconds to import. It is imported here and in ``docs``, when a gate runs, so that commands which
+only name a gate do not pay them.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import pandas as pd
 
 from gates.frames import Frame
 from gates.model import HOLDS_SCOPE, WARNING, Finding, Rule
@@ -80,8 +86,6 @@ class Engine:
 
         ``checked`` names the column with how many rows stand behind a scope's number.
         """
-        import pandas as pd
-
         column = rule.arguments["column"]
         columns = ["scope_type", "scope_id", column, checked]
         frame = pd.DataFrame([[row.get(name) for name in columns] for row in rows], columns=columns)

@@ -10,18 +10,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+
 import lake
-import lake.spark
 from cairn.settings import Settings
+from gates.model import SAMPLE_IDS, Rule
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-    from gates.model import Rule
-
 MOST_ROWS_IN_MEMORY = 1_000_000
-MOST_IDS = 400
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,12 @@ class Frame:
         condition = rule.bad_rows or self._repeated(rule)
         chosen = f"select {scope} as scope, cast({self.id_column} as string) as id from rows where {condition}"
         counts = self._query(f"select scope, count(*) as n from ({chosen}) as t group by scope order by scope")
-        ids = self._query(f"select distinct scope, id from ({chosen}) as t where id is not null limit {MOST_IDS}")
+        # Some of each scope, so that none is told without an id because another has many.
+        ids = self._query(
+            f"select scope, id from (select scope, id, row_number() over (partition by scope order by id) as n"
+            f" from (select distinct scope, id from ({chosen}) as t where id is not null) as d) as r"
+            f" where n <= {SAMPLE_IDS}"
+        )
         found = []
         for name, number in counts:
             kind, _, key = str(name or "all/*").partition("/")
@@ -60,8 +64,6 @@ class Frame:
 
     def _query(self, sql: str) -> list[tuple[Any, ...]]:
         if self.arrow is not None:
-            import duckdb
-
             connection = duckdb.connect()
             try:
                 connection.execute("set memory_limit = '1GB'; set threads = 2")

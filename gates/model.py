@@ -10,6 +10,8 @@ STRUCTURAL = "structural"
 HOLDS_SCOPE = "holds_scope"
 WARNING = "warning"
 SAMPLE_IDS = 20
+# Failures, and ids of each, that a one-line message names.
+MOST_TOLD = 3
 
 
 @dataclass(frozen=True)
@@ -75,3 +77,17 @@ class GateOutcome:
             held=sorted(held),
             results=results,
         )
+
+    def structural_failures(self) -> str:
+        """What stops everything, in one line: rule, table, how many rows, a few ids, what to do."""
+        bad = [row for row in self.results if row["severity"] == STRUCTURAL and not row["is_passed"]]
+        said = []
+        for row in bad[:MOST_TOLD]:
+            ids = ", ".join((row["sample_event_ids"] or [])[:MOST_TOLD])
+            rows = f"{row['rows_failed']} rows" if row["rows_failed"] is not None else "broken"
+            said.append(
+                f"{row['rule_id']} on {row['table_name']}: {rows}{f' ({ids})' if ids else ''}: {row['message']}"
+            )
+        more = f" and {len(bad) - MOST_TOLD} more" if len(bad) > MOST_TOLD else ""
+        gate = f"gate {bad[0]['gate']}: " if bad else ""
+        return gate + " | ".join(said) + more

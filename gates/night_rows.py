@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+import pyarrow.compute as pc
+
 import lake
 from cairn.settings import Settings
 
@@ -26,8 +28,6 @@ class NightRows:
 
     def arrow_filter(self) -> Any:
         """The rows as a pyarrow expression."""
-        import pyarrow.compute as pc
-
         chosen: Any = pc.scalar(False)
         for app_id, (first, last) in self.spans.items():
             number = pc.field("batch_id")
@@ -62,8 +62,6 @@ def night_rows(settings: Settings, data_date: date) -> NightRows:
 
 
 def _since(settings: Settings, data_date: date) -> datetime | None:
-    import pyarrow.compute as pc
-
     earlier = lake.read(
         settings,
         "ops.gate_result",

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import lake
 from cairn.errors import UsageError
 from cairn.settings import Settings
+from gates import before_evaluation, before_publish, bronze_to_silver, docs, silver_to_mastery
+from gates.engine import Engine
 from gates.model import Finding, GateOutcome
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GATES", "GateOutcome", "run_gate"]
 
-GATES = ("bronze_to_silver", "silver_to_mastery", "before_publish")
+GATES = ("bronze_to_silver", "silver_to_mastery", "before_publish", "before_evaluation")
 
 
 def run_gate(
@@ -26,26 +28,19 @@ def run_gate(
     """Run one gate for the night of ``data_date``; writes ops.gate_result and Data Docs.
 
     ``spark`` gives the session where rows are too many for memory; None reads them into memory whatever their number.
-    ``before_publish`` wants the built file as ``warehouse=path``, and takes the standing release's file as
-    ``previous=path``. Raises UsageError for an unknown gate.
+    The two gates before something is published want the built file as ``warehouse=path``; what else they take is in
+    their ``check``. Raises UsageError for an unknown gate.
     """
-    from gates import docs
-    from gates.engine import Engine
-
     engine = Engine()
     run_at = datetime.now(UTC)
     if gate == "bronze_to_silver":
-        from gates import bronze_to_silver
-
         found = bronze_to_silver.check(engine, settings, spark, data_date)
     elif gate == "silver_to_mastery":
-        from gates import silver_to_mastery
-
         found = silver_to_mastery.check(engine, settings, data_date)
     elif gate == "before_publish":
-        from gates import before_publish
-
         found = before_publish.check(engine, settings, data_date, **context)
+    elif gate == "before_evaluation":
+        found = before_evaluation.check(engine, settings, **context)
     else:
         raise UsageError(f"no gate {gate!r}: gates are {', '.join(GATES)}")
     rows = _rows(gate, data_date, run_at, found)

@@ -5,6 +5,10 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+import pandas as pd
+import pyarrow.compute as pc
+
 import lake
 from cairn.contracts import load_contract
 from cairn.settings import Settings
@@ -60,8 +64,6 @@ def check(engine: Engine, settings: Settings, data_date: date) -> list[Finding]:
 
 def _schools(settings: Settings) -> pa.Table:
     """The school of each pupil, as known now, by which a bad row is held back."""
-    import pyarrow.compute as pc
-
     people = lake.read(settings, "silver.person", ["student_key", "school_id"], pc.field("recorded_to").is_null())
     return people.group_by("student_key").aggregate([("school_id", "max")]).rename_columns(["student_key", "school_id"])
 
@@ -69,9 +71,6 @@ def _schools(settings: Settings) -> pa.Table:
 def _contract(
     engine: Engine, settings: Settings, name: str, id_column: str, data_date: date, schools: pa.Table
 ) -> list[Finding]:
-    import pandas as pd
-    import pyarrow.compute as pc
-
     contract = load_contract(name)
     rule = suites.columns_rule(contract)
     present = lake.actual_columns(settings, name)
@@ -95,8 +94,6 @@ def _contract(
 
 def _evidence_exists(settings: Settings, decisions: pa.Table) -> tuple[Rule, str]:
     """Each event that a decision names is in silver. The events are looked up in the narrow key table."""
-    import duckdb
-
     connection = duckdb.connect()
     try:
         connection.execute("set memory_limit = '1GB'; set threads = 2")
@@ -115,8 +112,6 @@ def _evidence_exists(settings: Settings, decisions: pa.Table) -> tuple[Rule, str
 
 def _marked(rows: pa.Table, schools: pa.Table, marks: dict[str, str]) -> pa.Table:
     """The rows with their school and one 0/1 column a hand-written rule."""
-    import duckdb
-
     connection = duckdb.connect()
     try:
         connection.execute("set memory_limit = '1GB'; set threads = 2")

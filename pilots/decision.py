@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 HARM_CHANCE, SCALE_CHANCE, SCALE_MATTERS, STOP_MATTERS, NEXT_CHANCE = 0.90, 0.95, 0.50, 0.10, 0.80
 DOSAGE_AS_INTENDED = 0.60
+# Schools in the smaller arm under which no chance is told (also the ladder of inference and the power advice).
 FORMATIVE_BELOW = 6
 
 HARM, INVALID, TOO_EARLY, CANNOT_TELL = "HARM", "INVALID", "TOO EARLY", "CANNOT TELL"

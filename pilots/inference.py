@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-FORMATIVE_BELOW, PERMUTATION_UP_TO = 6, 20
+from pilots.decision import FORMATIVE_BELOW
+
+PERMUTATION_UP_TO = 20
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -63,7 +65,7 @@ class ClusterFit:
 
 
 def ladder(schools_smaller_arm: int, is_random: bool) -> str:
-    """'formative' under 6 schools in the smaller arm; up to 20 'permutation' where drawn at random; else 'cr2'."""
+    """'formative' with too few schools in the smaller arm; up to 20 'permutation' where drawn at random; else 'cr2'."""
     if schools_smaller_arm < FORMATIVE_BELOW:
         return "formative"
     return "permutation" if is_random and schools_smaller_arm <= PERMUTATION_UP_TO else "cr2"

@@ -15,8 +15,10 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
+
 from cairn.errors import CairnError
-from cairn.settings import REPOSITORY, Settings
+from cairn.settings import REPOSITORY
 from pilots.plan_yaml import KeyPath, line_of, read_yaml
 
 SCHEMA_PATH = REPOSITORY / "schemas" / "pilots" / "plan.schema.json"
@@ -133,16 +135,6 @@ def load_plan(path: Path, known_schools: Collection[str] | None = None) -> Plan:
     return plan
 
 
-def freeze(settings: Settings, path: Path) -> dict[str, Any]:
-    """Check a plan file against the roster and freeze it; see :func:`pilots.registry.freeze`."""
-    from pilots import registry
-
-    schools = registry.known_schools(settings)
-    if not schools:
-        raise CairnError(f"{path}: no schools in the roster to check the arms against; run 'cairn roster load' first")
-    return registry.freeze(settings, load_plan(path, schools))
-
-
 def check_plan(path: Path, known_schools: Collection[str] | None = None) -> tuple[Plan | None, list[Problem]]:
     """The plan (None where it has problems) and what is wrong with it.
 
@@ -160,8 +152,6 @@ def check_plan(path: Path, known_schools: Collection[str] | None = None) -> tupl
 
 @lru_cache(maxsize=1)
 def _validator() -> Any:
-    import jsonschema_rs
-
     return jsonschema_rs.Draft202012Validator(json.loads(SCHEMA_PATH.read_text()), validate_formats=True)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-FORMATIVE_BELOW = 6
+from pilots.decision import FORMATIVE_BELOW
 
 
 def mdes(

@@ -132,11 +132,10 @@ def _decide(request: Request, account: Account, decision: str, reason: str) -> R
     problem = decision_problem(card, decision, reason)
     if problem:
         return _pilot(request, account, problem, 422)
-    original = load_scorecard(pinned.evaluation, card["pilot_id"])
-    assert original is not None  # it was just presented
-    registry.record(portal.settings, original)  # the evaluation the decision rests on; once
+    # The evaluation that the person looked at; results are recorded by the evaluation that published them.
+    seen = registry.Recommended(pinned.evaluation.release_id, card["plan_hash"], code_of(card["recommendation"]))
     try:
-        registry.decide(portal.settings, card["pilot_id"], decision, account.role, reason, account=account.name)
+        registry.decide(portal.settings, card["pilot_id"], decision, account.role, reason, seen, account=account.name)
     except CairnError as error:
         return _pilot(request, account, str(error), 409)
     return RedirectResponse(f"/pilots/{card['pilot_id']}#decisions", status_code=303)

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import pyarrow.compute as pc
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-import lake
 from answers.accounts import Account
-from answers.pinned_releases import Opened
 from answers.pupil_names import look_up
-from cairn.settings import Settings
 from portal.web import guarded, portal_of, render
 
 COMPETENCIES = """
 select * from mart_student_competency where student_key = ? and school_id = ?
 order by subject nulls last, competency_code nulls last, competency_title, class_title"""
 
-
-def standing_decisions(settings: Settings, release: Opened, student_key: str) -> list[dict[str, Any]]:
-    """The pupil's decisions up to the release's data date that were not taken back later, newest first.
-
-    The ledger is append-only, so what a release stood on can be read back by data date.
-    """
-    wanted = (pc.field("student_key") == student_key) & (pc.field("data_date") <= release.data_date)
-    rows = lake.read(settings, "gold.mastery_decision", filters=wanted).to_pylist()
-    rows.sort(key=lambda row: (row["recorded_at"], row["is_retraction"]))
-    standing: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        if row["is_retraction"]:
-            standing.pop(row["decision_id"], None)
-        else:
-            standing[row["decision_id"]] = row
-    return sorted(standing.values(), key=lambda row: row["decided_at"], reverse=True)
+DECISIONS = """
+select * from mart_student_decision where student_key = ? and school_id = ? order by decided_at desc, decision_id"""
 
 
 @guarded("school_leader")
@@ -66,7 +46,7 @@ def student_page(request: Request, account: Account) -> Response:
         "school_id": account.school_id,
         "rows": rows,
         "classes": sorted({row["class_title"] for row in rows if row["class_title"]}),
-        "decisions": standing_decisions(portal.settings, pinned.learning, key),
+        "decisions": pinned.learning.rows(DECISIONS, [key, account.school_id]),
         "titles": titles,
         "by_state": {
             state: sum(row["state"] == state for row in rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hmac
+import logging
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,16 +18,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from yaml import YAMLError
 
 from answers import wording
 from answers.accounts import Account
 from answers.pinned_releases import Pinned, Reader
 from answers.school_trust import Age, current_age
+from cairn.errors import CairnError
+from cairn.privacy import smallest_group
 from cairn.settings import Settings
 from portal import sessions
-from releases.warehouse import n_min
 
+LOG = logging.getLogger("portal")
 HERE = Path(__file__).resolve().parent
 # Under this name the signed cookie carries the session's token.
 SESSION = "session"
@@ -60,16 +62,13 @@ class Portal:
         return current_age(self.settings, data_date)
 
     def n_min(self) -> int:
-        """Smallest group that is shown to those who are not entitled to see single pupils.
-
-        Raises HTTPException 503 where the district's rule cannot be read: without it, nothing is shown.
-        """
+        """Smallest group that is shown to those who are not entitled to see single pupils."""
         try:
-            return n_min(self.settings)
-        except (OSError, YAMLError, AttributeError, TypeError, ValueError) as error:
-            raise HTTPException(
-                503, "The smallest group that may be shown cannot be read: correct n_min in privacy.yaml."
-            ) from error
+            return smallest_group(self.settings)
+        except CairnError as error:
+            # Fails closed: without the rule nothing that counts pupils is shown. The message names a file: for the log.
+            LOG.error("%s", error)
+            raise HTTPException(503, "The district's privacy rules cannot be read: see the portal's log.") from error
 
 
 def make_environment(settings: Settings) -> Environment:

@@ -1,25 +1,35 @@
-"""The evaluation release: every pilot's scorecard and the rollout metrics, on one learning release."""
+"""The evaluation release: every pilot's scorecard and the rollout metrics, on one learning release.
+
+Built aside, passed by the gate before_evaluation, swapped in, and only then recorded in ``gold.pilot_result``: under
+the release's own id and once, so that a crash in between leaves no results of an evaluation that never was, and the
+next call completes what is missing.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import lake
+import duckdb
+
 from cairn.errors import CairnError
+from cairn.privacy import smallest_group
 from cairn.settings import Settings
-from releases import store
-
-if TYPE_CHECKING:
-    import duckdb
-    import pandas as pd
+from gates.run import run_gate
+from pilots import registry
+from pilots.registry import FrozenPlan
+from pilots.rollout import metrics
+from releases import scorecards, store
+from releases.learning_marts import frame, release_of
 
 KIND = "evaluation"
+GATE = "before_evaluation"
 
-_TABLES = """
+TABLES = """
 create table pilot_scorecard (pilot_id varchar not null, plan_hash varchar not null, scorecard_json varchar not null);
 create table pilot_result (
     evaluation_id varchar not null, pilot_id varchar not null, name varchar not null, plan_hash varchar not null,
@@ -30,90 +40,83 @@ create table rollout_metric (
     pilot_id varchar, name varchar not null, value double, unit varchar, scope varchar not null
 );
 """
-
-
-def current_plans(settings: Settings) -> list[dict[str, Any]]:
-    """The newest frozen plan of each pilot: pilot_id, plan_hash, title and ``plan`` (the whole plan)."""
-    newest: dict[str, dict[str, Any]] = {}
-    for row in lake.read(settings, "gold.pilot_plan").to_pylist():
-        known = newest.get(row["pilot_id"])
-        if known is None or (row["frozen_at"], row["plan_hash"]) > (known["frozen_at"], known["plan_hash"]):
-            newest[row["pilot_id"]] = row
-    return [{**row, "plan": json.loads(row["plan_json"])} for _, row in sorted(newest.items())]
+# Numbers of a school's pupils: empty where the school has fewer than the smallest group.
+_OF_PUPILS = ("pupils_planned", "pupils_reached", "dosage_minutes_mean", "dosage_met_share", "cost_per_pupil_usd")
 
 
 def build_and_publish(settings: Settings, *, force: bool = False) -> store.Release:
     """Evaluate every frozen plan on the current learning release and publish the result.
 
-    Idempotent per learning release and set of plans: what stands is returned unless ``force``. Raises CairnError where
-    no learning release was published yet, or naming the pilot whose evaluation failed.
+    Idempotent per learning release and set of plans: what stands is returned unless ``force``. A pilot that cannot be
+    evaluated is published with its failure, the others as they are. Raises CairnError where no learning release was
+    published yet, or where the gate is red, naming its rule: the former evaluation then stays in place.
     """
     with store.building(settings):
-        learning = store.current(settings, "learning")
-        if learning is None:
-            raise CairnError("nothing to evaluate: no learning release was published yet: run 'cairn night run'")
-        plans = current_plans(settings)
+        learning = release_of(settings)
+        plans = registry.newest_plans(settings)
         present = store.current(settings, KIND)
-        if (
-            present
-            and not force
-            and present.based_on == learning.release_id
-            and _plans_of(settings, present) == _hashes(plans)
-        ):
+        if present and not force and _is_of(settings, present, learning, plans):
+            _record(settings, present)  # where a crash came between swap and record
             return present
-        release, results = _build(settings, learning, plans)
+        release = _build(settings, learning, plans)
+        _audit(settings, release, plans, learning)
         release = replace(release, published_at=datetime.now(UTC))
-        lake.append(settings, "gold.pilot_result", results)
         store.save(release)
         store.swap(settings, release)
-    store.record(settings, release, "published", f"pilots: {', '.join(plan['pilot_id'] for plan in plans) or 'none'}")
+        _record(settings, release)
+    store.record(settings, release, "published", f"pilots: {', '.join(plan.pilot_id for plan in plans) or 'none'}")
     return release
 
 
-def _hashes(plans: list[dict[str, Any]]) -> dict[str, str]:
-    return {plan["pilot_id"]: plan["plan_hash"] for plan in plans}
+def evaluate(settings: Settings, pilot_id: str, as_of: date | None = None) -> dict[str, Any]:
+    """One pilot's scorecard on the current learning release, or the newest up to ``as_of``; nothing is written."""
+    learning = release_of(settings, as_of)
+    frozen = registry.frozen_plan(settings, pilot_id)
+    with store.connect(settings, learning) as source:
+        return scorecards.scorecard(source, frozen, learning)
 
 
-def _plans_of(settings: Settings, release: store.Release) -> dict[str, str]:
-    connection = store.connect(settings, release)
-    try:
-        return dict(connection.execute("select pilot_id, plan_hash from pilot_scorecard").fetchall())
-    finally:
-        connection.close()
+def rollout(settings: Settings, as_of: date | None = None) -> dict[str, Any]:
+    """``metrics`` and ``release_id`` of the rollout on the current learning release, or the newest up to ``as_of``."""
+    learning = release_of(settings, as_of)
+    with store.connect(settings, learning) as source:
+        return {"metrics": metrics(frame(source, "mart_rollout_school")), "release_id": learning.release_id}
 
 
-def _build(
-    settings: Settings, learning: store.Release, plans: list[dict[str, Any]]
-) -> tuple[store.Release, list[dict[str, Any]]]:
-    """Evaluate into a new file; returns the unpublished release and the rows for gold.pilot_result."""
-    import duckdb
+def _is_of(settings: Settings, release: store.Release, learning: store.Release, plans: Sequence[FrozenPlan]) -> bool:
+    """Whether the release is of this learning release and these plans."""
+    if release.based_on != learning.release_id:
+        return False
+    with store.connect(settings, release) as connection:
+        known = dict(connection.execute("select pilot_id, plan_hash from pilot_scorecard").fetchall())
+    return known == _hashes(plans)
 
+
+def _hashes(plans: Sequence[FrozenPlan]) -> dict[str, str]:
+    return {plan.pilot_id: plan.plan_hash for plan in plans}
+
+
+def _build(settings: Settings, learning: store.Release, plans: Sequence[FrozenPlan]) -> store.Release:
+    """Evaluate into a new file; returns the unpublished release."""
     folder = store.new_folder(settings, KIND, learning.data_date)
     draft, path = folder / "warehouse.building", folder / "warehouse.duckdb"
-    source = store.open_release(settings, "learning", learning.release_id)
-    connection = duckdb.connect(str(draft))
-    try:
+    with store.connect(settings, learning) as source, duckdb.connect(str(draft)) as connection:
         connection.execute("set TimeZone = 'UTC'")
-        connection.execute(_TABLES)
-        results: list[dict[str, Any]] = []
+        connection.execute(TABLES)
+        n_min = smallest_group(settings)
         for plan in plans:
-            card = _evaluate(source, plan, learning)
+            card = scorecards.protected(scorecards.scorecard_or_failure(source, plan, learning), n_min)
             connection.execute(
                 "insert into pilot_scorecard values (?, ?, ?)",
-                [plan["pilot_id"], plan["plan_hash"], json.dumps(card, default=str)],
+                [plan.pilot_id, plan.plan_hash, json.dumps(card, default=str)],
             )
-            results += _result_rows(card, plan, learning, folder.name)
-        _insert(connection, "pilot_result", results)
-        _rollout(connection, source)
-        counts = {
-            name: int(connection.execute(f"select count(*) from {name}").fetchall()[0][0])
-            for name in ("pilot_scorecard", "pilot_result", "rollout_metric", "rollout_school")
-        }
-    finally:
-        connection.close()
-        source.close()
+            _insert(connection, "pilot_result", registry.result_rows(card, plan.plan_hash, folder.name))
+        _rollout(connection, source, n_min)
+        names = ("pilot_scorecard", "pilot_result", "rollout_metric", "rollout_school")
+        counts = {name: int(connection.execute(f"select count(*) from {name}").fetchall()[0][0]) for name in names}
+    store.make_private(draft)
     draft.replace(path)
-    return _release(folder, path, learning, counts), results
+    return _release(folder, path, learning, counts)
 
 
 def _release(folder: Path, path: Path, learning: store.Release, counts: dict[str, int]) -> store.Release:
@@ -131,69 +134,7 @@ def _release(folder: Path, path: Path, learning: store.Release, counts: dict[str
     )
 
 
-def _frame(source: duckdb.DuckDBPyConnection, table: str, pilot_id: str | None = None) -> pd.DataFrame:
-    where, values = (" where pilot_id = ?", [pilot_id]) if pilot_id else ("", [])
-    return source.execute(f"select * from {table}{where} order by all", values).df()
-
-
-def _evaluate(source: duckdb.DuckDBPyConnection, plan: dict[str, Any], learning: store.Release) -> dict[str, Any]:
-    """The pilot's scorecard on the release's marts."""
-    from pilots.evaluate import evaluate
-
-    pilot_id = plan["pilot_id"]
-    try:
-        return evaluate(
-            plan["plan"],
-            _frame(source, "mart_pilot_pupil", pilot_id),
-            _frame(source, "mart_pilot_school", pilot_id),
-            _frame(source, "mart_rollout_school", pilot_id),
-            learning.release_id,
-            learning.data_date,
-            red_gates=_red_gates(source, pilot_id),
-        )
-    except CairnError as error:
-        raise CairnError(f"pilot {pilot_id} on {learning.release_id}: {error}") from error
-
-
-def _red_gates(source: duckdb.DuckDBPyConnection, pilot_id: str) -> list[str]:
-    """Gates that hold back a school of the pilot in this release."""
-    rows = source.execute(
-        """
-        select distinct result.gate
-        from mart_gate_result as result
-        inner join mart_pilot_school as school
-            on result.scope_type = 'school' and result.scope_id = school.school_id
-        where school.pilot_id = ? and not result.is_passed and result.severity = 'holds_scope'
-            and result.data_date = (select max(data_date) from mart_school_trust)
-        order by 1
-        """,
-        [pilot_id],
-    ).fetchall()
-    return [gate for (gate,) in rows]
-
-
-def _result_rows(
-    card: dict[str, Any], plan: dict[str, Any], learning: store.Release, evaluation_id: str
-) -> list[dict[str, Any]]:
-    """The scorecard's numbers and words as rows, so that an evaluation can be replayed and compared."""
-    same = {
-        "evaluation_id": evaluation_id,
-        "pilot_id": plan["pilot_id"],
-        "plan_hash": plan["plan_hash"],
-        "release_id": learning.release_id,
-        "evaluated_at": datetime.now(UTC),
-    }
-    rows = [
-        {**same, **{key: estimate.get(key) for key in ("name", "value", "low", "high", "unit")}}
-        for estimate in card.get("estimates", [])
-    ]
-    rows.append({**same, "name": "recommendation", "text_value": str(card.get("recommendation", ""))})
-    if card.get("rating"):
-        rows.append({**same, "name": "rating", "text_value": json.dumps(card["rating"], default=str)})
-    return rows
-
-
-def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: list[dict[str, Any]]) -> None:
+def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[dict[str, Any]]) -> None:
     columns = [name for (name, *_) in connection.execute(f"describe {table}").fetchall()]
     if rows:
         connection.executemany(
@@ -202,10 +143,37 @@ def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: list[dict[s
         )
 
 
-def _rollout(connection: duckdb.DuckDBPyConnection, source: duckdb.DuckDBPyConnection) -> None:
-    """Rollout of each school as the mart has it, and the metrics over them."""
-    from pilots.rollout import metrics
-
-    schools = _frame(source, "mart_rollout_school")
-    connection.execute("create table rollout_school as select * from schools")
+def _rollout(connection: duckdb.DuckDBPyConnection, source: duckdb.DuckDBPyConnection, n_min: int) -> None:
+    """Rollout of each school, small ones without their numbers of pupils, and the metrics over all of them."""
+    schools = frame(source, "mart_rollout_school")
+    connection.register("schools", schools)
+    hidden = ", ".join(f"case when pupils_planned >= {n_min} then {name} end as {name}" for name in _OF_PUPILS)
+    connection.execute(f"create table rollout_school as select * replace ({hidden}) from schools")
+    connection.unregister("schools")
     _insert(connection, "rollout_metric", [dict(metric) for metric in metrics(schools)])
+
+
+def _audit(settings: Settings, release: store.Release, plans: Sequence[FrozenPlan], learning: store.Release) -> None:
+    """Run the gate on the built file. Raises CairnError where it is red."""
+    outcome = run_gate(
+        GATE,
+        settings,
+        None,
+        release.data_date,
+        warehouse=release.path,
+        plans=_hashes(plans),
+        learning_release_id=learning.release_id,
+    )
+    if not outcome.is_green:
+        present = store.current(settings, KIND)
+        stays = f"{present.release_id} stays" if present else "no evaluation stands yet"
+        raise CairnError(f"{outcome.structural_failures()} ({release.release_id} is not published, {stays})")
+
+
+def _record(settings: Settings, release: store.Release) -> None:
+    """The results as the published file has them, into the lake, once."""
+    with store.connect(settings, release) as connection:
+        cursor = connection.execute("select * from pilot_result")
+        names = [column for (column, *_) in cursor.description or ()]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    registry.record(settings, release.release_id, rows)

@@ -1,23 +1,30 @@
-"""The learning release: build aside, audit, hold back what a gate covers, publish by one rename."""
+"""The learning release: build aside, hold back what a gate covers, audit that very file, publish by one rename.
+
+``warehouse.built`` is what dbt made; ``warehouse.duckdb`` is composed from it with the held schools' rows of the
+release before (``holding``); it is what the last gate looks at and what readers will open. Its SHA-256 is noted with
+the audit and :func:`publish` refuses any other file. The gate's own results are the one thing written after its last
+look, before the sum is taken.
+"""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+
+import duckdb
 
 from cairn.errors import CairnError
 from cairn.settings import Settings
+from gates.model import GateOutcome
+from gates.run import run_gate
 from releases import holding, store, warehouse
-
-if TYPE_CHECKING:
-    from gates.run import GateOutcome
 
 KIND = "learning"
 LAST_GATE = "before_publish"
+BUILT = "warehouse.built"
 
 
 def build(
@@ -37,18 +44,19 @@ def build(
         context = warehouse.ReleaseContext.of(settings, data_date, as_of)
         built = warehouse.build_warehouse(settings, context, unit_tests=unit_tests)
         folder = store.new_folder(settings, KIND, data_date)
-        path = folder / "warehouse.duckdb"
-        counts = _copy_marts(built, path)
+        counts = _copy_marts(built, folder / BUILT)
+        holding.keep_statements(warehouse.recomputed_statements(settings), folder / BUILT)
         built.unlink()
         release = store.Release(
             release_id=folder.name,
             kind=KIND,
             data_date=data_date,
             built_at=datetime.now(UTC),
-            path=path,
+            path=folder / "warehouse.duckdb",
             cut_offsets=cut_offsets or {},
             tables=counts,
             as_of=context.as_of,
+            read_at=context.read_at,
         )
         store.save(release)
     store.record(settings, release, "built")
@@ -61,9 +69,7 @@ def _copy_marts(built: Path, path: Path) -> dict[str, int]:
     Working schemas stay behind: they hold more about pupils than any page needs, and the delta plugin's views cannot
     be read outside dbt.
     """
-    import duckdb
-
-    draft = path.with_suffix(".building")
+    draft = path.with_suffix(".copying")
     connection = duckdb.connect(str(built))
     try:
         schemas = connection.execute(
@@ -84,12 +90,13 @@ def _copy_marts(built: Path, path: Path) -> dict[str, int]:
         connection.execute("detach release")
     finally:
         connection.close()
+    store.make_private(draft)
     draft.replace(path)
     return counts
 
 
-def _count(connection: Any, table: str) -> int:
-    return int(connection.execute(f"select count(*) from {table}").fetchone()[0])
+def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    return int(connection.execute(f"select count(*) from {table}").fetchall()[0][0])
 
 
 def find_draft(settings: Settings, data_date: date) -> store.Release:
@@ -104,49 +111,102 @@ def find_draft(settings: Settings, data_date: date) -> store.Release:
     return max(drafts, key=lambda release: release.built_at)
 
 
-def audit(settings: Settings, release: store.Release) -> GateOutcome:
-    """Run the gate before_publish on the built file and write its results into it. Returns the gate's outcome."""
-    from gates.run import run_gate
+def audit(settings: Settings, release: store.Release, held: Iterable[str] = ()) -> GateOutcome:
+    """Compose the file to be published, run the gate before_publish on it, and note the audit in its manifest.
 
-    present = store.current(settings, KIND)
-    outcome = run_gate(
-        LAST_GATE,
-        settings,
-        None,
-        release.data_date,
-        warehouse=release.path,
-        previous=present.path if present else None,
-    )
-    holding.add_gate_results(settings, release, LAST_GATE)
+    Held back are the schools ``held``, those that dbt labelled from the results of earlier gates, and those that this
+    gate finds red itself; the gate looks again after each, until it finds no more. Where it stops on something
+    structural nothing is noted, so that nothing can be published. A release that was published already is only looked
+    at. Returns the gate's outcome, with the schools that this gate held back.
+    """
+    with store.building(settings):
+        release = store.get(settings, KIND, release.release_id)
+        if release.published_at:
+            return run_gate(
+                LAST_GATE, settings, None, release.data_date, warehouse=release.path, held=_reasons(release)
+            )
+        built = _built(release)
+        present = store.current(settings, KIND)
+        reasons = dict.fromkeys(held, holding.NO_REASON) | holding.labelled(built)
+        labels = holding.compose(built, release.path, reasons, present)
+
+        def hold_back(schools: Mapping[str, str]) -> None:
+            labels[:] = holding.compose(built, release.path, schools, present)
+
+        outcome = run_gate(
+            LAST_GATE,
+            settings,
+            None,
+            release.data_date,
+            warehouse=release.path,
+            previous=present.path if present else None,
+            held=reasons,
+            hold_back=hold_back,
+        )
+        audit = None if outcome.is_structural_failure else _noted(release, outcome, present)
+        store.save(
+            replace(release, held=labels, audit=audit, tables=holding.count_tables(release.path) if audit else {})
+        )
     return outcome
 
 
-def publish(settings: Settings, release: store.Release, held: Iterable[tuple[str, str]] = ()) -> store.Release:
-    """Make the built release current. Idempotent: a release that is current already is returned as it is.
+def _reasons(release: store.Release) -> dict[str, str]:
+    return {label["school_id"]: label["reason"] for label in release.held}
 
-    ``held`` are the scopes (type, id) that gates hold back: for a school among them, yesterday's rows are shown,
-    labelled, or none where there was no yesterday. A held source holds back no school.
+
+def _built(release: store.Release) -> Path:
+    path = release.path.with_name(BUILT)
+    if not path.is_file():
+        raise CairnError(f"{release.release_id}: its built file is gone: run 'cairn marts build' again")
+    return path
+
+
+def _noted(release: store.Release, outcome: GateOutcome, present: store.Release | None) -> store.Audit:
+    """The gate's results into the file, then the file's sum."""
+    holding.add_gate_results(release.path, outcome.results)
+    return {
+        "gate_run_id": str(outcome.results[0]["gate_run_id"]),
+        "sha256": store.sha256_of(release.path),
+        "against": present.release_id if present else None,
+    }
+
+
+def publish(settings: Settings, release: store.Release) -> store.Release:
+    """Make the audited release current, without touching its file.
+
+    Idempotent: a release that is current already is returned as it is. Raises CairnError for a file that was not
+    audited, that changed since, or that was audited against another release than the one readers see now.
     """
     with store.building(settings):
         present = store.current(settings, KIND)
         release = store.get(settings, KIND, release.release_id)
         if present and present.release_id == release.release_id:
             return present
-        if not release.path.is_file():
-            raise CairnError(f"{release.release_id}: its warehouse file is gone: run 'cairn marts build' again")
-        schools = sorted({scope_id for scope_type, scope_id in held if scope_type == "school"})
-        labels = holding.hold_back(settings, release, schools, present)
-        schools = [label["school_id"] for label in labels]
-        release = replace(
-            release, held=labels, published_at=datetime.now(UTC), tables=holding.count_tables(release.path)
-        )
+        _require_audit(release, present)
+        release = replace(release, published_at=datetime.now(UTC))
         store.save(release)
         store.swap(settings, release)
-    detail = f"held schools: {', '.join(schools)}" if schools else ""
+        release.path.with_name(BUILT).unlink(missing_ok=True)
+        shutil.rmtree(release.path.parent / holding.RECOMPUTED, ignore_errors=True)
+    schools = ", ".join(label["school_id"] for label in release.held)
+    detail = f"held schools: {schools}" if schools else ""
     if schools:
         store.record(settings, release, "held", detail)
     store.record(settings, release, "published", detail)
     return release
+
+
+def _require_audit(release: store.Release, present: store.Release | None) -> None:
+    again = f"run 'cairn marts publish --date {release.data_date}', which audits it anew"
+    if not release.path.is_file():
+        raise CairnError(f"{release.release_id}: its warehouse file is gone: run 'cairn marts build' again")
+    if release.audit is None:
+        raise CairnError(f"{release.release_id} was not passed by the gate {LAST_GATE}: {again}")
+    if release.audit["sha256"] != store.sha256_of(release.path):
+        raise CairnError(f"{release.release_id}: its file is not the one that was audited: {again}")
+    if release.audit["against"] != (present.release_id if present else None):
+        against = release.audit["against"] or "no release"
+        raise CairnError(f"{release.release_id} was audited against {against}, which is no longer current: {again}")
 
 
 def discard(settings: Settings, release: store.Release) -> None:

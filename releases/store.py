@@ -2,39 +2,60 @@
 
 ``home/releases/<kind>/<release_id>/{warehouse.duckdb, manifest.json}`` never changes once published;
 ``home/releases/<kind>/current.json`` names the one to read and is replaced in one rename, so that a reader sees the
-release before or the release after, never half of one.
+release before or the release after, never half of one. Files are the owner's alone (0600 in folders of 0700): they hold
+the states of single pupils, and DuckDB has no rights of its own.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypedDict
 
+import duckdb
+import pyarrow.compute as pc
+
+import lake
 from cairn.errors import CairnError, UsageError
 from cairn.settings import Settings
-
-if TYPE_CHECKING:
-    import duckdb
 
 KINDS = ("learning", "evaluation")
 KEEP = 7
 _ID = re.compile(r"(learning|evaluation)-(\d{4}-\d{2}-\d{2})-(\d+)")
 
 
+class Held(TypedDict):
+    """A school held back: why, and which release's rows it shows (None where there were none to show)."""
+
+    school_id: str
+    reason: str
+    shown_release_id: str | None
+
+
+class Audit(TypedDict):
+    """The gate that looked at the file to be published: its run, the file's SHA-256 after it, and the release that
+    was current then, whose rows the held schools show."""
+
+    gate_run_id: str
+    sha256: str
+    against: str | None
+
+
 @dataclass(frozen=True)
 class Release:
     """One release, as its manifest says.
 
-    ``held`` has a dict a school held back: school_id, reason, shown_release_id (None where nothing could be shown).
+    ``as_of`` is the instant as of which two-time tables were read, ``read_at`` when the build began to read the lake.
+    ``held`` are the schools held back; ``audit`` is None until the gate before publishing has passed the file.
     ``based_on`` is the learning release that an evaluation rests on; ``cut_offsets`` are topic, partition, next offset.
     """
 
@@ -44,11 +65,13 @@ class Release:
     built_at: datetime
     path: Path
     cut_offsets: dict[str, dict[str, int]] = field(default_factory=dict)
-    held: list[dict[str, Any]] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
     based_on: str | None = None
     published_at: datetime | None = None
     tables: dict[str, int] = field(default_factory=dict)
     as_of: datetime | None = None
+    read_at: datetime | None = None
+    audit: Audit | None = None
 
     def manifest(self) -> dict[str, Any]:
         """What manifest.json holds: everything but the path."""
@@ -59,10 +82,12 @@ class Release:
             "built_at": self.built_at.isoformat(),
             "published_at": self.published_at.isoformat() if self.published_at else None,
             "as_of": self.as_of.isoformat() if self.as_of else None,
+            "read_at": self.read_at.isoformat() if self.read_at else None,
             "based_on": self.based_on,
             "cut_offsets": self.cut_offsets,
             "held": self.held,
             "tables": self.tables,
+            "audit": self.audit,
         }
 
 
@@ -84,14 +109,38 @@ def _from_manifest(folder: Path) -> Release:
         published_at=_instant(raw.get("published_at")),
         tables=raw.get("tables") or {},
         as_of=_instant(raw.get("as_of")),
+        read_at=_instant(raw.get("read_at")),
+        audit=raw.get("audit"),
     )
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file so that a reader sees the old or the new one, also after a crash."""
+def private_folder(path: Path) -> Path:
+    """Make a folder that only its owner opens (0700), those above it as needed; returns it."""
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o700)
+    return path
+
+
+def make_private(path: Path) -> None:
+    """Let only the owner read and write a file (0600)."""
+    path.chmod(0o600)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal. Raises FileNotFoundError."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file (0600) so that a reader sees the old or the new one, also after a crash."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with draft.open("w", encoding="utf-8") as handle:
+    with open(draft, "w", encoding="utf-8", opener=_private) as handle:
         json.dump(content, handle, indent=1, default=str)
         handle.flush()
         os.fsync(handle.fileno())
@@ -150,8 +199,6 @@ def open_release(settings: Settings, kind: str, release_id: str | None = None) -
 
 def connect(settings: Settings, release: Release) -> duckdb.DuckDBPyConnection:
     """A read-only connection; all of a process must have the same options, or DuckDB refuses the second."""
-    import duckdb
-
     connection = duckdb.connect(
         str(release.path), read_only=True, config={"memory_limit": settings.duckdb_memory_limit, "threads": 2}
     )
@@ -173,17 +220,13 @@ def new_folder(settings: Settings, kind: str, data_date: date) -> Path:
             used.append(int(folder.name.rpartition("-")[2]))
         else:
             shutil.rmtree(folder)
-    folder = base / f"{prefix}{max(used + _recorded(settings, kind, prefix)) + 1}"
-    folder.mkdir(parents=True)
-    return folder
+    for above in (settings.releases_dir, base):
+        private_folder(above)
+    return private_folder(base / f"{prefix}{max(used + _recorded(settings, kind, prefix)) + 1}")
 
 
 def _recorded(settings: Settings, kind: str, prefix: str) -> list[int]:
     """Counters of releases of the day that ops.release knows, pruned ones too: an id is never used twice."""
-    import pyarrow.compute as pc
-
-    import lake
-
     rows = lake.read(settings, "ops.release", ["release_id"], (pc.field("kind") == kind)).to_pylist()
     return [int(r["release_id"].rpartition("-")[2]) for r in rows if r["release_id"].startswith(prefix)]
 
@@ -195,8 +238,6 @@ def save(release: Release) -> None:
 
 def record(settings: Settings, release: Release, event: str, detail: str = "") -> None:
     """Append what happened to a release to ops.release: built, published, held or withdrawn."""
-    import lake
-
     lake.append(
         settings,
         "ops.release",
@@ -241,7 +282,7 @@ def prune(settings: Settings, kind: str, keep: int = KEEP) -> list[str]:
 @contextmanager
 def building(settings: Settings) -> Iterator[None]:
     """One build at a time, over all processes; waits for the other."""
-    settings.releases_dir.mkdir(parents=True, exist_ok=True)
+    private_folder(settings.releases_dir)
     with (settings.releases_dir / ".lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

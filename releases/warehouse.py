@@ -8,42 +8,50 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-import yaml
-
 import lake
+from cairn.calendar import DistrictCalendar
 from cairn.errors import CairnError
+from cairn.mastery.policy import WHEEL_SPINNING_OPPORTUNITIES
+from cairn.privacy import smallest_group
 from cairn.settings import Settings
+from gates.silence import SilenceRule
+from releases import store
 from releases.dbt_sources import PROJECT, used_tables
 
 PUPIL_SILENT_SCHOOL_DAYS = 10
-SOURCE_SILENT_SCHOOL_DAYS = 2
-DEFAULT_N_MIN = 10
+# Marts over all schools: worked out again over the rows that are published, where a school is held back.
+RECOMPUTED = ("mart_district_competency",)
 # Before any enrolment: too early in the year for anybody to count as silent.
 NEVER = date(1900, 1, 1)
 
 
 @dataclass(frozen=True)
 class ReleaseContext:
-    """What a build is of: the day, the instant for two-time tables, and the thresholds that follow from them."""
+    """What a build is of: the day, the instant for two-time tables, and the thresholds that follow from them.
+
+    What the lake took in between ``books_since`` (when the release of an earlier day read it) and ``read_at`` is this
+    night's.
+    """
 
     data_date: date
     as_of: datetime
     school_year_start: date
     pupil_silent_since: date
     source_silent_since: date
-    n_min: int
+    read_at: datetime
+    books_since: datetime | None
 
     @classmethod
     def of(cls, settings: Settings, data_date: date, as_of: datetime | None = None) -> ReleaseContext:
-        """Thresholds from the district's calendar and privacy rules; ``as_of`` is now where not given."""
-        from cairn.calendar import DistrictCalendar
-
+        """Thresholds from the district's calendar and rules; ``as_of`` is now where not given."""
+        now = datetime.now(UTC)
         calendar = DistrictCalendar.load(settings)
 
         def back(school_days: int) -> date:
@@ -58,11 +66,12 @@ class ReleaseContext:
 
         return cls(
             data_date=data_date,
-            as_of=(as_of or datetime.now(UTC)).astimezone(UTC),
+            as_of=(as_of or now).astimezone(UTC),
             school_year_start=calendar.school_year_start_date,
             pupil_silent_since=back(PUPIL_SILENT_SCHOOL_DAYS),
-            source_silent_since=back(SOURCE_SILENT_SCHOOL_DAYS),
-            n_min=n_min(settings),
+            source_silent_since=SilenceRule.load(settings).silent_since(calendar, data_date) or NEVER,
+            read_at=now,
+            books_since=_earlier_read_at(settings, data_date),
         )
 
     def environment(self) -> dict[str, str]:
@@ -73,15 +82,26 @@ class ReleaseContext:
             "CAIRN_SCHOOL_YEAR_START": self.school_year_start.isoformat(),
             "CAIRN_PUPIL_SILENT_SINCE": self.pupil_silent_since.isoformat(),
             "CAIRN_SOURCE_SILENT_SINCE": self.source_silent_since.isoformat(),
-            "CAIRN_N_MIN": str(self.n_min),
+            "CAIRN_BOOKS_UNTIL": self.read_at.isoformat(timespec="microseconds"),
+            **({"CAIRN_BOOKS_SINCE": self.books_since.isoformat(timespec="microseconds")} if self.books_since else {}),
         }
 
 
-def n_min(settings: Settings) -> int:
-    """Smallest group that a published table shows: ``n_min`` of the district's privacy.yaml, else 10."""
-    path = settings.district_dir / "privacy.yaml"
-    raw = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return int((raw or {}).get("n_min", DEFAULT_N_MIN))
+def _earlier_read_at(settings: Settings, data_date: date) -> datetime | None:
+    """When the newest published release of an earlier day began to read the lake; None before the first."""
+    earlier = [release for release in store.list_releases(settings, "learning") if release.data_date < data_date]
+    return max((release.read_at for release in earlier if release.read_at), default=None)
+
+
+def _rules(settings: Settings) -> dict[str, str]:
+    """Numbers of rules that Python has and models need: written once, handed over here."""
+    silence = SilenceRule.load(settings)
+    return {
+        "CAIRN_N_MIN": str(smallest_group(settings)),
+        "CAIRN_SILENCE_WINDOW_DAYS": str(silence.window_days),
+        "CAIRN_SILENCE_AT_LEAST_DAYS": str(silence.at_least_days),
+        "CAIRN_WHEEL_SPINNING_OPPORTUNITIES": str(WHEEL_SPINNING_OPPORTUNITIES),
+    }
 
 
 def building_path(settings: Settings) -> Path:
@@ -92,6 +112,19 @@ def building_path(settings: Settings) -> Path:
 def target_dir(settings: Settings) -> Path:
     """dbt's own folder: the parsed project, results and documentation."""
     return settings.releases_dir / "dbt" / "target"
+
+
+def recomputed_statements(settings: Settings) -> list[Path]:
+    """The statements, as dbt ran them, of the marts over all schools. Raises CairnError where dbt left none."""
+    found = []
+    for name in RECOMPUTED:
+        paths = sorted((target_dir(settings) / "compiled").rglob(f"{name}.sql"))
+        if len(paths) != 1:
+            raise CairnError(
+                f"dbt left {len(paths)} statements of {name}: delete {target_dir(settings)} and build again"
+            )
+        found += paths
+    return found
 
 
 def ensure_lake_tables(settings: Settings) -> list[str]:
@@ -106,6 +139,7 @@ def run_dbt(settings: Settings, arguments: list[str], context: ReleaseContext | 
     """One dbt invocation on the project; returns its output. Raises CairnError with the first failures."""
     home = settings.releases_dir / "dbt"
     home.mkdir(parents=True, exist_ok=True)
+    store.private_folder(building_path(settings).parent)
     environment = {
         **os.environ,
         "CAIRN_HOME": str(settings.home),
@@ -113,6 +147,7 @@ def run_dbt(settings: Settings, arguments: list[str], context: ReleaseContext | 
         "CAIRN_DISTRICT_DIR": str(settings.district_dir),
         "CAIRN_WAREHOUSE": str(building_path(settings)),
         "CAIRN_TIMEZONE": settings.timezone,
+        **_rules(settings),
         "CAIRN_DUCKDB_MEMORY_LIMIT": settings.duckdb_memory_limit,
         "DBT_PROJECT_DIR": str(PROJECT),
         "DBT_PROFILES_DIR": str(PROJECT),
@@ -158,6 +193,7 @@ def build_warehouse(settings: Settings, context: ReleaseContext, *, unit_tests: 
     for leftover in path.parent.glob(f"{path.name}*"):
         leftover.unlink()
     (target_dir(settings) / "run_results.json").unlink(missing_ok=True)
+    shutil.rmtree(target_dir(settings) / "compiled", ignore_errors=True)
     chosen = [] if unit_tests else ["--exclude-resource-type", "unit_test"]
     run_dbt(settings, ["--quiet", "--log-level-file", "info", "build", *chosen], context)
     return path

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cairn.errors import UsageError
 from cairn.settings import REPOSITORY, Settings
 
 pytestmark = pytest.mark.airflow
@@ -64,6 +65,34 @@ def test_what_follows_a_release_is_started_by_it_and_keeps_its_data_date(dags: d
     timetable = dags[dag_id].timetable
     assert isinstance(timetable, PartitionedAssetTimetable)
     assert timetable.asset_condition.name == "release/learning"
+
+
+@pytest.mark.parametrize("task_id", ["cut", "assess", "build", "publish"])
+def test_a_hostile_partition_key_runs_nothing(
+    dags: dict[str, Any], task_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAIRN_HOME", str(tmp_path / "home"))
+    made = tmp_path / "made"
+    task = dags["nightly_mastery"].get_task(task_id)
+    with pytest.raises(UsageError, match="is no date"):
+        task.python_callable(f"2026-10-14; touch {made}")
+    assert not made.exists()
+    assert not (tmp_path / "home").exists()
+
+
+def test_no_task_is_a_line_for_a_shell(dags: dict[str, Any]) -> None:
+    assert [t.task_id for dag in dags.values() for t in dag.tasks if hasattr(t, "bash_command")] == []
+
+
+def test_only_one_dag_publishes_the_evaluation_and_a_red_pilot_does_not_stop_it(dags: dict[str, Any]) -> None:
+    outlets = {
+        (dag_id, task.task_id)
+        for dag_id, dag in dags.items()
+        for task in dag.tasks
+        if "release/evaluation" in [asset.name for asset in task.outlets]
+    }
+    assert outlets == {("pilot_evaluation", "publish")}
+    assert dags["pilot_evaluation"].get_task("publish").trigger_rule.value == "all_done"
 
 
 def test_the_night_works_on_the_day_before(dags: dict[str, Any]) -> None:

@@ -6,27 +6,24 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
-from gates.before_publish import model_columns
+from gates.mart_models import mart_models
 from gates.run import run_gate
 
 DATA_DATE = date(2026, 10, 14)
-# Columns whose type matters to the gate; all others are text.
-TYPES = {"pupils": "integer", "received_date": "date", "received": "bigint", "accepted": "bigint"}
 
 
 def build(path: Path, pairs: list[tuple[str, str]], groups: list[tuple[int | None, str]] = ()) -> Path:
     """A warehouse with every mart, empty but for pairs (school, pupil) and published groups (pupils, share)."""
-    import duckdb
-
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect(str(path))
-    for mart, columns in model_columns().items():
-        kinds = ", ".join(f"{column} {_kind(mart, column)}" for column in columns)
+    for mart, model in mart_models().items():
+        kinds = ", ".join(f"{column} {kind}" for column, kind in model.types.items())
         connection.execute(f"create table {mart} ({kinds})")
     for school, pupil in pairs:
         connection.execute(
@@ -34,19 +31,13 @@ def build(path: Path, pairs: list[tuple[str, str]], groups: list[tuple[int | Non
             "values (?, ?, 'competency-1', 'developing')",
             [school, pupil],
         )
-    for pupils, share in groups:
+    for number, (pupils, share) in enumerate(groups):
         connection.execute(
-            "insert into mart_district_competency (competency_id, pupils, mastered_pct_protected) values ('c', ?, ?)",
-            [pupils, share],
+            "insert into mart_district_competency (competency_id, pupils, mastered_pct_protected) values (?, ?, ?)",
+            [f"c-{number}", pupils, share],
         )
     connection.close()
     return path
-
-
-def _kind(mart: str, column: str) -> str:
-    if mart == "mart_intake_ledger" and column not in ("received_date", "source_id", "org_id"):
-        return "bigint"
-    return TYPES.get(column, "varchar")
 
 
 def states(settings: Settings, pupils: list[str], state: str = "developing") -> None:
@@ -91,8 +82,6 @@ def test_a_school_that_lost_its_rows_or_differs_is_held(settings: Settings) -> N
 
 
 def test_small_groups_and_names_stop_all(settings: Settings) -> None:
-    import duckdb
-
     path = build(settings.home / "now.duckdb", [], [(4, "25"), (None, "40")])
     outcome = run_gate("before_publish", settings, None, DATA_DATE, warehouse=path)
     assert failed(outcome.results) == [("mart_district_competency.small_groups", "all", "*")]
@@ -106,3 +95,30 @@ def test_small_groups_and_names_stop_all(settings: Settings) -> None:
 def test_no_file_is_said_in_one_line(settings: Settings) -> None:
     with pytest.raises(CairnError, match="cairn marts build"):
         run_gate("before_publish", settings, None, DATA_DATE)
+
+
+@pytest.mark.parametrize("written", ["n_min: many", "n_min: 0", "n_min: true", "smallest: 20", "n_min: [", "- 20"])
+def test_privacy_rules_that_cannot_be_read_publish_nothing(settings: Settings, written: str) -> None:
+    path = build(settings.home / "now.duckdb", [])
+    settings.district_dir.mkdir(parents=True)
+    (settings.district_dir / "privacy.yaml").write_text(written)
+    with pytest.raises(CairnError, match=r"privacy\.yaml"):
+        run_gate("before_publish", settings, None, DATA_DATE, warehouse=path)
+
+
+def test_the_districts_own_smallest_group_counts(settings: Settings) -> None:
+    path = build(settings.home / "now.duckdb", [], [(15, "25")])
+    assert run_gate("before_publish", settings, None, DATA_DATE, warehouse=path).is_green
+    settings.district_dir.mkdir(parents=True)
+    (settings.district_dir / "privacy.yaml").write_text("n_min: 20\n")
+    outcome = run_gate("before_publish", settings, None, DATA_DATE, warehouse=path)
+    assert failed(outcome.results) == [("mart_district_competency.small_groups", "all", "*")]
+    assert "fewer than 20 pupils" in outcome.structural_failures()
+
+
+def test_a_key_that_is_there_twice_stops_all(settings: Settings) -> None:
+    states(settings, ["a"])
+    path = build(settings.home / "now.duckdb", [("school-1", "a"), ("school-2", "a")])
+    outcome = run_gate("before_publish", settings, None, DATA_DATE, warehouse=path)
+    assert failed(outcome.results) == [("warehouse.unique", "all", "*")]
+    assert "mart_student_competency: 1" in outcome.structural_failures()

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
-from types import SimpleNamespace
-from typing import Any
+from pathlib import Path
 
 import pytest
 
 from cairn.settings import Settings
 from releases import learning, store
-from tests.marts.small_lake import mastery, pilot, way_in, write_small_lake
-from tests.marts.small_roster import DATA_DATE, roster
+from tests.marts.small_lake import write_small_lake
+from tests.marts.small_roster import DATA_DATE
 
 
 @pytest.fixture(scope="session")
@@ -23,14 +23,16 @@ def small_lake(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def release(small_lake: Settings) -> store.Release:
-    """One real build with every model, data test and unit test, published."""
-    built = learning.build(small_lake, DATA_DATE, as_of=datetime(2026, 10, 15, 8, tzinfo=UTC), unit_tests=True)
-    assert store.current(small_lake, "learning") is None, "a build publishes nothing"
-    return learning.publish(small_lake, built)
+def built_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the release's fixture leaves the file that dbt built, before anything was composed from it."""
+    return tmp_path_factory.mktemp("built") / "copy" / learning.BUILT
 
 
 @pytest.fixture(scope="session")
-def small_lake_parts() -> Any:
-    """The parts of the small lake by name, for a test that wants a lake of its own."""
-    return SimpleNamespace(DATA_DATE=DATA_DATE, roster=roster, mastery=mastery, way_in=way_in, pilot=pilot)
+def release(small_lake: Settings, built_copy: Path) -> store.Release:
+    """One real build with every model, data test and unit test, audited and published."""
+    built = learning.build(small_lake, DATA_DATE, as_of=datetime(2026, 10, 15, 8, tzinfo=UTC), unit_tests=True)
+    assert store.current(small_lake, "learning") is None, "a build publishes nothing"
+    shutil.copytree(built.path.parent, built_copy.parent)
+    assert learning.audit(small_lake, built).is_green
+    return learning.publish(small_lake, built)

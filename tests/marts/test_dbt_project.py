@@ -9,7 +9,7 @@ import yaml
 
 from releases import dbt_sources
 
-MODELS = sorted(path for path in (dbt_sources.PROJECT / "models").glob("*/*.sql"))
+MODELS = sorted(path for path in (dbt_sources.PROJECT / "models").rglob("*.sql"))
 
 
 def test_sources_are_not_stale() -> None:
@@ -26,7 +26,7 @@ def test_every_model_and_column_is_described(path: Path) -> None:
     assert all(column["description"] for column in described["columns"])
 
 
-@pytest.mark.parametrize("path", [path for path in MODELS if path.parent.name == "marts"], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [path for path in MODELS if path.stem.startswith("mart_")], ids=lambda path: path.stem)
 def test_marts_declare_their_types(path: Path) -> None:
     described = yaml.safe_load(path.with_suffix(".yml").read_text(encoding="utf-8"))["models"][0]
     assert all(column["data_type"] for column in described["columns"])

@@ -11,7 +11,8 @@ import lake
 from cairn.errors import CairnError
 from cairn.settings import REPOSITORY, Settings
 from pilots import registry
-from pilots.plan import Plan, check_plan, freeze, load_plan
+from pilots.plan import Plan, check_plan, load_plan
+from pilots.registry import freeze_file as freeze
 
 EXAMPLES = sorted((REPOSITORY / "schemas" / "district" / "pilots").glob("*.yaml"))
 EXAMPLE = EXAMPLES[0]
@@ -118,7 +119,7 @@ def test_freezing(settings: Settings, tmp_path: Path) -> None:
     _roster(settings, SCHOOLS)
     first, again = freeze(settings, EXAMPLE), freeze(settings, EXAMPLE)
     assert (first["is_new"], again["is_new"]) == (True, False)
-    plan = registry.frozen_plan(settings, first["pilot_id"])
+    plan = registry.frozen_plan(settings, first["pilot_id"]).plan
     assert plan.plan_hash == first["plan_hash"]
     arms = lake.read(settings, "gold.pilot_arm").to_pylist()
     assert {row["school_id"]: row["arm"] for row in arms} == plan.arms

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
 from typing import Any
 
-import duckdb
 import orjson
 import pandas as pd
 import pytest
@@ -24,7 +22,8 @@ from pilots import registry
 from pilots.evaluate import evaluate
 from pilots.plan import Plan
 from pilots.rollout import metrics
-from releases import store
+from releases.evaluation import build_and_publish
+from tests.pilots.released_pilots import release_pilots
 from tests.pilots.simulated_marts import Marts, simulated_pilots
 
 AFTER, BEFORE = "2026-11-10", "2026-09-01"
@@ -135,10 +134,11 @@ def test_decisions_need_a_reason_where_they_differ(
 ) -> None:
     plan, m = simulated["fraction-studio"]
     registry.freeze(settings, plan)
-    with pytest.raises(CairnError, match="not evaluated yet"):
+    with pytest.raises(CairnError, match="no evaluation of pilot 'fraction-studio' was published yet"):
         registry.decide(settings, plan.pilot_id, "scale", "superintendent", None)
     card = evaluate(plan, *m, "learning-1", AFTER)
-    assert registry.record(settings, card) == registry.record(settings, card)
+    rows = registry.result_rows(card, plan.plan_hash, "evaluation-1")
+    assert [registry.record(settings, "evaluation-1", rows) for _ in range(2)] == [len(card["estimates"]) + 2, 0]
     assert len(lake.read(settings, "gold.pilot_result")) == len(card["estimates"]) + 2
     with pytest.raises(CairnError, match="give the reason"):
         registry.decide(settings, plan.pilot_id, "stop", "superintendent", " ")
@@ -152,28 +152,7 @@ def test_decisions_need_a_reason_where_they_differ(
 @pytest.fixture
 def released(settings: Settings, simulated: dict[str, tuple[Plan, Marts]]) -> Iterator[Settings]:
     """A learning release that holds both pilots' marts, and their plans frozen."""
-    folder = settings.releases_dir / "learning" / "learning-2026-11-10-1"
-    folder.mkdir(parents=True)
-    names = ("mart_pilot_pupil", "mart_pilot_school", "mart_rollout_school")
-    connection = duckdb.connect(str(folder / "warehouse.duckdb"))
-    for position, name in enumerate(names):
-        frame = pd.concat([m[position] for _, m in simulated.values()])
-        connection.register("frame", frame)
-        connection.execute(f"create table {name} as select * from frame")
-        connection.unregister("frame")
-    connection.close()
-    release = store.Release(
-        release_id=folder.name,
-        kind="learning",
-        data_date=date(2026, 11, 10),
-        built_at=datetime.now(UTC),
-        path=folder / "warehouse.duckdb",
-        published_at=datetime.now(UTC),
-    )
-    store.save(release)
-    store.swap(settings, release)
-    for plan, _ in simulated.values():
-        registry.freeze(settings, plan)
+    release_pilots(settings, simulated)
     shared_settings.cache_clear()
     yield settings
     shared_settings.cache_clear()
@@ -192,10 +171,13 @@ def test_the_life_of_a_pilot_by_command(released: Settings) -> None:
     assert set(card) >= {"pilot_id", "plan_hash", "estimates", "rating", "recommendation", "release_id"}
     assert card["release_id"] == "learning-2026-11-10-1"
     assert _run("evaluate", "fraction-studio", "--as-of", "2026-11-12")["estimates"] == card["estimates"]
+    assert lake.read(released, "gold.pilot_result").num_rows == 0, "to evaluate is to look"
+    assert _run("list")["pilots"][0]["recommendation"] is None
+    build_and_publish(released)
     _run("decide", "fraction-studio", "--decision", card["recommendation"], "--by", "superintendent")
     rows = {row["pilot_id"]: row for row in _run("list")["pilots"]}
     assert rows["fraction-studio"]["decision"] == card["recommendation"]
-    assert rows["reading-companion"]["recommendation"] is None
+    assert rows["reading-companion"]["decision"] is None
     assert [row["pilot_id"] for row in _run("menu")["proven"]] == ["fraction-studio"]
     found = _run("report")
     assert {row["scope"] for row in found["metrics"]} == {
@@ -209,7 +191,7 @@ def test_commands_say_what_is_wrong(released: Settings) -> None:
     for arguments, message in (
         (["evaluate", "none"], "frozen: fraction-studio, reading-companion"),
         (["evaluate", "fraction-studio", "--as-of", "2026-01-01"], "no learning release"),
-        (["evaluate", "fraction-studio", "--as-of", "soon"], "give a day"),
+        (["evaluate", "fraction-studio", "--as-of", "soon"], "is no date"),
     ):
         error = CliRunner().invoke(pilots_app, arguments).exception
         assert isinstance(error, CairnError)

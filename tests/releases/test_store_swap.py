@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
+import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from releases import learning, store
+from tests.releases.small_release import make, publish_unseen
 
-Make = Callable[..., store.Release]
 FIRST = date(2026, 10, 1)
 
 
@@ -26,9 +26,9 @@ def test_nothing_is_current_before_the_first(settings: Settings) -> None:
         store.open_release(settings, "learning")
 
 
-def test_reader_never_sees_half_a_release(settings: Settings, make_release: Make) -> None:
+def test_reader_never_sees_half_a_release(settings: Settings) -> None:
     """Each release says its own day in every row; a reader that sees two days in one connection saw half of one."""
-    learning.publish(settings, make_release(FIRST, [("s1", "p", "k", "silent", FIRST.isoformat())]))
+    publish_unseen(settings, make(settings, FIRST, [("s1", "p", "k", "silent", FIRST.isoformat())]))
     torn: list[Any] = []
     seen: set[str] = set()
     done = threading.Event()
@@ -53,28 +53,28 @@ def test_reader_never_sees_half_a_release(settings: Settings, make_release: Make
     reader.start()
     for number in range(2, 8):
         day = FIRST.replace(day=number)
-        learning.publish(settings, make_release(day, [("s1", "p", "k", "silent", day.isoformat())]))
+        publish_unseen(settings, make(settings, day, [("s1", "p", "k", "silent", day.isoformat())]))
     done.set()
     reader.join()
     assert not torn
     assert len(seen) > 1, "the reader saw no swap: it proves nothing"
 
 
-def test_publishing_again_changes_nothing(settings: Settings, make_release: Make) -> None:
-    release = learning.publish(settings, make_release(FIRST, []))
+def test_publishing_again_changes_nothing(settings: Settings) -> None:
+    release = publish_unseen(settings, make(settings, FIRST, []))
     again = learning.publish(settings, release)
     assert again.release_id == release.release_id == "learning-2026-10-01-1"
     assert again.published_at == release.published_at
 
 
-def test_draft_of_a_day_is_replaced_and_published_one_is_not(settings: Settings, make_release: Make) -> None:
-    assert make_release(FIRST, []).release_id == make_release(FIRST, []).release_id == "learning-2026-10-01-1"
-    learning.publish(settings, learning.find_draft(settings, FIRST))
-    assert make_release(FIRST, []).release_id == "learning-2026-10-01-2"
+def test_draft_of_a_day_is_replaced_and_published_one_is_not(settings: Settings) -> None:
+    assert make(settings, FIRST, []).release_id == make(settings, FIRST, []).release_id == "learning-2026-10-01-1"
+    publish_unseen(settings, learning.find_draft(settings, FIRST))
+    assert make(settings, FIRST, []).release_id == "learning-2026-10-01-2"
 
 
-def test_keeps_seven_and_the_base_of_the_evaluation(settings: Settings, make_release: Make) -> None:
-    first = learning.publish(settings, make_release(FIRST, []))
+def test_keeps_seven_and_the_base_of_the_evaluation(settings: Settings) -> None:
+    first = publish_unseen(settings, make(settings, FIRST, []))
     folder = store.new_folder(settings, "evaluation", FIRST)
     evaluation = replace(
         first, release_id=folder.name, kind="evaluation", path=folder / "warehouse.duckdb", based_on=first.release_id
@@ -82,15 +82,15 @@ def test_keeps_seven_and_the_base_of_the_evaluation(settings: Settings, make_rel
     store.save(evaluation)
     store.swap(settings, evaluation)
     for number in range(2, 12):
-        learning.publish(settings, make_release(FIRST.replace(day=number), []))
+        publish_unseen(settings, make(settings, FIRST.replace(day=number), []))
     kept = [release.release_id for release in store.list_releases(settings, "learning")]
     assert kept == [f"learning-2026-10-{number:02d}-1" for number in range(11, 4, -1)] + [first.release_id]
     assert not (store.kind_dir(settings, "learning") / "learning-2026-10-02-1").exists()
 
 
-def test_manifest_comes_back_as_written(settings: Settings, make_release: Make) -> None:
+def test_manifest_comes_back_as_written(settings: Settings) -> None:
     release = replace(
-        make_release(FIRST, []),
+        make(settings, FIRST, []),
         cut_offsets={"learner.activity.v1": {"0": 17}},
         as_of=datetime(2026, 10, 2, 7, tzinfo=UTC),
     )
@@ -98,10 +98,8 @@ def test_manifest_comes_back_as_written(settings: Settings, make_release: Make) 
     assert store.get(settings, "learning", release.release_id) == release
 
 
-def test_standing_of_releases_is_recorded(settings: Settings, make_release: Make) -> None:
-    import lake
-
-    learning.publish(settings, make_release(FIRST, []))
+def test_standing_of_releases_is_recorded(settings: Settings) -> None:
+    publish_unseen(settings, make(settings, FIRST, []))
     row = lake.read(settings, "ops.release").to_pylist()[0]
     assert (row["release_id"], row["event"], row["data_date"]) == ("learning-2026-10-01-1", "published", FIRST)
     assert json.loads(row["cut_offsets"]) == {}

@@ -1,4 +1,4 @@
--- Sources that sent for a school on at least three days of the last four weeks and then fell silent.
+-- Sources that sent for a school on enough days of the window and then fell silent (rule: gates/silence.py).
 with sender as (
     select
         day.org_id as school_id,
@@ -6,6 +6,7 @@ with sender as (
         count(distinct day.work_date) as days,
         max(day.work_date) as last_work_date
     from {{ ref('stg_activity_day') }} as day
+    where day.work_date >= {{ data_date() }} - {{ silence_window_days() }}
     group by all
 )
 
@@ -16,6 +17,6 @@ select
 from sender
 cross join {{ ref('stg_release') }} as release
 where
-    sender.days >= 3
+    sender.days >= {{ silence_at_least_days() }}
     and sender.last_work_date < release.source_silent_since_date
 group by sender.school_id

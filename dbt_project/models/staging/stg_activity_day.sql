@@ -1,4 +1,4 @@
--- The only scan of events: five columns of four weeks. The dates are literals so that they reach the files.
+-- Five columns of events of four weeks. The dates are literals so that they reach the files.
 select
     activity.source_id,
     coalesce(activity.org_id, 'unknown') as org_id,
@@ -8,6 +8,6 @@ select
     max(activity.event_time) as last_event_at
 from {{ source('silver', 'learner_activity') }} as activity
 where
-    activity.work_date >= {{ data_date() }} - 28
+    activity.work_date >= {{ data_date() }} - {{ books_days() }}
     and activity.work_date <= {{ data_date() }}
 group by all

@@ -1,17 +1,6 @@
 -- The newest run of each gate, night by night, for two weeks.
 select
-    result.gate,
-    result.rule_id,
-    result.scope_type,
-    result.scope_id,
-    result.severity,
-    result.is_passed,
-    result.rows_checked,
-    result.rows_failed,
-    result.sample_event_ids,
-    result.message,
-    result.run_at,
-    result.data_date
+    {{ gate_result_columns() }}
 from {{ source('ops', 'gate_result') }} as result
 cross join {{ ref('stg_release') }} as release
 where

@@ -7,6 +7,10 @@ select
     cast(decision.decided_at at time zone release.timezone as date) as decided_date,
     decision.from_state,
     decision.to_state,
+    decision.counted_attempts,
+    decision.evidence_event_ids,
+    decision.model_version,
+    decision.policy_version,
     decision.data_date
 from {{ source('gold', 'mastery_decision') }} as decision
 cross join {{ ref('stg_release') }} as release

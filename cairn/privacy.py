@@ -1,0 +1,32 @@
+"""The district's privacy rules: ``privacy.yaml`` in the district's folder, read here and nowhere else."""
+
+from __future__ import annotations
+
+from cairn.district import load_yaml_mapping
+from cairn.errors import CairnError
+from cairn.settings import Settings
+
+FILE_NAME = "privacy.yaml"
+DEFAULT_SMALLEST_GROUP = 10
+
+
+def smallest_group(settings: Settings) -> int:
+    """The smallest group of pupils about which a published table or a page says anything (``n_min``).
+
+    Ten where the district has no ``privacy.yaml``. Raises CairnError, which names the file and what to write, where it
+    cannot be read or gives no whole number of one or more: a rule that cannot be read protects nobody, so nothing is
+    published or shown under a guess.
+    """
+    path = settings.district_dir / FILE_NAME
+    if not path.exists():
+        return DEFAULT_SMALLEST_GROUP
+    try:
+        rules = load_yaml_mapping(path)
+    except OSError as error:
+        raise CairnError(f"{path}: cannot be read ({type(error).__name__}): let the service read it") from error
+    given = rules.get("n_min")
+    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+        raise CairnError(
+            f"{path}: n_min must be a whole number of pupils, 1 or more: write 'n_min: {DEFAULT_SMALLEST_GROUP}' in it"
+        )
+    return given

@@ -1,0 +1,3 @@
+select
+    {{ gate_result_columns() }}
+from {{ ref('stg_gate_result') }} as result

@@ -1,0 +1,55 @@
+with pupils as (
+    select
+        pupil.pilot_id,
+        pupil.school_id,
+        count(*) as pupils_assigned,
+        count(pupil.baseline_score) as pupils_with_baseline,
+        count(pupil.outcome_score) as pupils_with_outcome,
+        avg(pupil.baseline_score) as mean_baseline,
+        avg(pupil.outcome_score) as mean_outcome,
+        avg(pupil.dosage_minutes) as dosage_minutes_mean,
+        avg(case when pupil.dosage_minutes >= plan.dosage_minutes_planned then 1.0 else 0.0 end) as dosage_met_share
+    from {{ ref('mart_pilot_pupil') }} as pupil
+    inner join {{ ref('stg_pilot_plan') }} as plan on pupil.pilot_id = plan.pilot_id
+    where not pupil.is_joiner
+    group by all
+),
+
+costs as (
+    select
+        fact.pilot_id,
+        fact.school_id,
+        sum(fact.total) as cost_usd
+    from {{ ref('int_pilot_fact') }} as fact
+    where fact.fact_type = 'cost'
+    group by all
+)
+
+select
+    arm.pilot_id,
+    arm.school_id,
+    coalesce(school.school_name, arm.school_id) as school_name,
+    arm.arm,
+    arm.wave,
+    cast(coalesce(pupils.pupils_assigned, 0) as integer) as pupils_assigned,
+    cast(coalesce(pupils.pupils_with_baseline, 0) as integer) as pupils_with_baseline,
+    cast(coalesce(pupils.pupils_with_outcome, 0) as integer) as pupils_with_outcome,
+    pupils.mean_baseline,
+    pupils.mean_outcome,
+    pupils.dosage_minutes_mean,
+    pupils.dosage_met_share,
+    cast(coalesce(costs.cost_usd, 0) as double) as cost_usd
+from {{ ref('stg_pilot_arm') }} as arm
+inner join {{ ref('stg_pilot_plan') }} as plan
+    on
+        arm.pilot_id = plan.pilot_id
+        and arm.plan_hash = plan.plan_hash
+left join {{ ref('stg_org') }} as school on arm.school_id = school.school_id
+left join pupils
+    on
+        arm.pilot_id = pupils.pilot_id
+        and arm.school_id = pupils.school_id
+left join costs
+    on
+        arm.pilot_id = costs.pilot_id
+        and arm.school_id = costs.school_id

@@ -1,0 +1,103 @@
+"""One pilot's scorecard on one learning release: for the command that shows it and the evaluation that publishes it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+
+from cairn.errors import CairnError
+from pilots.decision import INVALID
+from pilots.evaluate import evaluate
+from pilots.registry import FrozenPlan
+from releases import store
+from releases.learning_marts import frame
+
+LOG = logging.getLogger(__name__)
+MOST_WORDS = 300
+
+
+def scorecard(source: duckdb.DuckDBPyConnection, frozen: FrozenPlan, learning: store.Release) -> dict[str, Any]:
+    """The pilot's scorecard on the marts of an open learning release. Raises what the evaluation raises."""
+    pilot_id = frozen.pilot_id
+    return evaluate(
+        frozen.plan,
+        frame(source, "mart_pilot_pupil", pilot_id),
+        frame(source, "mart_pilot_school", pilot_id),
+        frame(source, "mart_rollout_school", pilot_id),
+        learning.release_id,
+        learning.data_date,
+        red_gates=_red_gates(source, pilot_id),
+    )
+
+
+def _red_gates(source: duckdb.DuckDBPyConnection, pilot_id: str) -> list[str]:
+    """Gates that hold back a school of the pilot in this release."""
+    rows = source.execute(
+        """
+        select distinct result.gate
+        from mart_gate_result as result
+        inner join mart_pilot_school as school
+            on result.scope_type = 'school' and result.scope_id = school.school_id
+        where school.pilot_id = ? and not result.is_passed and result.severity = 'holds_scope'
+            and result.data_date = (select max(data_date) from mart_school_trust)
+        order by 1
+        """,
+        [pilot_id],
+    ).fetchall()
+    return [gate for (gate,) in rows]
+
+
+def scorecard_or_failure(
+    source: duckdb.DuckDBPyConnection, frozen: FrozenPlan, learning: store.Release
+) -> dict[str, Any]:
+    """The scorecard, or one that says why there is none: a pilot that cannot be evaluated stops no other.
+
+    The failure is under ``failure``, in one line; the recommendation is then INVALID, and no number is shown. Whatever
+    is wrong with one plan or its data is caught here, and logged with its traceback.
+    """
+    try:
+        return scorecard(source, frozen, learning)
+    except Exception as error:
+        LOG.exception("pilot %s on %s cannot be evaluated", frozen.pilot_id, learning.release_id)
+        said = str(error) if isinstance(error, CairnError) else f"{type(error).__name__}: {error}"
+        return failed(frozen, learning, " ".join(said.split())[:MOST_WORDS])
+
+
+def failed(frozen: FrozenPlan, learning: store.Release, why: str) -> dict[str, Any]:
+    """A scorecard without numbers that names its failure."""
+    plan = frozen.plan
+    return {
+        "pilot_id": frozen.pilot_id,
+        "title": frozen.title,
+        "hypothesis": plan.hypothesis,
+        "plan_hash": frozen.plan_hash,
+        "release_id": learning.release_id,
+        "evaluated_at": datetime.now(UTC).isoformat(),
+        "data_date": learning.data_date.isoformat(),
+        "failure": why,
+        "recommendation": INVALID,
+        "recommendation_text": "This pilot could not be evaluated.",
+        "why": [f"The evaluation failed: {why}"],
+        "how_sure": {"statements": [], "sensitivity": [], "method": "not evaluated"},
+        "for_whom": {"pupils": None, "schools": None, "grades": [], "notes": []},
+        "did_it_happen": {},
+        "cost": {"total_usd": None, "per_pupil_usd": None, "notes": []},
+        "next": f"Mend what is named above, then see 'cairn pilots evaluate {frozen.pilot_id}'.",
+        "estimates": [],
+        "schools": [],
+        "rating": {},
+        "warnings": [],
+    }
+
+
+def protected(card: Mapping[str, Any], n_min: int) -> dict[str, Any]:
+    """The card as it may be published: schools with fewer than ``n_min`` pupils keep their name and arm only."""
+    schools = [
+        school | {"pupils": None, "mean_baseline": None, "mean_outcome": None} if school["pupils"] < n_min else school
+        for school in card["schools"]
+    ]
+    return dict(card) | {"schools": schools}

@@ -1,0 +1,157 @@
+"""The evaluation: published once, recorded once, and one pilot that fails stops only itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+import lake
+from cairn.errors import CairnError
+from cairn.settings import Settings
+from pilots import registry
+from releases import evaluation, scorecards, store
+from tests.pilots.released_pilots import release_pilots
+from tests.pilots.simulated_marts import simulated_pilots
+
+
+@pytest.fixture
+def released(settings: Settings) -> Settings:
+    """Both simulated pilots in a learning release, their plans frozen."""
+    release_pilots(settings, simulated_pilots(seed=7))
+    return settings
+
+
+def recorded(settings: Settings) -> Counter[str]:
+    """Rows of gold.pilot_result by evaluation."""
+    return Counter(lake.read(settings, "gold.pilot_result", ["evaluation_id"])["evaluation_id"].to_pylist())
+
+
+def cards(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Scorecards of the current evaluation."""
+    with store.open_release(settings, "evaluation") as connection:
+        return {
+            pilot: json.loads(text)
+            for pilot, text in connection.execute("select pilot_id, scorecard_json from pilot_scorecard").fetchall()
+        }
+
+
+def freeze_a_broken_one(settings: Settings) -> None:
+    """A frozen plan that nothing can be made of: its analysis has no boundary of attrition."""
+    (row, *_) = lake.read(settings, "gold.pilot_plan").to_pylist()
+    plan = json.loads(row["plan_json"]) | {"pilot_id": "broken"}
+    del plan["analysis"]["attrition_boundary"]
+    more = {"pilot_id": "broken", "plan_json": json.dumps(plan), "title": "Broken", "frozen_at": datetime.now(UTC)}
+    lake.append(settings, "gold.pilot_plan", [row | more])
+
+
+def test_results_are_recorded_once_under_the_release_that_shows_them(released: Settings) -> None:
+    first = evaluation.build_and_publish(released)
+    with store.open_release(released, "evaluation") as connection:
+        (rows,) = connection.execute("select count(*) from pilot_result").fetchall()[0]
+    assert recorded(released) == {first.release_id: rows}
+    assert evaluation.build_and_publish(released) == first
+    assert recorded(released) == {first.release_id: rows}, "the same evaluation again is no second set"
+    said = registry.latest_recommendation(released, "fraction-studio")
+    assert said is not None
+    assert (said.evaluation_id, said.recommendation) == (
+        first.release_id,
+        cards(released)["fraction-studio"]["recommendation"],
+    )
+
+
+def test_the_command_shows_what_is_published_and_writes_nothing(released: Settings) -> None:
+    shown = evaluation.evaluate(released, "fraction-studio")
+    assert recorded(released) == {}
+    evaluation.build_and_publish(released)
+    assert cards(released)["fraction-studio"]["estimates"] == shown["estimates"]
+
+
+def test_crash_before_the_swap_leaves_no_results(released: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "swap", _crash)
+        with pytest.raises(KeyboardInterrupt):
+            evaluation.build_and_publish(released)
+    assert store.current(released, "evaluation") is None
+    assert recorded(released) == {}
+    assert list(recorded_after(released)) == [evaluation.build_and_publish(released).release_id]
+
+
+def test_crash_after_the_swap_is_made_good_by_the_next_call(
+    released: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(registry, "record", _crash)
+        with pytest.raises(KeyboardInterrupt):
+            evaluation.build_and_publish(released)
+    present = store.current(released, "evaluation")
+    assert present is not None
+    assert recorded(released) == {}
+    assert evaluation.build_and_publish(released).release_id == present.release_id
+    assert list(recorded(released)) == [present.release_id]
+
+
+def recorded_after(settings: Settings) -> Counter[str]:
+    """Rows recorded once the evaluation was published again."""
+    evaluation.build_and_publish(settings)
+    return recorded(settings)
+
+
+def _crash(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_pilot_that_cannot_be_evaluated_stops_only_itself(released: Settings) -> None:
+    freeze_a_broken_one(released)
+    evaluation.build_and_publish(released)
+    found = cards(released)
+    assert sorted(found) == ["broken", "fraction-studio", "reading-companion"]
+    assert "attrition_boundary" in found["broken"]["failure"]
+    assert found["broken"]["recommendation"] == "INVALID"
+    assert found["fraction-studio"]["estimates"] and "failure" not in found["fraction-studio"]
+    with pytest.raises(KeyError):  # the command shows the error itself
+        evaluation.evaluate(released, "broken")
+
+
+def test_red_gate_leaves_the_former_evaluation_and_records_nothing(
+    released: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    former = evaluation.build_and_publish(released)
+    before = recorded(released)
+    released.district_dir.mkdir(parents=True)
+    (released.district_dir / "privacy.yaml").write_text("n_min: 1000\n")
+    monkeypatch.setattr(scorecards, "protected", lambda card, n_min: card)
+    with pytest.raises(CairnError, match=rf"evaluation\.small_groups.*{former.release_id} stays"):
+        evaluation.build_and_publish(released, force=True)
+    assert store.current(released, "evaluation") == former
+    assert recorded(released) == before
+
+
+def test_small_schools_keep_their_name_and_arm_only(released: Settings) -> None:
+    released.district_dir.mkdir(parents=True)
+    (released.district_dir / "privacy.yaml").write_text("n_min: 1000\n")
+    evaluation.build_and_publish(released)
+    schools = cards(released)["fraction-studio"]["schools"]
+    assert {(one["pupils"], one["mean_outcome"]) for one in schools} == {(None, None)}
+    with store.open_release(released, "evaluation") as connection:
+        hidden = "select count(pupils_planned) + count(pupils_reached) + count(dosage_minutes_mean) from rollout_school"
+        assert connection.execute(hidden).fetchall() == [(0,)]
+        reached = "select value > 0 from rollout_metric where name = 'pupils_reached' and scope = 'district'"
+        assert connection.execute(reached).fetchall() == [(True,)]
+
+
+def test_two_processes_at_once_publish_one_evaluation(released: Settings) -> None:
+    command = [sys.executable, "-m", "cli.main", "marts", "publish", "--kind", "evaluation", "--json"]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [json.loads(process.communicate(timeout=120)[0])["release_id"] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert said == ["evaluation-2026-11-10-1"] * 2
+    assert list(recorded(released)) == ["evaluation-2026-11-10-1"]
+    rows = lake.read(released, "gold.pilot_result").to_pylist()
+    keys = Counter((row["evaluation_id"], row["pilot_id"], row["name"]) for row in rows)
+    assert max(keys.values()) == 1
