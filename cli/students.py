@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from typing import Annotated, Any
 
 import typer
@@ -27,12 +29,12 @@ def show(
     Example: cairn students show p_4f1d2c3b4a59687710293847 --purpose "help desk 118"
     """
     from cairn.settings import settings
-    from cli.loads import actor, one_student
     from identity.vault import Vault
+    from loading import one_student
 
     vault = Vault(settings())
     key = one_student(vault, student)
-    name = vault.names([key], actor=actor(), purpose=purpose, kind="command")[key]
+    name = vault.names([key], actor=_actor(), purpose=purpose, kind="command")[key]
     say("logged in ops.disclosure")
     links = [{"kind": link.kind, **link.as_row()} for link in vault.links_for([key])]
     emit({"student_key": key, "name": name.display, "links": links}, as_json, _shown)
@@ -50,10 +52,18 @@ def link(
     Example: cairn students link p_4f1d2c3b4a59687710293847 --kind mbox --value ann@example.org
     """
     from cairn.settings import settings
-    from cli.loads import link_student
+    from loading import link_student
 
     result = link_student(settings(), student, kind, value)
     emit(result, as_json, lambda done: f"{len(done['links'])} link(s); to restate: {', '.join(done['restated'])}")
+
+
+def _actor() -> str:
+    """Who runs a command, for the log of disclosures: the account of the operating system."""
+    try:
+        return f"os:{getpass.getuser()}"
+    except (KeyError, OSError):
+        return f"os:{os.getuid()}"
 
 
 def _shown(result: dict[str, Any]) -> str:

@@ -24,7 +24,7 @@ from cairn.settings import Settings
 from lake.commit import as_partition
 from lake.files import File, PartitionValue
 from lake.location import exists, open_table, table_filesystem
-from lake.shape import arrow_schema, file_schema
+from lake.shape import file_schema
 
 
 class _Every:
@@ -152,7 +152,7 @@ def read(
     contract = load_contract(name)
     wanted = list(columns or contract.column_names)
     if not exists(settings, name):
-        schema = arrow_schema(contract)
+        schema = file_schema(name)
         return pa.schema([schema.field(column) for column in wanted]).empty_table()
     return dataset(settings, name, partitions, version).to_table(columns=wanted, filter=filters)
 

@@ -1,4 +1,4 @@
-"""Two-time tables: both engines give the same history, and the same file twice is one file."""
+"""Two-time tables: nothing known before is lost, and the same file twice is one file."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 import lake
-from cairn.contracts import load_contract
 from cairn.errors import CairnError
 from cairn.settings import Settings
-from spark_jobs import history
-from spark_jobs.history import Change, Snapshot
+from loading import history
+from loading.snapshot import Change, Snapshot
 
 START = datetime(2026, 8, 17, 12, tzinfo=UTC)
 Apply = Callable[..., Change]
@@ -24,7 +23,7 @@ def apply(settings: Settings) -> Apply:
     """``apply(snapshot, day)``, recorded ``day`` days after START."""
 
     def run(snapshot: Snapshot, day: int = 0) -> Change:
-        return history.apply(None, settings, snapshot, START + timedelta(days=day))
+        return history.apply(settings, snapshot, START + timedelta(days=day))
 
     return run
 
@@ -150,23 +149,3 @@ def test_keys_of_two_columns_and_empty_values(apply: Apply, settings: Settings) 
 def test_nothing_to_say_makes_no_table(apply: Apply, settings: Settings) -> None:
     assert apply(orgs(), 0) == Change()
     assert not lake.exists(settings, "silver.org")
-
-
-@pytest.mark.spark
-def test_spark_gives_the_same_history(settings: Settings, monkeypatch: pytest.MonkeyPatch, spark: Any) -> None:
-    other = settings.model_copy(update={"home": settings.home / "other"})
-    steps = [
-        enrollments(date(2026, 8, 17), "e1", "e2", "e3", "e4", "e5"),
-        enrollments(date(2026, 8, 24), "e3", "e6", kept_ids=["e4"], ended_ids=["e5"], scope={"school_id": "s1"}),
-        enrollments(date(2026, 8, 31), "e1", "e3", "e6", is_bulk=False, ended_ids=["e4", "e9"]),
-        enrollments(date(2026, 8, 31), "e1", "e3", "e6", is_bulk=False, ended_ids=["e4", "e9"]),
-    ]
-    small = [history.apply(None, settings, step, START + timedelta(days=day)) for day, step in enumerate(steps)]
-    # A table beyond SMALL_ROWS goes to Spark.
-    monkeypatch.setattr(history, "SMALL_ROWS", 0)
-    large = [history.apply(spark, other, step, START + timedelta(days=day)) for day, step in enumerate(steps)]
-    assert large == small == [Change(5), Change(1, 0, 2), Change(0, 1, 1), Change()]
-    columns = load_contract("silver.enrollment").column_names[:-2]
-    assert stored(other, "silver.enrollment", *columns) == stored(settings, "silver.enrollment", *columns)
-    with pytest.raises(CairnError, match="was already recorded"):
-        history.apply(spark, other, enrollments(date(2026, 9, 7), "e2"), START)
