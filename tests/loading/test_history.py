@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -149,3 +152,36 @@ def test_keys_of_two_columns_and_empty_values(apply: Apply, settings: Settings) 
 def test_nothing_to_say_makes_no_table(apply: Apply, settings: Settings) -> None:
     assert apply(orgs(), 0) == Change()
     assert not lake.exists(settings, "silver.org")
+
+
+def test_a_load_does_not_write_past_versions_again(apply: Apply, settings: Settings) -> None:
+    apply(orgs(("s1", "One"), ("s2", "Two")), 0)
+    apply(orgs(("s1", "Uno")), 1)
+    lake.compact(settings, "silver.org")
+    apply(orgs(("s2", "Dos")), 2)  # takes the file that compaction made apart
+    past = {file.path for file in lake.table_files(settings, "silver.org")} - _files_with_current(settings)
+    assert past
+    apply(orgs(("s1", "Ein"), ("s2", "Zwei")), 3)
+    assert past <= {file.path for file in lake.table_files(settings, "silver.org")}
+    assert len(stored(settings, "silver.org", "org_id")) == 6
+
+
+def _files_with_current(settings: Settings) -> set[str]:
+    return {
+        file.path
+        for file in lake.table_files(settings, "silver.org")
+        if lake.read_files(settings, "silver.org", [file], ["org_id"], history.CURRENT).num_rows
+    }
+
+
+def test_two_loads_at_once_add_a_row_once(settings: Settings, tmp_path: Path) -> None:
+    code = (
+        "from datetime import UTC, datetime; from cairn.settings import Settings; from loading import history; "
+        "from loading.snapshot import Snapshot; "
+        "rows = [{'org_id': f's{n}', 'name': 'One', 'org_type': 'school', 'status': 'active'} for n in range(50)]; "
+        "print(history.apply(Settings(), Snapshot('silver.org', rows)).added)"
+    )
+    loads = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    added = sorted(int(load.communicate(timeout=120)[0]) for load in loads)
+    assert added == [0, 0, 50]
+    assert lake.count_rows(settings, "silver.org") == 50
