@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+import lake
 from cairn.settings import Settings
 
 
 def results(settings: Settings, data_date: date) -> list[dict[str, Any]]:
     """Rows of ops.gate_result of each gate's newest run for the data date."""
-    import lake
-
     rows: list[dict[str, Any]] = [
         row for row in lake.read(settings, "ops.gate_result").to_pylist() if row["data_date"] == data_date
     ]

@@ -16,8 +16,8 @@ SAMPLE_IDS = 20
 class Rule:
     """One Great Expectations expectation with what its failure means.
 
-    ``bad_rows`` is a SQL condition that is true for a row that breaks the rule (the same in DuckDB and Spark), by
-    which our own query counts and names rows: no value ever leaves the engine. ``unique`` are key columns, for a rule
+    ``bad_rows`` is a SQL condition that is true for a row that breaks the rule, by which our own query counts and
+    names rows: no value ever leaves the engine. ``unique`` are key columns, for a rule
     of uniqueness.
     """
 

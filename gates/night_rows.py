@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+import pyarrow.compute as pc
+
 import lake
 from cairn.settings import Settings
 
@@ -26,8 +28,6 @@ class NightRows:
 
     def arrow_filter(self) -> Any:
         """The rows as a pyarrow expression."""
-        import pyarrow.compute as pc
-
         chosen: Any = pc.scalar(False)
         for app_id, (first, last) in self.spans.items():
             number = pc.field("batch_id")
@@ -35,15 +35,6 @@ class NightRows:
         if self.first_ingest_date is None:
             return chosen
         return (pc.field("ingest_date") >= self.first_ingest_date) & chosen
-
-    def spark_filter(self) -> str:
-        """The rows as Spark SQL."""
-        parts = [
-            f"(intake_app_id = '{app_id}' and batch_id between {first} and {last})"
-            for app_id, (first, last) in self.spans.items()
-        ]
-        since = f"ingest_date >= date'{self.first_ingest_date}' and " if self.first_ingest_date else ""
-        return since + f"({' or '.join(parts) or 'false'})"
 
 
 def night_rows(settings: Settings, data_date: date) -> NightRows:
@@ -62,8 +53,6 @@ def night_rows(settings: Settings, data_date: date) -> NightRows:
 
 
 def _since(settings: Settings, data_date: date) -> datetime | None:
-    import pyarrow.compute as pc
-
     earlier = lake.read(
         settings,
         "ops.gate_result",

@@ -3,48 +3,34 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lake
 from cairn.errors import UsageError
 from cairn.settings import Settings
+from gates import before_publish, bronze_to_silver, docs, silver_to_mastery
+from gates.engine import Engine
 from gates.model import Finding, GateOutcome
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
 
 __all__ = ["GATES", "GateOutcome", "run_gate"]
 
 GATES = ("bronze_to_silver", "silver_to_mastery", "before_publish")
 
 
-def run_gate(
-    gate: str, settings: Settings, spark: Callable[[], SparkSession] | None, data_date: date, **context: Any
-) -> GateOutcome:
+def run_gate(gate: str, settings: Settings, data_date: date, **context: Any) -> GateOutcome:
     """Run one gate for the night of ``data_date``; writes ops.gate_result and Data Docs.
 
-    ``spark`` gives the session where rows are too many for memory; None reads them into memory whatever their number.
     ``before_publish`` wants the built file as ``warehouse=path``, and takes the standing release's file as
     ``previous=path``. Raises UsageError for an unknown gate.
     """
-    from gates import docs
-    from gates.engine import Engine
-
     engine = Engine()
     run_at = datetime.now(UTC)
     if gate == "bronze_to_silver":
-        from gates import bronze_to_silver
-
-        found = bronze_to_silver.check(engine, settings, spark, data_date)
+        found = bronze_to_silver.check(engine, settings, data_date)
     elif gate == "silver_to_mastery":
-        from gates import silver_to_mastery
-
         found = silver_to_mastery.check(engine, settings, data_date)
     elif gate == "before_publish":
-        from gates import before_publish
-
         found = before_publish.check(engine, settings, data_date, **context)
     else:
         raise UsageError(f"no gate {gate!r}: gates are {', '.join(GATES)}")

@@ -10,10 +10,11 @@ import duckdb
 from cairn.settings import Settings
 
 THREADS = 2
+Connection = duckdb.DuckDBPyConnection
 
 
 @contextmanager
-def bounded(settings: Settings, memory_limit: str = "512MB") -> Iterator[duckdb.DuckDBPyConnection]:
+def bounded(settings: Settings, memory_limit: str = "512MB") -> Iterator[Connection]:
     """A connection in memory, in UTC, that takes so much of it and then disk (``home/spill``), closed at the end."""
     with duckdb.connect(
         config={

@@ -112,7 +112,6 @@ def audit(settings: Settings, release: store.Release) -> GateOutcome:
     outcome = run_gate(
         LAST_GATE,
         settings,
-        None,
         release.data_date,
         warehouse=release.path,
         previous=present.path if present else None,

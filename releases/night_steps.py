@@ -117,7 +117,7 @@ def _cut(night: Night) -> str:
 def _gate(night: Night, step: str, gate: str) -> str:
     from gates.run import run_gate
 
-    outcome = run_gate(gate, night.settings, night.session.spark, night.data_date)
+    outcome = run_gate(gate, night.settings, night.data_date)
     return _judge(night, step, gate, outcome)
 
 

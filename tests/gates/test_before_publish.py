@@ -70,7 +70,7 @@ def failed(results: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
 def test_a_sound_file_is_green(settings: Settings) -> None:
     states(settings, ["a", "b"])
     path = build(settings.home / "now.duckdb", [("school-1", "a"), ("school-2", "b")], [(None, "fewer than 10 pupils")])
-    outcome = run_gate("before_publish", settings, None, DATA_DATE, warehouse=path)
+    outcome = run_gate("before_publish", settings, DATA_DATE, warehouse=path)
     assert failed(outcome.results) == []
     assert outcome.is_green
 
@@ -82,7 +82,7 @@ def test_a_school_that_lost_its_rows_or_differs_is_held(settings: Settings) -> N
     before = build(settings.home / "before.duckdb", [("school-1", pupil) for pupil in pupils] + [("school-2", "kept")])
     pairs = [("school-1", pupil) for pupil in pupils[:10]] + [("school-2", "kept"), ("school-3", "other")]
     now = build(settings.home / "now.duckdb", pairs)
-    outcome = run_gate("before_publish", settings, None, DATA_DATE, warehouse=now, previous=before)
+    outcome = run_gate("before_publish", settings, DATA_DATE, warehouse=now, previous=before)
     assert failed(outcome.results) == [
         ("mart_student_competency.row_drop", "school", "school-1"),
         ("mart_student_competency.states_agree", "school", "school-3"),
@@ -94,15 +94,15 @@ def test_small_groups_and_names_stop_all(settings: Settings) -> None:
     import duckdb
 
     path = build(settings.home / "now.duckdb", [], [(4, "25"), (None, "40")])
-    outcome = run_gate("before_publish", settings, None, DATA_DATE, warehouse=path)
+    outcome = run_gate("before_publish", settings, DATA_DATE, warehouse=path)
     assert failed(outcome.results) == [("mart_district_competency.small_groups", "all", "*")]
     assert outcome.is_structural_failure
     with duckdb.connect(str(path)) as connection:
         connection.execute("create table stg_person (student_key varchar, family_name varchar)")
-    outcome = run_gate("before_publish", settings, None, DATA_DATE, warehouse=path)
+    outcome = run_gate("before_publish", settings, DATA_DATE, warehouse=path)
     assert failed(outcome.results) == [("warehouse.no_names", "all", "*")]
 
 
 def test_no_file_is_said_in_one_line(settings: Settings) -> None:
     with pytest.raises(CairnError, match="cairn marts build"):
-        run_gate("before_publish", settings, None, DATA_DATE)
+        run_gate("before_publish", settings, DATA_DATE)
