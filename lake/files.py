@@ -124,9 +124,9 @@ def _statistics(footer: pq.FileMetaData, schema: pa.Schema) -> str:
             high[field.name] = _json_value(max(one[1] for one in ends), is_upper=True)
     low = {key: value for key, value in low.items() if value is not None and high[key] is not None}
     high = {key: high[key] for key in low}
-    found = {"numRecords": footer.num_rows, "minValues": low, "maxValues": high, "nullCount": nulls}
+    told = {"numRecords": footer.num_rows, "minValues": low, "maxValues": high, "nullCount": nulls}
     # Not as escapes: readers in Rust take the two halves of a character beyond 16 bits for something else.
-    return json.dumps(found, ensure_ascii=False, allow_nan=False)
+    return json.dumps(told, ensure_ascii=False, allow_nan=False)
 
 
 def _json_value(value: Any, *, is_upper: bool) -> Any:
