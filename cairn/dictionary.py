@@ -18,6 +18,7 @@ HEADER = """# Tables of the lake
 Made from the contracts in `schemas/tables` by `make docs`; do not edit. A key column is marked **key**, a column
 that may not be empty *required*. Classes: *pseudonymous* (a key that stands for a person), *sensitive* (about a
 person, small groups must be protected), *internal* (everything else). No table holds a name, mail or raw identifier.
+Files that compaction or a rewrite replaced stay for readers of older versions and then go.
 """
 
 
@@ -34,6 +35,20 @@ def _rules(column: Column) -> str:
     return "; ".join(rules)
 
 
+def _upkeep(contract: Contract) -> str:
+    """Who answers for the table and writes it, how its files lie, how long they and its rows stay."""
+    kept = "for good" if contract.retention_days is None else f"{contract.retention_days} days"
+    said = [
+        f"Owner: {contract.owner}",
+        f"written by: {contract.written_by}",
+        "partitions: " + (", ".join(f"`{name}`" for name in contract.partitions) or "none"),
+        *(["sorted by: " + ", ".join(f"`{name}`" for name in contract.sorted_by)] if contract.sorted_by else []),
+        *(["read by partition only"] if contract.needs_partition_filter else []),
+        f"rows kept {kept}, replaced files {contract.file_retention_days} days",
+    ]
+    return "; ".join(said) + "."
+
+
 def _table(contract: Contract) -> str:
     rows = [
         f"| `{c.name}` | `{c.type}` | {_rules(c)} | {c.classification} | {c.description} |" for c in contract.columns
@@ -42,6 +57,8 @@ def _table(contract: Contract) -> str:
         f"### {contract.name}",
         "",
         f"{contract.purpose} Grain: {contract.grain}. Version {contract.version}.",
+        "",
+        _upkeep(contract),
         "",
         "| column | type | rules | class | meaning |",
         "|---|---|---|---|---|",

@@ -132,15 +132,10 @@ def _own_token(settings: Settings, source: str, school: str) -> str | None:
 
 
 def _load(settings: Settings, prepared: Prepared) -> None:
-    """Roster, framework and alignments by the ordinary loaders, in one Spark session."""
-    from cli import loads
-    from spark_jobs.session import start_session
+    """Roster, framework and alignments by the ordinary loaders."""
+    from loading import load_competencies, load_items, load_roster
 
-    spark = start_session(settings, "cairn-replay", is_brief=True)
-    try:
-        say("loading the roster, the framework and the items")
-        loads.load_roster(settings, prepared.roster_path, spark=spark)
-        loads.load_competencies(settings, prepared.competencies_path, spark=spark)
-        loads.load_items(settings, prepared.items_path, spark=spark)
-    finally:
-        spark.stop()
+    say("loading the roster, the framework and the items")
+    load_roster(settings, prepared.roster_path)
+    load_competencies(settings, prepared.competencies_path)
+    load_items(settings, prepared.items_path)

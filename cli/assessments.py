@@ -30,11 +30,11 @@ def load(
     Example: cairn assessments load fall.csv --layout nwea_map_growth
     """
     from cairn.settings import settings
-    from cli import loads
     from cli.summaries import load_summary, say_problems
+    from loading import load_assessments
 
     say(f"loading {path.name} ...")
-    result = loads.load_assessments(settings(), path, layout)
+    result = load_assessments(settings(), path, layout)
     say_problems(result)
     emit(
         result,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -43,3 +45,11 @@ def progress() -> Progress:
 def say(message: str) -> None:
     """A message for a person, on standard error."""
     console.print(message)
+
+
+def actor() -> str:
+    """Who runs a command, for the log of disclosures: the account of the operating system."""
+    try:
+        return f"os:{getpass.getuser()}"
+    except (KeyError, OSError):
+        return f"os:{os.getuid()}"

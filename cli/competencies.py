@@ -27,11 +27,11 @@ def load(
     Example: cairn competencies load framework.json
     """
     from cairn.settings import settings
-    from cli import loads
     from cli.summaries import load_summary, say_problems
+    from loading import load_competencies
 
     say(f"loading {path.name} ...")
-    result = loads.load_competencies(settings(), path)
+    result = load_competencies(settings(), path)
     say_problems(result)
     emit(
         result,

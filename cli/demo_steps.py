@@ -123,17 +123,17 @@ class Demo:
 
     def _load(self) -> dict[str, Any]:
         """Roster, competencies, items, assessments and facts, as a district's systems would hand them over."""
-        from cli import loads
+        import loading
 
         done: dict[str, Any] = {
-            "roster": loads.load_roster(self.settings, self.district / "roster"),
-            "competencies": loads.load_competencies(self.settings, self.district / "competencies.json"),
-            "items": loads.load_items(self.settings, self.district / "items.csv"),
+            "roster": loading.load_roster(self.settings, self.district / "roster"),
+            "competencies": loading.load_competencies(self.settings, self.district / "competencies.json"),
+            "items": loading.load_items(self.settings, self.district / "items.csv"),
         }
         for path in sorted((self.district / "assessments").glob("*.csv")):
-            done[path.stem] = loads.load_assessments(self.settings, path, "cairn_interim")
+            done[path.stem] = loading.load_assessments(self.settings, path, "cairn_interim")
         for path in sorted((self.district / "facts").glob("*.csv")):
-            done[path.stem] = loads.load_facts(self.settings, path, f"cairn_{path.stem}")
+            done[path.stem] = loading.load_facts(self.settings, path, f"cairn_{path.stem}")
         return {name: counts.get("rows") or counts.get("items") for name, counts in done.items()}
 
     def _sources(self) -> list[str]:

@@ -30,9 +30,9 @@ def list_(
     Example: cairn disclosures list --pupil p_4f1d2c3b4a59687710293847
     """
     from cairn.settings import settings
-    from cli.loads import one_student
     from identity.disclosure_log import list_disclosures, move_disclosures
     from identity.vault import STUDENT_KEY_PREFIX, Vault
+    from loading import one_student
 
     key = pupil
     # A key is taken as it is: views of a pupil who has left the vault are still in the log.

@@ -30,10 +30,10 @@ def load(
     Example: cairn facts load costs.csv --layout cairn_costs
     """
     from cairn.settings import settings
-    from cli import loads
     from cli.summaries import load_summary, say_problems
+    from loading import load_facts
 
     say(f"loading {path.name} ...")
-    result = loads.load_facts(settings(), path, layout)
+    result = load_facts(settings(), path, layout)
     say_problems(result)
     emit(result, as_json, lambda done: load_summary("facts", ("rows", "results", "rejected", "unknown_columns"), done))

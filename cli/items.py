@@ -32,11 +32,11 @@ def load(
     Example: cairn items load items.csv
     """
     from cairn.settings import settings
-    from cli import loads
     from cli.summaries import load_summary, say_problems
+    from loading import load_items
 
     say(f"loading {path.name} ...")
-    result = loads.load_items(settings(), path)
+    result = load_items(settings(), path)
     say_problems(result)
     emit(
         result, as_json, lambda done: load_summary("items", ("rows", "added", "changed", "rejected", "unaligned"), done)

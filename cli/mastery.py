@@ -61,7 +61,7 @@ def update(
     result = mastery.update(start_session(current, "cairn-mastery"), current, data_date, as_of=end)
     if "superseded_by" in result:
         say(f"Left alone: gold already stands at night {result['superseded_by']}.")
-    emit(result, as_json)
+    emit(dict(result), as_json)
 
 
 @app.command()
@@ -97,7 +97,7 @@ def fit(
         "is_bounded": not unbounded,
         "log_likelihood_unbounded": float(found.unbounded_log_likelihood.sum()),
     }
-    emit(result, as_json)
+    emit(dict(result), as_json)
 
 
 def _fit_lake(current: Settings, model: str, unbounded: bool) -> dict[str, Any]:

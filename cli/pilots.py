@@ -103,7 +103,7 @@ def decide(
     Example: cairn pilots decide fraction-studio --decision scale --by "chief academic officer"
     """
     from cairn.settings import settings
-    from cli.loads import actor
+    from cli.common import actor
     from pilots import registry
 
     row = registry.decide(settings(), pilot, decision, by, reason, account=actor())

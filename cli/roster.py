@@ -30,11 +30,11 @@ def load(
     Example: cairn roster load roster.zip
     """
     from cairn.settings import settings
-    from cli import loads
     from cli.summaries import load_summary, say_problems
+    from loading import load_roster
 
     say(f"loading {path.name} ...")
-    result = loads.load_roster(settings(), path, allow_mass_end=allow_mass_end)
+    result = load_roster(settings(), path, allow_mass_end=allow_mass_end)
     say_problems(result)
     emit(
         result,

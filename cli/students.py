@@ -30,8 +30,9 @@ def show(
     Example: cairn students show p_4f1d2c3b4a59687710293847 --purpose "help desk 118"
     """
     from cairn.settings import settings
-    from cli.loads import actor, one_student
+    from cli.common import actor
     from identity.vault import Vault
+    from loading import one_student
 
     vault = Vault(settings())
     key = one_student(vault, student)
@@ -53,7 +54,7 @@ def link(
     Example: cairn students link p_4f1d2c3b4a59687710293847 --kind mbox --value ann@example.org
     """
     from cairn.settings import settings
-    from cli.loads import link_student
+    from loading import link_student
 
     result = link_student(settings(), student, kind, value)
     emit(result, as_json, lambda done: f"{len(done['links'])} link(s); to restate: {', '.join(done['restated'])}")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from datetime import date
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any
 
-import duckdb
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 
 import lake
@@ -17,15 +17,12 @@ from cairn.contracts import load_contract
 from cairn.settings import Settings
 from gates import frames, suites
 from gates.engine import Engine
+from gates.frames import Frame
 from gates.model import HOLDS_SCOPE, WARNING, Finding, Rule
 from gates.night_rows import NightRows, night_rows
-from gates.silence import SilenceRule, silent_sources
+from gates.silence import silent_sources
 from gates.thresholds import thresholds
 from spark_jobs.ledger import ledger
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from pyspark.sql import SparkSession
 
 SILVER = "silver.learner_activity"
 BOOKS = "intake ledger"
@@ -37,9 +34,7 @@ SCOPE = (
 _RULE_COLUMNS = ("org_id", "source_id", "received_at", "received_date", "event_time", "subject_key", "work_date")
 
 
-def check(
-    engine: Engine, settings: Settings, spark: Callable[[], SparkSession] | None, data_date: date
-) -> list[Finding]:
+def check(engine: Engine, settings: Settings, data_date: date) -> list[Finding]:
     """Every rule of the gate on the night's rows."""
     contract = load_contract(SILVER)
     columns = suites.columns_rule(contract)
@@ -53,15 +48,13 @@ def check(
     night = night_rows(settings, data_date)
     rules = suites.row_rules(contract)
     needed = [*suites.columns_needed(rules), *_RULE_COLUMNS]
-    frame = frames.load(settings, SILVER, needed, "event_id", night.arrow_filter(), spark, night.spark_filter())
+    frame = frames.load(settings, SILVER, needed, "event_id", night.arrow_filter())
     found += engine.check(frame, rules, SCOPE)
     limits = thresholds(settings, "bronze_to_silver")
-    narrow = frames.load(settings, SILVER, _RULE_COLUMNS, "event_id", night.arrow_filter()).arrow
-    assert narrow is not None
     found += _books(engine, settings, night, limits)
-    found += _future(engine, narrow, limits["future_share"])
-    found += _unlinked(engine, settings, narrow, limits["unlinked_share"])
-    found += _silence(engine, settings, data_date, SilenceRule.of(limits["silence"]))
+    found += _future(engine, frame, limits["future_share"])
+    found += _unlinked(engine, settings, frame, limits["unlinked_share"])
+    found += _silence(engine, settings, data_date, limits["silence"])
     return found
 
 
@@ -110,7 +103,7 @@ def _receipt_dates(settings: Settings, night: NightRows) -> list[date]:
     batches = NightRows(night.spans, None).arrow_filter()
     dates: set[date] = set()
     for name in ("bronze.receipts", "ops.intake_ledger"):
-        dates |= set(lake.read(settings, name, ["received_date"], batches).column("received_date").to_pylist())
+        dates |= set(pc.unique(lake.read(settings, name, ["received_date"], batches)["received_date"]).to_pylist())
     return sorted(dates)
 
 
@@ -144,26 +137,18 @@ def _refused_by_source(rows: Sequence[dict[str, Any]], least: int) -> list[dict[
 _SHARES = """
 select '{kind}' as scope_type, coalesce({column}, 'unknown') as scope_id, count(*) as events,
     count(*) filter ({bad}) as rows_failed, count(*) filter ({bad}) / count(*) as share,
-    (list(distinct event_id order by event_id) filter ({bad}))[1:20] as sample_event_ids
-from night {join} group by all order by all
+    list_sort(list_distinct(min(event_id, 20) filter ({bad}))) as sample_event_ids
+from rows {join} group by all order by all
 """
+_SHARE_COLUMNS = ("scope_type", "scope_id", "events", "rows_failed", "share", "sample_event_ids")
+_LINKED = "left join (select distinct subject_key, true as is_linked from links) using (subject_key)"
 
 
-def _shares(night: pa.Table, kind: str, column: str, bad: str, links: pa.Table | None = None) -> list[dict[str, Any]]:
+def _shares(frame: Frame, kind: str, column: str, bad: str, links: pa.Table | None = None) -> list[dict[str, Any]]:
     """Per scope: how many of the night's events are bad in the sense of the SQL condition, and some ids."""
-    connection = duckdb.connect()
-    try:
-        connection.execute("set memory_limit = '512MB'; set threads = 2")
-        connection.register("night", night)
-        join = ""
-        if links is not None:
-            connection.register("links", links)
-            join = "left join (select distinct subject_key, true as is_linked from links) using (subject_key)"
-        cursor = connection.execute(_SHARES.format(kind=kind, column=column, bad=bad, join=join))
-        names = [one[0] for one in cursor.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    finally:
-        connection.close()
+    join, tables = ("", {}) if links is None else (_LINKED, {"links": links})
+    found = frame.ask(_SHARES.format(kind=kind, column=column, bad=bad, join=join), **tables)
+    return [dict(zip(_SHARE_COLUMNS, row, strict=True)) for row in found]
 
 
 def _share_rule(rule_id: str, most: float, message: str) -> Rule:
@@ -171,26 +156,27 @@ def _share_rule(rule_id: str, most: float, message: str) -> Rule:
     return Rule(rule_id, "ExpectColumnValuesToBeBetween", arguments, WARNING, message)
 
 
-def _future(engine: Engine, night: pa.Table, limit: dict[str, Any]) -> list[Finding]:
+def _future(engine: Engine, frame: Frame, limit: dict[str, Any]) -> list[Finding]:
     seconds = int(limit["tolerance_seconds"])
-    rows = _shares(night, "source", "source_id", f"event_time > received_at + interval {seconds} second")
+    rows = _shares(frame, "source", "source_id", f"event_time > received_at + interval {seconds} second")
     message = "work dated after it was received: the sender's clock is wrong; it counts in the night of its own date"
     return engine.check_scopes(SILVER, _share_rule("event_time.future", float(limit["most"]), message), rows, "events")
 
 
-def _unlinked(engine: Engine, settings: Settings, night: pa.Table, limit: dict[str, Any]) -> list[Finding]:
+def _unlinked(engine: Engine, settings: Settings, frame: Frame, limit: dict[str, Any]) -> list[Finding]:
     links = lake.read(settings, "silver.identity_link", ["subject_key"])
-    rows = _shares(night, "school", "org_id", "is_linked is null", links)
+    rows = _shares(frame, "school", "org_id", "is_linked is null", links)
     message = "events of subjects without a link to a pupil: they wait; load the roster, or link with 'cairn students'"
     return engine.check_scopes(SILVER, _share_rule("subject.unlinked", float(limit["most"]), message), rows, "events")
 
 
-def _silence(engine: Engine, settings: Settings, data_date: date, silence: SilenceRule) -> list[Finding]:
-    recent = lake.read(settings, SILVER, ["source_id", "work_date"], pc.field("work_date") >= silence.starts(data_date))
+def _silence(engine: Engine, settings: Settings, data_date: date, limit: dict[str, Any]) -> list[Finding]:
+    since = data_date - timedelta(days=int(limit["window_days"]))
+    recent = frames.load(settings, SILVER, ["source_id", "work_date"], "source_id", pc.field("work_date") >= since)
     days: dict[str, set[date]] = {}
-    for row in recent.group_by(["source_id", "work_date"]).aggregate([]).to_pylist():
-        days.setdefault(row["source_id"], set()).add(row["work_date"])
-    silent = silent_sources(days, DistrictCalendar.load(settings), data_date, silence)
+    for source, day in recent.ask("select distinct source_id, work_date from rows"):
+        days.setdefault(source, set()).add(day)
+    silent = silent_sources(days, DistrictCalendar.load(settings), data_date, limit)
     rows = [
         {"scope_type": "source", "scope_id": source, "is_silent": int(source in silent), "days": len(days[source])}
         for source in sorted(days)

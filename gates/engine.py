@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -29,7 +29,7 @@ class Engine:
 
     pages: list[tuple[str, Any]] = field(default_factory=list)
     _context: Any = None
-    _sources: dict[str, Any] = field(default_factory=dict)
+    _source: Any = None
     _runs: int = 0
 
     @property
@@ -44,15 +44,8 @@ class Engine:
             self._context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
         return self._context
 
-    def _source(self, is_spark: bool) -> Any:
-        name = "spark" if is_spark else "pandas"
-        if name not in self._sources:
-            sources = self.context.data_sources
-            self._sources[name] = sources.add_spark(name, persist=False) if is_spark else sources.add_pandas(name)
-        return self._sources[name]
-
-    def verdicts(self, title: str, rules: Sequence[Rule], frame: Any) -> dict[str, bool]:
-        """Whether each rule holds on the frame (pandas or Spark). The result keeps no value of any row."""
+    def verdicts(self, title: str, rules: Sequence[Rule], frame: pd.DataFrame) -> dict[str, bool]:
+        """Whether each rule holds on the frame. The result keeps no value of any row."""
         import great_expectations as gx
         import great_expectations.expectations as gxe
 
@@ -60,8 +53,8 @@ class Engine:
             return {}
         self._runs += 1
         name = f"{title} {self._runs}"
-        source = self._source(is_spark=hasattr(frame, "sparkSession"))
-        batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
+        self._source = self._source or self.context.data_sources.add_pandas("pandas")
+        batch = self._source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
         expectations = [
             getattr(gxe, rule.expectation)(**rule.arguments, meta={"rule_id": rule.rule_id}) for rule in rules
         ]
@@ -76,7 +69,11 @@ class Engine:
         """Verdicts on a lake frame; where a rule fails, one finding a scope with counts and ids by our own query."""
         if not rules:
             return []
-        verdicts = self.verdicts(frame.table_name, rules, frame.for_expectations())
+        if frame.is_in_memory:
+            verdicts = self.verdicts(frame.table_name, rules, frame.to_pandas())
+        else:
+            counts = frame.count_bad(rules)
+            verdicts = self.verdicts(frame.table_name, [_none_bad(rule) for rule in rules], pd.DataFrame([counts]))
         found = [finding for rule in rules for finding in _findings(frame, rule, verdicts[rule.rule_id], scope)]
         self._note_counts({rule.rule_id: frame.rows for rule in rules}, found)
         return found
@@ -121,6 +118,12 @@ class Engine:
             rows = checked[rule_id]
             share = 100 * bad / rows if rows else 0.0
             one.result = {"element_count": rows, "unexpected_count": bad, "unexpected_percent": share}
+
+
+def _none_bad(rule: Rule) -> Rule:
+    """The rule on a frame of one row that counts, in a column of the rule's id, the rows that break it."""
+    arguments = {"column": rule.rule_id, "value_set": [0]}
+    return replace(rule, expectation="ExpectColumnValuesToBeInSet", arguments=arguments)
 
 
 def _findings(frame: Frame, rule: Rule, is_passed: bool, scope: str) -> list[Finding]:

@@ -18,8 +18,8 @@ MOST_TOLD = 3
 class Rule:
     """One Great Expectations expectation with what its failure means.
 
-    ``bad_rows`` is a SQL condition that is true for a row that breaks the rule (the same in DuckDB and Spark), by
-    which our own query counts and names rows: no value ever leaves the engine. ``unique`` are key columns, for a rule
+    ``bad_rows`` is a SQL condition that is true for a row that breaks the rule, by which our own query counts and
+    names rows: no value ever leaves the engine. ``unique`` are key columns, for a rule
     of uniqueness.
     """
 

@@ -36,15 +36,6 @@ class NightRows:
             return chosen
         return (pc.field("ingest_date") >= self.first_ingest_date) & chosen
 
-    def spark_filter(self) -> str:
-        """The rows as Spark SQL."""
-        parts = [
-            f"(intake_app_id = '{app_id}' and batch_id between {first} and {last})"
-            for app_id, (first, last) in self.spans.items()
-        ]
-        since = f"ingest_date >= date'{self.first_ingest_date}' and " if self.first_ingest_date else ""
-        return since + f"({' or '.join(parts) or 'false'})"
-
 
 def night_rows(settings: Settings, data_date: date) -> NightRows:
     """The rows of the night of ``data_date``."""

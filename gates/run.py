@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lake
 from cairn.errors import UsageError
@@ -14,27 +13,21 @@ from gates import before_evaluation, before_publish, bronze_to_silver, docs, sil
 from gates.engine import Engine
 from gates.model import Finding, GateOutcome
 
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
 __all__ = ["GATES", "GateOutcome", "run_gate"]
 
 GATES = ("bronze_to_silver", "silver_to_mastery", "before_publish", "before_evaluation")
 
 
-def run_gate(
-    gate: str, settings: Settings, spark: Callable[[], SparkSession] | None, data_date: date, **context: Any
-) -> GateOutcome:
+def run_gate(gate: str, settings: Settings, data_date: date, **context: Any) -> GateOutcome:
     """Run one gate for the night of ``data_date``; writes ops.gate_result and Data Docs.
 
-    ``spark`` gives the session where rows are too many for memory; None reads them into memory whatever their number.
     The two gates before something is published want the built file as ``warehouse=path``; what else they take is in
     their ``check``. Raises UsageError for an unknown gate.
     """
     engine = Engine()
     run_at = datetime.now(UTC)
     if gate == "bronze_to_silver":
-        found = bronze_to_silver.check(engine, settings, spark, data_date)
+        found = bronze_to_silver.check(engine, settings, data_date)
     elif gate == "silver_to_mastery":
         found = silver_to_mastery.check(engine, settings, data_date)
     elif gate == "before_publish":

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 
 import lake
@@ -16,9 +15,6 @@ from gates import frames, suites
 from gates.engine import Engine
 from gates.frames import Frame
 from gates.model import HOLDS_SCOPE, STRUCTURAL, Finding, Rule
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 STATE = "gold.mastery_state"
 DECISION = "gold.mastery_decision"
@@ -82,44 +78,25 @@ def _contract(
     if not has_columns:
         return found
     of_night = pc.field("data_date") == data_date
-    rows = frames.load(settings, name, contract.column_names, id_column, of_night).arrow
-    assert rows is not None
+    rows = frames.load(settings, name, contract.column_names, id_column, of_night)
     extra = STATE_RULES if name == STATE else (_evidence_exists(settings, rows),)
-    marked = _marked(rows, schools, {one.arguments["column"]: bad for one, bad in extra})
+    marks = "".join(f", cast(coalesce({bad}, false) as integer) as {one.arguments['column']}" for one, bad in extra)
     rules = [*suites.row_rules(contract), *(one for one, _ in extra)]
     # A pupil is not an event: rows of states are named by their last event, those of decisions by the decision.
     named = "last_event_id" if name == STATE else "decision_id"
-    return found + engine.check(Frame(name, rows.num_rows, named, arrow=marked), rules, SCOPE)
+    # With their school and one 0/1 column a hand-written rule.
+    query = f"select source.*, school_id{marks} from source left join schools using (student_key)"
+    marked = Frame(settings, name, rows.rows, named, rows.source, query, {"schools": schools})
+    return found + engine.check(marked, rules, SCOPE)
 
 
-def _evidence_exists(settings: Settings, decisions: pa.Table) -> tuple[Rule, str]:
+def _evidence_exists(settings: Settings, decisions: Frame) -> tuple[Rule, str]:
     """Each event that a decision names is in silver. The events are looked up in the narrow key table."""
-    connection = duckdb.connect()
-    try:
-        connection.execute("set memory_limit = '1GB'; set threads = 2")
-        connection.register("decisions", decisions.select(["decision_id", "evidence_event_ids"]))
-        connection.register("keys", lake.read(settings, "silver.activity_key", ["event_id"]))
-        orphans = connection.execute(
-            "select distinct decision_id from (select decision_id, unnest(evidence_event_ids) as event_id "
-            "from decisions) as named anti join keys using (event_id)"
-        ).fetchall()
-    finally:
-        connection.close()
+    orphans = decisions.ask(
+        "select distinct decision_id from (select decision_id, unnest(evidence_event_ids) as event_id "
+        "from rows) as named anti join keys using (event_id)",
+        keys=lake.dataset(settings, "silver.activity_key", lake.EVERY),
+    )
     listed = ", ".join(suites.literal(str(row[0])) for row in orphans) or "''"
     message = "a decision names an event that is not in silver: rebuild the pairs with 'cairn mastery update'"
     return _never(f"{DECISION}.evidence", message, f"decision_id in ({listed})")
-
-
-def _marked(rows: pa.Table, schools: pa.Table, marks: dict[str, str]) -> pa.Table:
-    """The rows with their school and one 0/1 column a hand-written rule."""
-    connection = duckdb.connect()
-    try:
-        connection.execute("set memory_limit = '1GB'; set threads = 2")
-        connection.register("checked", rows)
-        connection.register("schools", schools)
-        columns = "".join(f", cast(coalesce({bad}, false) as integer) as {name}" for name, bad in marks.items())
-        query = f"select checked.*, school_id{columns} from checked left join schools using (student_key)"
-        result: Any = connection.sql(query).to_arrow_table()
-        return result
-    finally:
-        connection.close()

@@ -60,7 +60,7 @@ environment() {
         fail "the packages could not be installed (uv says above which): check the network, then 'make setup' again"
     .venv/uv/bin/uv pip install -q --python .venv/bin/python --no-deps --no-build-isolation --offline -e . ||
         fail "this repository could not be installed into .venv (uv says above why)"
-    .venv/bin/python -m compileall -q answers cairn cli feeds gates identity infra lake night pilots portal releases simulator spark_jobs streaming
+    .venv/bin/python -m compileall -q answers cairn cli feeds gates identity infra lake loading night pilots portal releases simulator spark_jobs streaming
     lock_sum >"$stamp"
 }
 

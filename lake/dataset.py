@@ -2,7 +2,8 @@
 
 The dataset is made from the log's list of files and the contract's schema, not from Delta's own statistics: those that
 deltalake's SQL engine writes are of a type (string_view) that Arrow cannot compare with text, and every filter on text
-failed after such a write. Files carry the same statistics in their footers, where Arrow looks.
+failed after such a write. Files carry the same statistics in their footers, where Arrow looks; see ``dataset_of`` for
+those whose footers say string_view, too.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from cairn.contracts import Contract, load_contract
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from lake.commit import as_partition
-from lake.files import NULL_PARTITION, File, PartitionValue
+from lake.files import NULL_PARTITION, File, PartitionValue, is_written_here
 from lake.location import exists, open_table, table_filesystem
-from lake.shape import arrow_schema, file_schema
+from lake.shape import file_schema
 
 
 class _Every:
@@ -123,15 +124,20 @@ def dataset_of(settings: Settings, name: str, files: Sequence[File], dictionarie
     parquet = ds.ParquetFileFormat(
         read_options=ds.ParquetReadOptions(dictionary_columns=list(dictionaries)) if dictionaries else None
     )
+    # deltalake's SQL engine notes its texts as string_view, which Arrow can read and not compare: read as codes and
+    # brought back to text, they can be. Files of other writers may be of that kind; ours are not.
+    texts = [column.name for column in contract.columns if column.type == "string" and not column.is_partition]
+    foreign = ds.ParquetFileFormat(read_options=ds.ParquetReadOptions(dictionary_columns=texts))
     kinds = {column.name: column.type for column in contract.columns}
     expressions: dict[tuple[str | None, ...], Any] = {}
     fragments = []
     for file in files:
-        texts = tuple(file.partitions.get(column) for column in contract.partitions)
-        if texts not in expressions:
-            expressions[texts] = _expression(contract.partitions, texts, kinds, schema)
+        values = tuple(file.partitions.get(column) for column in contract.partitions)
+        if values not in expressions:
+            expressions[values] = _expression(contract.partitions, values, kinds, schema)
+        form = parquet if is_written_here(file.path) else foreign
         fragments.append(
-            parquet.make_fragment(unquote(file.path), filesystem=filesystem, partition_expression=expressions[texts])
+            form.make_fragment(unquote(file.path), filesystem=filesystem, partition_expression=expressions[values])
         )
     return ds.FileSystemDataset(fragments, schema, parquet, filesystem)
 
@@ -163,7 +169,7 @@ def read(
     contract = load_contract(name)
     wanted = list(columns or contract.column_names)
     if not exists(settings, name):
-        schema = arrow_schema(contract)
+        schema = file_schema(name)
         return pa.schema([schema.field(column) for column in wanted]).empty_table()
     return dataset(settings, name, partitions, version).to_table(columns=wanted, filter=filters)
 

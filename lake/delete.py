@@ -32,31 +32,43 @@ def delete_rows(settings: Settings, name: str, condition: Any, partitions: Parti
     if not exists(settings, name):
         return 0
 
-    def kept(data: pa.dataset.Dataset) -> pa.Table | None:
+    def kept(data: pa.dataset.Dataset) -> list[pa.Table] | None:
         if not data.count_rows(filter=condition):
             return None
-        return data.to_table(filter=~pc.coalesce(condition, pc.scalar(False)))
+        return [data.to_table(filter=~pc.coalesce(condition, pc.scalar(False)))]
 
-    return _rewrite(settings, name, kept, partitions, None)
+    return _rewrite(settings, name, kept, partitions, ())
 
 
 def replace_rows(
-    settings: Settings, name: str, rows: pa.Table, keys: Sequence[str], partitions: Partitions = EVERY
+    settings: Settings,
+    name: str,
+    rows: pa.Table | Sequence[pa.Table],
+    keys: Sequence[str],
+    partitions: Partitions = EVERY,
+    among: Any = None,
 ) -> int:
     """Put the rows in place of those with the same keys, and add those that are new, in one commit.
 
-    Returns how many rows went. The keys are told apart as text, which no key may hold a unit separator in. Raises
-    CairnError where another writer rewrites the same files meanwhile.
+    Several tables become files apart. ``among``: a pyarrow expression that every row to be replaced meets; files whose
+    statistics say that they hold no such row are not looked into, and in a file that is, the others are put apart, so
+    that they are never written again. Returns how many rows went. The keys are told apart as text, which no key may
+    hold a unit separator in. Raises CairnError where another writer rewrites the same files meanwhile.
     """
     create(settings, name)
-    rows = conform(rows, name)
-    asked = _as_text(rows, keys)
+    tables = [conform(part, name) for part in ([rows] if isinstance(rows, pa.Table) else rows)]
+    asked = pa.concat_arrays([_as_text(part, keys) for part in tables])
 
-    def kept(data: pa.dataset.Dataset) -> pa.Table | None:
-        is_hit = pc.is_in(_as_text(data.to_table(columns=list(keys)), keys), value_set=asked)
-        return data.to_table().filter(pc.invert(is_hit)) if pc.any(is_hit).as_py() else None
+    def kept(data: pa.dataset.Dataset) -> list[pa.Table] | None:
+        if among is not None and not data.count_rows(filter=among):
+            return None
+        is_hit = pc.is_in(_as_text(data.to_table(columns=list(keys), filter=among), keys), value_set=asked)
+        if not pc.any(is_hit).as_py():
+            return None
+        staying = data.to_table(filter=among).filter(pc.invert(is_hit))
+        return [staying] if among is None else [staying, data.to_table(filter=~pc.coalesce(among, pc.scalar(False)))]
 
-    return _rewrite(settings, name, kept, partitions, rows)
+    return _rewrite(settings, name, kept, partitions, tables)
 
 
 def _as_text(table: pa.Table, keys: Sequence[str]) -> pa.Array:
@@ -68,11 +80,11 @@ def _as_text(table: pa.Table, keys: Sequence[str]) -> pa.Array:
 def _rewrite(
     settings: Settings,
     name: str,
-    kept: Callable[[pa.dataset.Dataset], pa.Table | None],
+    kept: Callable[[pa.dataset.Dataset], list[pa.Table] | None],
     partitions: Partitions,
-    rows: pa.Table | None,
+    tables: Sequence[pa.Table],
 ) -> int:
-    """Write anew each file of which ``kept`` gives the rows that stay (None: all), add ``rows``; returns rows gone."""
+    """Write anew the files of which ``kept`` gives what stays (None: all), add the tables; returns rows gone."""
     kinds = {column.name: column.type for column in load_contract(name).columns}
     base = open_table(settings, name)
     added, removed, gone = [], [], 0
@@ -80,12 +92,12 @@ def _rewrite(
         staying = kept(dataset_of(settings, name, [file]))
         if staying is None:
             continue
-        gone += file.rows - staying.num_rows
+        gone += file.rows - sum(part.num_rows for part in staying)
         removed.append(file)
-        if staying.num_rows:
-            values = {column: as_partition(text, kinds[column]) for column, text in file.partitions.items()}
-            added.append(write_file(settings, name, staying, values))
-    if rows is not None and rows.num_rows:
-        added += write_files(settings, name, rows)
+        values = {column: as_partition(text, kinds[column]) for column, text in file.partitions.items()}
+        added += [write_file(settings, name, part, values) for part in staying if part.num_rows]
+    for rows in tables:
+        if rows.num_rows:
+            added += write_files(settings, name, rows)
     commit_files(settings, name, added, removed=removed, base=base)
     return gone

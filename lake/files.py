@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,8 @@ NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 PartitionValue = str | int | date | None
 ROW_GROUP_ROWS = 128 * 1024
 LONG_TEXT = 64
+LAST_CHARACTER = "\U0010ffff"
+_OWN_NAME = re.compile(r"(^|/)part-[0-9a-f]{32}\.parquet$")
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,11 @@ class File:
     partitions: Mapping[str, str | None]
     stats: str
     written_ms: int
+
+
+def is_written_here(path: str) -> bool:
+    """Whether this module wrote the file, as its name tells."""
+    return _OWN_NAME.search(path) is not None
 
 
 def partition_text(value: PartitionValue) -> str | None:
@@ -138,11 +146,13 @@ def _statistics(footer: pq.FileMetaData, schema: pa.Schema) -> str:
             high[field.name] = _json_value(max(one[1] for one in ends), is_upper=True)
     low = {key: value for key, value in low.items() if value is not None and high[key] is not None}
     high = {key: high[key] for key in low}
-    return json.dumps({"numRecords": footer.num_rows, "minValues": low, "maxValues": high, "nullCount": nulls})
+    told = {"numRecords": footer.num_rows, "minValues": low, "maxValues": high, "nullCount": nulls}
+    # Not as escapes: readers in Rust take the two halves of a character beyond 16 bits for something else.
+    return json.dumps(told, ensure_ascii=False, allow_nan=False)
 
 
 def _json_value(value: Any, *, is_upper: bool) -> Any:
-    """A statistic as Delta writes it; None where it has no use there (long texts, NaN)."""
+    """A statistic as Delta writes it; None where it has no use there (long texts, numbers that JSON has not)."""
     if isinstance(value, datetime):
         instant = value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
         # Delta's timestamps have milliseconds: an upper one is rounded up, or a reader would skip what it must read.
@@ -152,5 +162,8 @@ def _json_value(value: Any, *, is_upper: bool) -> Any:
         return whole.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     if isinstance(value, date):
         return value.isoformat()
-    is_useless = (isinstance(value, float) and math.isnan(value)) or (isinstance(value, str) and len(value) > LONG_TEXT)
-    return None if is_useless or isinstance(value, bytes) else value
+    if isinstance(value, str) and len(value) > LONG_TEXT:
+        # The beginning only: it comes before the text, and with the last of all characters behind it after the text.
+        return value[:LONG_TEXT] + (LAST_CHARACTER if is_upper else "")
+    is_no_number = isinstance(value, float) and not math.isfinite(value)
+    return None if is_no_number or isinstance(value, bytes) else value

@@ -62,7 +62,7 @@ def _cut(night: Night) -> str:
 
 
 def _gate(night: Night, step: str, gate: str) -> str:
-    return _judge(night, step, run_gate(gate, night.settings, night.session.spark, night.data_date))
+    return _judge(night, step, run_gate(gate, night.settings, night.data_date))
 
 
 def _judge(night: Night, step: str, outcome: GateOutcome) -> str:

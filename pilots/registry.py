@@ -194,9 +194,9 @@ def decide(
 ) -> dict[str, Any]:
     """Record what a person in role ``by``, signed in as ``account``, decided.
 
-    A reason is needed where the decision differs from the rule. ``seen`` is the evaluation that the person looked at; the newest published one where not given. The same decision
-    sent twice is one. Raises CairnError for an unknown pilot or decision, one of which no evaluation was published,
-    and a missing reason.
+    A reason is needed where the decision differs from the rule. ``seen`` is the evaluation that the person looked at;
+    the newest published one where not given. The same decision sent twice is one. Raises CairnError for an unknown
+    pilot or decision, one of which no evaluation was published, and a missing reason.
     """
     word = decision.strip().upper().replace("-", " ").replace("_", " ")
     if word not in DECISIONS:

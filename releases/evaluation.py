@@ -158,7 +158,6 @@ def _audit(settings: Settings, release: store.Release, plans: Sequence[FrozenPla
     outcome = run_gate(
         GATE,
         settings,
-        None,
         release.data_date,
         warehouse=release.path,
         plans=_hashes(plans),

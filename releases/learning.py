@@ -122,9 +122,7 @@ def audit(settings: Settings, release: store.Release, held: Iterable[str] = ()) 
     with store.building(settings):
         release = store.get(settings, KIND, release.release_id)
         if release.published_at:
-            return run_gate(
-                LAST_GATE, settings, None, release.data_date, warehouse=release.path, held=_reasons(release)
-            )
+            return run_gate(LAST_GATE, settings, release.data_date, warehouse=release.path, held=_reasons(release))
         built = _built(release)
         present = store.current(settings, KIND)
         reasons = dict.fromkeys(held, holding.NO_REASON) | holding.labelled(built)
@@ -136,7 +134,6 @@ def audit(settings: Settings, release: store.Release, held: Iterable[str] = ()) 
         outcome = run_gate(
             LAST_GATE,
             settings,
-            None,
             release.data_date,
             warehouse=release.path,
             previous=present.path if present else None,

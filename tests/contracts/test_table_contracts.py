@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from cairn import dictionary
 from cairn.contracts import Contract, all_contracts, load_contract
+from cairn.settings import REPOSITORY
 from lake import arrow_schema
 
 # The lake as DESIGN.md lists it, and the tables that the design's words imply.
@@ -49,6 +52,18 @@ class TestContract:
             if column.name.startswith(("is_", "has_")):
                 assert column.type == "boolean", column
 
+    def test_says_who_answers_for_it_and_which_file_writes_it(self, contract: Contract) -> None:
+        assert contract.owner
+        named = re.fullmatch(r".+ \(([\w/]+\.py)\)", contract.written_by)
+        assert named, f"{contract.name}: write 'who (room/file.py)', not {contract.written_by!r}"
+        assert (REPOSITORY / named[1]).is_file(), f"{contract.name} is written by a file that is not there: {named[1]}"
+
+    def test_what_is_said_of_files_and_rows_makes_sense(self, contract: Contract) -> None:
+        assert set(contract.sorted_by) <= set(contract.column_names)
+        assert not contract.needs_partition_filter or contract.partitions
+        assert contract.file_retention_days >= 1
+        assert contract.retention_days is None or contract.retention_days >= contract.file_retention_days
+
     def test_arrow_schema_has_the_same_columns(self, contract: Contract) -> None:
         schema = arrow_schema(contract)
         assert tuple(schema.names) == contract.column_names
@@ -65,6 +80,16 @@ def test_two_time_tables_carry_both_recorded_times() -> None:
 def test_an_unknown_table_is_refused_by_name() -> None:
     with pytest.raises(KeyError, match=r"silver\.nonsense"):
         load_contract("silver.nonsense")
+
+
+def test_the_dictionary_says_who_writes_a_table_and_how_long_it_is_kept() -> None:
+    text = dictionary.render()
+    assert "written by: cairn roster load (loading/sections.py); partitions: none" in text
+    for contract in all_contracts():
+        kept = "for good" if contract.retention_days is None else f"{contract.retention_days} days"
+        part = text.partition(f"### {contract.name}\n")[2].partition("### ")[0]
+        assert f"Owner: {contract.owner}" in part
+        assert f"rows kept {kept}" in part
 
 
 def test_dictionary_is_fresh() -> None:

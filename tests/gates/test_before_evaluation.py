@@ -62,7 +62,6 @@ def run(settings: Settings, path: Path) -> GateOutcome:
     return run_gate(
         "before_evaluation",
         settings,
-        None,
         date(2026, 10, 14),
         warehouse=path,
         plans=PLANS,

@@ -61,7 +61,7 @@ def failed(results: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
 def test_a_sound_file_is_green(settings: Settings) -> None:
     states(settings, ["a", "b"])
     path = build(settings.home / "now.duckdb", [("school-1", "a"), ("school-2", "b")], [(None, "fewer than 10 pupils")])
-    outcome = run_gate("before_publish", settings, None, DATA_DATE, warehouse=path)
+    outcome = run_gate("before_publish", settings, DATA_DATE, warehouse=path)
     assert failed(outcome.results) == []
     assert outcome.is_green
 
@@ -73,7 +73,7 @@ def test_a_school_that_lost_its_rows_or_differs_is_held(settings: Settings) -> N
     before = build(settings.home / "before.duckdb", [("school-1", pupil) for pupil in pupils] + [("school-2", "kept")])
     pairs = [("school-1", pupil) for pupil in pupils[:10]] + [("school-2", "kept"), ("school-3", "other")]
     now = build(settings.home / "now.duckdb", pairs)
-    outcome = run_gate("before_publish", settings, None, DATA_DATE, warehouse=now, previous=before)
+    outcome = run_gate("before_publish", settings, DATA_DATE, warehouse=now, previous=before)
     assert failed(outcome.results) == [
         ("mart_student_competency.row_drop", "school", "school-1"),
         ("mart_student_competency.states_agree", "school", "school-3"),
@@ -83,18 +83,18 @@ def test_a_school_that_lost_its_rows_or_differs_is_held(settings: Settings) -> N
 
 def test_small_groups_and_names_stop_all(settings: Settings) -> None:
     path = build(settings.home / "now.duckdb", [], [(4, "25"), (None, "40")])
-    outcome = run_gate("before_publish", settings, None, DATA_DATE, warehouse=path)
+    outcome = run_gate("before_publish", settings, DATA_DATE, warehouse=path)
     assert failed(outcome.results) == [("mart_district_competency.small_groups", "all", "*")]
     assert outcome.is_structural_failure
     with duckdb.connect(str(path)) as connection:
         connection.execute("create table stg_person (student_key varchar, family_name varchar)")
-    outcome = run_gate("before_publish", settings, None, DATA_DATE, warehouse=path)
+    outcome = run_gate("before_publish", settings, DATA_DATE, warehouse=path)
     assert failed(outcome.results) == [("warehouse.no_names", "all", "*")]
 
 
 def test_no_file_is_said_in_one_line(settings: Settings) -> None:
     with pytest.raises(CairnError, match="cairn marts build"):
-        run_gate("before_publish", settings, None, DATA_DATE)
+        run_gate("before_publish", settings, DATA_DATE)
 
 
 @pytest.mark.parametrize("written", ["n_min: many", "n_min: 0", "n_min: true", "smallest: 20", "n_min: [", "- 20"])
@@ -103,15 +103,15 @@ def test_privacy_rules_that_cannot_be_read_publish_nothing(settings: Settings, w
     settings.district_dir.mkdir(parents=True)
     (settings.district_dir / "privacy.yaml").write_text(written)
     with pytest.raises(CairnError, match=r"privacy\.yaml"):
-        run_gate("before_publish", settings, None, DATA_DATE, warehouse=path)
+        run_gate("before_publish", settings, DATA_DATE, warehouse=path)
 
 
 def test_the_districts_own_smallest_group_counts(settings: Settings) -> None:
     path = build(settings.home / "now.duckdb", [], [(15, "25")])
-    assert run_gate("before_publish", settings, None, DATA_DATE, warehouse=path).is_green
+    assert run_gate("before_publish", settings, DATA_DATE, warehouse=path).is_green
     settings.district_dir.mkdir(parents=True)
     (settings.district_dir / "privacy.yaml").write_text("n_min: 20\n")
-    outcome = run_gate("before_publish", settings, None, DATA_DATE, warehouse=path)
+    outcome = run_gate("before_publish", settings, DATA_DATE, warehouse=path)
     assert failed(outcome.results) == [("mart_district_competency.small_groups", "all", "*")]
     assert "fewer than 20 pupils" in outcome.structural_failures()
 
@@ -119,6 +119,6 @@ def test_the_districts_own_smallest_group_counts(settings: Settings) -> None:
 def test_a_key_that_is_there_twice_stops_all(settings: Settings) -> None:
     states(settings, ["a"])
     path = build(settings.home / "now.duckdb", [("school-1", "a"), ("school-2", "a")])
-    outcome = run_gate("before_publish", settings, None, DATA_DATE, warehouse=path)
+    outcome = run_gate("before_publish", settings, DATA_DATE, warehouse=path)
     assert failed(outcome.results) == [("warehouse.unique", "all", "*")]
     assert "mart_student_competency: 1" in outcome.structural_failures()

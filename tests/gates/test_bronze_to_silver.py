@@ -12,7 +12,10 @@ import gates
 import lake
 from cairn import contracts
 from cairn.settings import Settings
-from gates import suites
+from gates import frames, suites
+from gates.bronze_to_silver import SCOPE, SILVER
+from gates.engine import Engine
+from gates.night_rows import night_rows
 from gates.run import run_gate
 
 DATA_DATE = date(2026, 10, 14)
@@ -94,7 +97,7 @@ def data_docs(settings: Settings) -> str:
 
 def test_a_sound_night_is_green_and_leaves_rows_and_pages(settings: Settings) -> None:
     write(settings, [event(number) for number in range(30)])
-    outcome = run_gate("bronze_to_silver", settings, None, DATA_DATE)
+    outcome = run_gate("bronze_to_silver", settings, DATA_DATE)
     assert failed(outcome.results) == []
     assert outcome.is_green
     assert outcome.held == []
@@ -108,7 +111,7 @@ def test_a_bad_row_holds_its_school_only_and_is_named_without_its_value(settings
         settings,
         [event(number) for number in range(30)] + [event(31, activity_type=MARKER), event(34, subject_key=None)],
     )
-    outcome = run_gate("bronze_to_silver", settings, None, DATA_DATE)
+    outcome = run_gate("bronze_to_silver", settings, DATA_DATE)
     assert not outcome.is_green
     assert not outcome.is_structural_failure
     assert outcome.held == [("school", "school-1")]
@@ -128,7 +131,7 @@ def test_an_event_twice_and_a_hole_in_the_books_hold_their_schools(settings: Set
     monkeypatch.setattr(bronze_to_silver, "thresholds", lambda *_: limits)
     events = [event(number) for number in range(30)]
     write(settings, [*events, event(3)], receipted=[*events, event(3), event(5)])
-    outcome = run_gate("bronze_to_silver", settings, None, DATA_DATE)
+    outcome = run_gate("bronze_to_silver", settings, DATA_DATE)
     assert failed(outcome.results) == [
         ("ledger.unexplained", "school", "school-2"),
         ("silver.learner_activity.unique", "school", "school-0"),
@@ -142,7 +145,7 @@ def test_clock_links_and_silence_are_warnings(settings: Settings) -> None:
     days = (date(2026, 10, 1), date(2026, 10, 2), date(2026, 10, 5))
     events += [event(50 + n, source_id="app-quiet", work_date=day) for n, day in enumerate(days)]
     write(settings, events)
-    outcome = run_gate("bronze_to_silver", settings, None, DATA_DATE)
+    outcome = run_gate("bronze_to_silver", settings, DATA_DATE)
     assert failed(outcome.results) == [
         ("event_time.future", "source", "app-1"),
         ("source.silent", "source", "app-quiet"),
@@ -158,7 +161,7 @@ def test_a_missing_column_stops_all(settings: Settings) -> None:
     target = Path(lake.table_uri(settings, "silver.learner_activity"))
     target.mkdir(parents=True)
     write_deltalake(str(target), pa.table({"event_id": ["event-1"], "org_id": ["school-1"]}))
-    outcome = run_gate("bronze_to_silver", settings, None, DATA_DATE)
+    outcome = run_gate("bronze_to_silver", settings, DATA_DATE)
     assert outcome.is_structural_failure
     assert failed(outcome.results) == [("silver.learner_activity.columns", "all", "*")]
 
@@ -184,21 +187,27 @@ def test_changing_a_contract_changes_the_suite(tmp_path: Path, monkeypatch: pyte
     assert "void" not in after[allowed].arguments["value_set"]
 
 
-@pytest.mark.spark
-def test_spark_and_pandas_say_the_same(settings: Settings, spark: Any) -> None:
-    from gates import frames
-    from gates.bronze_to_silver import SCOPE, SILVER
-    from gates.engine import Engine
-    from gates.night_rows import night_rows
-
-    write(settings, [event(n) for n in range(30)] + [event(3), event(31, activity_type=MARKER)])
-    wanted = (f"{SILVER}.activity_type.allowed", f"{SILVER}.unique")
-    rules = [rule for rule in suites.row_rules(contracts.load_contract(SILVER)) if rule.rule_id in wanted]
-    night = night_rows(settings, DATA_DATE)
+def test_rows_in_memory_and_rows_scanned_say_the_same(settings: Settings) -> None:
+    write(settings, [event(n) for n in range(30)] + [event(3), event(31, activity_type=MARKER), event(32, org_id=None)])
+    rules = suites.row_rules(contracts.load_contract(SILVER))
     columns = [*suites.columns_needed(rules), "org_id", "source_id"]
-    arguments = (settings, SILVER, columns, "event_id", night.arrow_filter(), lambda: spark, night.spark_filter())
+    night = night_rows(settings, DATA_DATE).arrow_filter()
+    small = frames.load(settings, SILVER, columns, "event_id", night)
+    large = frames.load(settings, SILVER, columns, "event_id", night, most_rows_in_memory=0)
+    assert (small.is_in_memory, large.is_in_memory) == (True, False)
     engine = Engine()
-    small, large = frames.load(*arguments), frames.load(*arguments, most_rows_in_memory=0)
-    assert small.spark is None
-    assert large.spark is not None
-    assert engine.check(small, rules, SCOPE) == engine.check(large, rules, SCOPE)
+    found = engine.check(small, rules, SCOPE)
+    assert {one.rule_id.rpartition(".")[2] for one in found if not one.is_passed} == {"allowed", "unique"}
+    assert engine.check(large, rules, SCOPE) == found
+
+
+def test_a_night_too_large_for_memory_has_the_same_outcome(settings: Settings, monkeypatch: Any) -> None:
+    events = [event(number) for number in range(20)] + [event(31, activity_type=MARKER, subject_key="s1_nobody")]
+    write(settings, events)
+    small = run_gate("bronze_to_silver", settings, DATA_DATE)
+    monkeypatch.setattr(frames.load, "__defaults__", (0,))
+    large = run_gate("bronze_to_silver", settings, DATA_DATE)
+    stamps = {"gate_run_id": "", "run_at": None}
+    assert [row | stamps for row in large.results] == [row | stamps for row in small.results]
+    assert large.held == [("school", "school-1")]
+    assert MARKER not in data_docs(settings)

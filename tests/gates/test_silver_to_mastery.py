@@ -92,7 +92,7 @@ def failed(results: list[dict[str, Any]]) -> list[tuple[str, str, str, list[str]
 
 def test_sound_states_and_decisions_are_green(settings: Settings) -> None:
     write(settings, [state(n) for n in range(10)], [decision(n, [f"event-{n}"]) for n in range(10)])
-    outcome = run_gate("silver_to_mastery", settings, None, DATA_DATE)
+    outcome = run_gate("silver_to_mastery", settings, DATA_DATE)
     assert failed(outcome.results) == []
     assert outcome.is_green
 
@@ -101,7 +101,7 @@ def test_what_does_not_fit_holds_the_pupils_school(settings: Settings) -> None:
     states = [state(n) for n in range(8)]
     states += [state(8, state="mastered", counted_attempts=0, counted_correct=0), state(0, data_date=date(2026, 10, 1))]
     write(settings, states, [decision(n, [f"event-{n}"]) for n in range(9)] + [decision(9, ["event-9", "event-99"])])
-    outcome = run_gate("silver_to_mastery", settings, None, DATA_DATE)
+    outcome = run_gate("silver_to_mastery", settings, DATA_DATE)
     assert failed(outcome.results) == [
         ("gold.mastery_decision.evidence", "school", "school-1", ["decision-9"]),
         ("gold.mastery_state.evidence", "school", "school-0", ["event-8"]),
@@ -111,4 +111,4 @@ def test_what_does_not_fit_holds_the_pupils_school(settings: Settings) -> None:
 
 
 def test_no_mastery_at_all_stops_all(settings: Settings) -> None:
-    assert run_gate("silver_to_mastery", settings, None, DATA_DATE).is_structural_failure
+    assert run_gate("silver_to_mastery", settings, DATA_DATE).is_structural_failure

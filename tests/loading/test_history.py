@@ -1,19 +1,21 @@
-"""Two-time tables: both engines give the same history, and the same file twice is one file."""
+"""Two-time tables: nothing known before is lost, and the same file twice is one file."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import lake
-from cairn.contracts import load_contract
 from cairn.errors import CairnError
 from cairn.settings import Settings
-from spark_jobs import history
-from spark_jobs.history import Change, Snapshot
+from loading import history
+from loading.snapshot import Change, Snapshot
 
 START = datetime(2026, 8, 17, 12, tzinfo=UTC)
 Apply = Callable[..., Change]
@@ -24,7 +26,7 @@ def apply(settings: Settings) -> Apply:
     """``apply(snapshot, day)``, recorded ``day`` days after START."""
 
     def run(snapshot: Snapshot, day: int = 0) -> Change:
-        return history.apply(None, settings, snapshot, START + timedelta(days=day))
+        return history.apply(settings, snapshot, START + timedelta(days=day))
 
     return run
 
@@ -152,21 +154,34 @@ def test_nothing_to_say_makes_no_table(apply: Apply, settings: Settings) -> None
     assert not lake.exists(settings, "silver.org")
 
 
-@pytest.mark.spark
-def test_spark_gives_the_same_history(settings: Settings, monkeypatch: pytest.MonkeyPatch, spark: Any) -> None:
-    other = settings.model_copy(update={"home": settings.home / "other"})
-    steps = [
-        enrollments(date(2026, 8, 17), "e1", "e2", "e3", "e4", "e5"),
-        enrollments(date(2026, 8, 24), "e3", "e6", kept_ids=["e4"], ended_ids=["e5"], scope={"school_id": "s1"}),
-        enrollments(date(2026, 8, 31), "e1", "e3", "e6", is_bulk=False, ended_ids=["e4", "e9"]),
-        enrollments(date(2026, 8, 31), "e1", "e3", "e6", is_bulk=False, ended_ids=["e4", "e9"]),
-    ]
-    small = [history.apply(None, settings, step, START + timedelta(days=day)) for day, step in enumerate(steps)]
-    # A table beyond SMALL_ROWS goes to Spark.
-    monkeypatch.setattr(history, "SMALL_ROWS", 0)
-    large = [history.apply(spark, other, step, START + timedelta(days=day)) for day, step in enumerate(steps)]
-    assert large == small == [Change(5), Change(1, 0, 2), Change(0, 1, 1), Change()]
-    columns = load_contract("silver.enrollment").column_names[:-2]
-    assert stored(other, "silver.enrollment", *columns) == stored(settings, "silver.enrollment", *columns)
-    with pytest.raises(CairnError, match="was already recorded"):
-        history.apply(spark, other, enrollments(date(2026, 9, 7), "e2"), START)
+def test_a_load_does_not_write_past_versions_again(apply: Apply, settings: Settings) -> None:
+    apply(orgs(("s1", "One"), ("s2", "Two")), 0)
+    apply(orgs(("s1", "Uno")), 1)
+    lake.compact(settings, "silver.org")
+    apply(orgs(("s2", "Dos")), 2)  # takes the file that compaction made apart
+    past = {file.path for file in lake.table_files(settings, "silver.org")} - _files_with_current(settings)
+    assert past
+    apply(orgs(("s1", "Ein"), ("s2", "Zwei")), 3)
+    assert past <= {file.path for file in lake.table_files(settings, "silver.org")}
+    assert len(stored(settings, "silver.org", "org_id")) == 6
+
+
+def _files_with_current(settings: Settings) -> set[str]:
+    return {
+        file.path
+        for file in lake.table_files(settings, "silver.org")
+        if lake.read_files(settings, "silver.org", [file], ["org_id"], history.CURRENT).num_rows
+    }
+
+
+def test_two_loads_at_once_add_a_row_once(settings: Settings, tmp_path: Path) -> None:
+    code = (
+        "from datetime import UTC, datetime; from cairn.settings import Settings; from loading import history; "
+        "from loading.snapshot import Snapshot; "
+        "rows = [{'org_id': f's{n}', 'name': 'One', 'org_type': 'school', 'status': 'active'} for n in range(50)]; "
+        "print(history.apply(Settings(), Snapshot('silver.org', rows)).added)"
+    )
+    loads = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    added = sorted(int(load.communicate(timeout=120)[0]) for load in loads)
+    assert added == [0, 0, 50]
+    assert lake.count_rows(settings, "silver.org") == 50

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+
+import pyarrow as pa
 
 from cairn.contracts import Contract
 from cairn.errors import CairnError
 
 RECORDED = ("recorded_from", "recorded_to")
-# What an incoming line means: a row, an id to end, or an id whose row was refused and which stays as it is.
-ROW, END, KEEP = "row", "end", "keep"
+# Values of a contract's columns, by name.
+Row = Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,16 @@ class Change:
 class Snapshot:
     """What arrived for one table.
 
-    ``rows``: dicts in the contract's columns without the recorded times, one a key. ``is_bulk``: keys it does not
-    name have ended, within ``scope`` (column -> value) where given. ``ended_ids``: named as ended; ``kept_ids``: to
-    be left as they are (their row was refused); both are values of the first key column. ``ends_on``: day on which
-    what has ended was last true; where given, an ended row keeps living with that valid_to_date in a version of its
-    own, since it is still true for its days, and a row whose valid_to_date has passed has nothing left to end.
+    ``rows``: dicts (or an Arrow table) in the contract's columns without the recorded times, one a key. ``is_bulk``:
+    keys it does not name have ended, within ``scope`` (column -> value) where given. ``ended_ids``: named as ended;
+    ``kept_ids``: to be left as they are (their row was refused); both are values of the first key column.
+    ``ends_on``: day on which what has ended was last true; where given, an ended row keeps living with that
+    valid_to_date in a version of its own, since it is still true for its days, and a row whose valid_to_date has
+    passed has nothing left to end.
     """
 
     table: str
-    rows: Sequence[Mapping[str, Any]]
+    rows: Sequence[Row] | pa.Table
     is_bulk: bool = False
     ended_ids: Collection[str] = ()
     kept_ids: Collection[str] = ()

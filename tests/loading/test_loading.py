@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 import lake
+import loading
 from cairn.contracts import load_contract
 from cairn.errors import CairnError
 from cairn.keys import DistrictKeys
 from cairn.settings import Settings
-from cli import loads
 from cli.main import main
 from identity import Vault
 from identity.disclosure_log import list_disclosures
@@ -101,13 +101,13 @@ def everything_in(settings: Settings) -> Iterator[str]:
 
 
 def test_a_roster_loads_once_however_often_it_comes(settings: Settings, roster: Path) -> None:
-    first = loads.load_roster(settings, roster, recorded_at=START)
+    first = loading.load_roster(settings, roster, recorded_at=START)
     assert counts(first) == (6, 11, 8, 0, 0, 1)
     assert first["problems"] == [
         "enrollments.csv:5: classSourcedId is not an active class of this package, or its row was refused"
     ]
     links = lake.read(settings, "silver.identity_link").num_rows
-    assert counts(loads.load_roster(settings, roster, recorded_at=LATER)) == (6, 11, 0, 0, 0, 1)
+    assert counts(loading.load_roster(settings, roster, recorded_at=LATER)) == (6, 11, 0, 0, 0, 1)
     assert lake.read(settings, "silver.identity_link").num_rows == links == 8
     periods = [(row["valid_from_date"], row["valid_to_date"]) for row in current(settings, "silver.enrollment")]
     assert (date(2026, 8, 17), date(2026, 10, 5)) in periods
@@ -115,9 +115,9 @@ def test_a_roster_loads_once_however_often_it_comes(settings: Settings, roster: 
 
 
 def test_what_the_roster_no_longer_names_has_ended(settings: Settings, roster: Path) -> None:
-    loads.load_roster(settings, roster, recorded_at=START)
+    loading.load_roster(settings, roster, recorded_at=START)
     write(roster, FILES | {"enrollments": [FILES["enrollments"][0], *ENROLLMENTS[:2]]})
-    result = loads.load_roster(settings, roster, recorded_at=LATER)
+    result = loading.load_roster(settings, roster, recorded_at=LATER)
     assert counts(result)[2:] == (0, 0, 1, 0)
     (ended,) = [row for row in current(settings, "silver.enrollment") if row["enrollment_id"] == "enr-3"]
     assert (ended["status"], ended["valid_to_date"]) == ("active", date(2026, 10, 5))
@@ -126,25 +126,25 @@ def test_what_the_roster_no_longer_names_has_ended(settings: Settings, roster: P
 def test_a_bulk_export_that_broke_off_is_refused(settings: Settings, roster: Path) -> None:
     many = [f"enr-{i},,,cls-1,sch-1,usr-ann-0001,student,," for i in range(100)]
     write(roster, FILES | {"enrollments": [FILES["enrollments"][0], *many]})
-    loads.load_roster(settings, roster, recorded_at=START)
+    loading.load_roster(settings, roster, recorded_at=START)
     write(roster, FILES | {"enrollments": [FILES["enrollments"][0], *many[:10]]})
     with pytest.raises(CairnError, match=r"names 10 of 100 rows of silver\.enrollment"):
-        loads.load_roster(settings, roster, recorded_at=LATER)
-    assert loads.load_roster(settings, roster, recorded_at=LATER, allow_mass_end=True)["ended"] == 90
+        loading.load_roster(settings, roster, recorded_at=LATER)
+    assert loading.load_roster(settings, roster, recorded_at=LATER, allow_mass_end=True)["ended"] == 90
 
 
 def test_delta_does_not_end_what_it_does_not_name(settings: Settings, roster: Path) -> None:
-    loads.load_roster(settings, roster, recorded_at=START)
+    loading.load_roster(settings, roster, recorded_at=START)
     new = "enr-5,active,2026-10-05T00:00:00Z,cls-1,sch-1,usr-tom-0002,student,,"
     stranger = "enr-6,active,2026-10-05T00:00:00Z,cls-1,sch-1,usr-new-0009,student,,"
     write(roster, {"enrollments": [FILES["enrollments"][0], new, stranger]}, mode="delta")
-    result = loads.load_roster(settings, roster, recorded_at=LATER)
+    result = loading.load_roster(settings, roster, recorded_at=LATER)
     assert counts(result) == (1, 2, 1, 0, 0, 1)
     assert result["problems"] == ["enrollments.csv:3: names a person who is in no roster yet: load users.csv first"]
 
 
 def test_nobody_can_be_found_in_the_lake(settings: Settings, roster: Path) -> None:
-    loads.load_roster(settings, roster)
+    loading.load_roster(settings, roster)
     texts = list(everything_in(settings))
     assert len(texts) > 10
     for text in texts:
@@ -152,7 +152,7 @@ def test_nobody_can_be_found_in_the_lake(settings: Settings, roster: Path) -> No
 
 
 def test_links_join_what_the_gateway_makes_to_the_person(settings: Settings, roster: Path) -> None:
-    loads.load_roster(settings, roster)
+    loading.load_roster(settings, roster)
     subject = DistrictKeys.load(settings).subject_key("account:https://id.cedar.example", "aarcherington")
     student = {row["subject_key"]: row["student_key"] for row in current(settings, "silver.identity_link")}[subject]
     (demographic,) = current(settings, "silver.demographic")
@@ -162,20 +162,20 @@ def test_links_join_what_the_gateway_makes_to_the_person(settings: Settings, ros
 def test_a_missing_column_changes_nothing(settings: Settings, roster: Path) -> None:
     (roster / "users.csv").write_text("sourcedId,username\nu1,x\n")
     with pytest.raises(CairnError, match=r"users\.csv:1: missing columns givenName, familyName"):
-        loads.load_roster(settings, roster)
+        loading.load_roster(settings, roster)
     assert not Path(settings.lake).exists()
     assert not settings.vault_dir.exists() or Vault(settings).count() == 0
 
 
 def test_the_fixture_of_version_1_1_loads(settings: Settings, shared_fixture: Callable[[str], Path]) -> None:
-    result = loads.load_roster(settings, shared_fixture("fixtures/oneroster/OneRosterv1p1BaseCSV"))
+    result = loading.load_roster(settings, shared_fixture("fixtures/oneroster/OneRosterv1p1BaseCSV"))
     assert counts(result) == (7, 10, 10, 0, 0, 0)
 
 
 def test_competencies_and_items(settings: Settings, tmp_path: Path) -> None:
     package, items = tmp_path / "case.json", tmp_path / "items.csv"
     package.write_text(json.dumps(CASE))
-    result = loads.load_competencies(settings, package, recorded_at=START)
+    result = loading.load_competencies(settings, package, recorded_at=START)
     assert [result[key] for key in ("items", "associations", "prerequisites", "replaced", "rejected")] == [
         2,
         1,
@@ -184,10 +184,10 @@ def test_competencies_and_items(settings: Settings, tmp_path: Path) -> None:
         1,
     ]
     assert "lost" in result["problems"][0]
-    again = loads.load_competencies(settings, package, recorded_at=LATER)
+    again = loading.load_competencies(settings, package, recorded_at=LATER)
     assert (again["added"], again["changed"], again["ended"]) == (0, 0, 0)
     items.write_text("item_id,competency_id,difficulty\nhttps://app.example/i1,c1,0.5\ni2,c7,\n")
-    result = loads.load_items(settings, items, recorded_at=START)
+    result = loading.load_items(settings, items, recorded_at=START)
     assert [result[key] for key in ("rows", "added", "changed", "rejected", "unaligned")] == [2, 1, 0, 1, 0]
 
 
@@ -199,9 +199,9 @@ def test_items_in_evidence_without_alignment_are_counted(settings: Settings, tmp
                 event[column.name] = {"string": "x", "timestamp": START, "date": START.date()}.get(column.type, 0)
     lake.append(settings, "silver.learner_activity", [event | {"item_id": item} for item in ("i1", "i1", "i8", None)])
     (tmp_path / "case.json").write_text(json.dumps(CASE))
-    loads.load_competencies(settings, tmp_path / "case.json")
+    loading.load_competencies(settings, tmp_path / "case.json")
     (tmp_path / "items.csv").write_text("item_id,competency_id\ni1,c1\n")
-    assert loads.load_items(settings, tmp_path / "items.csv")["unaligned"] == 1
+    assert loading.load_items(settings, tmp_path / "items.csv")["unaligned"] == 1
 
 
 @pytest.mark.parametrize(
@@ -220,24 +220,24 @@ def test_vendors_files_wait_for_the_roster(
     path = shared_fixture(f"fixtures/assessments/{file}")
     with path.open(encoding="utf-8-sig", newline="") as opened:
         pupils = {row[column] for row in csv.DictReader(opened)}
-    before = loads.load_assessments(settings, path, layout)
+    before = loading.load_assessments(settings, path, layout)
     assert (before["results"], before["rejected"]) == (0, before["rows"])
     assert before["problems"][0].endswith(f":2: {column} is no pupil of the roster: load the roster first")
     Vault(settings).register([{"sourced_id": pupil, "given_name": "A"} for pupil in pupils])
-    after = loads.load_assessments(settings, path, layout, recorded_at=START)
+    after = loading.load_assessments(settings, path, layout, recorded_at=START)
     assert (after["results"], after["rejected"], after["added"]) == (results, 0, results)
-    assert loads.load_assessments(settings, path, layout, recorded_at=LATER)["added"] == 0
+    assert loading.load_assessments(settings, path, layout, recorded_at=LATER)["added"] == 0
     assert after["unknown_columns"] == []
 
 
 def test_facts(settings: Settings, roster: Path, tmp_path: Path) -> None:
-    loads.load_roster(settings, roster)
+    loading.load_roster(settings, roster)
     path = tmp_path / "dosage.csv"
     path.write_text(
         "StudentId,PilotId,Date,Name,Value,Unit,Code\n"
         "usr-ann-0001,p1,2026-10-05,minutes,30,minutes,\nusr-nobody,p1,2026-10-05,minutes,30,minutes,\n"
     )
-    result = loads.load_facts(settings, path, "cairn_dosage")
+    result = loading.load_facts(settings, path, "cairn_dosage")
     assert [result[key] for key in ("rows", "results", "rejected", "unknown_columns")] == [2, 1, 1, []]
     (fact,) = current(settings, "silver.fact")
     assert (fact["fact_type"], fact["value"], fact["pilot_id"]) == ("dosage", 30.0, "p1")

@@ -1,0 +1,23 @@
+"""Loading the district's files: parse (cairn), people to keys (identity), rows to history (lake).
+
+Each ``load_*`` returns the keys of its command's ``--json`` and, beside them, ``problems``: the first rows refused, as
+``file:line: reason``. A DAG task and a person's command call the same function. Bad rows are counted and the rest
+goes on; a file that cannot be taken at all raises CairnError and changes nothing.
+"""
+
+from loading.by_layout import load_assessments, load_facts
+from loading.competencies import load_competencies
+from loading.items import load_items
+from loading.people import link_student, one_student, register_people
+from loading.roster import load_roster
+
+__all__ = [
+    "link_student",
+    "load_assessments",
+    "load_competencies",
+    "load_facts",
+    "load_items",
+    "load_roster",
+    "one_student",
+    "register_people",
+]

@@ -1,0 +1,65 @@
+"""Competencies of one framework and their edges into history."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import lake
+from cairn.rostering.case import read_case
+from cairn.settings import Settings
+from loading.history import CURRENT, apply_all
+from loading.problems import shown
+from loading.snapshot import Change, Row, Snapshot
+
+
+def load_competencies(settings: Settings, path: Path | str, recorded_at: datetime | None = None) -> dict[str, Any]:
+    """Load a CASE package. Returns items, associations, prerequisites, replaced, rejected; added, changed, ended."""
+    framework = read_case(Path(path), competency_ids(settings))
+    change = load_framework(
+        settings,
+        framework.framework_id,
+        framework.competencies,
+        framework.edges,
+        framework.kept_competencies,
+        framework.kept_edges,
+        recorded_at,
+    )
+    return {
+        "items": len(framework.competencies),
+        "associations": framework.associations,
+        "prerequisites": framework.prerequisites,
+        "replaced": framework.replaced,
+        "rejected": framework.rejected,
+        "framework_id": framework.framework_id,
+        "added": change.added,
+        "changed": change.changed,
+        "ended": change.ended,
+        **shown(framework.problems),
+    }
+
+
+def competency_ids(settings: Settings) -> set[str]:
+    """Competencies known now."""
+    return set(lake.read(settings, "silver.competency", ["competency_id"], CURRENT)["competency_id"].to_pylist())
+
+
+def load_framework(
+    settings: Settings,
+    framework_id: str,
+    competencies: Sequence[Row],
+    edges: Sequence[Row],
+    kept_competencies: Collection[str] = (),
+    kept_edges: Collection[str] = (),
+    recorded_at: datetime | None = None,
+) -> Change:
+    """Write a framework whole: what it no longer names has ended, other frameworks are left alone."""
+    scope = {"framework_id": framework_id}
+    snapshots = [
+        Snapshot("silver.competency", competencies, is_bulk=True, kept_ids=kept_competencies, scope=scope),
+        Snapshot("silver.competency_edge", edges, is_bulk=True, kept_ids=kept_edges, scope=scope),
+    ]
+    changes = apply_all(settings, snapshots, recorded_at)
+    return sum(changes.values(), Change())

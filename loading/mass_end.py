@@ -1,0 +1,27 @@
+"""The guard against an export that broke off: a bulk file that would end most of what is known."""
+
+from __future__ import annotations
+
+import lake
+from cairn.errors import CairnError
+from cairn.rostering.oneroster_model import Roster
+from cairn.settings import Settings
+from loading.history import CURRENT
+
+# A bulk file that names less than this share of the current rows looks like an export that broke off.
+MASS_END_SHARE = 0.5
+MASS_END_FROM_ROWS = 50
+
+
+def refuse_mass_end(settings: Settings, roster: Roster) -> None:
+    """Raise CairnError where a bulk file names less than half of what the lake knows."""
+    for table, section in roster.sections.items():
+        if not section.is_bulk:
+            continue
+        known = lake.read(settings, table, ["recorded_to"], CURRENT).num_rows
+        named = len(section.rows) + len(section.kept_ids)
+        if known >= MASS_END_FROM_ROWS and named < known * MASS_END_SHARE:
+            raise CairnError(
+                f"the package is bulk and names {named:,} of {known:,} rows of {table}: if the export is whole (a new "
+                "school year), load it with --allow-mass-end; nothing was loaded"
+            )

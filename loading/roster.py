@@ -1,0 +1,61 @@
+"""Loading a OneRoster package: people into the vault, then everything, keyed, into history."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cairn.calendar import DistrictCalendar
+from cairn.district import load_district_yaml
+from cairn.rostering.oneroster import read_roster
+from cairn.settings import Settings
+from identity.crosswalk import IDENTITY_FILE
+from identity.vault import Vault
+from loading.mass_end import refuse_mass_end
+from loading.problems import shown
+from loading.sections import LINKS, keyed_sections, load_sections
+from loading.snapshot import Change
+
+
+def load_roster(
+    settings: Settings,
+    path: Path | str,
+    recorded_at: datetime | None = None,
+    *,
+    allow_mass_end: bool = False,
+) -> dict[str, Any]:
+    """Load a OneRoster package: people into the vault, the rest into history tables.
+
+    A bulk package that would end most of what is known is refused, as an export that broke off looks like that;
+    ``allow_mass_end`` takes it (a new school year). Nothing is written before that check.
+
+    Returns files, rows, added, changed, ended, rejected; with left_out (rows of roles that are not loaded), tables
+    (what changed in each), unknown_columns, problems and warnings.
+    """
+    instant = recorded_at or datetime.now(UTC)
+    calendar = DistrictCalendar.load(settings)
+    roster = read_roster(Path(path), load_district_yaml(settings, IDENTITY_FILE))
+    if not allow_mass_end:
+        refuse_mass_end(settings, roster)
+    vault = Vault(settings)
+    keys = vault.register((person for person in roster.people if not person.is_left_out), at=instant)
+    sections = keyed_sections(vault, roster, keys)
+    links = [link.as_row() for link in vault.links_for(keys.values())] if keys else []
+    changes = load_sections(settings, sections, links, calendar.local_date(instant), recorded_at=instant)
+    total = sum((change for table, change in changes.items() if table != LINKS), Change())
+    return {
+        "files": roster.files,
+        "rows": roster.row_count,
+        "added": total.added,
+        "changed": total.changed,
+        "ended": total.ended,
+        "rejected": roster.rejected,
+        "left_out": roster.left_out,
+        "tables": {
+            table: {"added": change.added, "changed": change.changed, "ended": change.ended}
+            for table, change in sorted(changes.items())
+        },
+        "unknown_columns": roster.unknown_columns,
+        **shown(roster.problems),
+    }
