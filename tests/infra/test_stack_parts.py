@@ -17,6 +17,7 @@ from infra import health, processes, services
 from infra.ports import free_port, is_free
 from infra.state import StackState, choose_ports, load_state
 from infra.supervise import LONGEST_SOCKET_PATH, _socket_path, render
+from tests.needs import missing
 
 
 def test_state_is_kept_whole_and_belongs_to_its_home(settings: Settings, tmp_path: Path) -> None:
@@ -76,7 +77,8 @@ def test_only_brings_what_is_needed_with_it(settings: Settings) -> None:
 def test_every_service_has_a_program_that_goes_with_its_children(settings: Settings) -> None:
     ports = {name: 20000 + number for number, name in enumerate(services.PORT_NAMES)}
     # Only the folder's presence is asked for here; the broker itself is started in test_broker_start.
-    (jars := settings.cache_dir / "jars" / "broker").exists() or pytest.skip(f"no jars in {jars}: run 'make setup'")
+    if not (settings.cache_dir / "jars" / "broker").exists():
+        missing(f"no jars in {settings.cache_dir}/jars/broker: run 'make setup'")
     parser = configparser.RawConfigParser()
     parser.read_string(render(settings, ports, Path("/tmp/s.sock")))
     for service in services.SERVICES:
