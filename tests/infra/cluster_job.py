@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -34,7 +34,7 @@ def main(master: str, folder: str, seconds: float) -> None:
         builder = builder.config(key, value)
     session = builder.getOrCreate()
 
-    def work(numbers: Iterator[int]) -> Iterator[tuple[int, str]]:
+    def work(numbers: Iterable[int]) -> Iterator[tuple[int, str]]:
         for number in numbers:
             (Path(folder) / f"task-{number}-{os.getpid()}").touch()
             time.sleep(seconds)
