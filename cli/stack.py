@@ -24,6 +24,12 @@ def _table(result: dict[str, Any]) -> str:
 @app.command()
 def up(
     only: Annotated[str, typer.Option(help="Comma-separated services; what they need starts as well.")] = "",
+    cluster: Annotated[bool, typer.Option("--cluster", help="A Spark master and workers beside the rest.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Workers of the cluster.")] = 2,
+    worker_cores: Annotated[int, typer.Option(min=1, help="Cores of a worker.")] = 1,
+    worker_memory: Annotated[
+        int, typer.Option(min=512, help="Memory that a worker gives to executors, in MiB.")
+    ] = 1024,
     as_json: JsonOption = False,
 ) -> None:
     """Start the local stack, or continue after a crash; returns when every service answers.
@@ -31,8 +37,11 @@ def up(
     Example: cairn up --only broker,gateway
     """
     from infra import stack
+    from infra.spark_cluster import ClusterSize
 
-    services = stack.up(settings(), [name.strip() for name in only.split(",") if name.strip()] or None, say)
+    size = ClusterSize(workers, worker_cores, worker_memory) if cluster else None
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    services = stack.up(settings(), names or None, say, cluster=size)
     emit({"services": [service.as_dict() for service in services]}, as_json, _table)
 
 

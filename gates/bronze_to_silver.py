@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import pandas as pd
@@ -20,7 +20,7 @@ from gates.engine import Engine
 from gates.frames import Frame
 from gates.model import HOLDS_SCOPE, WARNING, Finding, Rule
 from gates.night_rows import NightRows, night_rows
-from gates.silence import silent_sources
+from gates.silence import SilenceRule, silent_sources
 from gates.thresholds import thresholds
 from spark_jobs.ledger import ledger
 
@@ -54,7 +54,7 @@ def check(engine: Engine, settings: Settings, data_date: date) -> list[Finding]:
     found += _books(engine, settings, night, limits)
     found += _future(engine, frame, limits["future_share"])
     found += _unlinked(engine, settings, frame, limits["unlinked_share"])
-    found += _silence(engine, settings, data_date, limits["silence"])
+    found += _silence(engine, settings, data_date, SilenceRule.of(limits["silence"]))
     return found
 
 
@@ -170,13 +170,13 @@ def _unlinked(engine: Engine, settings: Settings, frame: Frame, limit: dict[str,
     return engine.check_scopes(SILVER, _share_rule("subject.unlinked", float(limit["most"]), message), rows, "events")
 
 
-def _silence(engine: Engine, settings: Settings, data_date: date, limit: dict[str, Any]) -> list[Finding]:
-    since = data_date - timedelta(days=int(limit["window_days"]))
-    recent = frames.load(settings, SILVER, ["source_id", "work_date"], "source_id", pc.field("work_date") >= since)
+def _silence(engine: Engine, settings: Settings, data_date: date, silence: SilenceRule) -> list[Finding]:
+    since = pc.field("work_date") >= silence.starts(data_date)
+    recent = frames.load(settings, SILVER, ["source_id", "work_date"], "source_id", since)
     days: dict[str, set[date]] = {}
     for source, day in recent.ask("select distinct source_id, work_date from rows"):
         days.setdefault(source, set()).add(day)
-    silent = silent_sources(days, DistrictCalendar.load(settings), data_date, limit)
+    silent = silent_sources(days, DistrictCalendar.load(settings), data_date, silence)
     rows = [
         {"scope_type": "source", "scope_id": source, "is_silent": int(source in silent), "days": len(days[source])}
         for source in sorted(days)

@@ -12,6 +12,9 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+
 from cairn.errors import CairnError
 from infra.java import find_java
 from infra.ports import free_port
@@ -109,9 +112,6 @@ def is_ready(bootstrap: str, timeout_seconds: float = 3.0) -> bool:
         socket.create_connection((host, int(port)), timeout=timeout_seconds).close()
     except OSError:
         return False
-    from kafka import KafkaAdminClient
-    from kafka.errors import KafkaError
-
     try:
         client = KafkaAdminClient(
             bootstrap_servers=bootstrap,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import re
 import shutil
 import sys
@@ -17,6 +16,7 @@ import psutil
 from cairn.errors import CairnError
 from cairn.settings import REPOSITORY, Settings
 from infra import jars
+from infra.browser import ADVICE, find_chromium
 from infra.java import find_java, java_major
 from infra.ports import is_free
 from infra.services import PORT_NAMES
@@ -113,15 +113,9 @@ def check_environment(lock: Path = REPOSITORY / "requirements.lock") -> Check:
 
 def check_chromium() -> Check:
     """A browser for the browser tests and screenshots."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if path := shutil.which(name):
-            return Check("chromium", True, path)
-    own = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH", str(Path.home() / ".cache" / "ms-playwright")))
-    if any(own.glob("chromium*")):
-        return Check("chromium", True, str(own))
-    return Check(
-        "chromium", False, "none: only browser tests and screenshots need one; 'make chromium' tries to get it"
-    )
+    if path := find_chromium():
+        return Check("chromium", True, path)
+    return Check("chromium", False, f"none that starts: only browser tests and screenshots need one; {ADVICE}")
 
 
 def check_stack(settings: Settings) -> Check:

@@ -12,12 +12,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cairn.settings import Settings
-from infra import broker
+from infra import broker, spark_cluster
 from infra.services import Ports, Service, address
 
 # A service that writes every two seconds is well if it did so lately; a busy machine may hold it up for a while.
 HEARTBEAT_SECONDS = 30.0
-TIMEOUT_SECONDS = 3.0
+# A busy machine answers late; a service that hangs costs one look this long.
+TIMEOUT_SECONDS = 10.0
 
 
 def _get(url: str) -> tuple[int, bytes]:
@@ -80,4 +81,8 @@ def is_ready(settings: Settings, service: Service, ports: Ports, born: float) ->
     if service.health == "airflow_job":
         job = service.name.removeprefix("airflow-").replace("-", "_")
         return _has_beaten(_airflow_report(ports["airflow"]), job, born)
+    if service.health == "spark_master":
+        return spark_cluster.master_is_ready(ports["spark-master-page"])
+    if service.health == "spark_worker":
+        return spark_cluster.worker_is_ready(ports["spark-master-page"], ports[service.name], born)
     return _heart_beats(settings.stack_state_path.parent / f"{service.name}.heartbeat", born)

@@ -1,4 +1,7 @@
-"""Where Java is: the one thing a machine must have that Python cannot bring."""
+"""Where Java is: the one thing a machine must have that Python cannot bring.
+
+``python -m infra.java`` prints its path, or ends with 1 and one line that says what to do.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from cairn.errors import CairnError
@@ -57,3 +61,10 @@ def find_java() -> Path:
             return java
         seen.append(f"{java} is {major}")
     raise CairnError(f"no Java {NEEDED_MAJOR} found{' (' + ', '.join(seen) + ')' if seen else ''}: {ADVICE}")
+
+
+if __name__ == "__main__":
+    try:
+        print(find_java())  # noqa: T201
+    except CairnError as error:
+        sys.exit(f"error: {error}")

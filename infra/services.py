@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from cairn.errors import UsageError
 from cairn.settings import Settings
-from infra import broker
+from infra import broker, spark_cluster
 from infra.java import find_java
 from infra.processes import MARKER
+from infra.spark_cluster import ClusterSize
 
 Ports = dict[str, int]
-Health = Literal["broker", "http", "tcp", "airflow_job", "heartbeat"]
+Health = Literal["broker", "http", "tcp", "airflow_job", "heartbeat", "spark_master", "spark_worker"]
 BIN = Path(sys.executable).parent
 
 
@@ -25,8 +26,9 @@ class Service:
     """One process of the stack.
 
     ``health`` says how "ready" is told: an answer of the broker, of HTTP, of a TCP port, a heartbeat that Airflow
-    reports, or one in ``home/stack/NAME.heartbeat``. ``needs`` must be ready before it starts; ``preparation`` must be
-    done. ``ends_its_children`` is a service that is asked alone and ends its own children in order.
+    reports, one in ``home/stack/NAME.heartbeat``, or what Spark's master says of itself and its workers. ``needs`` must
+    be ready before it starts; ``preparation`` must be done. ``ends_its_children`` is a service that is asked alone and
+    ends its own children in order. ``environment`` is what it gets besides that of all.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Service:
     health_paths: tuple[str, ...] = ("health",)
     stop_seconds: int = 8
     ends_its_children: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def _module(module: str, port_of: str = "") -> Callable[[Settings, Ports], list[str]]:
@@ -93,28 +96,77 @@ SERVICES: tuple[Service, ...] = (
 )
 BY_NAME = {service.name: service for service in SERVICES}
 PORT_NAMES = ["broker", "broker-controller", "gateway", "live", "airflow", "portal", "mail"]
+MASTER_PORTS = ["spark-master", "spark-master-page"]
 
 
-def wanted(settings: Settings, only: list[str] | None) -> list[Service]:
+def _spark_worker(name: str, size: ClusterSize) -> Callable[[Settings, Ports], list[str]]:
+    def command(settings: Settings, ports: Ports) -> list[str]:
+        return spark_cluster.worker_command(settings.home, name, ports[name], ports["spark-master"], size)
+
+    return command
+
+
+def cluster_services(size: ClusterSize | None) -> tuple[Service, ...]:
+    """The Spark cluster of ``cairn up --cluster``: its master and workers; none where no cluster is asked for."""
+    if size is None:
+        return ()
+    own = spark_cluster.environment()
+    master = Service(
+        "spark-master",
+        "Spark's standalone master",
+        lambda _settings, ports: spark_cluster.master_command(*(ports[name] for name in MASTER_PORTS)),
+        "spark_master",
+        environment=own,
+    )
+    names = [f"spark-worker-{number}" for number in range(1, size.workers + 1)]
+    workers = [
+        Service(
+            name, "runs Spark's executors", _spark_worker(name, size), "spark_worker", (master.name,), environment=own
+        )
+        for name in names
+    ]
+    return (master, *workers)
+
+
+def stack_services(size: ClusterSize | None) -> tuple[Service, ...]:
+    """Every service of a stack with a cluster of this size, or with none."""
+    return SERVICES + cluster_services(size)
+
+
+def port_names(size: ClusterSize | None) -> list[str]:
+    """What a stack needs ports for."""
+    if size is None:
+        return PORT_NAMES
+    return [*PORT_NAMES, *MASTER_PORTS, *(service.name for service in cluster_services(size)[1:])]
+
+
+def wanted(settings: Settings, only: list[str] | None, size: ClusterSize | None = None) -> list[Service]:
     """The services to run, in order: all, or ``only`` and what they need.
 
     A broker elsewhere (``kafka_bootstrap``) replaces the local one. Raises UsageError for a name that is not known.
     """
-    names = set(only or BY_NAME)
-    if unknown := sorted(names - set(BY_NAME)):
-        raise UsageError(f"no service {', '.join(unknown)}: known are {', '.join(BY_NAME)}")
-    for service in reversed(SERVICES):
+    services = stack_services(size)
+    known = [service.name for service in services]
+    names = set(only or known)
+    if unknown := sorted(names - set(known)):
+        raise UsageError(f"no service {', '.join(unknown)}: known are {', '.join(known)}")
+    for service in reversed(services):
         if service.name in names:
             names |= set(service.needs)
             # The heartbeats of Airflow's jobs are told by its API.
             names |= {"airflow"} if service.health == "airflow_job" else set()
     if settings.kafka_bootstrap:
         names.discard("broker")
-    return [service for service in SERVICES if service.name in names]
+    return [service for service in services if service.name in names]
 
 
 def address(service: Service, ports: Ports) -> str:
-    """``http://127.0.0.1:PORT/`` of an HTTP service, ``host:port`` of broker and mail, empty for the others."""
+    """``http://127.0.0.1:PORT/`` of an HTTP service, ``host:port`` of broker and mail, ``spark://`` of Spark's master.
+
+    Empty for the others.
+    """
+    if service.health == "spark_master":
+        return spark_cluster.master_address(ports[service.name])
     if service.health == "http":
         return f"http://127.0.0.1:{ports[service.name]}/"
     return f"127.0.0.1:{ports[service.name]}" if service.health in ("broker", "tcp") else ""

@@ -12,13 +12,14 @@ from typing import Any, Literal
 
 import psutil
 
-from cairn.errors import CairnError
+from cairn.errors import CairnError, UsageError
 from cairn.settings import Settings
 from infra import airflow_home, broker, health
 from infra.processes import birth, end, end_marked, is_same, marked
-from infra.services import PORT_NAMES, SERVICES, Service, address, wanted
-from infra.state import StackState, choose_ports, load_state, stack_lock
-from infra.supervise import Supervisor, connect, launch
+from infra.services import Service, address, cluster_services, port_names, stack_services, wanted
+from infra.spark_cluster import ClusterSize
+from infra.state import ServiceRecord, StackState, choose_ports, load_state, stack_lock
+from infra.supervise import ProcessInfo, Supervisor, connect, launch, write_config
 
 READY_SECONDS = 600.0
 STOP_SECONDS = 12.0
@@ -72,14 +73,36 @@ def _supervisor_for(settings: Settings, state: StackState, report: Report) -> Su
     """The running supervisor, or a new one after everything an old one left behind was ended."""
     running = connect(state)
     if running is not None:
+        _take_in_cluster(settings, state, running, report)
         return running
     left = end_marked(state.stack_id)
     if left:
         report(f"ended {left} processes that an earlier crash had left running")
     state.services = {}
-    choose_ports(state, PORT_NAMES, report)
+    choose_ports(state, port_names(state.cluster), report)
     state.save(settings.stack_state_path)
     return launch(settings, state)
+
+
+def _take_in_cluster(settings: Settings, state: StackState, running: Supervisor, report: Report) -> None:
+    """Let a supervisor that runs already know the cluster that was asked for since."""
+    known = running.infos()
+    new = [service.name for service in cluster_services(state.cluster) if service.name not in known]
+    if not new:
+        return
+    choose_ports(state, [name for name in port_names(state.cluster) if name not in port_names(None)], report)
+    state.save(settings.stack_state_path)
+    write_config(settings, state)
+    running.add(new)
+
+
+def _ask_for_cluster(state: StackState, size: ClusterSize | None) -> None:
+    """Note the size in the state. Raises UsageError where a cluster of another size is up."""
+    if size is None:
+        return
+    if state.cluster not in (None, size):
+        raise UsageError(f"a Spark cluster of another size is up ({state.cluster}): run 'cairn down' first")
+    state.cluster = size
 
 
 class _Start:
@@ -94,7 +117,8 @@ class _Start:
         self.started: set[str] = set()
         self.ready: set[str] = set()
 
-    def run(self, services: list[Service]) -> None:
+    def run(self, services: list[Service]) -> list[ServiceStatus]:
+        """Return how all services stand at the first look at which every one of ``services`` is ready."""
         names = {service.name for service in services}
         with ThreadPoolExecutor(max_workers=2) as pool:
             infos = self.supervisor.infos()
@@ -104,18 +128,31 @@ class _Start:
                 for preparation in sorted(needed - {""})
             }
             deadline = time.monotonic() + READY_SECONDS
-            while self.ready != names:
+            while True:
                 infos = self.supervisor.infos()
                 for service in services:
                     self._advance(service, infos[service.name], names, prepared)
-                if self.ready != names and time.monotonic() > deadline:
+                if self.ready == names and (seen := self._look_again(names)):
+                    return seen
+                if time.monotonic() > deadline:
                     late = ", ".join(sorted(names - self.ready))
                     raise CairnError(f"not ready after {READY_SECONDS:.0f} s: {late}; see 'cairn logs NAME'")
                 time.sleep(POLL_SECONDS)
 
-    def _advance(
-        self, service: Service, info: dict[str, Any], names: set[str], prepared: dict[str, Future[None]]
-    ) -> None:
+    def _look_again(self, names: set[str]) -> list[ServiceStatus] | None:
+        """All at one look, or None: what was ready a minute ago may have gone since.
+
+        A service that was killed just before answers for another half second on a busy machine (its beat is fresh, its
+        port takes connections), and counts as ready until it is looked at again.
+        """
+        seen = status(self.settings)
+        lost = {service.name for service in seen if service.state != "ready"} & names
+        for name in sorted(lost):
+            self.report(f"{name}: was ready and is not any more, waiting for it")
+        self.ready -= lost
+        return None if lost else seen
+
+    def _advance(self, service: Service, info: ProcessInfo, names: set[str], prepared: dict[str, Future[None]]) -> None:
         name = service.name
         if name in self.ready:
             return
@@ -153,21 +190,28 @@ class _Start:
 
 
 def up(
-    settings: Settings, only: list[str] | None = None, report: Report = _silent, on_ready: OnReady = _silent
+    settings: Settings,
+    only: list[str] | None = None,
+    report: Report = _silent,
+    on_ready: OnReady = _silent,
+    cluster: ClusterSize | None = None,
 ) -> list[ServiceStatus]:
     """Start what does not run (all, or ``only`` and what they need) and return when every service answers.
 
     After any crash, also of the supervisor itself, it continues from the data on disk. ``report`` is told each step,
-    ``on_ready`` the name of each service as soon as it answers.
+    ``on_ready`` the name of each service as soon as it answers. ``cluster`` adds a Spark cluster of that size, which
+    stays part of the stack until ``down``. What is returned is the look at which all were ready together.
     Raises CairnError with the last line of its log for a service that does not start.
     """
-    services = wanted(settings, only)
     settings.home.mkdir(parents=True, exist_ok=True)
     with stack_lock(settings, report):
         state = load_state(settings)
+        _ask_for_cluster(state, cluster)
+        if only and cluster:
+            only = [*only, *(service.name for service in cluster_services(cluster))]
+        services = wanted(settings, only, state.cluster)
         supervisor = _supervisor_for(settings, state, report)
-        _Start(settings, state, supervisor, report, on_ready).run(services)
-    return status(settings)
+        return _Start(settings, state, supervisor, report, on_ready).run(services)
 
 
 # --- down -------------------------------------------------------------------------------------------------------
@@ -205,7 +249,7 @@ def down(settings: Settings, report: Report = _silent) -> int:
             if psutil.pid_exists(pid) and is_same(pid, state.supervisor["pid_created"]):
                 end([psutil.Process(pid)], 5.0)
         ended = end_marked(state.stack_id, grace_seconds=3.0)
-        state.services, state.supervisor = {}, {}
+        state.services, state.supervisor, state.cluster = {}, {}, None
         state.save(settings.stack_state_path)
     return ended
 
@@ -213,34 +257,39 @@ def down(settings: Settings, report: Report = _silent) -> int:
 # --- status -----------------------------------------------------------------------------------------------------
 
 
-def _one(settings: Settings, state: StackState, service: Service, info: dict[str, Any] | None) -> ServiceStatus:
+def _process_of(info: ProcessInfo | None, recorded: ServiceRecord | None) -> tuple[int, float | None]:
+    """The service's process and its birth: as supervisord says, else as recorded where that very process still runs."""
+    if info is not None:
+        return info["pid"], birth(info["pid"]) if info["pid"] else None
+    if recorded is not None and is_same(recorded["pid"], recorded["pid_created"]):
+        return recorded["pid"], birth(recorded["pid"])
+    return 0, None
+
+
+def _one(settings: Settings, state: StackState, service: Service, info: ProcessInfo | None) -> ServiceStatus:
     recorded = state.services.get(service.name)
     if info is None and recorded is None:
         return ServiceStatus(service.name, "stopped")
-    pid = int(info["pid"]) if info else int((recorded or {})["pid"])
-    born = birth(pid) if pid else None
-    if info is None and not is_same(pid, (recorded or {})["pid_created"]):
-        born = None
+    pid, born = _process_of(info, recorded)
     if born is None:
         stopped = info is not None and info["statename"] in ("STOPPED", "STOPPING")
         restarting = info is not None and info["statename"] in ("STARTING", "BACKOFF", "RUNNING", "EXITED")
         return ServiceStatus(service.name, "stopped" if stopped else "starting" if restarting else "failed")
     since = datetime.fromtimestamp(born, UTC).isoformat(timespec="seconds")
     ready = health.is_ready(settings, service, state.ports, born)
-    return ServiceStatus(
-        service.name, "ready" if ready else "starting", address(service, state.ports) or None or "", pid, since
-    )
+    return ServiceStatus(service.name, "ready" if ready else "starting", address(service, state.ports), pid, since)
 
 
 def status(settings: Settings) -> list[ServiceStatus]:
     """Every service as it is now: its process checked by birth time, its readiness asked of the service itself."""
     if not settings.stack_state_path.exists():
-        return [ServiceStatus(service.name, "stopped") for service in SERVICES]
+        return [ServiceStatus(service.name, "stopped") for service in stack_services(None)]
     state = load_state(settings)
+    services = stack_services(state.cluster)
     supervisor = connect(state)
     infos = supervisor.infos() if supervisor else {}
-    with ThreadPoolExecutor(max_workers=len(SERVICES)) as pool:
-        return list(pool.map(lambda service: _one(settings, state, service, infos.get(service.name)), SERVICES))
+    with ThreadPoolExecutor(max_workers=len(services)) as pool:
+        return list(pool.map(lambda service: _one(settings, state, service, infos.get(service.name)), services))
 
 
 def leftovers(settings: Settings) -> list[psutil.Process]:

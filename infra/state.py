@@ -10,24 +10,39 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from cairn.settings import Settings
 from infra.ports import free_port, is_free
+from infra.spark_cluster import ClusterSize
+
+
+class ServiceRecord(TypedDict):
+    """A service that was started; ``pid_created`` is in seconds since the epoch."""
+
+    address: str
+    pid: int
+    pid_created: float
+
+
+class SupervisorRecord(TypedDict, total=False):
+    """The supervisor's process and socket; empty where none was started."""
+
+    pid: int
+    pid_created: float | None
+    socket: str
 
 
 @dataclass
 class StackState:
-    """The content of ``home/stack/state.json``.
-
-    ``services`` holds what was started: name to address, pid and pid_created (seconds since the epoch).
-    """
+    """The content of ``home/stack/state.json``; ``cluster`` is the Spark cluster that ``up --cluster`` asked for."""
 
     home: str
     stack_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     ports: dict[str, int] = field(default_factory=dict)
-    supervisor: dict[str, Any] = field(default_factory=dict)
-    services: dict[str, dict[str, Any]] = field(default_factory=dict)
+    supervisor: SupervisorRecord = field(default_factory=SupervisorRecord)
+    services: dict[str, ServiceRecord] = field(default_factory=dict)
+    cluster: ClusterSize | None = None
 
     def save(self, path: Path) -> None:
         """Replace the file in one step: a reader sees the old or the new state, never half of one."""
@@ -40,8 +55,10 @@ class StackState:
 def load_state(settings: Settings) -> StackState:
     """The home's state; a new one where there is none, it cannot be read, or the home was copied from elsewhere."""
     try:
-        found = StackState(**json.loads(settings.stack_state_path.read_text()))
-    except (OSError, ValueError, TypeError):
+        kept = json.loads(settings.stack_state_path.read_text())
+        cluster = kept.pop("cluster", None)
+        found = StackState(**kept, cluster=ClusterSize(**cluster) if cluster else None)
+    except (OSError, ValueError, TypeError, AttributeError):
         return StackState(home=str(settings.home))
     return found if found.home == str(settings.home) else StackState(home=str(settings.home))
 

@@ -9,13 +9,16 @@ import sys
 import tempfile
 import time
 import xmlrpc.client
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
+
+from supervisor.xmlrpc import SupervisorTransport
 
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from infra.processes import birth, is_same
-from infra.services import SERVICES, Ports, environment
+from infra.services import Ports, Service, environment, stack_services
 from infra.state import StackState
 
 # Unix sockets have a path of at most 108 bytes (104 on macOS), and supervisord adds a suffix while it binds.
@@ -57,7 +60,16 @@ redirect_stderr=true
 stdout_logfile={log}
 stdout_logfile_maxbytes=20MB
 stdout_logfile_backups=2
+environment={environment}
 """
+
+
+class ProcessInfo(TypedDict):
+    """supervisord's own view of a service; ``pid`` is 0 where it has no process."""
+
+    name: str
+    statename: str
+    pid: int
 
 
 def _socket_path(settings: Settings, stack_id: str) -> Path:
@@ -71,8 +83,8 @@ def _socket_path(settings: Settings, stack_id: str) -> Path:
     return folder / f"{stack_id[:12]}.sock"
 
 
-def render(settings: Settings, ports: Ports, socket: Path) -> str:
-    """supervisord's configuration for every service of the stack; nothing starts by itself."""
+def render(settings: Settings, ports: Ports, socket: Path, services: Iterable[Service]) -> str:
+    """supervisord's configuration for these services; nothing starts by itself."""
     folder, logs = settings.stack_state_path.parent, settings.logs_dir
     text = HEAD.format(
         socket=socket,
@@ -81,7 +93,7 @@ def render(settings: Settings, ports: Ports, socket: Path) -> str:
         logs=logs,
         home=settings.home,
     )
-    for service in SERVICES:
+    for service in services:
         command = shlex.join(service.command(settings, ports)).replace("%", "%%")
         log = str(logs / f"{service.name}.log").replace("%", "%%")
         text += PROGRAM.format(
@@ -90,6 +102,7 @@ def render(settings: Settings, ports: Ports, socket: Path) -> str:
             log=log,
             stop_seconds=service.stop_seconds,
             as_group=str(not service.ends_its_children).lower(),
+            environment=",".join(f'{key}="{value}"' for key, value in service.environment.items()).replace("%", "%%"),
         )
     return text
 
@@ -98,19 +111,26 @@ class Supervisor:
     """Calls to a running supervisord; every call raises CairnError where it does not answer."""
 
     def __init__(self, socket: str) -> None:
-        from supervisor.xmlrpc import SupervisorTransport
-
-        transport = SupervisorTransport(None, None, f"unix://{socket}")
-        self._proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
+        self._transport = SupervisorTransport(None, None, f"unix://{socket}")
+        self._proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=self._transport)
 
     def _call(self, method: str, *arguments: Any) -> Any:
         try:
             return getattr(self._proxy.supervisor, method)(*arguments)
         except (OSError, xmlrpc.client.ProtocolError) as error:
             raise CairnError(f"the supervisor does not answer ({error}): run 'cairn up' again") from error
+        finally:
+            # A connection a call: nobody has to close a supervisor, and none is left open by an error.
+            self._transport.close()
 
-    def infos(self) -> dict[str, dict[str, Any]]:
-        """name -> supervisord's own view: ``statename``, ``pid``, ``start`` and more."""
+    def add(self, names: Iterable[str]) -> None:
+        """Take services into a running supervisord that its configuration names since it started."""
+        self._call("reloadConfig")
+        for name in names:
+            self._call("addProcessGroup", name)
+
+    def infos(self) -> dict[str, ProcessInfo]:
+        """name -> supervisord's own view."""
         return {info["name"]: info for info in self._call("getAllProcessInfo")}
 
     def start(self, name: str) -> None:
@@ -137,7 +157,7 @@ class Supervisor:
 def connect(state: StackState) -> Supervisor | None:
     """The supervisor that the state names, if it is that very process and answers; None otherwise."""
     known = state.supervisor
-    if not known or not is_same(known.get("pid"), known.get("pid_created")):
+    if not known or not is_same(known["pid"], known["pid_created"]):
         return None
     supervisor = Supervisor(known["socket"])
     try:
@@ -147,12 +167,19 @@ def connect(state: StackState) -> Supervisor | None:
     return supervisor
 
 
+def write_config(settings: Settings, state: StackState) -> Path:
+    """Write supervisord's configuration for the state's services and ports; returns its path."""
+    config = settings.stack_state_path.parent / "supervisord.conf"
+    socket = _socket_path(settings, state.stack_id)
+    config.write_text(render(settings, state.ports, socket, stack_services(state.cluster)))
+    return config
+
+
 def launch(settings: Settings, state: StackState) -> Supervisor:
     """Start supervisord apart from this process, record it in ``state``, and return when it answers."""
     socket = _socket_path(settings, state.stack_id)
-    config = settings.stack_state_path.parent / "supervisord.conf"
     settings.logs_dir.mkdir(parents=True, exist_ok=True)
-    config.write_text(render(settings, state.ports, socket))
+    config = write_config(settings, state)
     socket.unlink(missing_ok=True)
     process = subprocess.Popen(
         [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)],
@@ -168,6 +195,8 @@ def launch(settings: Settings, state: StackState) -> Supervisor:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and process.poll() is None:
         if supervisor := connect(state):
+            # It outlives this process: nobody waits for it, and Popen need not warn of that.
+            process.returncode = 0
             return supervisor
         time.sleep(0.1)
     raise CairnError(f"supervisord did not start: see {settings.logs_dir}/supervisor.log and {config}")

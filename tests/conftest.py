@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+from pyspark.sql import SparkSession
 
-from cairn.settings import REPOSITORY, Settings
+from cairn.settings import Settings
+from infra.broker import start_broker
+from spark_jobs.session import start_session
+from tests.needs import is_ci, shared_input, skipped_lines
 
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
 
-SHARED = REPOSITORY.parent / "shared"
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """After pytest's own summary, where it is read: what was skipped and why, or that nothing was."""
+    result = yield
+    lines = skipped_lines(terminalreporter.getreports("skipped"))
+    terminalreporter.section("Skipped" if lines else "Skipped: nothing", yellow=bool(lines))
+    for line in lines:
+        terminalreporter.line(line)
+    if lines and is_ci():
+        terminalreporter.line("Under CI nothing may be skipped: this run counts as failed.", red=True)
+    return result
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Under CI a skip by any other way than ``tests.needs`` fails the run too."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if is_ci() and reporter is not None and reporter.getreports("skipped") and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture
@@ -26,8 +45,6 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """One real Spark session with Delta and Kafka for the whole run; tables live in each test's own home."""
-    from spark_jobs.session import start_session
-
     session = start_session(Settings(home=tmp_path_factory.mktemp("spark")), "cairn-tests", is_brief=True)
     yield session
     session.stop()
@@ -39,8 +56,6 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
     Topics outlive a test: make their names unique, or read from the offsets at the test's start.
     """
-    from infra.broker import start_broker
-
     home = tmp_path_factory.mktemp("broker")
     running = start_broker(home, Settings().cache_dir)
     yield Settings(home=home, kafka_bootstrap=running.bootstrap)
@@ -48,13 +63,6 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 
 @pytest.fixture(scope="session")
-def shared_fixture() -> object:
-    """``shared_fixture("case/x.json")``: a real input beside the repository, or a skip that names it."""
-
-    def find(relative: str) -> Path:
-        path = SHARED / relative
-        if not path.exists():
-            pytest.skip(f"real input not here: shared/{relative}")
-        return path
-
-    return find
+def shared_fixture() -> Callable[[str], Path]:
+    """``shared_fixture("case/x.json")``: a real input beside the repository, see :func:`tests.needs.shared_input`."""
+    return shared_input

@@ -1,10 +1,7 @@
-"""The browser of the browser tests and screenshots: Debian's Chromium, driven by Playwright."""
+"""The browser of the browser tests and screenshots as Playwright drives it; infra/browser.py finds it."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from pathlib import Path
 from typing import Any
 
 # No network of its own, no GPU, no sandbox (tests run as root in containers).
@@ -18,17 +15,6 @@ ARGUMENTS = [
 ]
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 900}
-
-
-def find_chromium() -> str | None:
-    """Path of the system's Chromium, or of one in Playwright's own folder; None where there is neither."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        found = shutil.which(name)
-        if found:
-            return found
-    folder = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH", Path.home() / ".cache" / "ms-playwright"))
-    found_own = sorted(folder.glob("chromium-*/chrome-linux*/chrome"))
-    return str(found_own[-1]) if found_own else None
 
 
 def launch(playwright: Any, path: str) -> Any:

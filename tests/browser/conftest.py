@@ -1,4 +1,4 @@
-"""A portal over the fixture release on a free port, and a real Chromium (or a skip that says there is none)."""
+"""A portal over the fixture release on a free port, and a real Chromium (under CI it must be there)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import uvicorn
+from playwright.sync_api import sync_playwright
 
+from answers.accounts import add_account
 from cairn.settings import Settings
+from feeds.write import write
+from infra.browser import ADVICE, find_chromium
+from portal.app import create_app
 from tests.browser import chromium
+from tests.needs import missing
 from tests.portal.fixture_release import publish_fixture
 
 PASSWORD = "correct horse 7"
@@ -20,11 +27,9 @@ PASSWORD = "correct horse 7"
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """One Chromium for all browser tests."""
-    path = chromium.find_chromium()
+    path = find_chromium()
     if path is None:
-        pytest.skip("no Chromium on this machine: browser tests skipped (Debian: apt-get install chromium)")
-    from playwright.sync_api import sync_playwright
-
+        missing(f"no Chromium that starts on this machine: {ADVICE}")
     with sync_playwright() as playwright:
         found = chromium.launch(playwright, path)
         yield found
@@ -34,12 +39,6 @@ def browser() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """A served portal: ``base`` is its address, ``people`` sourcedId -> key, ``settings`` its home."""
-    import uvicorn
-
-    from answers.accounts import add_account
-    from feeds.write import write
-    from portal.app import create_app
-
     settings = Settings(home=tmp_path_factory.mktemp("browser"))
     people = publish_fixture(settings)
     write(settings, school="school-a")

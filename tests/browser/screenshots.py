@@ -11,7 +11,10 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from playwright.sync_api import sync_playwright
+
 from cairn.settings import REPOSITORY, Settings
+from infra.browser import ADVICE, find_chromium
 from tests.browser import chromium
 
 ROLES = ("school_leader", "central_office", "engineer")
@@ -35,11 +38,9 @@ def addresses(page: Any, base: str, role: str, school_id: str | None) -> list[tu
 
 def take(base: str, out: Path, accounts: dict[str, tuple[str, str]], school_id: str | None) -> list[Path]:
     """Write the pictures; returns their paths. Raises SystemExit where there is no Chromium."""
-    from playwright.sync_api import sync_playwright
-
-    path = chromium.find_chromium()
+    path = find_chromium()
     if path is None:
-        raise SystemExit("no Chromium here: install it (Debian: apt-get install chromium), then again")
+        raise SystemExit(f"error: no Chromium that starts on this machine: {ADVICE}")
     out.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     with sync_playwright() as playwright:

@@ -15,8 +15,10 @@ from cairn.errors import UsageError
 from cairn.settings import Settings
 from infra import health, processes, services
 from infra.ports import free_port, is_free
+from infra.spark_cluster import ClusterSize
 from infra.state import StackState, choose_ports, load_state
 from infra.supervise import LONGEST_SOCKET_PATH, _socket_path, render
+from tests.needs import missing
 
 
 def test_state_is_kept_whole_and_belongs_to_its_home(settings: Settings, tmp_path: Path) -> None:
@@ -74,12 +76,15 @@ def test_only_brings_what_is_needed_with_it(settings: Settings) -> None:
 
 
 def test_every_service_has_a_program_that_goes_with_its_children(settings: Settings) -> None:
-    ports = {name: 20000 + number for number, name in enumerate(services.PORT_NAMES)}
+    size = ClusterSize(workers=2)
+    every = services.stack_services(size)
+    ports = {name: 20000 + number for number, name in enumerate(services.port_names(size))}
     # Only the folder's presence is asked for here; the broker itself is started in test_broker_start.
-    (jars := settings.cache_dir / "jars" / "broker").exists() or pytest.skip(f"no jars in {jars}: run 'make setup'")
+    if not (settings.cache_dir / "jars" / "broker").exists():
+        missing(f"no jars in {settings.cache_dir}/jars/broker: run 'make setup'")
     parser = configparser.RawConfigParser()
-    parser.read_string(render(settings, ports, Path("/tmp/s.sock")))
-    for service in services.SERVICES:
+    parser.read_string(render(settings, ports, Path("/tmp/s.sock"), every))
+    for service in every:
         program = dict(parser[f"program:{service.name}"])
         assert shlex.split(program["command"]) == service.command(settings, ports)
         assert (program["killasgroup"], program["autostart"]) == ("true", "false")
