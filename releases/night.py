@@ -19,6 +19,7 @@ from cairn.errors import CairnError, UsageError
 from cairn.settings import Settings
 from releases import store
 from releases.night_steps import STEPS, Night, NightSession
+from spark_jobs.spark_errors import spark_errors
 
 OnStep = Callable[[str, str, float], None]
 NAMES = tuple(STEPS)
@@ -155,7 +156,8 @@ def _run_steps(
             tell(name, "running", 0.0)
             started = time.monotonic()
             try:
-                detail = STEPS[name](night)
+                with spark_errors(settings):
+                    detail = STEPS[name](night)
             except BaseException as error:
                 seconds = round(time.monotonic() - started, 1)
                 said = str(error) if isinstance(error, CairnError) else f"{type(error).__name__} in step {name}"

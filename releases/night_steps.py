@@ -14,6 +14,7 @@ from cairn.errors import CairnError
 from cairn.settings import Settings
 from gates.engine import preload
 from releases import learning, store
+from spark_jobs.spark_errors import stop_session
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -69,7 +70,7 @@ class NightSession:
         """Stop the session where this night started it; dbt then has the memory."""
         starting, self._starting = self._starting, None
         if starting is not None and self._is_ours and starting.exception() is None:
-            starting.result().stop()
+            stop_session(starting.result())
 
 
 @dataclass
