@@ -112,8 +112,7 @@ class Settings(BaseSettings):
             value = getattr(self, name)
             if isinstance(value, SecretStr):
                 value = value.get_secret_value()
-            if value:
-                found[f"CAIRN_{name.upper()}"] = json.dumps(value) if isinstance(value, dict) else str(value)
+            found[f"CAIRN_{name.upper()}"] = json.dumps(value) if isinstance(value, dict) else str(value)
         return found
 
     @property
