@@ -43,8 +43,9 @@ bench: setup ## measure what docs/reference/benchmarks.md shows
 screenshots: chromium ## every page of the running stack to build/screenshots/
 	.venv/bin/python -m tests.browser.screenshots build/screenshots
 
-docs: setup ## regenerate the reference: data dictionary, commands
+docs: setup ## regenerate the reference: data dictionary, settings
 	.venv/bin/python -m cairn.dictionary
+	.venv/bin/python -m cairn.settings_reference
 
 clean: down ## remove what builds leave (data in .cairn/ and the environment stay)
 	rm -rf build dbt_project/target dbt_project/logs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from cairn.errors import UsageError
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -29,7 +31,7 @@ class Settings(BaseSettings):
         default=Path("district"), description="the district's own configuration, over that in schemas/district"
     )
     timezone: str = Field(default="America/Chicago", description="the district's time zone (IANA name)")
-    lake_url: str = Field(default="", description="object store of the lake; a folder in home where empty")
+    lake_url: str = Field(default="", description="the lake's s3://bucket/prefix; a folder in home where empty")
     object_store_endpoint: str = Field(default="", description="address of an S3-like store; Amazon's where empty")
     object_store_region: str = Field(default="us-east-1", description="region of the object store")
     object_store_key_id: str = Field(default="", description="key id for the object store; the machine's role if empty")
@@ -38,8 +40,44 @@ class Settings(BaseSettings):
         default=0, description="buckets of what grows with pupils, set when its tables are made; by the roster where 0"
     )
     kafka_bootstrap: str = Field(default="", description="host:port of the broker; the local stack's where empty")
-    spark_master: str = Field(default="local[*]", description="Spark master")
-    spark_driver_memory: str = Field(default="1500m", description="heap of a Spark driver")
+    spark_master: str = Field(
+        default="local[*]", description="Spark master: local[*], local[N], spark://host:port, yarn or k8s://..."
+    )
+    spark_driver_memory: str = Field(default="1500m", description="heap of a Spark driver (with local[*] of all Spark)")
+    spark_driver_max_result_size: str = Field(
+        default="512m", description="most that all tasks of a job may send to the driver together"
+    )
+    spark_driver_host: str = Field(
+        default="",
+        description="address at which executors reach the driver; 127.0.0.1 on one machine, else Spark's choice",
+    )
+    spark_driver_bind_address: str = Field(
+        default="", description="address the driver listens on; spark_driver_host where empty"
+    )
+    spark_executor_memory: str = Field(default="2g", description="heap of an executor on a cluster")
+    spark_executor_cores: int = Field(
+        default=0, ge=0, description="cores of an executor on a cluster; all of its worker's where 0"
+    )
+    spark_cores_max: int = Field(
+        default=0, ge=0, description="cores that one job may take of a cluster; all that are free where 0"
+    )
+    spark_parallelism: int = Field(
+        default=0, ge=0, description="tasks of a stage unless told; one a core where 0 (local or spark_cores_max)"
+    )
+    spark_shuffle_partitions: int = Field(
+        default=0,
+        ge=0,
+        description="partitions after a shuffle; two a core where 0, Spark's own on a cluster of unknown size",
+    )
+    spark_python: str = Field(default="", description="Python on the executors; the driver's own where empty")
+    spark_python_path: str = Field(
+        default="",
+        description="PYTHONPATH of the executors, to find Cairn's packages; this copy's folder where empty",
+    )
+    spark_options: dict[str, str] = Field(
+        default_factory=dict,
+        description="more Spark options by name, over all others (a table in cairn.toml, JSON in the environment)",
+    )
     duckdb_memory_limit: str = Field(default="1500MB", description="memory limit of the warehouse")
     activity_partitions: int = Field(default=4, description="partitions of learner.activity.v1")
     cache_dir: Path = Field(default=Path.home() / ".cache" / "cairn", description="jars, fetched once")
@@ -79,6 +117,26 @@ class Settings(BaseSettings):
         own = self.district_dir.expanduser() if "district_dir" in self.model_fields_set else self.home / "district"
         self.district_dir = own.resolve()
         self.cache_dir = self.cache_dir.expanduser().resolve()
+        if "://" in self.lake_url and not self.lake_url.startswith("s3://"):
+            scheme = self.lake_url.partition("://")[0]
+            raise UsageError(f"lake_url: {scheme}:// is not supported: use a folder or s3://bucket/prefix")
+        if self.lake_url and "://" not in self.lake_url:
+            self.lake_url = str(Path(self.lake_url).expanduser().resolve())
+
+    def environment(self) -> dict[str, str]:
+        """These settings as ``CAIRN_*`` for another process, secrets in the clear: to be handed on, never logged."""
+        found = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, SecretStr):
+                value = value.get_secret_value()
+            found[f"CAIRN_{name.upper()}"] = json.dumps(value) if isinstance(value, dict) else str(value)
+        return found
+
+    @property
+    def is_on_object_store(self) -> bool:
+        """Whether the lake lies on an object store."""
+        return "://" in self.lake
 
     @property
     def zone(self) -> ZoneInfo:

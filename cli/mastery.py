@@ -52,13 +52,15 @@ def update(
     from cairn.settings import settings
     from spark_jobs import mastery
     from spark_jobs.session import start_session
+    from spark_jobs.spark_errors import spark_errors
 
     current = settings()
     end = instant(as_of, current)
     # An end of a day belongs to that day's night.
     data_date = DistrictCalendar.load(current).local_date(end - timedelta(microseconds=1))
     say(f"Bringing mastery up to {end.isoformat()} (night {data_date}).")
-    result = mastery.update(start_session(current, "cairn-mastery"), current, data_date, as_of=end)
+    with spark_errors(current):
+        result = mastery.update(start_session(current, "cairn-mastery"), current, data_date, as_of=end)
     if "superseded_by" in result:
         say(f"Left alone: gold already stands at night {result['superseded_by']}.")
     emit(dict(result), as_json)
@@ -104,12 +106,14 @@ def _fit_lake(current: Settings, model: str, unbounded: bool) -> dict[str, Any]:
     from cairn.errors import UsageError
     from spark_jobs.mastery import refit
     from spark_jobs.session import start_session
+    from spark_jobs.spark_errors import spark_errors
 
     if unbounded:
         raise UsageError("nights use bounded parameters only: --unbounded needs --responses FILE")
     if model not in ("bkt", "bkt_forget"):
         raise UsageError(f"nights use bkt or bkt_forget, not {model!r}: choose one of them")
-    return refit(start_session(current, "cairn-mastery"), current, model)
+    with spark_errors(current):
+        return refit(start_session(current, "cairn-mastery"), current, model)
 
 
 @app.command()
@@ -138,8 +142,11 @@ def evaluate(
         raise UsageError(f"no model {model!r}: choose one of {', '.join(responses.MODELS)}")
     if from_lake is not None:
         from spark_jobs.evaluate_lake import next_response_auc
+        from spark_jobs.spark_errors import spark_errors
 
-        emit({"model": model, **next_response_auc(current, from_lake, model=model, is_bounded=not unbounded)}, as_json)
+        with spark_errors(current):
+            measured = next_response_auc(current, from_lake, model=model, is_bounded=not unbounded)
+        emit({"model": model, **measured}, as_json)
         return
     if train is None or test is None:
         raise UsageError("give --train FILE and --test FILE, or --from-lake FRAMEWORK")

@@ -34,13 +34,16 @@ def up(
 ) -> None:
     """Start the local stack, or continue after a crash; returns when every service answers.
 
+    Jars that the settings ask for and ``make setup`` has not fetched (a lake on S3) are fetched first.
+
     Example: cairn up --only broker,gateway
     """
-    from infra import stack
+    from infra import jars, stack
     from infra.spark_cluster import ClusterSize
 
     size = ClusterSize(workers, worker_cores, worker_memory) if cluster else None
     names = [name.strip() for name in only.split(",") if name.strip()]
+    jars.ensure(settings(), say)
     services = stack.up(settings(), names or None, say, cluster=size)
     emit({"services": [service.as_dict() for service in services]}, as_json, _table)
 

@@ -84,7 +84,7 @@ def check_disk(settings: Settings) -> Check:
 
 def check_jars(settings: Settings) -> Check:
     """The jars against their pinned sums."""
-    for kind, sums in jars.locked().items():
+    for kind, sums in jars.needed(settings).items():
         folder = settings.cache_dir / "jars" / kind
         if found := jars.problems(folder, sums):
             return Check("jars", False, f"{jars.summary(found, folder)}: run 'make setup'")

@@ -1,4 +1,4 @@
-"""The jars of the broker and of Spark: fetched once by coordinate, checked against pinned sums, kept in the cache.
+"""The jars of broker, Spark and (with a lake on S3) S3: fetched once by coordinate, checked by sum, kept in the cache.
 
 ``python -m infra.jars`` fetches what is missing; a second run fetches nothing and needs no network.
 """
@@ -21,7 +21,7 @@ from cairn.errors import CairnError
 from cairn.settings import Settings
 from infra.java import find_java
 
-KINDS = ("broker", "spark")
+KINDS = ("broker", "spark", "s3")
 HERE = Path(__file__).parent
 Report = Callable[[str], None]
 
@@ -34,6 +34,11 @@ def locked() -> dict[str, dict[str, str]]:
             kind, name, digest = line.split()
             sums[kind][name] = digest.removeprefix("sha256:")
     return sums
+
+
+def needed(settings: Settings) -> dict[str, dict[str, str]]:
+    """What is pinned and wanted here: the jars of S3 only where the lake lies on an object store."""
+    return {kind: sums for kind, sums in locked().items() if kind != "s3" or settings.is_on_object_store}
 
 
 def problems(folder: Path, sums: dict[str, str]) -> list[str]:
@@ -110,7 +115,7 @@ def _swap(fresh: Path, target: Path) -> None:
 
 
 def ensure(settings: Settings, report: Report, retrieve: Callable[..., None] = _retrieve) -> bool:
-    """Make both folders of jars be there and right; returns whether anything was fetched.
+    """Make each folder of jars that is needed be there and right; returns whether anything was fetched.
 
     Raises CairnError, in one line, where a download fails or brings something else than the lock names.
     """
@@ -119,7 +124,7 @@ def ensure(settings: Settings, report: Report, retrieve: Callable[..., None] = _
     fetched = False
     with (root / ".lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        for kind, sums in locked().items():
+        for kind, sums in needed(settings).items():
             target = root / kind
             if not problems(target, sums):
                 continue

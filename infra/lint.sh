@@ -14,6 +14,7 @@ check "types" .venv/bin/mypy
 check "imports" .venv/bin/lint-imports --no-cache
 [ -d dbt_project/models ] && check "sql" .venv/bin/sqlfluff lint --disable-progress-bar -q dbt_project/models
 check "dictionary" .venv/bin/python -m cairn.dictionary --check
+check "settings" .venv/bin/python -m cairn.settings_reference --check
 [ -f releases/dbt_sources.py ] && check "dbt-sources" .venv/bin/python -m releases.dbt_sources --check
 [ -z "$failed" ] && exit 0
 printf 'error: not clean:%s\n' "$failed" >&2

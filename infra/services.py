@@ -178,11 +178,10 @@ def environment(settings: Settings, stack_id: str) -> dict[str, str]:
     Services run in another folder than the caller, so a ``cairn.toml`` there is passed on as ``CAIRN_*``.
     """
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW_")}
-    own = {f"CAIRN_{key.upper()}": str(value) for key, value in settings.model_dump(mode="json").items() if value}
     java_home = find_java().resolve().parent.parent
     return {
         **inherited,
-        **own,
+        **settings.environment(),
         MARKER: stack_id,
         "PATH": os.pathsep.join([str(BIN), str(java_home / "bin"), os.environ.get("PATH", os.defpath)]),
         "JAVA_HOME": str(java_home),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+from functools import cache
 from pathlib import Path
 
 from deltalake import DeltaTable
@@ -10,6 +13,9 @@ from pyarrow import fs
 from cairn.contracts import load_contract
 from cairn.errors import CairnError
 from cairn.settings import Settings
+
+# How object_store colours and indents the causes of an error.
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def table_uri(settings: Settings, name: str) -> str:
@@ -25,7 +31,7 @@ def join(uri: str, path: str) -> str:
 
 def storage_options(settings: Settings) -> dict[str, str] | None:
     """What deltalake needs to reach an object store; None for a folder."""
-    if "://" not in settings.lake:
+    if not settings.is_on_object_store:
         return None
     options = {
         "AWS_REGION": settings.object_store_region,
@@ -35,7 +41,7 @@ def storage_options(settings: Settings) -> dict[str, str] | None:
         "aws_conditional_put": "etag",
     }
     if settings.object_store_endpoint:
-        options["AWS_ENDPOINT_URL"] = settings.object_store_endpoint
+        options["AWS_ENDPOINT_URL"] = settings.object_store_endpoint.rstrip("/")
         options["AWS_ALLOW_HTTP"] = str(settings.object_store_endpoint.startswith("http://")).lower()
     return {key: value for key, value in options.items() if value}
 
@@ -49,19 +55,27 @@ def table_filesystem(settings: Settings, name: str) -> fs.FileSystem:
     uri = table_uri(settings, name)
     if "://" not in uri:
         return fs.SubTreeFileSystem(uri, fs.LocalFileSystem())
-    scheme, _, path = uri.partition("://")
-    if scheme not in {"s3", "s3a"}:
-        raise CairnError(f"lake_url: {scheme}:// is not supported: use a folder or s3://bucket/prefix")
-    endpoint = settings.object_store_endpoint
-    store = fs.S3FileSystem(
-        access_key=settings.object_store_key_id or None,
-        secret_key=settings.object_store_secret.get_secret_value() or None,
-        region=settings.object_store_region or None,
-        endpoint_override=endpoint.partition("://")[2] or None,
-        scheme=endpoint.partition("://")[0] or "https",
-        allow_bucket_creation=False,
+    store = _store(
+        settings.object_store_endpoint.rstrip("/"),
+        settings.object_store_region,
+        settings.object_store_key_id,
+        settings.object_store_secret.get_secret_value(),
+        os.getpid(),
     )
-    return fs.SubTreeFileSystem(path, store)
+    return fs.SubTreeFileSystem(uri.partition("://")[2], store)
+
+
+@cache
+def _store(endpoint: str, region: str, key_id: str, secret: str, _process: int) -> fs.S3FileSystem:
+    """One client a process: it keeps its connections, and must not be carried over a fork."""
+    scheme, _, host = endpoint.rpartition("://")
+    return fs.S3FileSystem(
+        access_key=key_id or None,
+        secret_key=secret or None,
+        region=region or None,
+        endpoint_override=host or None,
+        scheme=scheme or "https",
+    )
 
 
 def open_table(settings: Settings, name: str, version: int | None = None) -> DeltaTable:
@@ -78,8 +92,25 @@ def open_table(settings: Settings, name: str, version: int | None = None) -> Del
 
 
 def exists(settings: Settings, name: str) -> bool:
-    """Whether the table has been created."""
-    return bool(DeltaTable.is_deltatable(table_uri(settings, name), storage_options(settings)))
+    """Whether the table has been created. Raises CairnError where the object store does not say."""
+    return is_table(settings, table_uri(settings, name))
+
+
+def is_table(settings: Settings, uri: str) -> bool:
+    """Whether a table lies at an address of the lake. Raises CairnError where the object store does not say."""
+    try:
+        return bool(DeltaTable.is_deltatable(uri, storage_options(settings)))
+    except OSError as error:
+        if not settings.is_on_object_store:
+            raise
+        store = settings.object_store_endpoint or "Amazon S3"
+        said = " ".join(_COLOURS.sub("", str(error)).replace("↳", " ").split())
+        for secret in (settings.object_store_key_id, settings.object_store_secret.get_secret_value()):
+            said = said.replace(secret, "***") if secret else said
+        raise CairnError(
+            f"the object store {store} does not let us read {uri} ({said[:300]}): "
+            "check lake_url, object_store_endpoint, object_store_key_id and object_store_secret"
+        ) from error
 
 
 def make_folder(uri: str) -> None:

@@ -14,6 +14,7 @@ from night.state import NAMES, NightResult, NightState
 from night.steps import STEPS, Night
 from night.warmup import SharedSpark
 from releases import store
+from spark_jobs.spark_errors import spark_errors
 
 OnStep = Callable[[str, str, float], None]
 
@@ -95,7 +96,8 @@ def _run_steps(settings: Settings, state: NightState, names: Sequence[str], on_s
             tell(name, "running", 0.0)
             started = time.monotonic()
             try:
-                detail = STEPS[name](night)
+                with spark_errors(settings):
+                    detail = STEPS[name](night)
             except BaseException as error:
                 seconds = round(time.monotonic() - started, 1)
                 said = str(error) if isinstance(error, CairnError) else f"{type(error).__name__} in step {name}"

@@ -16,6 +16,7 @@ import lake
 from cairn.settings import Settings
 from gates.engine import preload
 from spark_jobs.session import start_session, warm
+from spark_jobs.spark_errors import stop_session
 
 # A demo's night is over in a minute, a district's is not: below so many rows Java need not warm up.
 BRIEF_ROWS = 1_000_000
@@ -62,7 +63,7 @@ class SharedSpark:
         """Stop the session where this night started it; dbt then has the memory."""
         starting, self._starting = self._starting, None
         if starting is not None and self._is_ours and starting.exception() is None:
-            starting.result().stop()
+            stop_session(starting.result())
 
 
 def preload_gates() -> None:

@@ -142,13 +142,9 @@ def run_dbt(settings: Settings, arguments: list[str], context: ReleaseContext | 
     store.private_folder(building_path(settings).parent)
     environment = {
         **os.environ,
-        "CAIRN_HOME": str(settings.home),
-        "CAIRN_LAKE_URL": settings.lake_url,
-        "CAIRN_DISTRICT_DIR": str(settings.district_dir),
+        **settings.environment(),
         "CAIRN_WAREHOUSE": str(building_path(settings)),
-        "CAIRN_TIMEZONE": settings.timezone,
         **_rules(settings),
-        "CAIRN_DUCKDB_MEMORY_LIMIT": settings.duckdb_memory_limit,
         "DBT_PROJECT_DIR": str(PROJECT),
         "DBT_PROFILES_DIR": str(PROJECT),
         "DBT_TARGET_PATH": str(home / "target"),

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
+import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pyarrow import fs
+from pydantic import SecretStr
 from pyspark.sql import SparkSession
 
 from cairn.settings import Settings
@@ -45,7 +53,9 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """One real Spark session with Delta and Kafka for the whole run; tables live in each test's own home."""
-    session = start_session(Settings(home=tmp_path_factory.mktemp("spark")), "cairn-tests", is_brief=True)
+    # So little that a job which collects rows that grow with pupils fails here and not at a district.
+    own = Settings(home=tmp_path_factory.mktemp("spark"), spark_driver_max_result_size="32m")
+    session = start_session(own, "cairn-tests", is_brief=True)
     yield session
     session.stop()
 
@@ -60,6 +70,90 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     running = start_broker(home, Settings().cache_dir)
     yield Settings(home=home, kafka_bootstrap=running.bootstrap)
     running.stop()
+
+
+STORE_KEY = "testing"
+STORE_SECRET = "not-to-be-shown-anywhere"
+
+
+def _store_server(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """moto's server on a free port, with a bucket ``lake``; its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    log = folder / "s3.log"
+    with log.open("wb") as stream:
+        command = [sys.executable, str(REPOSITORY / "tests" / "s3_server.py"), str(port), "strict"]
+        server = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            break
+        except OSError:
+            if server.poll() is not None or time.monotonic() > deadline:
+                server.kill()
+                pytest.fail(f"moto's server does not start: {log.read_text(errors='replace')[-500:]}")
+            time.sleep(0.1)
+    host = f"127.0.0.1:{port}"
+    client = fs.S3FileSystem(
+        access_key=STORE_KEY,
+        secret_key=STORE_SECRET,
+        region="us-east-1",
+        endpoint_override=host,
+        scheme="http",
+        allow_bucket_creation=True,
+    )
+    client.create_dir("lake")
+    return server, f"http://{host}"
+
+
+@pytest.fixture(scope="session")
+def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of an S3-like store, a process of its own, for the whole run; its bucket is ``lake``."""
+    server, address = _store_server(tmp_path_factory.mktemp("s3"))
+    yield address
+    server.terminate()
+    server.wait(timeout=10)
+
+
+@pytest.fixture
+def store_settings(object_store: str, tmp_path: Path) -> Settings:
+    """Settings whose lake is empty, the test's own, and lies on an S3-like store."""
+    return Settings(
+        home=tmp_path / "home",
+        lake_url=f"s3://lake/{uuid.uuid4().hex[:12]}",
+        object_store_endpoint=object_store,
+        object_store_key_id=STORE_KEY,
+        object_store_secret=SecretStr(STORE_SECRET),
+    )
+
+
+@pytest.fixture
+def run_apart(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """``run_apart(settings, program, *arguments)``: Python in a process of its own with these settings, ended after."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(settings: Settings, program: str, *arguments: str) -> subprocess.Popen[str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("CAIRN_")}
+        paths = os.pathsep.join([str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])])
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, *arguments],
+            env={**inherited, **settings.environment(), "PYTHONPATH": paths},
+            cwd=tmp_path,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from cairn.errors import UsageError
 from cairn.settings import Settings
 
 
@@ -39,3 +41,25 @@ def test_an_address_comes_from_the_running_stack_and_its_absence_says_what_to_do
 def test_the_lake_can_lie_in_an_object_store(settings: Settings) -> None:
     assert settings.lake == str(settings.home / "lake")
     assert Settings(lake_url="s3://district/lake/").lake == "s3://district/lake"
+
+
+def test_another_process_gets_all_settings_secrets_in_the_clear(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Services and executors get their settings by the environment: a masked secret there would be a wrong one."""
+    given = Settings(
+        home=tmp_path / "elsewhere",
+        lake_url="s3://district/lake",
+        object_store_secret=SecretStr("the-secret"),
+        spark_options={"spark.speculation": "true"},
+    )
+    for name, value in given.environment().items():
+        monkeypatch.setenv(name, value)
+    assert Settings() == given
+    assert "the-secret" not in repr(given)
+
+
+def test_a_lake_that_is_no_folder_and_not_s3_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"lake_url: gs:// is not supported: use a folder or s3://bucket/prefix"):
+        Settings(home=tmp_path, lake_url="gs://district/lake")
+    assert Settings(home=tmp_path, lake_url=str(tmp_path / "lake")).is_on_object_store is False

@@ -44,12 +44,19 @@ def bring_nothing(kind: str, *_: Any) -> None:
     raise CairnError(f"the {kind} jars could not be fetched")
 
 
-def test_the_lock_names_every_jar_of_both_sets() -> None:
+def test_the_lock_names_every_jar_of_each_set() -> None:
     sums = jars.locked()
-    assert {kind: len(files) for kind, files in sums.items()} == {"broker": 46, "spark": 6}
+    assert {kind: len(files) for kind, files in sums.items()} == {"broker": 46, "spark": 6, "s3": 36}
     assert all(len(digest) == 64 for files in sums.values() for digest in files.values())
     # One resolve brings one version of a library: two would be a conflict on the class path.
     assert "kafka-clients-4.3.1.jar" in sums["broker"] and "kafka-clients-3.9.2.jar" in sums["spark"]
+
+
+def test_the_jars_of_s3_are_fetched_only_for_a_lake_on_s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jars, "locked", lambda: {"spark": {}, "s3": {"hadoop-aws.jar": "0"}})
+    assert list(jars.needed(Settings(home=tmp_path))) == ["spark"]
+    assert list(jars.needed(Settings(home=tmp_path, lake_url="s3://district/lake"))) == ["spark", "s3"]
+    assert not jars.ensure(Settings(home=tmp_path, cache_dir=tmp_path / "cache"), lambda line: None, bring_nothing)
 
 
 def test_what_is_there_is_not_fetched_again(small: Settings) -> None:
