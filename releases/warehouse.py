@@ -20,6 +20,7 @@ import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from releases.dbt_sources import PROJECT, used_tables
+from spark_jobs import night_record
 
 PUPIL_SILENT_SCHOOL_DAYS = 10
 SOURCE_SILENT_SCHOOL_DAYS = 2
@@ -102,6 +103,15 @@ def ensure_lake_tables(settings: Settings) -> list[str]:
     return made
 
 
+def night_versions(settings: Settings) -> dict[str, int]:
+    """The versions of mastery's tables that the newest night names; none before the first night.
+
+    Tables known at an instant (the roster, the framework) are read as they stand: stg_release filters them by time.
+    """
+    last = night_record.newest(settings)
+    return {} if last is None else {name: last.versions[name] for name in night_record.WRITTEN}
+
+
 def run_dbt(settings: Settings, arguments: list[str], context: ReleaseContext | None = None) -> str:
     """One dbt invocation on the project; returns its output. Raises CairnError with the first failures."""
     home = settings.releases_dir / "dbt"
@@ -120,6 +130,7 @@ def run_dbt(settings: Settings, arguments: list[str], context: ReleaseContext | 
         "DBT_LOG_PATH": str(home / "logs"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",
+        "CAIRN_LAKE_VERSIONS": json.dumps(night_versions(settings)),
         **(context.environment() if context else {}),
     }
     command = [sys.executable, "-m", "releases.dbt_process", "--no-use-colors", *arguments]
