@@ -29,7 +29,7 @@ def standing_decisions(settings: Settings, release: Opened, student_key: str) ->
 
     wanted = (pc.field("student_key") == student_key) & (pc.field("data_date") <= release.data_date)
     rows = lake.read(settings, "gold.mastery_decision", filters=wanted).to_pylist()
-    rows.sort(key=lambda row: (row["recorded_at"], row["is_retraction"]))
+    rows.sort(key=lambda row: (row["night"] or 0, row["recorded_at"], row["is_retraction"]))
     standing: dict[str, dict[str, Any]] = {}
     for row in rows:
         if row["is_retraction"]:
