@@ -85,16 +85,17 @@ def load(
     spark: Callable[[], SparkSession] | None = None,
     spark_filter: str = "true",
     most_rows_in_memory: int = MOST_ROWS_IN_MEMORY,
+    version: int | None = None,
 ) -> Frame:
     """Rows of a lake table: by the pyarrow expression ``filters``, the same said to Spark in ``spark_filter``.
 
-    Rows that do not fit go to Spark, whose session is asked for only then; without one they are read into memory
-    whatever their number.
+    The newest rows, or those of a version where one is named. Rows that do not fit go to Spark, whose session is asked
+    for only then; without one they are read into memory whatever their number.
     """
-    dataset = lake.dataset(settings, name)
+    dataset = lake.dataset(settings, name, version=version)
     rows = int(dataset.count_rows(filter=filters))
     wanted = list(dict.fromkeys([*columns, id_column]))
     if spark is None or rows <= most_rows_in_memory:
         return Frame(name, rows, id_column, arrow=dataset.to_table(columns=wanted, filter=filters))
-    frame = lake.spark.read(spark(), settings, name).where(spark_filter).select(*wanted).persist()
+    frame = lake.spark.read(spark(), settings, name, version=version).where(spark_filter).select(*wanted).persist()
     return Frame(name, rows, id_column, spark=frame)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 import lake
 from cairn.contracts import load_contract
 from cairn.settings import Settings
 from gates import frames, suites
 from gates.engine import Engine
+from gates.evidence_audit import audit
 from gates.frames import Frame
 from gates.model import HOLDS_SCOPE, STRUCTURAL, Finding, Rule
+from spark_jobs import night_record
+from spark_jobs.night_record import DECISION, STATE
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-STATE = "gold.mastery_state"
-DECISION = "gold.mastery_decision"
 SCOPE = "case when school_id is not null then concat('school/', school_id) else 'all/*' end"
 
 
@@ -50,28 +53,27 @@ STATE_RULES = (
 
 
 def check(engine: Engine, settings: Settings, data_date: date) -> list[Finding]:
-    """Every rule of the gate on the rows that the night of ``data_date`` wrote."""
-    found: list[Finding] = []
+    """Every rule of the gate on the rows that the night of ``data_date`` wrote; the audit on some of all that stand."""
+    last = night_record.newest(settings)
+    versions = last.versions if last else {}
     schools = _schools(settings)
-    for name, id_column in ((STATE, "student_key"), (DECISION, "decision_id")):
-        found += _contract(engine, settings, name, id_column, data_date, schools)
+    found: list[Finding] = []
+    for name in (STATE, DECISION):
+        found += _contract(engine, settings, name, versions.get(name), data_date, schools)
+    if last is not None and all(one.is_passed or one.severity != STRUCTURAL for one in found):
+        found += _audit(engine, settings, last, schools)
     return found
 
 
 def _schools(settings: Settings) -> pa.Table:
     """The school of each pupil, as known now, by which a bad row is held back."""
-    import pyarrow.compute as pc
-
     people = lake.read(settings, "silver.person", ["student_key", "school_id"], pc.field("recorded_to").is_null())
     return people.group_by("student_key").aggregate([("school_id", "max")]).rename_columns(["student_key", "school_id"])
 
 
 def _contract(
-    engine: Engine, settings: Settings, name: str, id_column: str, data_date: date, schools: pa.Table
+    engine: Engine, settings: Settings, name: str, version: int | None, data_date: date, schools: pa.Table
 ) -> list[Finding]:
-    import pandas as pd
-    import pyarrow.compute as pc
-
     contract = load_contract(name)
     rule = suites.columns_rule(contract)
     present = lake.actual_columns(settings, name)
@@ -82,49 +84,56 @@ def _contract(
     found = [Finding(rule.rule_id, name, rule.severity, has_columns, rule.message)]
     if not has_columns:
         return found
+    # A pupil is not an event: rows of states are named by their pair, those of decisions by the decision.
+    named = "pair_key" if name == STATE else "decision_id"
     of_night = pc.field("data_date") == data_date
-    rows = frames.load(settings, name, contract.column_names, id_column, of_night).arrow
+    rows = frames.load(settings, name, contract.column_names, named, of_night, version=version).arrow
     assert rows is not None
-    extra = STATE_RULES if name == STATE else (_evidence_exists(settings, rows),)
-    marked = _marked(rows, schools, {one.arguments["column"]: bad for one, bad in extra})
+    extra = STATE_RULES if name == STATE else ()
+    marked = _marked(_standing(rows) if name == STATE else rows, schools, extra)
     rules = [*suites.row_rules(contract), *(one for one, _ in extra)]
-    # A pupil is not an event: rows of states are named by their last event, those of decisions by the decision.
-    named = "last_event_id" if name == STATE else "decision_id"
-    return found + engine.check(Frame(name, rows.num_rows, named, arrow=marked), rules, SCOPE)
+    return found + engine.check(Frame(name, marked.num_rows, named, arrow=marked), rules, SCOPE)
 
 
-def _evidence_exists(settings: Settings, decisions: pa.Table) -> tuple[Rule, str]:
-    """Each event that a decision names is in silver. The events are looked up in the narrow key table."""
-    import duckdb
-
-    connection = duckdb.connect()
-    try:
-        connection.execute("set memory_limit = '1GB'; set threads = 2")
-        connection.register("decisions", decisions.select(["decision_id", "evidence_event_ids"]))
-        connection.register("keys", lake.read(settings, "silver.activity_key", ["event_id"]))
-        orphans = connection.execute(
-            "select distinct decision_id from (select decision_id, unnest(evidence_event_ids) as event_id "
-            "from decisions) as named anti join keys using (event_id)"
-        ).fetchall()
-    finally:
-        connection.close()
-    listed = ", ".join(suites.literal(str(row[0])) for row in orphans) or "''"
-    message = "a decision names an event that is not in silver: rebuild the pairs with 'cairn mastery update'"
-    return _never(f"{DECISION}.evidence", message, f"decision_id in ({listed})")
+def _standing(rows: pa.Table) -> pa.Table:
+    """Of several changes of a pair on one data date (a night run again) the newest; none where it is a removal."""
+    return _query(
+        rows,
+        "select * from (select * from checked qualify night = max(night) over (partition by pair_key)) as newest "
+        "where not is_removed",
+    )
 
 
-def _marked(rows: pa.Table, schools: pa.Table, marks: dict[str, str]) -> pa.Table:
+def _audit(engine: Engine, settings: Settings, last: night_record.NightRecord, schools: pa.Table) -> list[Finding]:
+    """Some of the pairs that stand against their days and their evidence, whichever night wrote them."""
+    audited = audit(settings, last)
+    rule, bad = _never(
+        f"{STATE}.audit",
+        "the state does not follow from the pair's days or has more counted attempts than evidence:"
+        " rebuild the pairs with 'cairn mastery update'",
+        "not fits",
+    )
+    marked = _marked(audited, schools, ((rule, bad),))
+    return engine.check(Frame(STATE, marked.num_rows, "pair_key", arrow=marked), [rule], SCOPE)
+
+
+def _marked(rows: pa.Table, schools: pa.Table, marks: tuple[tuple[Rule, str], ...]) -> pa.Table:
     """The rows with their school and one 0/1 column a hand-written rule."""
-    import duckdb
+    columns = "".join(f", cast(coalesce({bad}, false) as integer) as {rule.arguments['column']}" for rule, bad in marks)
+    return _query(
+        rows, f"select checked.*, school_id{columns} from checked left join schools using (student_key)", schools
+    )
 
+
+def _query(rows: pa.Table, sql: str, schools: pa.Table | None = None) -> pa.Table:
+    """SQL on the rows as ``checked``, and on the pupils' schools where given."""
     connection = duckdb.connect()
     try:
-        connection.execute("set memory_limit = '1GB'; set threads = 2")
+        connection.execute("set memory_limit = '1GB'; set threads = 2; set TimeZone = 'UTC'")
         connection.register("checked", rows)
-        connection.register("schools", schools)
-        columns = "".join(f", cast(coalesce({bad}, false) as integer) as {name}" for name, bad in marks.items())
-        query = f"select checked.*, school_id{columns} from checked left join schools using (student_key)"
-        result: Any = connection.sql(query).to_arrow_table()
+        if schools is not None:
+            connection.register("schools", schools)
+        result: Any = connection.sql(sql).to_arrow_table()
         return result
     finally:
         connection.close()
