@@ -24,7 +24,9 @@ from gates.engine import Engine
 from gates.mart_models import mart_models
 from gates.model import HOLDS_SCOPE, STRUCTURAL, WARNING, Finding, Rule
 from gates.thresholds import thresholds
+from spark_jobs import night_record
 from spark_jobs.ledger import FATES, ledger
+from spark_jobs.night_record import STATE
 
 PAIRS = "mart_student_competency"
 # Given school to reason of all that is held: composes the file anew.
@@ -216,15 +218,37 @@ def _row_drop(
     return engine.check_scopes(table, rule, rows, "rows_before")
 
 
+# The rows that stand among the changes, as dbt's macro current_rows has them: the base is streamed, never sorted.
+CURRENT_STATES = """
+select student_key, competency_id, state
+from lake_state anti join (select pair_key from lake_state where not is_base) as changed using (pair_key)
+where is_base and not is_removed
+union all
+select student_key, competency_id, state
+from (
+    select * from lake_state where not is_base
+    qualify row_number() over (partition by pair_key order by night desc) = 1
+) as newest
+where not is_removed
+"""
+
+
 def _states_agree(
     engine: Engine, settings: Settings, connection: duckdb.DuckDBPyConnection, held: Mapping[str, str]
 ) -> list[Finding]:
-    """Every pair of the mart stands as in the lake, but for schools held back: they show an earlier release."""
-    wanted = ["student_key", "competency_id", "state"]
-    connection.register("lake_state", lake.read(settings, "gold.mastery_state", wanted))
+    """Every pair of the mart stands as in the lake, at the version of the newest night, but for schools held back.
+
+    The lake's states are streamed, column by column, and what does not fit into DuckDB's memory goes to its disk.
+    """
+    last = night_record.newest(settings)
+    version = last.versions[STATE] if last else None
+    is_there = lake.exists(settings, STATE)
+    stands = lake.dataset(settings, STATE, lake.EVERY, version) if is_there else lake.read(settings, STATE)
+    connection.register("lake_state", stands)
     counted = connection.execute(
         f"select mart.school_id, count(*), count(*) filter (lake.state is null or lake.state <> mart.state) "
-        f"from {PAIRS} as mart left join lake_state as lake using (student_key, competency_id) group by all order by 1"
+        f"from {PAIRS} as mart left join ({CURRENT_STATES}) as lake using (student_key, competency_id) "
+        "group by all order by 1"
     ).fetchall()
     connection.unregister("lake_state")
     rows = [

@@ -104,9 +104,13 @@ def load(
     id_column: str,
     filters: Any,
     most_rows_in_memory: int = MOST_ROWS_IN_MEMORY,
+    version: int | None = None,
 ) -> Frame:
-    """Rows of a lake table by the pyarrow expression ``filters``: in memory where they are not more than that many."""
-    dataset = lake.dataset(settings, name, lake.EVERY)
+    """Rows of a lake table by the pyarrow expression ``filters``: in memory where they are not more than that many.
+
+    The newest rows, or those of a version where one is named.
+    """
+    dataset = lake.dataset(settings, name, lake.EVERY, version)
     rows = int(dataset.count_rows(filter=filters))
     wanted = list(dict.fromkeys([*columns, id_column]))
     if rows <= most_rows_in_memory:

@@ -13,11 +13,12 @@ from cairn.contracts import load_contract
 from cairn.settings import Settings
 from gates import frames, suites
 from gates.engine import Engine
+from gates.evidence_audit import audit
 from gates.frames import Frame
 from gates.model import HOLDS_SCOPE, STRUCTURAL, Finding, Rule
+from spark_jobs import night_record
+from spark_jobs.night_record import DECISION, STATE
 
-STATE = "gold.mastery_state"
-DECISION = "gold.mastery_decision"
 SCOPE = "case when school_id is not null then concat('school/', school_id) else 'all/*' end"
 
 
@@ -50,11 +51,15 @@ STATE_RULES = (
 
 
 def check(engine: Engine, settings: Settings, data_date: date) -> list[Finding]:
-    """Every rule of the gate on the rows that the night of ``data_date`` wrote."""
-    found: list[Finding] = []
+    """Every rule of the gate on the rows that the night of ``data_date`` wrote; the audit on some of all that stand."""
+    last = night_record.newest(settings)
+    versions = last.versions if last else {}
     schools = _schools(settings)
-    for name, id_column in ((STATE, "student_key"), (DECISION, "decision_id")):
-        found += _contract(engine, settings, name, id_column, data_date, schools)
+    found: list[Finding] = []
+    for name in (STATE, DECISION):
+        found += _contract(engine, settings, name, versions.get(name), data_date, schools)
+    if last is not None and all(one.is_passed or one.severity != STRUCTURAL for one in found):
+        found += _audit(engine, settings, last, schools)
     return found
 
 
@@ -65,7 +70,7 @@ def _schools(settings: Settings) -> pa.Table:
 
 
 def _contract(
-    engine: Engine, settings: Settings, name: str, id_column: str, data_date: date, schools: pa.Table
+    engine: Engine, settings: Settings, name: str, version: int | None, data_date: date, schools: pa.Table
 ) -> list[Finding]:
     contract = load_contract(name)
     rule = suites.columns_rule(contract)
@@ -77,26 +82,39 @@ def _contract(
     found = [Finding(rule.rule_id, name, rule.severity, has_columns, rule.message)]
     if not has_columns:
         return found
+    # A pupil is not an event: rows of states are named by their pair, those of decisions by the decision.
+    named = "pair_key" if name == STATE else "decision_id"
     of_night = pc.field("data_date") == data_date
-    rows = frames.load(settings, name, contract.column_names, id_column, of_night)
-    extra = STATE_RULES if name == STATE else (_evidence_exists(settings, rows),)
-    marks = "".join(f", cast(coalesce({bad}, false) as integer) as {one.arguments['column']}" for one, bad in extra)
+    rows = frames.load(settings, name, contract.column_names, named, of_night, version=version)
+    extra = STATE_RULES if name == STATE else ()
     rules = [*suites.row_rules(contract), *(one for one, _ in extra)]
-    # A pupil is not an event: rows of states are named by their last event, those of decisions by the decision.
-    named = "last_event_id" if name == STATE else "decision_id"
-    # With their school and one 0/1 column a hand-written rule.
-    query = f"select source.*, school_id{marks} from source left join schools using (student_key)"
-    marked = Frame(settings, name, rows.rows, named, rows.source, query, {"schools": schools})
-    return found + engine.check(marked, rules, SCOPE)
+    standing = NEWEST if name == STATE else "select * from source"
+    frame = Frame(settings, name, rows.rows, named, rows.source, _marked(standing, extra), {"schools": schools})
+    return found + engine.check(frame, rules, SCOPE)
 
 
-def _evidence_exists(settings: Settings, decisions: Frame) -> tuple[Rule, str]:
-    """Each event that a decision names is in silver. The events are looked up in the narrow key table."""
-    orphans = decisions.ask(
-        "select distinct decision_id from (select decision_id, unnest(evidence_event_ids) as event_id "
-        "from rows) as named anti join keys using (event_id)",
-        keys=lake.dataset(settings, "silver.activity_key", lake.EVERY),
+# Of several changes of a pair on one data date (a night run again) the newest; none where it is a removal.
+NEWEST = (
+    "select * from (select * from source qualify night = max(night) over (partition by pair_key)) as newest "
+    "where not is_removed"
+)
+
+
+def _audit(engine: Engine, settings: Settings, last: night_record.NightRecord, schools: pa.Table) -> list[Finding]:
+    """Some of the pairs that stand against their days and their evidence, whichever night wrote them."""
+    audited = audit(settings, last)
+    rule, bad = _never(
+        f"{STATE}.audit",
+        "the state does not follow from the pair's days or has more counted attempts than evidence:"
+        " rebuild the pairs with 'cairn mastery update'",
+        "not fits",
     )
-    listed = ", ".join(suites.literal(str(row[0])) for row in orphans) or "''"
-    message = "a decision names an event that is not in silver: rebuild the pairs with 'cairn mastery update'"
-    return _never(f"{DECISION}.evidence", message, f"decision_id in ({listed})")
+    query = _marked("select * from source", ((rule, bad),))
+    frame = Frame(settings, STATE, audited.num_rows, "pair_key", audited, query, {"schools": schools})
+    return engine.check(frame, [rule], SCOPE)
+
+
+def _marked(rows: str, marks: tuple[tuple[Rule, str], ...]) -> str:
+    """SQL: the rows of a query with their school and one 0/1 column a hand-written rule."""
+    columns = "".join(f", cast(coalesce({bad}, false) as integer) as {rule.arguments['column']}" for rule, bad in marks)
+    return f"select checked.*, school_id{columns} from ({rows}) as checked left join schools using (student_key)"

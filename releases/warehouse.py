@@ -24,6 +24,7 @@ from cairn.settings import Settings
 from gates.silence import SilenceRule
 from releases import store
 from releases.dbt_sources import PROJECT, used_tables
+from spark_jobs import night_record
 
 PUPIL_SILENT_SCHOOL_DAYS = 10
 # Marts over all schools: worked out again over the rows that are published, where a school is held back.
@@ -135,6 +136,15 @@ def ensure_lake_tables(settings: Settings) -> list[str]:
     return made
 
 
+def night_versions(settings: Settings) -> dict[str, int]:
+    """The versions of mastery's tables that the newest night names; none before the first night.
+
+    Tables known at an instant (the roster, the framework) are read as they stand: stg_release filters them by time.
+    """
+    last = night_record.newest(settings)
+    return {} if last is None else {name: last.versions[name] for name in night_record.WRITTEN}
+
+
 def run_dbt(settings: Settings, arguments: list[str], context: ReleaseContext | None = None) -> str:
     """One dbt invocation on the project; returns its output. Raises CairnError with the first failures."""
     home = settings.releases_dir / "dbt"
@@ -151,6 +161,7 @@ def run_dbt(settings: Settings, arguments: list[str], context: ReleaseContext | 
         "DBT_LOG_PATH": str(home / "logs"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",
+        "CAIRN_LAKE_VERSIONS": json.dumps(night_versions(settings)),
         **(context.environment() if context else {}),
     }
     command = [sys.executable, "-m", "releases.dbt_process", "--no-use-colors", *arguments]

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import time
 import zlib
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-import lake.spark
+import lake
 from cairn.errors import CairnError
-from cairn.mastery import arrow
-from cairn.mastery.config import MasteryConfig, load_config
+from cairn.mastery import arrow, hashing
+from cairn.mastery.config import EvidenceRule, load_config
+from cairn.mastery.resolve import EVENT_COLUMNS, SILVER_COLUMNS, events_of, resolve, standing
 from cairn.mastery.responses import Responses, evaluate
 from cairn.settings import Settings
-from spark_jobs.mastery_evidence import evidence
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+from spark_jobs import evidence_sources, night_record
+from spark_jobs.evidence import CODED_SILVER, CODED_WAITING, waiting_keys
+from spark_jobs.evidence_sources import SILVER
+from spark_jobs.mastery_bucket import current_evidence
+from spark_jobs.night_record import EVIDENCE, WAITING
 
 # One pupil in so many is judged, by a hash of the key: the same ones every time.
 TEST_SHARE = 5
@@ -27,29 +32,35 @@ MINIMUM_STUDENTS = 10
 ALL_TIME = datetime(2200, 1, 1, tzinfo=UTC)
 
 
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+_NARROW = pa.schema(
+    [
+        ("student_key", _TEXT),
+        ("competency_id", _TEXT),
+        ("item_id", _TEXT),
+        ("event", pa.uint64()),
+        ("event_time", pa.timestamp("us", tz="UTC")),
+        ("is_correct", pa.bool_()),
+    ]
+)
+_NOTHING = _NARROW.empty_table()
+
+
 def next_response_auc(
-    settings: Settings,
-    framework: str,
-    spark: SparkSession | None = None,
-    *,
-    model: str = "bkt",
-    is_bounded: bool = True,
+    settings: Settings, framework: str, *, model: str = "bkt", is_bounded: bool = True
 ) -> dict[str, Any]:
     """Next-response metrics of a framework's competencies (named by id, or by code or title of its top).
 
-    All scored responses in order of work, practice included; parameters come from four fifths of the pupils and are
-    judged on the others; a response with several competencies is predicted once. Returns auc, auc_within_student,
-    rmse, log_loss, ece, responses, students, seconds. Raises CairnError where the framework is unknown or too small.
+    All scored responses in order of work, practice included, those too that no night has looked at yet; parameters come
+    from four fifths of the pupils and are judged on the others; a response with several competencies is predicted once.
+    Returns auc, auc_within_student, rmse, log_loss, ece, responses, students, seconds. Raises CairnError where the
+    framework is unknown or too small.
     """
-    from spark_jobs.session import start_session
-
     started = time.perf_counter()
-    session = spark or start_session(settings, "cairn-evaluate", is_brief=True)
     config = load_config(settings)
-    wanted = _competencies(session, settings, framework)
-    frame = evidence(session, settings, config.evidence, ALL_TIME)
-    table = frame.join(wanted, "competency_id", "left_semi").toArrow()
-    data, students = _responses(table, config)
+    wanted = frozenset(_competencies(settings, framework))
+    parts = [_NOTHING, *(_narrow(table, wanted, config.evidence) for table in _evidence(settings))]
+    data, students = _responses(_once(pa.concat_tables(parts).unify_dictionaries()))
     if len(students) < MINIMUM_STUDENTS:
         raise CairnError(
             f"framework {framework!r} has responses of {len(students)} linked pupils, {MINIMUM_STUDENTS} are needed:"
@@ -61,27 +72,77 @@ def next_response_auc(
     return {**found, "seconds": round(time.perf_counter() - started, 3)}
 
 
-def _competencies(spark: SparkSession, settings: Settings, framework: str) -> DataFrame:
+def _competencies(settings: Settings, framework: str) -> list[str]:
     """Ids of the framework's competencies. Raises CairnError where no framework goes by that name."""
-    from pyspark.sql import functions as F
-
-    known = lake.spark.known_at(lake.spark.read(spark, settings, "silver.competency"))
-    is_top = ~F.col("is_leaf") & ((F.col("code") == framework) | (F.col("title") == framework))
-    named = known.where((F.col("framework_id") == framework) | is_top)
-    ids = [row["framework_id"] for row in named.select("framework_id").distinct().collect()]
-    if not ids:
-        have = [row["framework_id"] for row in known.select("framework_id").distinct().limit(5).collect()]
+    columns = ["competency_id", "framework_id", "code", "title", "is_leaf"]
+    known = lake.read(settings, "silver.competency", columns, pc.field("recorded_to").is_null())
+    is_top = pc.invert(pc.field("is_leaf")) & ((pc.field("code") == framework) | (pc.field("title") == framework))
+    named = known.filter((pc.field("framework_id") == framework) | is_top)
+    ids = pc.unique(named["framework_id"])
+    if not len(ids):
+        have = sorted(pc.unique(known["framework_id"]).to_pylist())[:5]
         raise CairnError(f"no framework {framework!r} in the lake: there is {', '.join(have) or 'none'}")
-    return known.where(F.col("framework_id").isin(ids)).select("competency_id")
+    return list(known.filter(pc.field("framework_id").isin(ids))["competency_id"].to_pylist())
 
 
-def _responses(table: Any, config: MasteryConfig) -> tuple[Responses, list[Any]]:
+def _evidence(settings: Settings) -> Iterator[pa.Table]:
+    """All evidence, a part at a time: what stands, what waited when the newest night ran, and what came since.
+
+    Links and alignments that changed since that night are not seen for what stands; the next night sees to that.
+    """
+    last = night_record.newest(settings)
+    versions = night_record.present_versions(settings)
+    nobody = pa.array([], pa.string())
+    sources = evidence_sources.find(settings, last, versions, nobody, int(ALL_TIME.timestamp()) * 1_000_000)
+    if last is not None and not sources.again.is_everything:
+        for files in _groups(settings, EVIDENCE, last.versions[EVIDENCE]):
+            yield current_evidence(settings, files)
+        for files in _groups(settings, WAITING, last.versions[WAITING]):
+            columns = [*EVENT_COLUMNS, "waits_for", "is_removed", "night"]
+            rows = lake.read_files(settings, WAITING, files, columns, dictionaries=CODED_WAITING)
+            yield resolve(standing(rows, waiting_keys(rows)).select(EVENT_COLUMNS), sources.known).evidence
+    for chunk in sources.chunks:
+        events = events_of(lake.read_files(settings, SILVER, chunk, SILVER_COLUMNS, dictionaries=CODED_SILVER))
+        yield resolve(events, sources.known).evidence
+
+
+def _groups(settings: Settings, name: str, version: int) -> list[list[lake.File]]:
+    """A table's files, those of one partition together: what stands is told by all of them."""
+    groups: dict[tuple[str | None, ...], list[lake.File]] = {}
+    for file in lake.table_files(settings, name, lake.EVERY, version):
+        groups.setdefault(tuple(file.partitions.values()), []).append(file)
+    return list(groups.values())
+
+
+def _narrow(table: pa.Table, competencies: frozenset[str], rule: EvidenceRule) -> pa.Table:
+    """Scored responses on the competencies, in the few columns that an evaluation holds for all of them at once."""
+    table = arrow.usable(table.filter(pa.array(arrow.is_in(table["competency_id"], competencies))), rule)
+    coded = {name: _coded(table[name]) for name in ("student_key", "competency_id", "item_id")}
+    event = pa.array(hashing.hash_texts(table["event_id"]))
+    plain = {"event": event, "event_time": table["event_time"], "is_correct": table["is_correct"]}
+    return pa.table({**coded, **plain}, schema=_NARROW)
+
+
+def _coded(column: pa.ChunkedArray) -> pa.DictionaryArray:
+    codes, values = arrow.coded(column)
+    indices = pa.array(codes.astype(np.int32), mask=codes < 0)
+    return pa.DictionaryArray.from_arrays(indices, pa.array(values, pa.string()))
+
+
+def _once(table: pa.Table) -> pa.Table:
+    """Each event once a competency and pupil: one that waited for several things is there several times."""
+    pair = hashing.mix(hashing.hash_texts(table["student_key"]), hashing.hash_texts(table["competency_id"]))
+    key = hashing.mix(table["event"].to_numpy(), pair)
+    first = np.unique(key, return_index=True)[1]
+    return table if first.size == table.num_rows else table.take(pa.array(np.sort(first)))
+
+
+def _responses(table: pa.Table) -> tuple[Responses, list[str]]:
     """Rows an event and competency as responses in order of work, and the pupils by code."""
-    table = arrow.usable(table, config.evidence)
     user, students = arrow.coded(table["student_key"])
     skill, skills = arrow.coded(table["competency_id"])
     item, _ = arrow.coded(table["item_id"])
-    event, _ = arrow.coded(table["event_id"])
+    event = table["event"].to_numpy()
     order = np.lexsort((skill, event, arrow.integers(table["event_time"])))
     sorted_events = event[order]
     is_first = np.r_[True, sorted_events[1:] != sorted_events[:-1]][: order.size]

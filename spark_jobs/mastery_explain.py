@@ -1,13 +1,27 @@
-"""From a pupil's state on a competency back to the events and where their payloads lie."""
+"""From a pupil's state on a competency back to the events and where their payloads lie.
+
+Only the pupil's own bucket is read, at the versions that the newest night names.
+"""
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Sequence
+from datetime import date, timedelta
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+import lake
 from cairn.errors import CairnError
+from cairn.mastery import arrow, hashing, resolve
+from cairn.mastery.config import EvidenceRule, load_config
+from cairn.mastery.evidence import COUNTED, judge
+from cairn.mastery.ledger import newest
 from cairn.settings import Settings
-from lake import read
+from spark_jobs import night_record
+from spark_jobs.night_record import DECISION, EVIDENCE, NIGHT, STATE, NightRecord
 
 EVENT_COLUMNS = (
     "event_id",
@@ -22,30 +36,37 @@ EVENT_COLUMNS = (
     "kafka_partition",
     "kafka_offset",
 )
+EVIDENCE_COLUMNS = ("student_key", "competency_id", *arrow.ATTEMPT_COLUMNS, "is_removed", "night")
+# A decision is shown with its newest events.
+MOST_EVENTS = 10
 
 
 def explain_pair(settings: Settings, student_key: str, competency: str, night: date | None = None) -> dict[str, Any]:
     """State and standing decisions of a pair, as the nights up to ``night`` had them (all where None).
 
     Returns student_key, competency_id, state and decisions, each with at, from, to, p_known, counted_attempts,
-    evidence (the events, with the Kafka partition and offset that bronze keeps the payload under), model, policy,
-    data_date. ``competency`` is an id or a code. Raises CairnError where either is not known.
+    evidence (the newest ten counted events behind it, with the Kafka partition and offset that bronze keeps the payload
+    under), model, policy, data_date. ``competency`` is an id or a code. Raises CairnError where either is not known.
     """
-    import pyarrow.compute as pc
-
     competency_id = _competency_id(settings, competency)
-    pair = (pc.field("student_key") == student_key) & (pc.field("competency_id") == competency_id)
-    states = read(settings, "gold.mastery_state", filters=pair).to_pylist()
-    ledger = read(settings, "gold.mastery_decision", filters=pair).to_pylist()
-    if not states and not ledger:
+    last = night_record.newest(settings)
+    states = _of_pair(settings, last, STATE, student_key, competency_id)
+    ledger = _of_pair(settings, last, DECISION, student_key, competency_id).to_pylist()
+    if last is None or not (states.num_rows or ledger):
         raise CairnError(
             "no evidence of this pupil on this competency in gold: check the key, or run 'cairn mastery update'"
         )
     decisions = standing(ledger, night)
-    state = states[0]["state"] if states else "not_started"
-    if night is not None:
+    if night is None:
+        current = [row for row in newest(states, ("pair_key",)).to_pylist() if not row["is_removed"]]
+        state = current[0]["state"] if current else "not_started"
+    else:
         state = decisions[-1]["to_state"] if decisions else "not_started"
-    events = _events(settings, {event for row in decisions for event in row["evidence_event_ids"]})
+    evidence = _of_pair(settings, last, EVIDENCE, student_key, competency_id, EVIDENCE_COLUMNS)
+    counted = _counted(evidence, _last_number(settings, night), load_config(settings).evidence)
+    behind = [_newest_of(counted, row["counted_attempts"]) for row in decisions]
+    named = pa.array([event for event_ids in behind for event in event_ids], pa.string())
+    events = _events(settings, counted.filter(pc.is_in(counted["event_id"], value_set=named)))
     return {
         "student_key": student_key,
         "competency_id": competency_id,
@@ -57,32 +78,74 @@ def explain_pair(settings: Settings, student_key: str, competency: str, night: d
                 "to": row["to_state"],
                 "p_known": row["p_known"],
                 "counted_attempts": row["counted_attempts"],
-                "evidence": [events[event] for event in row["evidence_event_ids"] if event in events],
+                "evidence": [events[event] for event in event_ids if event in events],
                 "model": row["model_version"],
                 "policy": row["policy_version"],
                 "data_date": row["data_date"].isoformat(),
             }
-            for row in decisions
+            for row, event_ids in zip(decisions, behind, strict=True)
         ],
     }
 
 
 def standing(ledger: list[dict[str, Any]], night: date | None = None) -> list[dict[str, Any]]:
     """Decisions of ledger rows that stand: the newest row of each decision_id is not a retraction; in order of work."""
-    newest: dict[str, dict[str, Any]] = {}
-    for row in sorted(ledger, key=lambda row: (row["data_date"], row["recorded_at"])):
+    newest_rows: dict[str, dict[str, Any]] = {}
+    for row in sorted(ledger, key=lambda row: (row["night"], row["data_date"], row["recorded_at"])):
         if night is None or row["data_date"] <= night:
-            newest[row["decision_id"]] = row
-    kept = [row for row in newest.values() if not row["is_retraction"]]
+            newest_rows[row["decision_id"]] = row
+    kept = [row for row in newest_rows.values() if not row["is_retraction"]]
     # At one instant, a transition by time comes before the one by evidence: it rests on less.
     return sorted(kept, key=lambda row: (row["decided_at"], row["counted_attempts"]))
 
 
-def _competency_id(settings: Settings, competency: str) -> str:
-    import pyarrow.compute as pc
+def _of_pair(
+    settings: Settings,
+    last: NightRecord | None,
+    name: str,
+    student_key: str,
+    competency_id: str,
+    columns: Sequence[str] | None = None,
+) -> pa.Table:
+    """The pair's rows of a table, at the newest night's version, from the pupil's bucket; none before any night."""
+    wanted = list(columns or lake.file_schema(name).names)
+    if last is None:
+        return lake.file_schema(name).empty_table().select(wanted)
+    [bucket] = hashing.buckets_of(pa.array([student_key]), last.pupil_buckets).tolist()
+    pair = (pc.field("student_key") == student_key) & (pc.field("competency_id") == competency_id)
+    return lake.read(settings, name, wanted, pair, {"pupil_bucket": [bucket]}, last.versions[name])
 
+
+def _last_number(settings: Settings, night: date | None) -> int | None:
+    """The number of the newest night of the days up to ``night``; 0 where there is none, None where all count."""
+    if night is None:
+        return None
+    numbers = lake.read(settings, NIGHT, ["night"], pc.field("data_date") <= night)["night"]
+    return int(pc.max(numbers).as_py() or 0)
+
+
+def _counted(evidence: pa.Table, last_number: int | None, rule: EvidenceRule) -> pa.Table:
+    """The pair's counted events in order of work (event_id, event_time), as they stood after night ``last_number``.
+
+    What was taken away before a compaction is not in the table any more, so an earlier night is shown without it.
+    """
+    if last_number is not None:
+        evidence = evidence.filter(pc.less_equal(evidence["night"], last_number))
+    evidence = arrow.usable(resolve.standing(evidence, hashing.hash_texts(evidence["event_id"])), rule)
+    judged = judge(arrow.attempts_from(evidence, np.zeros(evidence.num_rows, dtype=np.int64), rule), rule)
+    order = judged.order[judged.verdict == COUNTED]
+    return evidence.select(["event_id", "event_time"]).take(pa.array(order))
+
+
+def _newest_of(counted: pa.Table, attempts: int) -> list[str]:
+    """Ids of the newest of the first ``attempts`` counted events, in order of work."""
+    event_ids: list[str] = counted["event_id"].slice(0, attempts).to_pylist()
+    return event_ids[-MOST_EVENTS:]
+
+
+def _competency_id(settings: Settings, competency: str) -> str:
     named = (pc.field("competency_id") == competency) | (pc.field("code") == competency)
-    found = set(read(settings, "silver.competency", ["competency_id"], named)["competency_id"].to_pylist())
+    found = set(lake.read(settings, "silver.competency", ["competency_id"], named)["competency_id"].to_pylist())
     if competency in found:
         return competency
     if len(found) != 1:
@@ -93,11 +156,14 @@ def _competency_id(settings: Settings, competency: str) -> str:
     return str(found.pop())
 
 
-def _events(settings: Settings, event_ids: set[str]) -> dict[str, dict[str, Any]]:
-    """The silver rows of the events by id, instants in ISO 8601."""
-    import pyarrow.compute as pc
-
-    if not event_ids:
+def _events(settings: Settings, wanted: pa.Table) -> dict[str, dict[str, Any]]:
+    """The silver rows of the events by id, instants in ISO 8601. The span of their work keeps most files shut."""
+    if wanted.num_rows == 0:
         return {}
-    rows = read(settings, "silver.learner_activity", EVENT_COLUMNS, pc.field("event_id").isin(sorted(event_ids)))
+    span = pc.min_max(wanted["event_time"]).as_py()
+    # Statistics of a file are in milliseconds or finer: a little more than the span loses nothing.
+    margin = timedelta(seconds=1)
+    within = (pc.field("event_time") >= span["min"] - margin) & (pc.field("event_time") <= span["max"] + margin)
+    named = pc.field("event_id").isin(sorted(wanted["event_id"].to_pylist()))
+    rows = lake.read(settings, "silver.learner_activity", EVENT_COLUMNS, within & named, lake.EVERY)
     return {row["event_id"]: {**row, "event_time": row["event_time"].isoformat()} for row in rows.to_pylist()}

@@ -16,7 +16,7 @@ from pyarrow import fs
 from pydantic import SecretStr
 from pyspark.sql import SparkSession
 
-from cairn.settings import Settings
+from cairn.settings import REPOSITORY, Settings
 from infra.broker import start_broker
 from spark_jobs.session import start_session
 from tests.needs import is_ci, shared_input, skipped_lines

@@ -1,16 +1,29 @@
-"""The gate into the marts: states that do not fit their evidence, decisions that name events that are not there."""
+"""The gate into the marts: rows that break their contract, states that do not fit their days and their evidence."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import pyarrow as pa
+import pytest
+
 import lake
+from cairn.mastery.config import load_config
+from cairn.mastery.models import default_row, table_from
+from cairn.mastery.states import COLUMNS, Night, restate
 from cairn.settings import Settings
 from gates.run import run_gate
+from spark_jobs import night_record
+from spark_jobs.night_record import DAY, DECISION, EVIDENCE, STATE
 
 DATA_DATE = date(2026, 10, 14)
 NOW = datetime(2026, 10, 14, 15, tzinfo=UTC)
+
+
+def change(number: int) -> dict[str, Any]:
+    """Columns of a base row that the first night wrote."""
+    return {"pair_key": number, "night": 1, "is_base": True, "is_removed": False, "pupil_bucket": 0}
 
 
 def state(number: int, **changes: Any) -> dict[str, Any]:
@@ -30,15 +43,18 @@ def state(number: int, **changes: Any) -> dict[str, Any]:
         "first_event_at": NOW,
         "last_event_at": NOW,
         "state_since_at": NOW,
-        "last_event_id": f"event-{number}",
         "evidence_hash": number,
+        "right_in_a_row": 0,
+        "last_work_date": DATA_DATE,
+        "recent_attempts": [],
+        **change(number),
         "model_version": "bkt-1",
         "policy_version": "policy-1",
         "data_date": DATA_DATE,
     } | changes
 
 
-def decision(number: int, evidence: list[str], **changes: Any) -> dict[str, Any]:
+def decision(number: int, **changes: Any) -> dict[str, Any]:
     """A sound row of gold.mastery_decision."""
     return {
         "decision_id": f"decision-{number}",
@@ -50,7 +66,10 @@ def decision(number: int, evidence: list[str], **changes: Any) -> dict[str, Any]
         "to_state": "developing",
         "p_known": 0.4,
         "counted_attempts": 4,
-        "evidence_event_ids": evidence,
+        "evidence_hash": number,
+        "pair_key": number,
+        "night": 1,
+        "pupil_bucket": 0,
         "model_version": "bkt-1",
         "policy_version": "policy-1",
         "data_date": DATA_DATE,
@@ -59,7 +78,7 @@ def decision(number: int, evidence: list[str], **changes: Any) -> dict[str, Any]
 
 
 def write(settings: Settings, states: list[dict[str, Any]], decisions: list[dict[str, Any]]) -> None:
-    """A lake with these rows, ten pupils in two schools and an accepted event a pupil."""
+    """A lake with these rows, ten pupils in two schools."""
     people = [
         {
             "student_key": f"student-{number}",
@@ -71,14 +90,9 @@ def write(settings: Settings, states: list[dict[str, Any]], decisions: list[dict
         }
         for number in range(10)
     ]
-    keys = [
-        {"event_hash": n, "event_id": f"event-{n}", "content_hash": "c", "intake_app_id": "app", "batch_id": 0}
-        for n in range(10)
-    ]
     lake.append(settings, "silver.person", people)
-    lake.append(settings, "silver.activity_key", keys)
-    lake.append(settings, "gold.mastery_state", states)
-    lake.append(settings, "gold.mastery_decision", decisions)
+    lake.append(settings, STATE, states)
+    lake.append(settings, DECISION, decisions)
 
 
 def failed(results: list[dict[str, Any]]) -> list[tuple[str, str, str, list[str]]]:
@@ -91,23 +105,119 @@ def failed(results: list[dict[str, Any]]) -> list[tuple[str, str, str, list[str]
 
 
 def test_sound_states_and_decisions_are_green(settings: Settings) -> None:
-    write(settings, [state(n) for n in range(10)], [decision(n, [f"event-{n}"]) for n in range(10)])
+    write(settings, [state(n) for n in range(10)], [decision(n) for n in range(10)])
     outcome = run_gate("silver_to_mastery", settings, DATA_DATE)
     assert failed(outcome.results) == []
     assert outcome.is_green
 
 
 def test_what_does_not_fit_holds_the_pupils_school(settings: Settings) -> None:
+    unfounded = {"state": "mastered", "counted_attempts": 0, "counted_correct": 0}
     states = [state(n) for n in range(8)]
-    states += [state(8, state="mastered", counted_attempts=0, counted_correct=0), state(0, data_date=date(2026, 10, 1))]
-    write(settings, states, [decision(n, [f"event-{n}"]) for n in range(9)] + [decision(9, ["event-9", "event-99"])])
+    states += [state(8, **unfounded), state(0, data_date=date(2026, 10, 1), **unfounded, night=0)]
+    # Mended by a later run of the same night, and taken out by one: neither stands.
+    states += [state(7, **unfounded, night=0), state(9, **unfounded)]
+    states += [state(9, **unfounded, night=2, is_base=False, is_removed=True)]
+    write(settings, states, [*(decision(n) for n in range(9)), decision(9, p_known=1.5)])
     outcome = run_gate("silver_to_mastery", settings, DATA_DATE)
     assert failed(outcome.results) == [
-        ("gold.mastery_decision.evidence", "school", "school-1", ["decision-9"]),
-        ("gold.mastery_state.evidence", "school", "school-0", ["event-8"]),
+        ("gold.mastery_decision.p_known.range", "school", "school-1", ["decision-9"]),
+        ("gold.mastery_state.evidence", "school", "school-0", ["8"]),
     ]
     assert outcome.held == [("school", "school-0"), ("school", "school-1")]
     assert not outcome.is_structural_failure
+
+
+def test_only_what_the_newest_night_committed_is_looked_at(settings: Settings) -> None:
+    write(settings, [state(n) for n in range(4)], [])
+    on_record(settings)
+    lake.append(settings, STATE, [state(5, p_known=7.0)])
+    results = run_gate("silver_to_mastery", settings, DATA_DATE).results
+    assert "gold.mastery_state.p_known.range" not in {rule for rule, *_ in failed(results)}
+
+
+def computed(settings: Settings) -> tuple[Any, Any]:
+    """Ten pupils' evidence (silver.evidence), four right answers on two days each; and what follows from it."""
+    day_before = NOW - timedelta(days=1)
+    evidence = [
+        {
+            "student_key": f"student-{number}",
+            "competency_id": "competency-1",
+            "event_id": f"event-{number}-{n}",
+            "event_time": (day_before if n < 2 else NOW) - timedelta(minutes=n),
+            "work_date": (day_before if n < 2 else NOW).date(),
+            "activity_type": "attempt",
+            "item_id": f"item-{n}",
+            "success": True,
+            "hints": 0,
+            "duration_ms": 20_000,
+            "subject_key": f"subject-{number}",
+            "statement_key": n,
+            "is_removed": False,
+            "night": 1,
+            "pupil_bucket": 0,
+        }
+        for number in range(10)
+        for n in range(4)
+    ]
+    table = pa.Table.from_pylist(evidence, lake.file_schema(EVIDENCE))
+    config = load_config(settings)
+    model = {**default_row(config.fit.default), "fitted_at": NOW}
+    lake.append(settings, "gold.mastery_model", [model])
+    end = int((NOW + timedelta(hours=12)).timestamp()) * 1_000_000
+    night = Night(config, table_from([model], config.fit.default), end, DATA_DATE)
+    return table, restate(table.select(COLUMNS), night)
+
+
+def on_record(settings: Settings) -> None:
+    """One night on record, with the tables as they stand."""
+    night_record.record(
+        settings,
+        night_record.NightRecord(
+            night=1,
+            kind="night",
+            data_date=DATA_DATE,
+            as_of=NOW,
+            versions=night_record.present_versions(settings),
+            policy_version="policy-1",
+            model_versions={},
+            pupil_buckets=2,
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "pupil", "column", "value"),
+    [
+        (DAY, "student-1", "m11", 0.5),
+        (STATE, "student-1", "p_known", 0.5),
+        (STATE, "student-1", "counted_attempts", 5),
+        (EVIDENCE, "student-1", "is_removed", True),
+        (None, "", "", None),
+    ],
+)
+def test_a_state_that_does_not_follow_from_days_and_evidence_is_found(
+    settings: Settings, table: str | None, pupil: str, column: str, value: object
+) -> None:
+    write(settings, [], [])
+    evidence, found = computed(settings)
+    rows = {EVIDENCE: evidence.to_pylist()}
+    for name, part in ((STATE, found.mastery_state), (DAY, found.attempt_day)):
+        added = {"night": 1, "is_base": True, "is_removed": False, "pupil_bucket": 0}
+        rows[name] = [{**row, **added} for row in part.to_pylist()]
+    if table:
+        wrong = [row for row in rows[table] if row["student_key"] == pupil]
+        wrong[0][column] = value
+        if column == "counted_attempts":
+            wrong[0]["attempts"] = value
+    for name, several in rows.items():
+        lake.append(settings, name, several)
+    on_record(settings)
+    results = run_gate("silver_to_mastery", settings, DATA_DATE).results
+    keys = [str(row["pair_key"]) for row in rows[STATE] if row["student_key"] == pupil]
+    assert failed(results) == ([("gold.mastery_state.audit", "school", "school-1", keys)] if table else [])
+    audited = [row["rows_checked"] for row in results if row["rule_id"] == "gold.mastery_state.audit"]
+    assert audited == [10]
 
 
 def test_no_mastery_at_all_stops_all(settings: Settings) -> None:

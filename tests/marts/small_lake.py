@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections import Counter
 from typing import Any
 
 from cairn.settings import Settings
-from tests.marts.small_roster import ALPHA, BETA, DATA_DATE, GAMMA, KNOWN, PLAN_HASH, at, day, known, put, roster
+from tests.marts.small_roster import ALPHA, BETA, DATA_DATE, KNOWN, PLAN_HASH, at, day, known, put, roster
+
+
+def _change(pupil: str, competency: str) -> dict[str, Any]:
+    """Columns of a base row that the first night wrote."""
+    key = zlib.crc32(f"{pupil} {competency}".encode())
+    return {"pair_key": key, "night": 1, "is_base": True, "is_removed": False, "pupil_bucket": key % 2}
 
 
 def _state(pupil: str, competency: str, state: str, last: str, **more: Any) -> dict[str, Any]:
@@ -26,10 +33,10 @@ def _state(pupil: str, competency: str, state: str, last: str, **more: Any) -> d
         "first_event_at": at("09-01 15:00"),
         "last_event_at": at(last),
         "state_since_at": at(last),
-        "last_event_id": f"ev-{pupil}-{competency}",
         "model_version": "bkt-1",
         "policy_version": "pol-1",
         "data_date": DATA_DATE,
+        **_change(pupil, competency),
         **more,
     }
 
@@ -45,11 +52,11 @@ def _decision(number: int, pupil: str, competency: str, from_state: str, to_stat
         "to_state": to_state,
         "p_known": 0.9,
         "counted_attempts": 6,
-        "evidence_event_ids": [f"ev-{pupil}-{competency}"],
         "model_version": "bkt-1",
         "policy_version": "pol-1",
         "data_date": at(when).date(),
         "recorded_at": at("10-15 07:00"),
+        "night": 1,
     }
 
 
@@ -61,7 +68,11 @@ def mastery(settings: Settings) -> None:
         [
             _state("p1", ALPHA, "mastered", "10-13 15:00", expected_share=0.9),
             _state("p2", ALPHA, "developing", "10-13 15:00", opportunities_without_three=12, counted_attempts=12),
-            _state("p3", ALPHA, "developing", "10-12 15:00", expected_share=0.6),
+            # p3 stood at mastered until the night that saw it slip; nothing is left of what p4 had on beta.
+            _state("p3", ALPHA, "mastered", "09-10 15:00", expected_share=0.9),
+            _state("p3", ALPHA, "developing", "10-12 15:00", expected_share=0.6, night=2, is_base=False),
+            _state("p4", BETA, "mastered", "09-20 15:00"),
+            _state("p4", BETA, "mastered", "09-20 15:00", night=2, is_base=False, is_removed=True),
             _state("p4", ALPHA, "developing", "10-13 15:00"),
             _state("p5", BETA, "not_enough_evidence", "09-20 15:00", counted_attempts=2),
         ],
@@ -76,48 +87,41 @@ def mastery(settings: Settings) -> None:
             _decision(3, "p3", ALPHA, "developing", "mastered", "09-10 15:00"),
             _decision(4, "p3", ALPHA, "mastered", "developing", "10-12 15:00"),
             retracted,
-            {**retracted, "is_retraction": True, "recorded_at": at("10-15 07:30")},
-        ],
-    )
-    put(
-        settings,
-        "gold.ready_to_learn",
-        [
-            {"student_key": "p1", "competency_id": key, "prerequisites": 1, "data_date": DATA_DATE}
-            for key in (BETA, GAMMA)
+            {**retracted, "is_retraction": True, "night": 2, "recorded_at": at("10-15 07:30")},
         ],
     )
     work = [
         ("p1", ALPHA, "10-13", "s-north", 4, 4),
         ("p2", ALPHA, "10-13", "s-north", 6, 2),
-        ("p3", ALPHA, "10-12", "s-north", 2, 1),
+        ("p3", ALPHA, "10-12", "s-north", 9, 9),
         ("p4", ALPHA, "10-13", "s-south", 3, 2),
         # Before the move: p5 was at North then, whatever the source claims.
         ("p5", BETA, "09-20", "s-south", 2, 1),
     ]
-    put(
-        settings,
-        "gold.attempt_day",
-        [
-            {
-                "student_key": pupil,
-                "competency_id": competency,
-                "work_date": day(when),
-                "org_id": org,
-                "class_id": None,
-                "attempts": attempts,
-                "counted_attempts": attempts,
-                "correct": correct,
-                "counted_correct": correct,
-                "hints": 0,
-                "duration_ms": 1000,
-                "first_event_at": at(f"{when} 15:00"),
-                "last_event_at": at(f"{when} 15:00"),
-                "data_date": DATA_DATE,
-            }
-            for pupil, competency, when, org, attempts, correct in work
-        ],
-    )
+    days = [
+        {
+            "student_key": pupil,
+            "competency_id": competency,
+            "work_date": day(when),
+            "org_id": org,
+            "class_id": None,
+            "attempts": attempts,
+            "counted_attempts": attempts,
+            "correct": correct,
+            "counted_correct": correct,
+            "hints": 0,
+            "duration_ms": 1000,
+            "first_event_at": at(f"{when} 15:00"),
+            "last_event_at": at(f"{when} 15:00"),
+            "data_date": DATA_DATE,
+            **_change(pupil, competency),
+        }
+        for pupil, competency, when, org, attempts, correct in work
+    ]
+    # Of p3's nine attempts seven turned out to be another pupil's.
+    later = {"attempts": 2, "counted_attempts": 2, "correct": 1, "counted_correct": 1, "night": 2, "is_base": False}
+    days += [{**row, **later} for row in days if row["student_key"] == "p3"]
+    put(settings, "gold.attempt_day", days)
 
 
 def _event(number: int, subject: str, source: str, org: str, when: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ START = date(2026, 9, 1)
 
 def test_accuracy_and_fit_from_the_lake(spark: SparkSession, settings: Settings) -> None:
     from spark_jobs.evaluate_lake import next_response_auc
-    from spark_jobs.mastery import refit
+    from spark_jobs.mastery import refit, update
 
     chance = random.Random(3)
     small.seed(settings, PUPILS, {f"i{n}": f"c{n % 2}" for n in range(12)})
@@ -39,14 +39,20 @@ def test_accuracy_and_fit_from_the_lake(spark: SparkSession, settings: Settings)
             at = small.minutes(START + timedelta(days=n), 0)
             events.append(small.event(f"{pupil}-{n:02d}", f"s-{pupil}", f"i{n % 12}", at, right))
     small.write(settings, "silver.learner_activity", events)
-    found = next_response_auc(settings, "framework", spark)
+    found = next_response_auc(settings, "framework")
     judged = [pupil for pupil in PUPILS if zlib.crc32(pupil.encode()) % 5 == 0]
     assert found["students"] == len(judged)
     assert found["responses"] == 24 * len(judged)
     assert 0.6 < found["auc"] < 0.95
     assert {"auc_within_student", "rmse", "log_loss", "ece", "seconds"} <= found.keys()
     with pytest.raises(CairnError, match="no framework 'nowhere' in the lake: there is framework"):
-        next_response_auc(settings, "nowhere", spark)
+        next_response_auc(settings, "nowhere")
+    with pytest.raises(CairnError, match="no night of mastery has run yet"):
+        refit(spark, settings)
+    update(spark, settings, START + timedelta(days=11))
+    # Half of the work stands as evidence now, the other half waits for its night: the same responses all the same.
+    later = next_response_auc(settings, "framework")
+    assert {**later, "seconds": 0} == pytest.approx({**found, "seconds": 0})
     fitted = refit(spark, settings)
     assert fitted["skills"] == 2
     models = {row["competency_id"]: row for row in small.rows(settings, "gold.mastery_model")}

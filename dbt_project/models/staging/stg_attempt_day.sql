@@ -1,3 +1,4 @@
+{%- set last_120_days = "work_date > " ~ data_date() ~ " - 120 and work_date <= " ~ data_date() -%}
 -- Day totals of the last 120 days; the date is a literal so that it reaches the files.
 select
     day.student_key,
@@ -9,8 +10,5 @@ select
     day.counted_attempts,
     day.correct,
     day.last_event_at
-from {{ source('gold', 'attempt_day') }} as day
-where
-    day.work_date > {{ data_date() }} - 120
-    and day.work_date <= {{ data_date() }}
-    and day.attempts > 0
+from {{ current_rows(source('gold', 'attempt_day'), ['pair_key', 'work_date'], last_120_days) }} as day
+where day.attempts > 0

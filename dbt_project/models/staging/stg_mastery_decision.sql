@@ -18,6 +18,7 @@ where decision.data_date <= release.data_date
 qualify
     row_number() over (
         partition by decision.decision_id
-        order by decision.data_date desc, decision.recorded_at desc, decision.is_retraction desc
+        order by
+            decision.night desc, decision.data_date desc, decision.recorded_at desc, decision.is_retraction desc
     ) = 1
     and not decision.is_retraction

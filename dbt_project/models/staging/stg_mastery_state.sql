@@ -11,4 +11,4 @@ select
     state.state_since_at,
     state.model_version,
     state.policy_version
-from {{ source('gold', 'mastery_state') }} as state
+from {{ current_rows(source('gold', 'mastery_state'), ['pair_key']) }} as state

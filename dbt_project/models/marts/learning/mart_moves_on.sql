@@ -30,7 +30,7 @@ inner join {{ ref('int_pupil_competency') }} as pair
         mastered.student_key = pair.student_key
         and mastered.competency_id = pair.competency_id
         and pair.state = 'mastered'
-left join {{ ref('stg_ready_to_learn') }} as ready on mastered.student_key = ready.student_key
+left join {{ ref('int_ready_to_learn') }} as ready on mastered.student_key = ready.student_key
 left join {{ ref('stg_competency') }} as following on ready.competency_id = following.competency_id
 left join {{ ref('stg_prerequisite') }} as edge
     on

@@ -1,0 +1,129 @@
+"""From a state to the events behind it: tonight's, and as an earlier night had them before one was taken away."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+import lake
+from cairn.errors import CairnError
+from cairn.mastery import hashing
+from cairn.mastery.config import load_config
+from cairn.mastery.ledger import decision_changes
+from cairn.mastery.models import default_row, table_from
+from cairn.mastery.states import COLUMNS, Night, Restated, restate
+from cairn.settings import Settings
+from spark_jobs import night_record
+from spark_jobs.mastery_explain import explain_pair
+from spark_jobs.night_record import DECISION, EVIDENCE, STATE
+from tests.spark_jobs import mastery_lake as small
+
+FIRST, SECOND = date(2026, 10, 13), date(2026, 10, 14)
+NOW = datetime(2026, 10, 15, 8, tzinfo=UTC)
+BUCKET = int(hashing.buckets_of(pa.array(["p1"]), 2)[0])
+
+
+def evidence(number: int, *, night: int, success: bool = True, item: str = "", is_removed: bool = False) -> Any:
+    """A row of silver.evidence of p1 on c0, each number ten minutes after the one before."""
+    at = small.minutes(FIRST if number < 4 else SECOND, 10 * number)
+    return {
+        "student_key": "p1",
+        "competency_id": "c0",
+        "event_id": f"e{number:02d}",
+        "event_time": at,
+        "work_date": at.date(),
+        "activity_type": "attempt",
+        "item_id": item or f"item-{number}",
+        "success": success,
+        "duration_ms": 20_000,
+        "subject_key": "s-p1",
+        "statement_key": number,
+        "is_removed": is_removed,
+        "night": night,
+        "pupil_bucket": BUCKET,
+    }
+
+
+def restated(settings: Settings, rows: list[Any], day: date) -> Restated:
+    """What follows from the evidence at the end of a day."""
+    config = load_config(settings)
+    models = table_from([default_row(config.fit.default)], config.fit.default)
+    end = int(small.minutes(day + timedelta(days=1), -9 * 60).timestamp()) * 1_000_000
+    table = pa.Table.from_pylist(rows, lake.file_schema(EVIDENCE))
+    return restate(table.select(COLUMNS), Night(config, models, end, day))
+
+
+def write_night(
+    settings: Settings, number: int, day: date, rows: list[Any], states: pa.Table, ledger: pa.Table
+) -> None:
+    """One night's rows of the three tables, and its record."""
+    lake.append(settings, EVIDENCE, rows)
+    change = {"night": number, "is_base": number == 1, "is_removed": False, "pupil_bucket": BUCKET}
+    lake.append(settings, STATE, [{**row, **change} for row in states.to_pylist()])
+    decided = {"night": number, "recorded_at": NOW, "pupil_bucket": BUCKET}
+    lake.append(settings, DECISION, [{**row, **decided} for row in ledger.to_pylist()])
+    record = night_record.NightRecord(
+        number, "night", day, NOW, night_record.present_versions(settings), "policy", {}, pupil_buckets=2
+    )
+    night_record.record(settings, record)
+
+
+@pytest.fixture
+def nights(settings: Settings) -> Settings:
+    """Four right on the first day make mastery; then the third goes, and on the second day come wrong and right."""
+    first = [evidence(n, night=1) for n in range(4)]
+    came = [evidence(n, night=2, success=n >= 10) for n in range(4, 18)]
+    # The same item an hour later is practice: no evidence.
+    came.append(evidence(18, night=2, item="item-12"))
+    gone = evidence(2, night=2, is_removed=True)
+    one = restated(settings, first, FIRST)
+    two = restated(settings, [row for row in [*first, *came] if row["event_id"] != "e02"], SECOND)
+    small.write(settings, "silver.competency", [small.competency("c0")])
+    whole = [*first, *came]
+    small.write(
+        settings,
+        "silver.learner_activity",
+        [
+            small.event(row["event_id"], "s-p1", row["item_id"], row["event_time"], row["success"], kafka_offset=n)
+            for n, row in enumerate(whole)
+        ],
+    )
+    write_night(settings, 1, FIRST, first, one.mastery_state, one.mastery_decision)
+    ledger = lake.read(settings, DECISION)
+    changes = decision_changes(two.mastery_decision, ledger, SECOND, NOW)
+    write_night(settings, 2, SECOND, [*came, gone], two.mastery_state, changes)
+    # What a night that died left behind is not looked at.
+    lake.append(settings, STATE, lake.read(settings, STATE, filters=pc.field("night") == 2).to_pylist())
+    return settings
+
+
+def test_each_decision_names_the_newest_counted_events_behind_it(nights: Settings) -> None:
+    found = explain_pair(nights, "p1", "C0")
+    decisions = found["decisions"]
+    assert (found["state"], decisions[-1]["to"]) == ("mastered", "mastered")
+    counted = ["e00", "e01", "e03", *(f"e{n:02d}" for n in range(4, 18))]
+    for row in decisions:
+        expected = counted[: row["counted_attempts"]][-10:]
+        assert [event["event_id"] for event in row["evidence"]] == expected
+        assert row["evidence"][-1]["event_time"] == row["at"]
+    assert decisions[-1]["counted_attempts"] > 10
+    assert decisions[-1]["evidence"][0]["kafka_offset"] > 0
+
+
+def test_an_earlier_night_is_explained_as_it_was(nights: Settings) -> None:
+    found = explain_pair(nights, "p1", "c0", FIRST)
+    assert found["state"] == "mastered"
+    assert [event["event_id"] for event in found["decisions"][-1]["evidence"]] == ["e00", "e01", "e02", "e03"]
+    before = explain_pair(nights, "p1", "c0", FIRST - timedelta(days=1))
+    assert (before["state"], before["decisions"]) == ("not_started", [])
+
+
+def test_what_is_not_known_is_said(nights: Settings) -> None:
+    with pytest.raises(CairnError, match="no evidence of this pupil"):
+        explain_pair(nights, "nobody", "c0")
+    with pytest.raises(CairnError, match="0 competencies have the id or code"):
+        explain_pair(nights, "p1", "c7")
