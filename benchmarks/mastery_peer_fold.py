@@ -330,9 +330,11 @@ def _recent(bucket: Bucket, spacing_us: int) -> pl.Series:
     lists = items.group_by("pair", maintain_order=True).agg(pl.concat_list("item", "at").explode().alias("recent"))
     pairs = pl.DataFrame({"pair": np.arange(bucket.student.size)})
     none = pl.lit(pl.Series([[]], dtype=pl.List(pl.Int64)))
-    return pairs.join(lists, on="pair", how="left", maintain_order="left")["recent"].to_frame().select(
-        pl.col("recent").fill_null(none)
-    )["recent"]
+    return (
+        pairs.join(lists, on="pair", how="left", maintain_order="left")["recent"]
+        .to_frame()
+        .select(pl.col("recent").fill_null(none))["recent"]
+    )
 
 
 def _attempt_days(about: _About, counted: IntArray, right: ByteArray) -> pl.DataFrame:
