@@ -20,7 +20,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -73,7 +73,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Done:
-    """Rows written by table, and the parameters they were made with."""
+    """Rows of evidence, states and decisions that were written, and the parameters they were made with."""
 
     attempts: int
     pairs: int
@@ -294,7 +294,7 @@ def make(settings: Settings, as_of: datetime, data_date: date, folder: Path) -> 
     config = load_config(settings)
     files = scan(settings, SILVER)
     known = know(settings, as_of, [path for path, _ in files])
-    end = Made(int(as_of.timestamp()) * 1_000_000 + as_of.microsecond, data_date, datetime.now(tz=as_of.tzinfo))
+    end = Made(int(as_of.timestamp()) * 1_000_000 + as_of.microsecond, data_date, datetime.now(UTC))
     evidence = sorted(by_bucket(files, known).items())
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         buckets = list(pool.map(lambda one: prepare(one[0], one[1], known, config, folder), evidence))
@@ -311,7 +311,7 @@ def main() -> int:
     parser.add_argument("--as-of", default=AS_OF, help="work before this instant counts")
     given = parser.parse_args()
     settings = Settings(home=given.home)
-    as_of = datetime.fromisoformat(given.as_of)
+    as_of = datetime.fromisoformat(given.as_of).astimezone(UTC)
     data_date = DistrictCalendar.load(settings).local_date(as_of - timedelta(microseconds=1))
     warm(settings, data_date)
     began = time.perf_counter()
@@ -343,7 +343,7 @@ def warm(settings: Settings, data_date: date) -> None:
     config = load_config(settings)
     names = Names.of(pl.Series("student_key", ["p"]), pl.Series("competency_id", ["c"]), 1)
     bucket = compact(0, rows, names, config.evidence)
-    fold(bucket, names, table_from([], config.fit.default), config, Made(100, data_date, datetime.now()))
+    fold(bucket, names, table_from([], config.fit.default), config, Made(100, data_date, datetime.now(UTC)))
 
 
 if __name__ == "__main__":

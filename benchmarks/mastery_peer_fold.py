@@ -193,12 +193,11 @@ def _numbers(column: pl.Series) -> IntArray:
 def _by_name(column: pl.Series) -> tuple[IntArray, pl.Series]:
     """Codes in order of the names (-1 for null), and the names."""
     names = column.drop_nulls().unique().cast(pl.String).sort()
-    code_of = np.full(int(column.to_physical().max() or 0) + 1, -1, dtype=np.int64)
+    places = column.to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
+    # The last cell stands for null, which -1 finds.
+    code_of = np.full(places.max(initial=-1) + 2, -1, dtype=np.int64)
     code_of[names.cast(column.dtype).to_physical().to_numpy()] = np.arange(len(names))
-    physical = column.to_physical()
-    codes = code_of[physical.fill_null(0).to_numpy()]
-    codes[physical.is_null().to_numpy()] = -1
-    return codes, names
+    return code_of[places], names
 
 
 def fold(
