@@ -1,0 +1,398 @@
+"""The peer's fold of one bucket of pupils: sorted arrays in, rows of gold out (see mastery_peer.py)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from cairn.mastery import bkt
+from cairn.mastery.bkt import ByteArray, FloatArray, IntArray
+from cairn.mastery.config import EvidenceRule, MasteryConfig
+from cairn.mastery.hashing import HashArray, hash_texts, hex_texts, mix, pair_keys
+from cairn.mastery.models import ModelTable
+from cairn.mastery.policy import NEVER, STATES, Standing, Transitions, expected_share, nothing_yet, walk
+
+NumberArray = npt.NDArray[Any]
+INSTANT = pl.Datetime("us", "UTC")
+STRETCH = ("m00", "m01", "m10", "m11", "log_scale")
+
+
+@dataclass(frozen=True)
+class Names:
+    """Pupils and competencies by code (sorted by name), their hashes; each pupil's bucket and rank by bucket, hash."""
+
+    students: pl.Series
+    competencies: pl.Series
+    student_hash: HashArray
+    competency_hash: HashArray
+    bucket: IntArray
+    rank: IntArray
+
+    @classmethod
+    def of(cls, students: pl.Series, competencies: pl.Series, buckets: int) -> Names:
+        """From sorted distinct names."""
+        student_hash = hash_texts(students.rechunk().to_arrow())
+        bucket = (student_hash % np.uint64(buckets)).astype(np.int64)
+        rank = np.empty(bucket.size, dtype=np.int64)
+        rank[np.lexsort((student_hash, bucket))] = np.arange(bucket.size)
+        return cls(students, competencies, student_hash, hash_texts(competencies.rechunk().to_arrow()), bucket, rank)
+
+
+@dataclass(frozen=True)
+class Made:
+    """When: work before ``as_of_us`` counts; the night's day; the instant on record."""
+
+    as_of_us: int
+    data_date: date
+    recorded_at: datetime
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket's attempts in order of pupil, competency and work (n); pairs begin at ``offsets`` (pairs + 1).
+
+    student, competency: codes (pairs). item: hash, -1 for none. org, class_id: codes in order of the names, -1 for
+    none. evidence: rows, also those of kinds that are no attempts; evidence_counts: the same by competency.
+    """
+
+    number: int
+    evidence: int
+    evidence_counts: IntArray
+    offsets: IntArray
+    student: IntArray
+    competency: IntArray
+    time_us: IntArray
+    day: IntArray
+    item: IntArray
+    event: HashArray
+    hints: IntArray
+    duration_ms: IntArray
+    org: IntArray
+    class_id: IntArray
+    orgs: pl.Series
+    classes: pl.Series
+    is_correct: ByteArray
+    is_right: ByteArray
+    is_counted: npt.NDArray[np.bool_]
+
+
+@numba.njit(cache=True, nogil=True)
+def _follows(offsets: IntArray, item: IntArray, time_us: IntArray, spacing_us: int) -> npt.NDArray[np.bool_]:
+    """Whether an attempt comes within the spacing after one at the same item of the same pair."""
+    out = np.zeros(item.size, dtype=np.bool_)
+    for pair in range(offsets.size - 1):
+        for i in range(offsets[pair], offsets[pair + 1]):
+            j = i - 1
+            while item[i] >= 0 and j >= offsets[pair] and time_us[i] - time_us[j] < spacing_us:
+                if item[j] == item[i]:
+                    out[i] = True
+                    break
+                j -= 1
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _days(offsets: IntArray, day: IntArray) -> IntArray:
+    """Where each pair's days begin, and the end."""
+    out = np.empty(day.size + 1, dtype=np.int64)
+    count = 0
+    for pair in range(offsets.size - 1):
+        for i in range(offsets[pair], offsets[pair + 1]):
+            if i == offsets[pair] or day[i] != day[i - 1]:
+                out[count] = i
+                count += 1
+    out[count] = day.size
+    return out[: count + 1]
+
+
+@numba.njit(cache=True, nogil=True)
+def _most_frequent(codes: IntArray, starts: IntArray) -> IntArray:
+    """The most frequent code of each stretch, the lowest where two are; -1 where none is given."""
+    out = np.full(starts.size - 1, -1, dtype=np.int64)
+    for stretch in range(starts.size - 1):
+        best = 0
+        for i in range(starts[stretch], starts[stretch + 1]):
+            if codes[i] < 0 or codes[i] == out[stretch]:
+                continue
+            times = 0
+            for j in range(starts[stretch], starts[stretch + 1]):
+                times += codes[j] == codes[i]
+            if times > best or (times == best and codes[i] < out[stretch]):
+                best, out[stretch] = times, codes[i]
+    return out
+
+
+def compact(number: int, rows: pl.DataFrame, names: Names, rule: EvidenceRule) -> Bucket:
+    """The attempts of a bucket's sorted evidence, judged by the district's rule, as arrays."""
+    counts = np.bincount(rows["competency"].to_numpy(), minlength=len(names.competencies))
+    kind = pl.col("activity_type").cast(pl.String)
+    limit: pl.Expr = pl.lit(rule.rapid_guess_ms)
+    if rule.rapid_guess_ms_by_item:
+        item_id = pl.col("item_id").cast(pl.String)
+        limit = item_id.replace_strict(rule.rapid_guess_ms_by_item, default=limit, return_dtype=pl.Int64)
+    duration = pl.col("duration_ms")
+    attempts = (
+        rows.lazy()
+        .filter(kind.is_in(sorted(rule.counted_types | rule.practice_types)))
+        .with_columns(
+            is_correct=pl.coalesce("success", pl.col("score_share") >= rule.success_share - 1e-12),
+            has_hints=pl.col("hints").fill_null(0) > 0,
+            never_counts=kind.is_in(sorted(rule.practice_types))
+            | ((duration >= 0) & (duration < limit)).fill_null(False),
+        )
+        .filter(pl.col("is_correct").is_not_null())
+        .collect()
+    )
+    student, competency = (attempts[name].to_numpy().astype(np.int64) for name in ("student", "competency"))
+    change = (student[1:] != student[:-1]) | (competency[1:] != competency[:-1])
+    begin = np.r_[0, np.flatnonzero(change) + 1] if student.size else np.zeros(0, dtype=np.int64)
+    offsets = np.r_[begin, student.size].astype(np.int64)
+    time_us = _numbers(attempts["event_time"])
+    item = (hash_texts(attempts["item_id"].rechunk().to_arrow()) >> np.uint64(2)).astype(np.int64)
+    item[attempts["item_id"].is_null().to_numpy()] = -1
+    is_correct, has_hints = attempts["is_correct"].to_numpy(), attempts["has_hints"].to_numpy()
+    never = attempts["never_counts"].to_numpy() | _follows(offsets, item, time_us, int(rule.spacing_seconds * 1e6))
+    is_right = is_correct & ~has_hints if rule.are_hints_incorrect else is_correct
+    org, orgs = _by_name(attempts["org_id"])
+    class_id, classes = _by_name(attempts["class_id"])
+    return Bucket(
+        number=number,
+        evidence=rows.height,
+        evidence_counts=counts.astype(np.int64),
+        offsets=offsets,
+        student=student[begin],
+        competency=competency[begin],
+        time_us=time_us,
+        day=_numbers(attempts["work_date"]),
+        item=item,
+        event=mix(hash_texts(attempts["event_id"].rechunk().to_arrow()), is_right.astype(np.uint64)),
+        hints=_numbers(attempts["hints"]),
+        duration_ms=_numbers(attempts["duration_ms"]),
+        org=org,
+        class_id=class_id,
+        orgs=orgs,
+        classes=classes,
+        is_correct=is_correct.astype(np.int8),
+        is_right=is_right.astype(np.int8),
+        is_counted=~never if rule.are_hints_incorrect else ~(never | has_hints),
+    )
+
+
+def _numbers(column: pl.Series) -> IntArray:
+    """Instants, days and counts as whole numbers, 0 for null."""
+    numbers: IntArray = column.to_physical().cast(pl.Int64).fill_null(0).to_numpy()
+    return numbers
+
+
+def _by_name(column: pl.Series) -> tuple[IntArray, pl.Series]:
+    """Codes in order of the names (-1 for null), and the names."""
+    names = column.drop_nulls().unique().cast(pl.String).sort()
+    places = column.to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
+    # The last cell stands for null, which -1 finds.
+    code_of = np.full(places.max(initial=-1) + 2, -1, dtype=np.int64)
+    code_of[names.cast(column.dtype).to_physical().to_numpy()] = np.arange(len(names))
+    return code_of[places], names
+
+
+def fold(
+    bucket: Bucket, names: Names, models: ModelTable, config: MasteryConfig, made: Made
+) -> dict[str, pl.DataFrame]:
+    """mastery_state, attempt_day and mastery_decision of the bucket's pairs."""
+    rows = models.rows(names.competencies.to_list())[bucket.competency]
+    keys = pair_keys(names.student_hash[bucket.student], names.competency_hash[bucket.competency])
+    counted = np.flatnonzero(bucket.is_counted)
+    offsets = np.searchsorted(counted, bucket.offsets).astype(np.int64)
+    right = bucket.is_right[counted]
+    start = models.parameters[rows, bkt.PRIOR]
+    known = bkt.advance(start, right, offsets, rows, models.parameters)
+    begun = nothing_yet(rows.size)
+    moves, now = walk(
+        known,
+        right,
+        bucket.time_us[counted],
+        bucket.event[counted],
+        offsets,
+        start,
+        begun,
+        config.policy,
+        made.as_of_us,
+    )
+    final = start.copy()
+    has_any = np.diff(offsets) > 0
+    final[has_any] = known[offsets[1:][has_any] - 1]
+    about = _About(bucket, names, models, rows, keys, made)
+    return {
+        "mastery_state": _states(about, config, final, now, _sums(right, offsets)),
+        "attempt_day": _attempt_days(about, counted, right),
+        "mastery_decision": _decisions(about, config, moves),
+    }
+
+
+@dataclass(frozen=True)
+class _About:
+    """A bucket with each pair's row of parameters and key."""
+
+    bucket: Bucket
+    names: Names
+    models: ModelTable
+    rows: IntArray
+    keys: IntArray
+    made: Made
+
+    def who(self, pair: IntArray) -> dict[str, pl.Series]:
+        """Pupil, competency, key and version of the pairs that rows are of."""
+        versions = pl.Series(self.models.versions, dtype=pl.String)
+        return {
+            "student_key": self.names.students.gather(self.bucket.student[pair]),
+            "competency_id": self.names.competencies.gather(self.bucket.competency[pair]),
+            "pair_key": pl.Series(self.keys[pair]),
+            "model_version": versions.gather(self.rows[pair]),
+        }
+
+
+def _sums(values: NumberArray, starts: IntArray) -> pl.Series:
+    """Sums between starts, the last of which is the end."""
+    running = np.r_[0, np.cumsum(values, dtype=np.int64)]
+    return pl.Series(running[starts[1:]] - running[starts[:-1]])
+
+
+def _instants(values: IntArray) -> pl.Series:
+    return pl.Series(values).cast(INSTANT)
+
+
+def _whole(frame: pl.DataFrame, made: Made, *, is_ledger: bool = False) -> pl.DataFrame:
+    """With what every row of a table shares; counts as the contracts type them."""
+    counts = ("attempts", "counted_attempts", "correct", "counted_correct", "hints", "right_in_a_row")
+    whole = {*counts, "opportunities_without_three"} & set(frame.columns)
+    frame = frame.with_columns(
+        *(pl.col(name).cast(pl.Int32) for name in sorted(whole)),
+        data_date=pl.lit(made.data_date),
+        night=pl.lit(1, pl.Int64),
+    )
+    if is_ledger:
+        return frame.with_columns(is_retraction=pl.lit(False), recorded_at=pl.lit(made.recorded_at).cast(INSTANT))
+    return frame.with_columns(is_removed=pl.lit(False), is_base=pl.lit(True))
+
+
+def _states(
+    about: _About, config: MasteryConfig, known: FloatArray, now: Standing, counted_correct: pl.Series
+) -> pl.DataFrame:
+    bucket = about.bucket
+    begin, last = bucket.offsets[:-1], bucket.offsets[1:] - 1
+    has_any = now.counted > 0
+    share, low, high = expected_share(known, now.counted, about.models.parameters[about.rows], config.policy)
+    frame = pl.DataFrame(
+        {
+            **about.who(np.arange(about.rows.size)),
+            "state": pl.Series(STATES).gather(now.state.astype(np.int64)),
+            "p_known": known,
+            "expected_share": share,
+            "share_low": low,
+            "share_high": high,
+            "attempts": np.diff(bucket.offsets),
+            "counted_attempts": now.counted,
+            "counted_correct": counted_correct,
+            "opportunities_without_three": now.without_three,
+            "first_event_at": _instants(bucket.time_us[begin]),
+            "last_event_at": _instants(np.where(has_any, now.last_us, bucket.time_us[last])),
+            "state_since_at": _instants(np.where(has_any, now.since_us, bucket.time_us[begin])),
+            "next_transition_at": now.next_us,
+            "evidence_hash": now.evidence.view(np.int64),
+            "right_in_a_row": now.in_a_row,
+            "last_work_date": pl.Series(bucket.day[last].astype(np.int32)).cast(pl.Date),
+            "recent_attempts": _recent(bucket, int(config.evidence.spacing_seconds * 1e6)),
+        }
+    )
+    upcoming = pl.col("next_transition_at")
+    return _whole(frame, about.made).with_columns(
+        pl.when(upcoming != NEVER).then(upcoming).cast(INSTANT), policy_version=pl.lit(config.policy_version)
+    )
+
+
+def _recent(bucket: Bucket, spacing_us: int) -> pl.Series:
+    """For each pair hash and newest time, in turn, of the items worked on within the spacing before its last work."""
+    pair = np.repeat(np.arange(bucket.student.size), np.diff(bucket.offsets))
+    newest = bucket.time_us[bucket.offsets[1:] - 1]
+    near = np.flatnonzero((bucket.item >= 0) & (bucket.time_us > newest[pair] - spacing_us))
+    items = (
+        pl.DataFrame({"pair": pair[near], "item": bucket.item[near], "at": bucket.time_us[near]})
+        .group_by("pair", "item")
+        .agg(pl.col("at").max())
+        .sort("pair", "item")
+    )
+    lists = items.group_by("pair", maintain_order=True).agg(pl.concat_list("item", "at").explode().alias("recent"))
+    pairs = pl.DataFrame({"pair": np.arange(bucket.student.size)})
+    none = pl.lit(pl.Series([[]], dtype=pl.List(pl.Int64)))
+    return (
+        pairs.join(lists, on="pair", how="left", maintain_order="left")["recent"]
+        .to_frame()
+        .select(pl.col("recent").fill_null(none))["recent"]
+    )
+
+
+def _attempt_days(about: _About, counted: IntArray, right: ByteArray) -> pl.DataFrame:
+    bucket = about.bucket
+    starts = _days(bucket.offsets, bucket.day)
+    begin, last = starts[:-1], starts[1:] - 1
+    pair = np.searchsorted(bucket.offsets, begin, side="right") - 1
+    within = np.searchsorted(counted, starts).astype(np.int64)
+    stretches = bkt.segments(right, within, about.rows[pair], about.models.parameters)
+    frame = pl.DataFrame(
+        {
+            **about.who(pair),
+            "work_date": pl.Series(bucket.day[begin].astype(np.int32)).cast(pl.Date),
+            "org_id": _named(_most_frequent(bucket.org, starts), bucket.orgs),
+            "class_id": _named(_most_frequent(bucket.class_id, starts), bucket.classes),
+            "attempts": np.diff(starts),
+            "counted_attempts": np.diff(within),
+            "correct": _sums(bucket.is_correct, starts),
+            "counted_correct": _sums(right, within),
+            "hints": _sums(bucket.hints, starts),
+            "duration_ms": _sums(bucket.duration_ms, starts),
+            "first_event_at": _instants(bucket.time_us[begin]),
+            "last_event_at": _instants(bucket.time_us[last]),
+            **{name: np.ascontiguousarray(stretches[:, i]) for i, name in enumerate(STRETCH)},
+        }
+    )
+    return _whole(frame, about.made)
+
+
+def _named(codes: IntArray, names: pl.Series) -> pl.Series:
+    """The names of codes, null for -1."""
+    return pl.concat([names, pl.Series([None], dtype=pl.String)]).gather(np.where(codes < 0, len(names), codes))
+
+
+def _decisions(about: _About, config: MasteryConfig, moves: Transitions) -> pl.DataFrame:
+    pair, state_names = moves.pair, pl.Series(STATES)
+    frame = pl.DataFrame(
+        {
+            **about.who(pair),
+            "decision_id": pl.Series(_decision_ids(about, config, moves)),
+            "decided_at": _instants(moves.at_us),
+            "from_state": state_names.gather(moves.from_state.astype(np.int64)),
+            "to_state": state_names.gather(moves.to_state.astype(np.int64)),
+            "p_known": moves.known,
+            "counted_attempts": moves.counted,
+            "evidence_hash": moves.evidence.view(np.int64),
+        }
+    )
+    return _whole(frame, about.made, is_ledger=True).with_columns(policy_version=pl.lit(config.policy_version))
+
+
+def _decision_ids(about: _About, config: MasteryConfig, moves: Transitions) -> pl.Series:
+    """Hash of pupil, competency, instant, states, counted evidence and versions, as the ledger defines it."""
+    key = about.keys.view(np.uint64)[moves.pair]
+    models = hash_texts(pl.Series(about.models.versions, dtype=pl.String).to_arrow())[about.rows[moves.pair]]
+    policy = hash_texts(pl.Series([config.policy_version]).to_arrow())
+    states = (moves.from_state.astype(np.uint64) << np.uint64(8)) | moves.to_state.astype(np.uint64)
+    instants, counted = (np.ascontiguousarray(part).view(np.uint64) for part in (moves.at_us, moves.counted))
+    what = key
+    for part in (instants, states, counted, models, np.repeat(policy, key.size), moves.evidence):
+        what = mix(what, part)
+    return pl.Series(hex_texts(key, what))
