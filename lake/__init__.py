@@ -15,17 +15,33 @@ from lake.commit import (
     replace_partitions,
     restore,
 )
-from lake.dataset import EVERY, current_version, dataset, files_added, read, read_files, table_files
+from lake.dataset import (
+    EVERY,
+    current_version,
+    dataset,
+    dataset_of,
+    files_added,
+    partition_values,
+    partitions_of,
+    read,
+    read_files,
+    table_files,
+)
 from lake.delete import delete_rows, replace_rows
 from lake.files import File, write_file
+from lake.key_probe import KeyProbe
 from lake.lease import lease
 from lake.location import actual_columns, count_rows, exists, join, table_uri
+from lake.migration import migrate, needs_migration
+from lake.runs import merge_sorted
 from lake.shape import arrow_schema, conform, file_schema
-from lake.upkeep import compact, vacuum
+from lake.upkeep import TARGET_FILE_BYTES, compact, vacuum
 
 __all__ = [
     "EVERY",
+    "TARGET_FILE_BYTES",
     "File",
+    "KeyProbe",
     "Transaction",
     "actual_columns",
     "append",
@@ -39,13 +55,19 @@ __all__ = [
     "create",
     "current_version",
     "dataset",
+    "dataset_of",
     "delete_rows",
     "exists",
     "file_schema",
     "files_added",
     "join",
     "lease",
+    "merge_sorted",
+    "migrate",
+    "needs_migration",
     "overwrite",
+    "partition_values",
+    "partitions_of",
     "read",
     "read_files",
     "replace_partitions",

@@ -11,7 +11,7 @@ import json
 import math
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -57,7 +57,7 @@ def partition_path(partitions: Mapping[str, str | None]) -> str:
 def write_file(
     settings: Settings,
     name: str,
-    rows: pa.Table,
+    rows: pa.Table | Iterable[pa.Table],
     partitions: Mapping[str, PartitionValue] | None = None,
     *,
     row_group_rows: int = ROW_GROUP_ROWS,
@@ -65,12 +65,13 @@ def write_file(
 ) -> File:
     """Write the rows (the contract's columns; partition columns may be missing) as one file, not yet committed.
 
-    ``plain`` names columns whose values hardly repeat (ids, hashes): a dictionary would cost time and save nothing.
+    ``rows`` may come in portions, of which one at a time is held (each begins a row group of its own). ``plain``
+    names columns whose values hardly repeat (ids, hashes): a dictionary would cost time and save nothing.
     """
     contract = load_contract(name)
     texts = {column: partition_text((partitions or {})[column]) for column in contract.partitions}
     schema = pa.schema([field for field in file_schema(name) if field.name not in texts])
-    table = pa.Table.from_arrays([_column(rows, field) for field in schema], schema=schema)
+    portions = (rows,) if isinstance(rows, pa.Table) else rows
     path = f"{partition_path(texts)}part-{uuid.uuid4().hex}.parquet"
     filesystem = table_filesystem(settings, name)
     if "://" not in settings.lake:
@@ -84,10 +85,12 @@ def write_file(
             use_dictionary=[field.name for field in schema if field.name not in plain],
             write_statistics=True,
         ) as writer:
-            writer.write_table(table, row_group_size=row_group_rows)
+            for portion in portions:
+                columns = [_column(portion, field) for field in schema]
+                writer.write_table(pa.Table.from_arrays(columns, schema=schema), row_group_size=row_group_rows)
         footer = writer.writer.metadata
         size = stream.tell()
-    return File(path, size, table.num_rows, texts, _statistics(footer, schema), int(time.time() * 1000))
+    return File(path, size, footer.num_rows, texts, _statistics(footer, schema), int(time.time() * 1000))
 
 
 def _column(rows: pa.Table, field: pa.Field) -> pa.ChunkedArray:
