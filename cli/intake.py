@@ -48,7 +48,7 @@ def run(
 
     with console.status("taking in what the topics hold"):
         result = intake.run_once(settings(), on_batch=lambda done: say(done.line()))
-    emit(result, as_json)
+    emit(dict(result), as_json)
 
 
 @app.command("ledger")

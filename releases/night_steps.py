@@ -95,6 +95,7 @@ class Night:
 
 def _cut(night: Night) -> str:
     """Note where the topics end now and wait until the lake holds everything before."""
+    from cairn.topics import is_passed
     from spark_jobs import intake, intake_state
     from streaming.topics import end_offsets
 
@@ -103,7 +104,7 @@ def _cut(night: Night) -> str:
     except LookupError as error:
         raise CairnError(str(error)) from None
     cut = end_offsets(broker)
-    if not intake_state.is_passed(intake_state.passed_offsets(night.settings), cut):
+    if not is_passed(intake_state.passed_offsets(night.settings), cut):
         with intake_state.lease(night.settings) as is_free:
             pass
         if is_free:  # no intake service runs: take it in ourselves
