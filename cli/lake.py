@@ -8,7 +8,10 @@ import typer
 
 from cairn.errors import CairnError
 from cairn.settings import settings
-from cli.common import JsonOption, console, emit, say
+from cli.common import JsonOption, emit, say
+
+# Intake's own upkeep takes a few seconds at a time.
+WAIT_SECONDS = 60.0
 
 app = typer.Typer(help="Upkeep of the tables.", no_args_is_help=True)
 
@@ -19,29 +22,33 @@ VacuumOption = Annotated[bool, typer.Option("--vacuum/--no-vacuum", help="Delete
 def tend(vacuum: VacuumOption = True, as_json: JsonOption = False) -> None:
     """Bring intake's tables into their contracts' layout, merge small files, file the keys, delete dead files.
 
-    Intake does the same between its batches, in small pieces; this does all there is to do. It waits its turn: while
-    the intake service runs, stop it first.
+    Intake does the same between its batches in small pieces (only dead files of silver and bronze are left to this).
+    While the intake service runs, layout and keys stay its own.
 
     Example: cairn lake tend
     """
+    from lake import compact
+    from lake import vacuum as delete_dead
     from spark_jobs import intake_migration, intake_state, key_index, upkeep
 
-    with intake_state.lease(settings()) as is_held:
-        if not is_held:
-            raise CairnError("intake runs and tends its tables itself: 'cairn down' stops it, if it must be now")
-        migrated = intake_migration.migrate_intake(settings(), say)
-        with console.status("filing keys, merging files"):
-            filed = key_index.file_recent(settings())
-            merged = key_index.tend(settings(), seconds=float("inf"))
-            gone = upkeep.compact_intake(settings())
-            deleted = upkeep.vacuum_intake(settings()) if vacuum else {}
-    result = {
-        "migrated": migrated,
-        "keys_filed": filed,
-        "files_merged": merged + sum(gone.values()),
-        "files_deleted": sum(deleted.values()),
-    }
-    emit(result, as_json)
+    done = {"tables_migrated": 0, "keys_filed": 0, "files_merged": 0, "files_deleted": 0}
+    with upkeep.tending(settings(), WAIT_SECONDS) as is_free, intake_state.lease(settings()) as is_held:
+        if not is_free:
+            raise CairnError("another 'cairn lake tend', or intake's own, is at work: try again when it has ended")
+        if is_held:
+            done["tables_migrated"] = len(intake_migration.migrate_intake(settings(), say))
+            say("filing keys")
+            done["keys_filed"] = key_index.file_recent(settings())
+            done["files_merged"] = key_index.tend(settings(), seconds=float("inf"))
+        else:
+            say("intake runs: it files its keys itself")
+        for name in upkeep.INTAKE_TABLES:
+            say(f"merging small files of {name}")
+            done["files_merged"] += compact(settings(), name)
+        for name in (*upkeep.INTAKE_TABLES, key_index.TABLE) if vacuum else ():
+            say(f"deleting dead files of {name}")
+            done["files_deleted"] += delete_dead(settings(), name)
+    emit(done, as_json)
 
 
 @app.command()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import lake
 from cairn.contracts import load_contract
 from cairn.settings import Settings
@@ -20,25 +22,35 @@ INTAKE_TABLES = (
 # A partition is compacted when so many small files lie in it: below that, a file is rewritten for little.
 MOST_SMALL_FILES = 32
 CHECK_EVERY_BATCHES = 8
+# Files that filing and merging of keys replaced are as large as the keys: they are looked for every day or so.
+VACUUM_EVERY_BATCHES = 1_000
 # No new piece of work is begun after so many seconds: the next batch waits meanwhile.
 MOST_SECONDS = 5.0
 
 
 def after_batch(settings: Settings, batch_id: int) -> None:
-    """What is due after a batch, by rule and in bounded pieces. Call with intake's lease held."""
-    key_index.tend(settings, MOST_SECONDS)
-    if batch_id % CHECK_EVERY_BATCHES == CHECK_EVERY_BATCHES - 1:
-        compact_intake(settings, MOST_SMALL_FILES)
+    """What is due after a batch, by rule and in bounded pieces. Call with intake's lease held.
+
+    Nothing where ``cairn lake tend`` is at it: it does the same.
+    """
+    with tending(settings) as is_free:
+        if not is_free:
+            return
+        key_index.tend(settings, MOST_SECONDS)
+        if batch_id % CHECK_EVERY_BATCHES == CHECK_EVERY_BATCHES - 1:
+            compact_intake(settings, MOST_SMALL_FILES)
+        if batch_id % VACUUM_EVERY_BATCHES == VACUUM_EVERY_BATCHES - 1:
+            lake.vacuum(settings, key_index.TABLE)
+
+
+def tending(settings: Settings, wait_seconds: float = 0.0) -> AbstractContextManager[bool]:
+    """One at a time rewrites files of intake's tables: two would be told that the other changed them."""
+    return lake.lease(settings, "tend", wait_seconds=wait_seconds)
 
 
 def compact_intake(settings: Settings, minimum_files: int = 2) -> dict[str, int]:
     """Compact partitions with so many small files; returns files removed by table."""
     return {name: lake.compact(settings, name, minimum_files=minimum_files) for name in INTAKE_TABLES}
-
-
-def vacuum_intake(settings: Settings) -> dict[str, int]:
-    """Delete files that no reader within the contracts' retention needs; returns how many by table."""
-    return {name: lake.vacuum(settings, name) for name in (*INTAKE_TABLES, key_index.TABLE)}
 
 
 def small_files(settings: Settings) -> dict[str, int]:

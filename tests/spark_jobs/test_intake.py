@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +17,9 @@ import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from cairn.topics import is_passed
-from spark_jobs import intake, intake_state, key_index, upkeep
+from spark_jobs import intake, intake_pace, intake_service, intake_state, key_index, upkeep
 from spark_jobs.ledger import ledger, totals
+from streaming.topics import TopicEnds
 
 pytestmark = [pytest.mark.spark, pytest.mark.broker]
 
@@ -152,3 +155,29 @@ def test_a_second_intake_waits_for_the_holder_of_the_lease(intake_home: Settings
         assert is_held
         assert not is_held_twice
         assert intake.run_once(intake_home)["batches"] == 0
+
+
+def test_the_service_puts_little_off_until_somebody_waits(
+    spark: SparkSession, intake_home: Settings, sender, make_event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake_pace, "LONGEST_SECONDS", 1e9)
+    stop = threading.Event()
+    intake.prepare(intake_home, print)
+    with intake_state.lease(intake_home), TopicEnds(intake_home.kafka_bootstrap) as ends:
+        service = threading.Thread(
+            target=intake_service._take_in_turns, args=(spark, intake_home, ends, stop), daemon=True
+        )
+        try:
+            sender.events([make_event(n) for n in range(5)])
+            service.start()
+            intake_state.wait_until_passed(intake_home, intake.present_end(intake_home), 120)
+            sender.events([make_event(n) for n in range(5, 10)])
+            time.sleep(4 * intake_service.POLL_SECONDS)
+            assert len(ids(intake_home)) == 5
+            result = intake.run_once(intake_home)  # the lease is held: it waits, and asks
+            assert (result["batches"], result["events"]) == (1, 5)
+            assert len(ids(intake_home)) == 10
+        finally:
+            stop.set()
+            service.join(60)
+    assert not service.is_alive()

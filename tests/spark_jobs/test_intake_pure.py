@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ import lake
 from cairn import topics
 from cairn.errors import CairnError
 from cairn.settings import Settings
+from portal import operations_reads
 from spark_jobs import intake_check, intake_dedupe, intake_parse, intake_state
+from spark_jobs.ledger import ledger
 
 AT = datetime(2026, 10, 15, 3, 30, tzinfo=UTC)  # still 14 October in Chicago
 
@@ -130,6 +132,22 @@ def plan(folder: Path, planned: int, committed: int) -> None:
         (folder / log).mkdir(parents=True, exist_ok=True)
         for number in range(last + 1):
             (folder / log / str(number)).write_text("v1\n{}")
+
+
+def test_how_far_intake_is_is_read_from_the_newest_days(settings: Settings) -> None:
+    for day in range(1, 6):
+        at = AT + timedelta(days=day)
+        ends = json.dumps({topics.ACTIVITY: {"0": day * 10}})
+        row = {"intake_app_id": "app", "batch_id": day, "end_offsets": ends, "records": 1, "written_at": at}
+        lake.append_rows(settings, "ops.intake_batch", [row | {"written_date": at.date()}], ("app", day))
+    for file in lake.table_files(settings, "ops.intake_batch", {"written_date": [date(2026, 10, 16)]}):
+        (Path(lake.table_uri(settings, "ops.intake_batch")) / file.path).unlink()  # who read it would fail
+    assert intake_state.passed_offsets(settings) == {topics.ACTIVITY: {"0": 50}}
+    lag = operations_reads.intake_lag(settings)
+    assert lag == {"written_at": AT + timedelta(days=5), "batches": 5, "waiting": None}
+    assert ledger(settings, dates=[date(2026, 10, 19)]) == []
+    with pytest.raises(FileNotFoundError):
+        ledger(settings)
 
 
 def test_waiting_for_a_cut(settings: Settings) -> None:
