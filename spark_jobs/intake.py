@@ -85,6 +85,10 @@ def source(spark: SparkSession, settings: Settings, start: str) -> DataFrame:
     )
 
 
+def _silent(_line: str) -> None:
+    """Nobody asked to be told."""
+
+
 def prepare(settings: Settings, on_migrated: intake_migration.Report) -> None:
     """What must be so before anything is taken in: tables in their contracts' layout, and there. Lease held."""
     intake_migration.migrate_intake(settings, on_migrated)
@@ -120,8 +124,13 @@ def _writer(
     return write
 
 
-def run_once(settings: Settings, spark: SparkSession | None = None, on_batch: OnBatch | None = None) -> RunResult:
-    """Take in all that the topics hold now.
+def run_once(
+    settings: Settings,
+    spark: SparkSession | None = None,
+    on_batch: OnBatch | None = None,
+    report: intake_migration.Report = _silent,
+) -> RunResult:
+    """Take in all that the topics hold now; ``report`` is told of a migration that comes first.
 
     Where the intake service (or anybody) holds the lease, waits until it has passed the topics' present end instead
     and counts what it wrote meanwhile. Raises CairnError where the broker is not there or intake fails.
@@ -136,7 +145,7 @@ def run_once(settings: Settings, spark: SparkSession | None = None, on_batch: On
 
     with intake_state.lease(settings) as is_held:
         if is_held:
-            prepare(settings, lambda _line: None)
+            prepare(settings, report)
             session = spark or start_session(intake_settings(settings), "cairn-intake")
             _finish(start_query(session, settings, note, KeyIndex(settings)))
             batches, events = len(done), sum(result.events for result in done)

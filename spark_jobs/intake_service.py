@@ -60,7 +60,7 @@ def follow(settings: Settings, stop: threading.Event | None = None) -> None:
         _wait_for_topics(settings, stop)
         if stop.is_set():
             return
-        intake.prepare(settings, log)
+        intake.prepare(settings, lambda line: _tell(settings, line))
         session = start_session(intake.intake_settings(settings), "cairn-intake")
         log("ready")
         try:
@@ -68,6 +68,12 @@ def follow(settings: Settings, stop: threading.Event | None = None) -> None:
                 _follow_once(session, settings, stop)
         finally:
             session.stop()
+
+
+def _tell(settings: Settings, line: str) -> None:
+    """A line of a long migration, which is a sign of life as well."""
+    log(line)
+    beat(settings)
 
 
 def _wait_for_topics(settings: Settings, stop: threading.Event) -> None:
