@@ -18,6 +18,14 @@ REAL = REPOSITORY.parent / "shared" / "data" / "responses" / "dkvmn_assist2015.p
 # name -> (what it shows, the command)
 BENCHMARKS = {
     "intake": ("Kafka to silver beside reading the same topic to noop", ["benchmarks.intake", "100000"]),
+    "intake beside 20 million events": (
+        "The same where 20 million events were accepted before",
+        ["benchmarks.intake", "100000", "--standing-keys", "20000000"],
+    ),
+    "intake keys": (
+        "A batch of 500 events against 1, 20 and 100 million accepted before (7 GB of disk meanwhile)",
+        ["benchmarks.intake_keys"],
+    ),
     "mastery": (
         "Fit and forward pass beside numpy and plain Python",
         ["benchmarks.mastery", *([str(REAL)] if REAL.exists() else [])],

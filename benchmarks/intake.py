@@ -1,15 +1,17 @@
-"""Intake beside a plain read, in one run: ``python -m benchmarks.intake [events]``.
+"""Intake beside a plain read, in one run: ``python -m benchmarks.intake [events] [--standing-keys N]``.
 
 Starts a broker, produces synthetic events straight to the topic, then reads the same records (1) from Kafka through
 ``from_json`` to noop, which is the least that any lake writer must do, (2) from Kafka to noop unparsed, and (3) through
 intake into bronze, silver and the books. Prints events a second and the ratio of (3) to (1); the goal is a half.
+With standing keys so many events were accepted before: what a new one is compared with is what ages.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import shutil
-import sys
 import tempfile
 import time
 import uuid
@@ -17,18 +19,21 @@ import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from kafka import KafkaProducer
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from benchmarks.key_table import make_keys
 from cairn.settings import Settings
+from cairn.topics import ACTIVITY, RECEIPTS
 from infra.broker import start_broker
 from spark_jobs import intake
 from spark_jobs.intake_batch import BatchResult
-from spark_jobs.intake_parse import ACTIVITY_TOPIC, RECEIPTS_TOPIC, parse, value_ddl
+from spark_jobs.intake_parse import parse, value_ddl
 from spark_jobs.session import start_session
 from streaming.topics import ensure_topics
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
 
 RECEIVED_AT = datetime(2026, 10, 14, 15, tzinfo=UTC)
 ROUNDS = 3
@@ -64,18 +69,16 @@ def event(number: int) -> dict[str, Any]:
 
 def produce(bootstrap: str, numbers: range) -> None:
     """Events with one receipt for all of them, straight to the topics."""
-    from kafka import KafkaProducer
-
     producer = KafkaProducer(bootstrap_servers=bootstrap, linger_ms=50, batch_size=256_000)
     schools: dict[str, int] = {}
     for number in numbers:
         value = event(number)
         schools[value["org_id"]] = schools.get(value["org_id"], 0) + 1
         key = value["subject_key"].encode()
-        producer.send(ACTIVITY_TOPIC, key=key, value=json.dumps(value).encode(), partition=zlib.crc32(key) % 4)
+        producer.send(ACTIVITY, key=key, value=json.dumps(value).encode(), partition=zlib.crc32(key) % 4)
     receipt = {"receipt_id": str(uuid.uuid4()), "source_id": "app-0", "endpoint": "/xapi/statements"}
     receipt |= {"received_at": RECEIVED_AT.isoformat(), "statements": schools}  # type: ignore[dict-item]
-    producer.send(RECEIPTS_TOPIC, value=json.dumps(receipt).encode())
+    producer.send(RECEIPTS, value=json.dumps(receipt).encode())
     producer.close()
 
 
@@ -84,7 +87,7 @@ def read_all(spark: SparkSession, settings: Settings, shape: Callable[[DataFrame
     frame = (
         spark.read.format("kafka")
         .option("kafka.bootstrap.servers", settings.kafka_bootstrap)
-        .option("subscribe", ACTIVITY_TOPIC)
+        .option("subscribe", ACTIVITY)
         .option("kafka.isolation.level", "read_committed")
         .load()
     )
@@ -95,17 +98,17 @@ def read_all(spark: SparkSession, settings: Settings, shape: Callable[[DataFrame
 
 def parsed(frame: DataFrame) -> DataFrame:
     """The records through ``from_json`` under the contract's schema."""
-    from pyspark.sql import functions as F
-
     return frame.select(
         "partition", "offset", F.from_json(F.col("value").cast("string"), value_ddl()).alias("v")
     ).select("partition", "offset", "v.*")
 
 
-def take_in(spark: SparkSession, settings: Settings) -> tuple[float, list[BatchResult]]:
-    """Seconds of one intake from the beginning of the topics into an empty lake, and its batches."""
+def take_in(spark: SparkSession, settings: Settings, standing: Path | None) -> tuple[float, list[BatchResult]]:
+    """Seconds of one intake from the beginning of the topics into an empty lake (but for its keys), and its batches."""
     for folder in (settings.home / "lake", settings.checkpoints_dir):
         shutil.rmtree(folder, ignore_errors=True)
+    if standing is not None:  # files are never changed: links to them are as good as copies
+        shutil.copytree(standing, settings.home / "lake", copy_function=os.link)
     batches: list[BatchResult] = []
     started = time.perf_counter()
     intake.run_once(settings, spark, on_batch=batches.append)
@@ -123,23 +126,33 @@ def small_batches(spark: SparkSession, settings: Settings, first: int) -> list[f
 
 def main() -> None:
     """Produce, read three ways, print."""
-    events = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.intake")
+    parser.add_argument("events", type=int, nargs="?", default=200_000)
+    parser.add_argument("--standing-keys", type=int, default=0)
+    asked = parser.parse_args()
+    events: int = asked.events
     home = Path(tempfile.mkdtemp(prefix="cairn-bench-"))
     running = start_broker(home, Settings().cache_dir)
     try:
         settings = Settings(home=home, kafka_bootstrap=running.bootstrap)
         ensure_topics(settings)
         produce(settings.kafka_bootstrap, range(events))
+        standing = None
+        if asked.standing_keys:
+            before = Settings(home=home / "before")
+            make_keys(before, asked.standing_keys)
+            standing = before.home / "lake"
         spark = start_session(intake.intake_settings(settings), "benchmark-intake")
         ways: dict[str, list[float]] = {"noop": [], "parsed": [], "as_intake": [], "intake": []}
         for _ in range(ROUNDS):
             ways["noop"].append(read_all(spark, settings, lambda frame: frame.select("key", "value")))
             ways["parsed"].append(read_all(spark, settings, parsed))
             ways["as_intake"].append(read_all(spark, settings, parse))
-            ways["intake"].append(take_in(spark, settings)[0])
+            ways["intake"].append(take_in(spark, settings, standing)[0])
         best = {name: events / min(seconds) for name, seconds in ways.items()}
         overhead = small_batches(spark, settings, events)
         print(f"events                                   {events:>10,}")
+        print(f"events accepted before                   {asked.standing_keys:>10,}")
         print(f"Kafka to noop, unparsed          events/s {best['noop']:>10,.0f}")
         print(f"Kafka through from_json to noop  events/s {best['parsed']:>10,.0f}")
         print(f"  as intake reads them           events/s {best['as_intake']:>10,.0f}")

@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     pupil_buckets: int = Field(
         default=0, description="buckets of what grows with pupils, set when its tables are made; by the roster where 0"
     )
+    key_buckets: int = Field(default=16, ge=1, description="ranges that the keys of accepted events are filed in")
     kafka_bootstrap: str = Field(default="", description="host:port of the broker; the local stack's where empty")
     spark_master: str = Field(
         default="local[*]", description="Spark master: local[*], local[N], spark://host:port, yarn or k8s://..."

@@ -47,8 +47,8 @@ def run(
     from spark_jobs import intake
 
     with console.status("taking in what the topics hold"):
-        result = intake.run_once(settings(), on_batch=lambda done: say(done.line()))
-    emit(result, as_json)
+        result = intake.run_once(settings(), on_batch=lambda done: say(done.line()), report=say)
+    emit(dict(result), as_json)
 
 
 @app.command("ledger")

@@ -39,6 +39,7 @@ def findings(settings: Settings, now: datetime | None = None) -> dict[str, Any]:
 def _lag(settings: Settings) -> tuple[dict[str, int], list[str]]:
     from kafka.errors import KafkaError
 
+    from cairn.topics import lag
     from spark_jobs import intake_state
     from streaming.topics import end_offsets
 
@@ -46,11 +47,11 @@ def _lag(settings: Settings) -> tuple[dict[str, int], list[str]]:
         end = end_offsets(settings.address("broker"))
     except (LookupError, KafkaError) as error:
         return {}, [f"broker cannot be asked ({type(error).__name__}): see 'cairn status'"]
-    lag = intake_state.lag(intake_state.passed_offsets(settings), end)
-    behind = sum(lag.values())
-    if behind > MOST_LAG:
-        return lag, [f"intake is {behind} records behind: see 'cairn logs intake'"]
-    return lag, []
+    behind = lag(intake_state.passed_offsets(settings), end)
+    total = sum(behind.values())
+    if total > MOST_LAG:
+        return behind, [f"intake is {total} records behind: see 'cairn logs intake'"]
+    return behind, []
 
 
 def _heartbeat(settings: Settings, now: datetime) -> list[str]:

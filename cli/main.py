@@ -23,6 +23,7 @@ NOUNS = {
     "facts": ("cli.facts", "Load attendance, costs, dosage, milestones and other facts."),
     "night": ("cli.night", "Run, see and resume a night by hand."),
     "intake": ("cli.intake", "Kafka to lake, and the books."),
+    "lake": ("cli.lake", "Upkeep of the tables."),
     "mastery": ("cli.mastery", "Fit, update, evaluate and explain mastery."),
     "marts": ("cli.marts", "Build, publish and compare releases."),
     "feeds": ("cli.feeds", "Write and send the schools' feeds."),

@@ -15,17 +15,34 @@ from lake.commit import (
     replace_partitions,
     restore,
 )
-from lake.dataset import EVERY, current_version, dataset, file_at, files_added, read, read_files, table_files
+from lake.dataset import (
+    EVERY,
+    current_version,
+    dataset,
+    dataset_of,
+    file_at,
+    files_added,
+    partition_values,
+    partitions_of,
+    read,
+    read_files,
+    table_files,
+)
 from lake.delete import delete_rows, replace_rows
 from lake.files import File, PartitionValue, read_rows, write_file
+from lake.key_probe import KeyProbe
 from lake.lease import lease
 from lake.location import actual_columns, count_rows, exists, join, open_table, table_uri
+from lake.migration import migrate, needs_migration
+from lake.runs import merge_sorted
 from lake.shape import arrow_schema, conform, file_schema
-from lake.upkeep import compact, vacuum
+from lake.upkeep import TARGET_FILE_BYTES, compact, vacuum
 
 __all__ = [
     "EVERY",
+    "TARGET_FILE_BYTES",
     "File",
+    "KeyProbe",
     "PartitionValue",
     "Transaction",
     "actual_columns",
@@ -40,6 +57,7 @@ __all__ = [
     "create",
     "current_version",
     "dataset",
+    "dataset_of",
     "delete_rows",
     "exists",
     "file_at",
@@ -47,8 +65,13 @@ __all__ = [
     "files_added",
     "join",
     "lease",
+    "merge_sorted",
+    "migrate",
+    "needs_migration",
     "open_table",
     "overwrite",
+    "partition_values",
+    "partitions_of",
     "read",
     "read_files",
     "read_rows",

@@ -20,7 +20,7 @@ from deltalake import Transaction as AppTransaction
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
-from cairn.contracts import load_contract
+from cairn.contracts import FILE_RETENTION_DAYS, load_contract
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from lake.files import File, PartitionValue, partition_text, write_file
@@ -37,17 +37,19 @@ def create(settings: Settings, name: str) -> None:
     """Create the table, empty, where it is missing."""
     if exists(settings, name):
         return
-    uri = table_uri(settings, name)
+    uri, contract = table_uri(settings, name), load_contract(name)
     make_folder(uri)
+    # Where the contract asks for less than is usual, nobody asks the log what came when: it stays short.
+    days = LOG_DAYS if contract.file_retention_days >= FILE_RETENTION_DAYS else contract.file_retention_days
     DeltaTable.create(
         uri,
         file_schema(name),
         mode="ignore",
-        partition_by=list(load_contract(name).partitions) or None,
+        partition_by=list(contract.partitions) or None,
         configuration={
             "delta.checkpointInterval": "20",
-            "delta.logRetentionDuration": f"interval {LOG_DAYS} days",
-            "delta.deletedFileRetentionDuration": f"interval {LOG_DAYS} days",
+            "delta.logRetentionDuration": f"interval {days} days",
+            "delta.deletedFileRetentionDuration": f"interval {days} days",
         },
         storage_options=storage_options(settings),
     )
@@ -115,14 +117,14 @@ def commit_files(
     *,
     removed: Sequence[File] = (),
     transaction: Transaction | None = None,
-    base: DeltaTable | None = None,
+    base: DeltaTable | int | None = None,
     is_data_change: bool = True,
 ) -> int | None:
     """Make written files part of the table, and others no part of it, in one commit; returns the new version.
 
-    None where there is nothing to commit or the transaction was done before. ``base`` is the version that ``removed``
-    was read from: where another writer has changed those files since, CairnError is raised. ``is_data_change`` is
-    False where the rows are the same in other files (compaction).
+    None where there is nothing to commit or the transaction was done before. ``base`` is the version (or the table as
+    it was then) that ``removed`` was read from: where another writer has changed those files since, CairnError is
+    raised. ``is_data_change`` is False where the rows are the same in other files (compaction).
     """
     create(settings, name)
     if not files and not removed:
@@ -134,7 +136,8 @@ def commit_files(
     def write(table: DeltaTable, properties: CommitProperties | None) -> None:
         table.create_write_transaction(actions, "append", file_schema(name), None, commit_properties=properties)
 
-    return _commit(settings, name, write, transaction, base)
+    seen = open_table(settings, name, base) if isinstance(base, int) else base
+    return _commit(settings, name, write, transaction, seen)
 
 
 def replace_partitions(

@@ -70,8 +70,33 @@ def table_files(
     ]
 
 
+def partition_values(settings: Settings, name: str, column: str) -> list[PartitionValue]:
+    """The values of a partition column that the table has rows of, lowest first (null first of all); reads no row."""
+    kinds = {one.name: one.type for one in load_contract(name).columns}
+    texts = {file.partitions[column] for file in table_files(settings, name)}
+    return sorted((as_partition(text, kinds[column]) for text in texts), key=lambda value: (value is not None, value))
+
+
+def partitions_of(name: str, files: Sequence[File]) -> dict[str, list[PartitionValue]]:
+    """The partitions that some files lie in, as readers and :func:`lake.delete_rows` take them."""
+    kinds = {column.name: column.type for column in load_contract(name).columns}
+    return {
+        column: [
+            as_partition(text, kinds[column]) for text in sorted({file.partitions[column] for file in files}, key=str)
+        ]
+        for column in load_contract(name).partitions
+    }
+
+
 def _listed(table: DeltaTable, contract: Contract) -> list[File]:
     """The files in the log; without statistics, since a file that stays in the log keeps its own there."""
+    laid_by = tuple(table.metadata().partition_columns)
+    if laid_by != contract.partitions:
+        here, wanted = (", ".join(columns) or "nothing" for columns in (laid_by, contract.partitions))
+        raise CairnError(
+            f"table {contract.name} is partitioned by {here}, its contract says {wanted}: "
+            "bring it into the new layout with 'cairn lake tend'"
+        )
     rows = pa.table(table.get_add_actions(flatten=True)).to_pylist()
     files = []
     for row in rows:

@@ -12,7 +12,7 @@ import math
 import re
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -68,7 +68,7 @@ def partition_path(partitions: Mapping[str, str | None]) -> str:
 def write_file(
     settings: Settings,
     name: str,
-    rows: pa.Table,
+    rows: pa.Table | Iterable[pa.Table],
     partitions: Mapping[str, PartitionValue] | None = None,
     *,
     row_group_rows: int = ROW_GROUP_ROWS,
@@ -76,13 +76,14 @@ def write_file(
 ) -> File:
     """Write the rows (the contract's columns; partition columns may be missing) as one file, not yet committed.
 
-    ``plain`` names columns whose values hardly repeat (ids, hashes): a dictionary would cost time and save nothing.
+    ``rows`` may come in portions, of which one at a time is held (each begins a row group of its own). ``plain``
+    names columns whose values hardly repeat (ids, hashes): a dictionary would cost time and save nothing.
     """
     contract = load_contract(name)
     texts = {column: partition_text((partitions or {})[column]) for column in contract.partitions}
-    columns = {f.name: _column(rows, f) for f in file_schema(name) if f.name not in texts}
-    table = pa.table(columns)
-    schema = table.schema
+    portions = iter((rows,) if isinstance(rows, pa.Table) else rows)
+    first = _shaped(next(portions, file_schema(name).empty_table()), name, texts)
+    schema = first.schema
     path = f"{partition_path(texts)}part-{uuid.uuid4().hex}.parquet"
     filesystem = table_filesystem(settings, name)
     if "://" not in settings.lake:
@@ -97,10 +98,17 @@ def write_file(
             write_statistics=True,
             store_schema=False,  # text written from codes is text to every reader
         ) as writer:
-            writer.write_table(table, row_group_size=row_group_rows)
+            writer.write_table(first, row_group_size=row_group_rows)
+            for portion in portions:
+                writer.write_table(_shaped(portion, name, texts).cast(schema), row_group_size=row_group_rows)
         footer = writer.writer.metadata
         size = stream.tell()
-    return File(path, size, table.num_rows, texts, _statistics(footer, schema), int(time.time() * 1000))
+    return File(path, size, footer.num_rows, texts, _statistics(footer, schema), int(time.time() * 1000))
+
+
+def _shaped(rows: pa.Table, name: str, partitions: Mapping[str, str | None]) -> pa.Table:
+    """The columns that a file holds: the contract's without those of the partition."""
+    return pa.table({f.name: _column(rows, f) for f in file_schema(name) if f.name not in partitions})
 
 
 def _column(rows: pa.Table, field: pa.Field) -> pa.ChunkedArray:

@@ -47,12 +47,16 @@ def storage_options(settings: Settings) -> dict[str, str] | None:
 
 
 def table_filesystem(settings: Settings, name: str) -> fs.FileSystem:
-    """An Arrow file system whose root is the table.
+    """An Arrow file system whose root is the table."""
+    return filesystem_at(settings, table_uri(settings, name))
+
+
+def filesystem_at(settings: Settings, uri: str) -> fs.FileSystem:
+    """An Arrow file system whose root is a folder or URL of the lake.
 
     Not deltalake's own, which calls Python from threads of its own: every third process that ended soon after a read
     died with "terminate called without an active exception".
     """
-    uri = table_uri(settings, name)
     if "://" not in uri:
         return fs.SubTreeFileSystem(uri, fs.LocalFileSystem())
     store = _store(

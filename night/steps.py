@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 
 from cairn.errors import CairnError
 from cairn.settings import Settings
+from cairn.topics import is_passed
 from gates.model import GateOutcome
 from gates.run import run_gate
 from night import state as states
@@ -50,7 +51,7 @@ def _cut(night: Night) -> str:
         raise CairnError(str(error)) from None
     cut = end_offsets(broker)
     night.state["as_of"] = datetime.now(UTC).isoformat()
-    if not intake_state.is_passed(intake_state.passed_offsets(night.settings), cut):
+    if not is_passed(intake_state.passed_offsets(night.settings), cut):
         with intake_state.lease(night.settings) as is_free:
             pass
         if is_free:  # no intake service runs: take it in ourselves

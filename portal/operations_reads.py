@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import psutil
+from kafka.errors import KafkaError
 
 import lake
 from answers.pinned_releases import Opened
 from cairn.errors import CairnError
 from cairn.settings import Settings
-from spark_jobs.ledger import ledger as books
+from cairn.topics import Offsets, lag
+from spark_jobs import intake_state
+from spark_jobs.ledger import ledger as ledger_of
 from streaming.topics import end_offsets
 
 Row = dict[str, Any]
@@ -73,45 +76,34 @@ def ledger(settings: Settings, release: Opened | None) -> tuple[list[Row], str]:
 
 def _books_of_the_lake(settings: Settings) -> list[Row]:
     """The ledger of the newest days that intake counted, from the lake's rows; empty where it cannot be read."""
-    known = lake.read(settings, "ops.intake_ledger", columns=["received_date"])["received_date"].unique()
-    newest_days = sorted(known.to_pylist(), reverse=True)[:LEDGER_DAYS]
     try:
-        return [dict(row) for row in books(settings, dates=newest_days)] if newest_days else []
+        known = lake.partition_values(settings, "ops.intake_ledger", "received_date")
+        newest_days = [day for day in known if isinstance(day, date)][-LEDGER_DAYS:]
+        return [dict(row) for row in ledger_of(settings, dates=newest_days)]
     except (CairnError, OSError):
         return []
 
 
 def intake_lag(settings: Settings) -> Row | None:
     """How far intake is behind: records not yet taken, from the broker's ends, and the age of its last batch."""
-    batches = lake.read(settings, "ops.intake_batch", columns=["end_offsets", "written_at", "records"]).to_pylist()
-    if not batches:
+    last = intake_state.newest_batches(settings).column("written_at").to_pylist()
+    if not last:
         return None
-    last = max(batches, key=lambda row: row["written_at"])
-    taken: dict[tuple[str, str], int] = {}
-    for batch in batches:
-        for topic, partitions in json.loads(batch["end_offsets"]).items():
-            for partition, offset in partitions.items():
-                key = (topic, str(partition))
-                taken[key] = max(taken.get(key, 0), int(offset))
-    row: Row = {"written_at": last["written_at"], "batches": len(batches), "waiting": None}
+    row: Row = {"written_at": max(last), "batches": lake.count_rows(settings, "ops.intake_batch"), "waiting": None}
     ends = _end_offsets(settings)
     if ends is not None:
-        row["waiting"] = sum(
-            max(0, int(end) - taken.get((topic, str(partition)), 0))
-            for topic, partitions in ends.items()
-            for partition, end in partitions.items()
-        )
+        row["waiting"] = sum(lag(intake_state.passed_offsets(settings), ends).values())
     return row
 
 
-def _end_offsets(settings: Settings) -> dict[str, dict[str, int]] | None:
+def _end_offsets(settings: Settings) -> Offsets | None:
     """The broker's ends, or None where it does not run or does not answer."""
     broker = next((one for one in services(settings) if one["name"] == "broker"), None)
     if not settings.kafka_bootstrap and (broker is None or broker["state"] != "running"):
         return None
     try:
-        return dict(end_offsets(settings.address("broker")))
-    except Exception:  # the client's errors are many; the page says "not known"
+        return end_offsets(settings.address("broker"))
+    except (KafkaError, LookupError, OSError):  # the page says "not known"
         return None
 
 

@@ -6,26 +6,39 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TypedDict
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from kafka.errors import KafkaError
+from pyspark.errors import StreamingQueryException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
 
 import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
-from spark_jobs import intake_state, upkeep
+from cairn.topics import ALL, Offsets
+from spark_jobs import intake_migration, intake_state, upkeep
 from spark_jobs.intake_batch import Batch, BatchResult, write_batch
-from spark_jobs.intake_parse import TOPICS
-from spark_jobs.intake_state import Offsets
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
-    from pyspark.sql.streaming.query import StreamingQuery
+from spark_jobs.key_index import KeyIndex
+from spark_jobs.session import start_session
+from streaming.topics import end_offsets
 
 # A batch of this size is parsed within the heap of a small driver and written in a few seconds.
 MAX_OFFSETS_PER_BATCH = 100_000
-TRIGGER_SECONDS = 5
-UPKEEP_EVERY_BATCHES = 50
+# A batch's counts are written a little before its own row.
+SLACK_MS = 600_000
 
 OnBatch = Callable[[BatchResult], None]
+
+
+class RunResult(TypedDict):
+    """What a run took in: batches, activity records in them, seconds."""
+
+    batches: int
+    events: int
+    seconds: float
 
 
 def intake_settings(settings: Settings) -> Settings:
@@ -34,45 +47,24 @@ def intake_settings(settings: Settings) -> Settings:
     return settings.model_copy(update=changes)
 
 
-def topic_partitions(settings: Settings) -> dict[str, list[int]]:
-    """Partitions of the three topics. Raises CairnError where the broker or a topic is not there."""
-    from kafka import KafkaConsumer
-    from kafka.errors import KafkaError
+def present_end(settings: Settings) -> Offsets:
+    """Next offset of each partition of the three topics, committed transactions only.
 
-    address = _broker(settings)
+    Raises CairnError where the broker or a topic is not there.
+    """
+    address = broker(settings)
     try:
-        consumer = KafkaConsumer(bootstrap_servers=address)
+        ends = end_offsets(address)
     except KafkaError as error:
         raise CairnError(f"no broker answers at {address} ({type(error).__name__}): start it with 'cairn up'") from None
-    try:
-        found = {topic: sorted(consumer.partitions_for_topic(topic) or ()) for topic in TOPICS}
-    except KafkaError as error:
-        raise CairnError(f"broker at {address}: {type(error).__name__}: see 'cairn logs broker'") from None
-    finally:
-        consumer.close()
-    missing = [topic for topic, numbers in found.items() if not numbers]
+    missing = [topic for topic in ALL if not ends.get(topic)]
     if missing:
         raise CairnError(f"no topic {', '.join(missing)} at {address}: 'cairn up' makes them")
-    return found
-
-
-def present_end(settings: Settings) -> Offsets:
-    """Next offset of each partition of the three topics, committed transactions only."""
-    from kafka import KafkaConsumer, TopicPartition
-
-    partitions = topic_partitions(settings)
-    consumer = KafkaConsumer(bootstrap_servers=_broker(settings), isolation_level="read_committed")
-    try:
-        every = [TopicPartition(topic, number) for topic, numbers in partitions.items() for number in numbers]
-        ends: Offsets = {topic: {} for topic in partitions}
-        for partition, offset in consumer.end_offsets(every).items():
-            ends[partition.topic][str(partition.partition)] = int(offset)
-    finally:
-        consumer.close()
     return ends
 
 
-def _broker(settings: Settings) -> str:
+def broker(settings: Settings) -> str:
+    """Address of the broker. Raises CairnError where there is none."""
     try:
         return settings.address("broker")
     except LookupError as error:
@@ -83,8 +75,8 @@ def source(spark: SparkSession, settings: Settings, start: str) -> DataFrame:
     """The stream of the three topics, committed records only; lost data stops it rather than pass unseen."""
     return (
         spark.readStream.format("kafka")
-        .option("kafka.bootstrap.servers", _broker(settings))
-        .option("subscribe", ",".join(TOPICS))
+        .option("kafka.bootstrap.servers", broker(settings))
+        .option("subscribe", ",".join(ALL))
         .option("kafka.isolation.level", "read_committed")
         .option("startingOffsets", start)
         .option("failOnDataLoss", "true")
@@ -93,63 +85,78 @@ def source(spark: SparkSession, settings: Settings, start: str) -> DataFrame:
     )
 
 
-def start_query(
-    spark: SparkSession, settings: Settings, on_batch: OnBatch, *, once: bool, trigger_seconds: int = TRIGGER_SECONDS
-) -> StreamingQuery:
-    """Start the streaming query; call with the lease held."""
-    partitions = topic_partitions(settings)
+def _silent(_line: str) -> None:
+    """Nobody asked to be told."""
+
+
+def prepare(settings: Settings, on_migrated: intake_migration.Report) -> None:
+    """What must be so before anything is taken in: tables in their contracts' layout, and there. Lease held."""
+    intake_migration.migrate_intake(settings, on_migrated)
     for name in (*intake_state.WRITTEN_TABLES, "ops.intake_batch"):
         lake.create(settings, name)
+
+
+def start_query(spark: SparkSession, settings: Settings, on_batch: OnBatch, keys: KeyIndex) -> StreamingQuery:
+    """Start the query that takes in all that the topics hold now, then ends; call with the lease held.
+
+    ``keys`` remembers what it has read: hand over the same one each time.
+    """
+    partitions = {topic: sorted(int(number) for number in ends) for topic, ends in present_end(settings).items()}
     checkpoint, start = intake_state.open_checkpoint(settings)
     stream = source(spark, settings, intake_state.starting_offsets(start, partitions))
-    trigger: dict[str, Any] = {"availableNow": True} if once else {"processingTime": f"{trigger_seconds} seconds"}
     return (
-        stream.writeStream.foreachBatch(_writer(settings, checkpoint, on_batch))
+        stream.writeStream.foreachBatch(_writer(settings, checkpoint, on_batch, keys))
         .option("checkpointLocation", str(checkpoint))
         .queryName("intake")
-        .trigger(**trigger)
+        .trigger(availableNow=True)
         .start()
     )
 
 
-def _writer(settings: Settings, checkpoint: Path, on_batch: OnBatch) -> Callable[[DataFrame, int], None]:
+def _writer(
+    settings: Settings, checkpoint: Path, on_batch: OnBatch, keys: KeyIndex
+) -> Callable[[DataFrame, int], None]:
     def write(frame: DataFrame, batch_id: int) -> None:
         ends = intake_state.offsets_of(checkpoint, batch_id)
-        on_batch(write_batch(frame, Batch(settings, checkpoint.name, batch_id, ends)))
-        if batch_id % UPKEEP_EVERY_BATCHES == UPKEEP_EVERY_BATCHES - 1:
-            upkeep.compact_intake(settings)
+        on_batch(write_batch(frame, Batch(settings, checkpoint.name, batch_id, ends, keys)))
+        upkeep.after_batch(settings, batch_id)
 
     return write
 
 
-def run_once(settings: Settings, spark: SparkSession | None = None, on_batch: OnBatch | None = None) -> dict[str, Any]:
-    """Take in all that the topics hold now; returns ``batches``, ``events`` (activity records) and ``seconds``.
+def run_once(
+    settings: Settings,
+    spark: SparkSession | None = None,
+    on_batch: OnBatch | None = None,
+    report: intake_migration.Report = _silent,
+) -> RunResult:
+    """Take in all that the topics hold now; ``report`` is told of a migration that comes first.
 
     Where the intake service (or anybody) holds the lease, waits until it has passed the topics' present end instead
     and counts what it wrote meanwhile. Raises CairnError where the broker is not there or intake fails.
     """
-    from spark_jobs.session import start_session
-
     started = time.monotonic()
+    done: list[BatchResult] = []
+
+    def note(result: BatchResult) -> None:
+        done.append(result)
+        if on_batch is not None:
+            on_batch(result)
+
     with intake_state.lease(settings) as is_held:
-        before = _written(settings)
         if is_held:
+            prepare(settings, report)
             session = spark or start_session(intake_settings(settings), "cairn-intake")
-            query = start_query(session, settings, on_batch or (lambda _result: None), once=True)
-            _finish(query)
+            _finish(start_query(session, settings, note, KeyIndex(settings)))
+            batches, events = len(done), sum(result.events for result in done)
         else:
+            since = lake.current_version(settings, "ops.intake_batch")
             intake_state.wait_until_passed(settings, present_end(settings))
-    batches, events = _written(settings)
-    return {
-        "batches": batches - before[0],
-        "events": events - before[1],
-        "seconds": round(time.monotonic() - started, 2),
-    }
+            batches, events = _written_since(settings, since)
+    return {"batches": batches, "events": events, "seconds": round(time.monotonic() - started, 2)}
 
 
 def _finish(query: StreamingQuery) -> None:
-    from pyspark.errors import StreamingQueryException
-
     try:
         query.awaitTermination()
     except StreamingQueryException as error:
@@ -165,10 +172,19 @@ def one_line(error: BaseException) -> str:
     return " ".join((named or lines)[-1 if named else 0].split())[:300]
 
 
-def _written(settings: Settings) -> tuple[int, int]:
-    """Batches in the lake, and activity records in them."""
-    import pyarrow.compute as pc
-
-    batches = lake.read(settings, "ops.intake_batch", ["batch_id"]).num_rows
-    rows = lake.read(settings, "ops.intake_ledger", ["records"], pc.field("fate") != "rejected")
-    return batches, int(pc.sum(rows.column("records")).as_py() or 0)
+def _written_since(settings: Settings, version: int) -> tuple[int, int]:
+    """Batches that came to the lake after a version of ops.intake_batch, and activity records in them."""
+    identity = ["intake_app_id", "batch_id"]
+    rows = intake_state.newest_batches(settings)
+    if version >= 0:
+        before = lake.read(settings, "ops.intake_batch", identity, partitions=lake.EVERY, version=version)
+        rows = rows.join(before, identity, join_type="left anti")
+    if rows.num_rows == 0:
+        return 0, 0
+    since = int(pc.min(rows.column("written_at")).as_py().timestamp() * 1000) - SLACK_MS
+    files = [file for file in lake.table_files(settings, "ops.intake_ledger") if file.written_ms >= since]
+    counted = lake.read_files(
+        settings, "ops.intake_ledger", files, [*identity, "records"], pc.field("fate") != "rejected"
+    )
+    events = counted.join(rows.select(identity), identity, join_type="left semi").column("records")
+    return rows.num_rows, int(pc.sum(events.cast(pa.int64())).as_py() or 0)

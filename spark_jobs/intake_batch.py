@@ -15,19 +15,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
 
 import lake
+from cairn import topics
 from cairn.contracts import load_contract
 from cairn.settings import Settings
+from cairn.topics import Offsets
 from spark_jobs import intake_dedupe
 from spark_jobs.intake_check import check
-from spark_jobs.intake_parse import ACTIVITY_TOPIC, RECEIPTS_TOPIC, REJECTED_TOPIC, parse
-from spark_jobs.intake_state import Offsets
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from pyspark.sql import DataFrame
+from spark_jobs.intake_parse import parse
+from spark_jobs.key_index import KeyIndex
 
 CONFLICT_DETAIL = "an event with this id was accepted with other content; give changed work a new id"
 # Two writers keep two cores busy; more would only hold more buffers.
@@ -36,12 +39,13 @@ _WRITERS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="intake-write")
 
 @dataclass(frozen=True)
 class Batch:
-    """Identity of a micro-batch: the checkpoint's application id, its number, its end offsets."""
+    """A micro-batch: the checkpoint's application id, its number, its end offsets, and the events accepted before."""
 
     settings: Settings
     app_id: str
     batch_id: int
     end_offsets: Offsets
+    keys: KeyIndex
 
     @property
     def transaction(self) -> tuple[str, int]:
@@ -57,6 +61,11 @@ class BatchResult:
     records: int
     fates: dict[str, int]
     seconds: float
+
+    @property
+    def events(self) -> int:
+        """Activity records, whatever became of them (refusals come by a topic of their own)."""
+        return sum(count for fate, count in self.fates.items() if fate != "rejected")
 
     def line(self) -> str:
         """One line for the log."""
@@ -79,26 +88,22 @@ def write_batch(records: DataFrame, batch: Batch) -> BatchResult:
 
 def judge(parsed: pa.Table, batch: Batch) -> pa.Table:
     """The checked records with ``fate`` (null for a sound receipt, which is not a statement) and the batch's stamps."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     size = parsed.num_rows
     topic = parsed.column("kafka_topic")
     is_sound = pc.is_null(parsed.column("problem"))
     # Columns are chosen before rows: a filter copies what it is given, and the raw records are most of it.
     numbered = parsed.select(["kafka_partition", "kafka_offset", "event_hash", "event_id", "content_hash"])
     numbered = numbered.append_column("row_index", pa.array(np.arange(size)))
-    events = numbered.filter(pc.and_(is_sound, pc.equal(topic, ACTIVITY_TOPIC)))
-    keys = intake_dedupe.accepted_keys(batch.settings)
-    repeated = intake_dedupe.repeats(events, keys, batch.app_id, batch.batch_id)
+    events = numbered.filter(pc.and_(is_sound, pc.equal(topic, topics.ACTIVITY)))
+    known = batch.keys.accepted(events.column("event_hash").to_numpy())
+    repeated = intake_dedupe.repeats(events, known, batch.app_id, batch.batch_id)
     fate = pc.if_else(
         pc.invert(is_sound),
         "quarantined",
         pc.if_else(
-            pc.equal(topic, RECEIPTS_TOPIC),
+            pc.equal(topic, topics.RECEIPTS),
             pa.scalar(None, pa.string()),
-            pc.if_else(pc.equal(topic, REJECTED_TOPIC), "rejected", "accepted"),
+            pc.if_else(pc.equal(topic, topics.REJECTED), "rejected", "accepted"),
         ),
     )
     if repeated:
@@ -119,8 +124,6 @@ def judge(parsed: pa.Table, batch: Batch) -> pa.Table:
 
 def count(judged: pa.Table) -> list[dict[str, Any]]:
     """Records per receipt date, source, school and fate, in the columns of ops.intake_ledger."""
-    import pyarrow.compute as pc
-
     keys = ["received_date", "scope_source", "scope_org", "fate"]
     told = judged.select(keys)
     grouped = told.filter(pc.is_valid(told.column("fate"))).group_by(keys).aggregate([([], "count_all")])
@@ -131,14 +134,12 @@ def count(judged: pa.Table) -> list[dict[str, Any]]:
 
 def _write_tables(judged: pa.Table, batch: Batch) -> None:
     """Bronze and silver, two at a time; tables that the batch does not touch cost nothing."""
-    import pyarrow.compute as pc
-
     topic, fate = judged.column("kafka_topic"), judged.column("fate")
     accepted = pc.equal(fate, "accepted")
-    sound_receipt = pc.and_(pc.equal(topic, RECEIPTS_TOPIC), pc.is_null(fate))
+    sound_receipt = pc.and_(pc.equal(topic, topics.RECEIPTS), pc.is_null(fate))
     set_aside = judged.filter(pc.or_(pc.equal(fate, "conflict"), pc.equal(fate, "quarantined")))
     frames = [
-        _rows(judged, "bronze.activity", pc.equal(topic, ACTIVITY_TOPIC)),
+        _rows(judged, "bronze.activity", pc.equal(topic, topics.ACTIVITY)),
         _rows(judged, "silver.learner_activity", accepted),
         _rows(judged, "silver.activity_key", accepted),
         ("bronze.receipts", _receipts(judged.filter(sound_receipt))),
@@ -166,8 +167,6 @@ def _set(table: pa.Table, name: str, values: Any) -> pa.Table:
 
 def _receipts(sound: pa.Table) -> pa.Table:
     """One row a receipt and school."""
-    import pyarrow as pa
-
     statements = sound.column("statements").combine_chunks()
     if sound.num_rows == 0:
         return sound
@@ -183,9 +182,6 @@ def _scoped(table: pa.Table) -> pa.Table:
 
 
 def _quarantine(table: pa.Table) -> pa.Table:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     scoped = _scoped(table)
     problems = pc.coalesce(table.column("problem"), f"content_conflict: {CONFLICT_DETAIL}").to_pylist()
     parts = [problem.partition(": ") for problem in problems]
@@ -197,9 +193,11 @@ def _write_books(batch: Batch, counts: list[dict[str, Any]], records: int) -> No
     """The ledger's counts, then the row that says the batch is in the lake."""
     identity = {"intake_app_id": batch.app_id, "batch_id": batch.batch_id}
     lake.append_rows(batch.settings, "ops.intake_ledger", [row | identity for row in counts], batch.transaction)
+    now = datetime.now(UTC)
     written = identity | {
         "end_offsets": json.dumps(batch.end_offsets, sort_keys=True),
         "records": records,
-        "written_at": datetime.now(UTC),
+        "written_at": now,
+        "written_date": now.date(),
     }
     lake.append_rows(batch.settings, "ops.intake_batch", [written], batch.transaction)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from spark_jobs.intake_parse import ACTIVITY_TOPIC, RECEIPTS_TOPIC, REJECTED_TOPIC, event_columns, value_fields
+import pyarrow as pa
+import pyarrow.compute as pc
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+from cairn import topics
+from spark_jobs.intake_parse import event_columns, value_fields
 
 UNKNOWN = "unknown"
 # Work before the first electronic record or in the next century is a broken clock, not work.
@@ -32,8 +33,6 @@ def check(parsed: pa.Table, timezone: str) -> pa.Table:
     ``problem`` is null where the record keeps its contract, else "reason: detail"; the detail names a field and never
     a value. ``scope_source`` and ``scope_org`` are 'unknown' where they cannot be read. ``timezone`` is the district's.
     """
-    import pyarrow.compute as pc
-
     arrived = pc.coalesce(parsed.column("received_at"), parsed.column("kafka_timestamp"))
     added = {
         "problem": _problems(parsed),
@@ -49,28 +48,20 @@ def check(parsed: pa.Table, timezone: str) -> pa.Table:
 
 def local_date(instants: pa.ChunkedArray, timezone: str) -> pa.ChunkedArray:
     """The local day of each instant."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     return pc.local_timestamp(instants.cast(pa.timestamp("us", timezone))).cast(pa.date32(), safe=False)
 
 
 def _named(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    import pyarrow.compute as pc
-
     return pc.if_else(_is_empty(values, is_text=True), UNKNOWN, values)
 
 
 def _problems(parsed: pa.Table) -> pa.ChunkedArray:
     """The first problem of each record, in the order in which a sender would mend them."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     topic = parsed.column("kafka_topic")
     rules: dict[str, Callable[[pa.Table], Iterator[Problem]]] = {
-        ACTIVITY_TOPIC: _of_activity,
-        RECEIPTS_TOPIC: lambda table: _missing(table, _REQUIRED_OF_RECEIPT),
-        REJECTED_TOPIC: lambda table: _missing(table, _REQUIRED_OF_REJECTED),
+        topics.ACTIVITY: _of_activity,
+        topics.RECEIPTS: lambda table: _missing(table, _REQUIRED_OF_RECEIPT),
+        topics.REJECTED: lambda table: _missing(table, _REQUIRED_OF_REJECTED),
     }
     problem: Any = pa.chunked_array([pa.nulls(parsed.num_rows, pa.string())])
     for name, of_topic in rules.items():
@@ -85,8 +76,6 @@ def _problems(parsed: pa.Table) -> pa.ChunkedArray:
 
 
 def _is_empty(values: pa.ChunkedArray, *, is_text: bool) -> Any:
-    import pyarrow.compute as pc
-
     return pc.or_kleene(pc.is_null(values), pc.equal(values, "")) if is_text else pc.is_null(values)
 
 
@@ -97,9 +86,6 @@ def _missing(table: pa.Table, names: tuple[str, ...]) -> Iterator[Problem]:
 
 
 def _of_activity(table: pa.Table) -> Iterator[Problem]:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     columns = event_columns()
     yield from _missing(table, tuple(c.name for c in columns if c.is_required))
     for c in columns:

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from cairn.contracts import Column, load_contract
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
-ACTIVITY_TOPIC = "learner.activity.v1"
-RECEIPTS_TOPIC = "learner.activity.receipts.v1"
-REJECTED_TOPIC = "learner.activity.rejected.v1"
-TOPICS = (ACTIVITY_TOPIC, RECEIPTS_TOPIC, REJECTED_TOPIC)
 
 # Columns of silver that no sender writes: they come from the record, from the batch, or are derived from instants.
 _DERIVED = {"received_date", "work_date", "ingest_date", "kafka_partition", "kafka_offset", "intake_app_id", "batch_id"}
@@ -51,8 +45,6 @@ def parse(records: DataFrame) -> DataFrame:
 
     ``is_unreadable`` says that the value is no JSON or has a field of another type; its other fields are kept.
     """
-    from pyspark.sql import functions as F
-
     options = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": CORRUPT}
     return records.select(
         F.col("topic").alias("kafka_topic"),

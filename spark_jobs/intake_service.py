@@ -1,7 +1,9 @@
 """The intake service: ``python -m spark_jobs.intake_service`` follows the topics until it is told to end.
 
-It waits for the broker and the topics, goes on after a restart of the broker, logs one line a batch, and writes
-``stack/intake.heartbeat`` (an ISO instant) while it is well, so that a health check need not ask Spark.
+It looks how many records wait and takes them in at a pace that follows the volume (intake_pace), or at once where
+somebody asks (intake_state.ask_for_batch). It waits for the broker and the topics, goes on after a restart of the
+broker, logs one line a batch, and writes ``stack/intake.heartbeat`` (an ISO instant) while it is well, so that a health
+check need not ask Spark.
 """
 
 from __future__ import annotations
@@ -9,21 +11,26 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from datetime import UTC, datetime
 from types import FrameType
-from typing import TYPE_CHECKING
+
+from pyspark.sql import SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
 
 from cairn.errors import CairnError
 from cairn.settings import Settings
-from spark_jobs import intake, intake_state
+from cairn.topics import lag
+from spark_jobs import intake, intake_pace, intake_state
 from spark_jobs.intake_batch import BatchResult
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-    from pyspark.sql.streaming.query import StreamingQuery
+from spark_jobs.key_index import KeyIndex
+from spark_jobs.session import start_session
+from streaming.topics import TopicEnds
 
 RETRY_SECONDS = 3.0
-HEARTBEAT_SECONDS = 2.0
+HEARTBEAT_SECONDS = 2
+# Who waits for a batch is heard so soon; asking the broker how far it is costs a millisecond.
+POLL_SECONDS = 0.5
 
 
 def log(message: str) -> None:
@@ -49,12 +56,11 @@ def follow(settings: Settings, stop: threading.Event | None = None) -> None:
     stop = stop or threading.Event()
     with intake_state.lease(settings) as is_held:
         if not is_held:
-            raise CairnError("intake runs already: another process holds checkpoints/intake.lock")
+            raise CairnError("intake runs already: another process holds the lease 'intake'")
         _wait_for_topics(settings, stop)
         if stop.is_set():
             return
-        from spark_jobs.session import start_session
-
+        intake.prepare(settings, lambda line: _tell(settings, line))
         session = start_session(intake.intake_settings(settings), "cairn-intake")
         log("ready")
         try:
@@ -64,11 +70,17 @@ def follow(settings: Settings, stop: threading.Event | None = None) -> None:
             session.stop()
 
 
+def _tell(settings: Settings, line: str) -> None:
+    """A line of a long migration, which is a sign of life as well."""
+    log(line)
+    beat(settings)
+
+
 def _wait_for_topics(settings: Settings, stop: threading.Event) -> None:
     said = ""
     while not stop.is_set():
         try:
-            intake.topic_partitions(settings)
+            intake.present_end(settings)
             return
         except CairnError as error:
             if str(error) != said:
@@ -78,28 +90,49 @@ def _wait_for_topics(settings: Settings, stop: threading.Event) -> None:
 
 
 def _follow_once(session: SparkSession, settings: Settings, stop: threading.Event) -> None:
-    """One life of the streaming query; it ends with ``stop`` or with a failure, which is logged and tried again."""
-
-    def done(result: BatchResult) -> None:
-        log(result.line())
-
+    """Batch after batch; ends with ``stop`` or with a failure, which is logged and tried again."""
     try:
-        query = intake.start_query(session, settings, done, once=False)
-        _watch(query, settings, stop)
+        with TopicEnds(intake.broker(settings)) as ends:
+            _take_in_turns(session, settings, ends, stop)
     except Exception as error:  # whatever a batch met, the same batch is tried again from the top
         log(f"stopped: {intake.one_line(error)}; trying again")
         stop.wait(RETRY_SECONDS)
         _wait_for_topics(settings, stop)
 
 
-def _watch(query: StreamingQuery, settings: Settings, stop: threading.Event) -> None:
+def _take_in_turns(session: SparkSession, settings: Settings, ends: TopicEnds, stop: threading.Event) -> None:
+    keys = KeyIndex(settings)
+    passed = intake_state.passed_offsets(settings)
+    heard, began = 0.0, 0.0  # the first batch is due at once: who starts the service wants to see it work
+
+    def done(result: BatchResult) -> None:
+        log(result.line())
+
+    while not stop.is_set():
+        beat(settings)
+        asked = _asked_at(settings)
+        waiting = sum(lag(passed, ends.now()).values())
+        if intake_pace.is_due(waiting, time.monotonic() - began, is_asked=asked > heard):
+            heard, began = asked, time.monotonic()
+            _watch(intake.start_query(session, settings, done, keys), settings, stop)
+            passed = intake_state.passed_offsets(settings)
+        else:
+            stop.wait(POLL_SECONDS)
+
+
+def _asked_at(settings: Settings) -> float:
+    """When somebody last asked for a batch; 0 where nobody has."""
     try:
-        while query.isActive and not stop.is_set():
+        return intake_state.request_path(settings).stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _watch(query: StreamingQuery, settings: Settings, stop: threading.Event) -> None:
+    """Until the query has taken in what was there, fails, or is stopped."""
+    try:
+        while not query.awaitTermination(HEARTBEAT_SECONDS) and not stop.is_set():
             beat(settings)
-            stop.wait(HEARTBEAT_SECONDS)
-        failure = query.exception()
-        if failure is not None:
-            raise failure
     finally:
         query.stop()
 

@@ -6,24 +6,21 @@ makes. A new checkpoint gets a new name, so its batch numbers, which begin at 0 
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import time
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
-from spark_jobs.intake_parse import TOPICS
-
-Offsets = dict[str, dict[str, int]]
+from cairn.topics import Offsets, is_passed, lag, merge
 
 WRITTEN_TABLES = (
     "bronze.activity",
@@ -35,84 +32,72 @@ WRITTEN_TABLES = (
     "ops.intake_ledger",
 )
 EARLIEST_OFFSET = -2
+# Batches of the newest days say how far intake has come: each names every partition of the topics.
+NEWEST_DAYS = 2
+# How long the one who waits sleeps: short at first, so that a demo does not notice, then rarely.
+FIRST_SLEEP, LONGEST_SLEEP = 0.2, 1.5
+ASK_AGAIN_SECONDS = 10.0
+# Clocks of writers may differ by less than this.
+CLOCK_MARGIN = timedelta(hours=1)
+
+Identity = tuple[str, int]
 
 
-@contextmanager
-def lease(settings: Settings) -> Iterator[bool]:
-    """Hold the intake's lease for the ``with`` block; yields False where another process holds it.
-
-    An advisory file lock: it goes with the process that holds it, however that ends.
-    """
-    path = settings.checkpoints_dir / "intake.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle: IO[str] = path.open("a+", encoding="utf-8")
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        handle.truncate(0)
-        handle.write(str(os.getpid()))
-        handle.flush()
-        yield True
-    finally:
-        handle.close()
+def lease(settings: Settings) -> AbstractContextManager[bool]:
+    """Hold the intake's lease for the ``with`` block; yields False where another process holds it."""
+    return lake.lease(settings, "intake")
 
 
-def merge(offsets: Iterable[Offsets]) -> Offsets:
-    """The highest next offset of each partition."""
-    highest: Offsets = {}
-    for one in offsets:
-        for topic, partitions in one.items():
-            mine = highest.setdefault(topic, {})
-            for partition, offset in partitions.items():
-                mine[partition] = max(offset, mine.get(partition, offset))
-    return highest
+def newest_batches(settings: Settings) -> pa.Table:
+    """Rows of ops.intake_batch of the newest days that have any, and of no day (none is written so any more)."""
+    name = "ops.intake_batch"
+    days = lake.partition_values(settings, name, "written_date") if lake.exists(settings, name) else []
+    return lake.read(settings, name, partitions={"written_date": [None, *days[-NEWEST_DAYS:]]})
 
 
 def passed_offsets(settings: Settings) -> Offsets:
-    """Next offset of each partition after everything that is in the lake, from ops.intake_batch."""
-    rows = lake.read(settings, "ops.intake_batch", ["end_offsets"])
-    return merge(json.loads(text) for text in set(rows.column("end_offsets").to_pylist()))
+    """Next offset of each partition after everything that is in the lake, from the newest rows of ops.intake_batch."""
+    texts = newest_batches(settings).column("end_offsets").to_pylist()
+    return merge(json.loads(text) for text in set(texts))
 
 
-def is_passed(passed: Offsets, cut: Offsets) -> bool:
-    """Whether every partition of the cut that intake reads has been passed."""
-    return all(
-        offset <= passed.get(topic, {}).get(partition, 0)
-        for topic, partitions in cut.items()
-        if topic in TOPICS
-        for partition, offset in partitions.items()
-    )
+def ask_for_batch(settings: Settings) -> None:
+    """Ask the intake service, where one runs, for a batch now instead of at its own pace."""
+    path = request_path(settings)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(datetime.now(UTC).isoformat(), encoding="utf-8")
+
+
+def request_path(settings: Settings) -> Path:
+    """The file whose writing asks for a batch."""
+    return settings.checkpoints_dir / "intake.asked"
 
 
 def wait_until_passed(settings: Settings, cut: Offsets, timeout_seconds: float = 600) -> float:
     """Wait until the lake holds everything before ``cut`` ({topic: {partition: next offset}}); returns seconds waited.
 
-    Raises CairnError after ``timeout_seconds``, naming how far behind intake is.
+    Asks the intake service for a batch meanwhile. Raises CairnError after ``timeout_seconds``, naming how far behind
+    intake is.
     """
     started = time.monotonic()
+    asked: float | None = None
+    sleep = FIRST_SLEEP
     while True:
         passed = passed_offsets(settings)
+        now = time.monotonic()
         if is_passed(passed, cut):
-            return time.monotonic() - started
-        if time.monotonic() - started > timeout_seconds:
+            return now - started
+        if now - started > timeout_seconds:
             behind = sum(lag(passed, cut).values())
             raise CairnError(
                 f"intake is still {behind} records behind after {timeout_seconds:.0f} s: "
                 "see 'cairn status' and 'cairn logs intake', then try again"
             )
-        time.sleep(0.5)
-
-
-def lag(passed: Offsets, end: Offsets) -> dict[str, int]:
-    """Records not yet in the lake, per topic (offsets, so markers of transactions count as well)."""
-    return {
-        topic: sum(max(0, offset - passed.get(topic, {}).get(partition, 0)) for partition, offset in partitions.items())
-        for topic, partitions in end.items()
-        if topic in TOPICS
-    }
+        if asked is None or now - asked > ASK_AGAIN_SECONDS:
+            ask_for_batch(settings)
+            asked = now
+        time.sleep(sleep)
+        sleep = min(sleep * 1.5, LONGEST_SLEEP)
 
 
 def offsets_of(checkpoint: Path, batch_id: int) -> Offsets:
@@ -145,14 +130,16 @@ def open_checkpoint(settings: Settings) -> tuple[Path, Offsets]:
     """The checkpoint to go on with and the offsets to start from where it is new.
 
     A checkpoint is lost where its folder is gone, is empty, or is older or newer than the lake (one of the two was
-    restored from a backup). Then
-    rows of a batch that was torn (its row in ops.intake_batch is missing) are removed, and a new checkpoint starts
-    where the last whole batch ended: nothing is lost and nothing is there twice. Call with the lease held.
+    restored from a backup). Then rows of a batch that was torn (its row in ops.intake_batch is missing) are removed,
+    and a new checkpoint starts where the last whole batch ended: nothing is lost and nothing is there twice. Call with
+    the lease held.
     """
     root = settings.checkpoints_dir / "intake"
     root.mkdir(parents=True, exist_ok=True)
-    written = _last_batches(settings)
+    written = _last_batches(newest_batches(settings))
     for folder in sorted(root.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True):
+        if folder.name not in dict(written):
+            written = last_transactions(settings)  # it wrote long ago or never: the newest days cannot say which
         if _agrees(folder, written):
             return folder, {}
     remove_torn_batches(settings)
@@ -173,31 +160,52 @@ def _numbers(folder: Path) -> list[int]:
     return [int(path.name) for path in folder.glob("*") if path.name.isdigit()]
 
 
-def _last_batches(settings: Settings) -> list[tuple[str, int]]:
-    """Application ids with their last batch in the lake, oldest writer first."""
-    rows = lake.read(settings, "ops.intake_batch", ["intake_app_id", "batch_id", "written_at"]).to_pylist()
+def _last_batches(rows: pa.Table) -> list[Identity]:
+    """Application ids with their last batch among the rows, oldest writer first."""
     last: dict[str, int] = {}
-    for row in sorted(rows, key=lambda row: row["written_at"]):
+    for row in sorted(rows.to_pylist(), key=lambda row: (row["written_at"], row["batch_id"])):
         last.pop(row["intake_app_id"], None)
         last[row["intake_app_id"]] = row["batch_id"]
     return list(last.items())
 
 
+def last_transactions(settings: Settings) -> list[Identity]:
+    """The last whole batch of every checkpoint that ever wrote, oldest writer first. Reads all of ops.intake_batch."""
+    columns = ["intake_app_id", "batch_id", "written_at"]
+    return _last_batches(lake.read(settings, "ops.intake_batch", columns, partitions=lake.EVERY))
+
+
 def remove_torn_batches(settings: Settings) -> int:
-    """Delete rows of batches that never got their row in ops.intake_batch; returns how many batches were torn."""
-    whole = {
-        (row["intake_app_id"], row["batch_id"])
-        for row in lake.read(settings, "ops.intake_batch", ["intake_app_id", "batch_id"]).to_pylist()
-    }
-    torn: set[tuple[str, int]] = set()
+    """Delete rows of batches that never got their row in ops.intake_batch; returns how many batches were torn.
+
+    A torn batch is the last that was written: only files that were written since the last whole one are looked at
+    (compaction may have put its rows into a file with others, which is then younger still).
+    """
+    columns = ["intake_app_id", "batch_id"]
+    rows = lake.read(settings, "ops.intake_batch", [*columns, "written_at"], partitions=lake.EVERY)
+    whole = set(zip(*(rows.column(column).to_pylist() for column in columns), strict=True))
+    last = pc.max(rows.column("written_at")).as_py()
+    since = int((last - CLOCK_MARGIN).timestamp() * 1000) if last else 0
+    torn: set[Identity] = set()
     for name in WRITTEN_TABLES:
-        found = lake.read(settings, name, ["intake_app_id", "batch_id"]).group_by(["intake_app_id", "batch_id"])
-        rows = found.aggregate([]).to_pylist()
-        here = {(row["intake_app_id"], row["batch_id"]) for row in rows} - whole
-        for app_id, batch_id in here:
-            lake.delete_rows(settings, name, (pc.field("intake_app_id") == app_id) & (pc.field("batch_id") == batch_id))
-        torn |= here
+        files = [file for file in lake.table_files(settings, name) if file.written_ms >= since]
+        if files:
+            torn |= _remove_torn(settings, name, files, whole)
     return len(torn)
+
+
+def _remove_torn(settings: Settings, name: str, files: list[lake.File], whole: set[Identity]) -> set[Identity]:
+    """Delete, of the partitions that the files lie in, rows of batches that are not whole; returns those batches."""
+    columns = ["intake_app_id", "batch_id"]
+    found = lake.read_files(settings, name, files, columns).group_by(columns).aggregate([]).to_pylist()
+    torn = {(row["intake_app_id"], row["batch_id"]) for row in found} - whole
+    if torn:
+        is_torn = None
+        for app_id, batch_id in sorted(torn):
+            one = (pc.field("intake_app_id") == app_id) & (pc.field("batch_id") == batch_id)
+            is_torn = one if is_torn is None else is_torn | one
+        lake.delete_rows(settings, name, is_torn, lake.partitions_of(name, files))
+    return torn
 
 
 def starting_offsets(start: Offsets, partitions: dict[str, list[int]]) -> str:

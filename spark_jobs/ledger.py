@@ -8,14 +8,22 @@ something received is nowhere, below zero something is there that nobody receipt
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
 import lake
+from cairn.contracts import load_contract
 from cairn.settings import Settings
 
 FATES = ("accepted", "duplicate", "conflict", "rejected", "quarantined")
 COUNTS = ("received", *FATES, "unexplained")
+# Nothing is taken in before it is received, but for clocks and zones that differ by less than this.
+CLOCK_MARGIN = timedelta(days=1)
 
 # Only whole batches count (ops.intake_batch): one that is being written would look like a hole.
 _QUERY = """
@@ -49,17 +57,15 @@ from lines group by all order by all
 
 def ledger(settings: Settings, date: date | None = None, dates: Iterable[date] | None = None) -> list[dict[str, Any]]:
     """Rows ``received_date, source_id, org_id`` and the counts of :data:`COUNTS`, of one receipt date, some, or all."""
-    import duckdb
-    import pyarrow.compute as pc
-
     wanted = [date] if date is not None else list(dates) if dates is not None else None
-    only = None if wanted is None else pc.field("received_date").isin(wanted)
+    if wanted == []:
+        return []
     identity = ["intake_app_id", "batch_id"]
     scope = ["received_date", "source_id", "org_id", *identity]
     connection = duckdb.connect()
     try:
         connection.execute("set memory_limit = '512MB'; set threads = 2")
-        connection.register("whole", lake.read(settings, "ops.intake_batch", identity))
+        connection.register("whole", _whole_batches(settings, wanted))
         for alias, name, extra in (
             ("receipts", "bronze.receipts", ["statements_received"]),
             ("activity", "silver.learner_activity", []),
@@ -67,13 +73,39 @@ def ledger(settings: Settings, date: date | None = None, dates: Iterable[date] |
             ("rejected", "bronze.rejected", []),
             ("counted", "ops.intake_ledger", ["fate", "records"]),
         ):
-            connection.register(alias, lake.read(settings, name, [*scope, *extra], only))
+            connection.register(alias, _scanner(settings, name, [*scope, *extra], wanted))
         rows: list[dict[str, Any]] = connection.sql(_QUERY).to_arrow_table().to_pylist()
     finally:
         connection.close()
     for row in rows:
         row["unexplained"] = row["received"] - sum(row[fate] for fate in FATES)
     return rows
+
+
+def _whole_batches(settings: Settings, wanted: list[date] | None) -> pa.Table:
+    """The batches that may hold what was received on the days wanted: nothing is taken in before it is received."""
+    name, identity = "ops.intake_batch", ["intake_app_id", "batch_id"]
+    if wanted is None or not lake.exists(settings, name):
+        return lake.read(settings, name, identity, partitions=lake.EVERY)
+    first = min(wanted) - CLOCK_MARGIN
+    days = lake.partition_values(settings, name, "written_date")
+    newer = [day for day in days if not isinstance(day, date) or day >= first]
+    return lake.read(settings, name, identity, partitions={"written_date": newer})
+
+
+def _scanner(settings: Settings, name: str, columns: list[str], wanted: list[date] | None) -> ds.Scanner:
+    """A table's columns as a stream, of the receipt dates wanted: never more than a few batches are in memory."""
+    only = None if wanted is None else pc.field("received_date").isin(wanted)
+    files = [file for file in lake.table_files(settings, name) if wanted is None or _may_hold(name, file, wanted)]
+    return lake.dataset_of(settings, name, files).scanner(columns=columns, filter=only, batch_readahead=4)
+
+
+def _may_hold(name: str, file: lake.File, wanted: list[date]) -> bool:
+    """Whether a file may hold rows received on one of the days, by the day that it is partitioned by."""
+    if "received_date" in load_contract(name).partitions:
+        return file.partitions["received_date"] in {day.isoformat() for day in wanted}
+    taken_in = file.partitions.get("ingest_date")
+    return taken_in is None or taken_in >= (min(wanted) - CLOCK_MARGIN).isoformat()
 
 
 def totals(rows: Iterable[dict[str, Any]]) -> dict[str, int]:

@@ -1,13 +1,15 @@
-"""The topics of the platform: names, creation, and how far each has come."""
+"""The topics of the platform on the broker: creation, and how far each has come (names: cairn.topics)."""
 
 from __future__ import annotations
 
-from cairn.settings import Settings
+from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.errors import TopicAlreadyExistsError
 
-ACTIVITY = "learner.activity.v1"
-RECEIPTS = "learner.activity.receipts.v1"
-REJECTED = "learner.activity.rejected.v1"
-ALL = (ACTIVITY, RECEIPTS, REJECTED)
+from cairn.settings import Settings
+from cairn.topics import ACTIVITY, ALL, RECEIPTS, REJECTED, Offsets
+
+__all__ = ["ACTIVITY", "ALL", "RECEIPTS", "REJECTED", "Offsets", "TopicEnds", "end_offsets", "ensure_topics"]
 
 DAY_MS = 86_400_000
 # Activity and receipts are kept until the lake has long passed them; refusals for as long as they can be replayed.
@@ -19,9 +21,6 @@ def ensure_topics(settings: Settings, bootstrap: str | None = None) -> None:
 
     Raises kafka.errors.KafkaError where the broker does not answer.
     """
-    from kafka.admin import KafkaAdminClient, NewTopic
-    from kafka.errors import TopicAlreadyExistsError
-
     admin = KafkaAdminClient(
         bootstrap_servers=bootstrap or settings.address("broker"),
         client_id="cairn-topics",
@@ -48,26 +47,43 @@ def ensure_topics(settings: Settings, bootstrap: str | None = None) -> None:
         admin.close()
 
 
-def end_offsets(bootstrap: str) -> dict[str, dict[str, int]]:
-    """Next offset of each partition of each topic, as a reader of committed records sees it; JSON-able.
+class TopicEnds:
+    """Asks how far the topics have come, by one connection; a context manager.
 
-    A topic that is not there yet is left out.
+    Raises kafka.errors.KafkaError where the broker does not answer.
     """
-    from kafka import KafkaConsumer, TopicPartition
 
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, isolation_level="read_committed", bootstrap_timeout_ms=5_000)
-    try:
-        known = consumer.topics()
+    def __init__(self, bootstrap: str) -> None:
+        self._consumer = KafkaConsumer(
+            bootstrap_servers=bootstrap, isolation_level="read_committed", bootstrap_timeout_ms=5_000
+        )
+
+    def __enter__(self) -> TopicEnds:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._consumer.close()
+
+    def now(self) -> Offsets:
+        """Next offset of each partition of each topic; a topic that is not there yet is left out."""
+        known = self._consumer.topics()
         partitions = [
             TopicPartition(topic, partition)
             for topic in ALL
             if topic in known
-            for partition in sorted(consumer.partitions_for_topic(topic) or ())
+            for partition in sorted(self._consumer.partitions_for_topic(topic) or ())
         ]
-        ends = consumer.end_offsets(partitions) if partitions else {}
-        found: dict[str, dict[str, int]] = {}
+        ends = self._consumer.end_offsets(partitions) if partitions else {}
+        found: Offsets = {}
         for partition in partitions:
             found.setdefault(partition.topic, {})[str(partition.partition)] = int(ends[partition])
         return found
-    finally:
-        consumer.close()
+
+
+def end_offsets(bootstrap: str) -> Offsets:
+    """Next offset of each partition of each topic, as a reader of committed records sees it; JSON-able.
+
+    A topic that is not there yet is left out. Raises kafka.errors.KafkaError where the broker does not answer.
+    """
+    with TopicEnds(bootstrap) as ends:
+        return ends.now()

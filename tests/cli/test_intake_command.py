@@ -36,6 +36,7 @@ def books(settings: Settings) -> Settings:
         for n in range(2)
     ]
     batch = {"intake_app_id": "app", "batch_id": 0, "end_offsets": "{}", "records": 6, "written_at": AT}
+    batch["written_date"] = AT.date()
     lake.append_rows(settings, "bronze.receipts", receipts, ("app", 0))
     lake.append_rows(settings, "bronze.rejected", refused, ("app", 0))
     lake.append_rows(settings, "ops.intake_batch", [batch], ("app", 0))

@@ -70,8 +70,11 @@ def write(settings: Settings, events: list[dict[str, Any]], receipted: list[dict
         for index, one in enumerate(events if receipted is None else receipted)
     ]
     lake.append_rows(settings, "bronze.receipts", receipts, ("app", 0))
+    now = datetime.now(UTC)
     batch = {"intake_app_id": "app", "batch_id": 0, "end_offsets": "{}", "records": len(events)}
-    lake.append_rows(settings, "ops.intake_batch", [batch | {"written_at": datetime.now(UTC)}], ("app", 0))
+    lake.append_rows(
+        settings, "ops.intake_batch", [batch | {"written_at": now, "written_date": now.date()}], ("app", 0)
+    )
     links = [
         {
             "subject_key": f"s1_{number}",

@@ -14,8 +14,8 @@ import pytest
 
 import lake
 from cairn.settings import Settings
+from cairn.topics import ACTIVITY, ALL, RECEIPTS, REJECTED
 from spark_jobs import intake, intake_state
-from spark_jobs.intake_parse import ACTIVITY_TOPIC, RECEIPTS_TOPIC, REJECTED_TOPIC, TOPICS
 
 RECEIVED_AT = datetime(2026, 10, 14, 15, 0, tzinfo=UTC)
 
@@ -87,7 +87,7 @@ class Sender:
     def raw(self, key: str, value: bytes) -> None:
         """Send any bytes to the activity topic."""
         partition = zlib.crc32(key.encode()) % 4
-        self.producer.send(ACTIVITY_TOPIC, key=key.encode(), value=value, partition=partition)
+        self.producer.send(ACTIVITY, key=key.encode(), value=value, partition=partition)
 
     def receipt(self, events: list[dict[str, Any]]) -> str:
         """One receipt that counts the events by school."""
@@ -103,7 +103,7 @@ class Sender:
             "received_date": "2026-10-14",
             "statements": schools,
         }
-        self.producer.send(RECEIPTS_TOPIC, value=json.dumps(value).encode())
+        self.producer.send(RECEIPTS, value=json.dumps(value).encode())
         self.receipted += len(events)
         return receipt_id
 
@@ -123,7 +123,7 @@ class Sender:
             "payload_sha256": "0" * 64,
             "seal_ref": None,
         }
-        self.producer.send(REJECTED_TOPIC, value=json.dumps(value).encode())
+        self.producer.send(REJECTED, value=json.dumps(value).encode())
         self.producer.flush()
 
 
@@ -135,7 +135,7 @@ def intake_home(settings: Settings, broker: Settings) -> Settings:
     mine = settings.model_copy(update={"kafka_bootstrap": broker.kafka_bootstrap})
     admin = KafkaAdminClient(bootstrap_servers=broker.kafka_bootstrap)
     there = set(admin.list_topics())
-    missing = [NewTopic(t, 4 if t == ACTIVITY_TOPIC else 1, 1) for t in TOPICS if t not in there]
+    missing = [NewTopic(t, 4 if t == ACTIVITY else 1, 1) for t in ALL if t not in there]
     if missing:
         admin.create_topics(missing)
     admin.close()
@@ -145,6 +145,7 @@ def intake_home(settings: Settings, broker: Settings) -> Settings:
         "end_offsets": json.dumps(intake.present_end(mine)),
         "records": 0,
         "written_at": datetime.now(UTC),
+        "written_date": datetime.now(UTC).date(),
     }
     lake.append_rows(mine, "ops.intake_batch", [start], ("before-the-test", 0))
     assert intake_state.passed_offsets(mine)

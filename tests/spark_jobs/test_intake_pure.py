@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,14 @@ import pyarrow as pa
 import pytest
 
 import lake
+from cairn import topics
 from cairn.errors import CairnError
 from cairn.settings import Settings
+from portal import operations_reads
 from spark_jobs import intake_check, intake_dedupe, intake_parse, intake_state
-from streaming import topics
+from spark_jobs.ledger import ledger
 
 AT = datetime(2026, 10, 15, 3, 30, tzinfo=UTC)  # still 14 October in Chicago
-
-
-def test_topics_are_those_of_the_gateway() -> None:
-    assert set(intake_parse.TOPICS) == set(topics.ALL)
 
 
 def checked(**changes: Any) -> dict[str, Any]:
@@ -36,7 +34,7 @@ def checked(**changes: Any) -> dict[str, Any]:
     fields |= {name: pa.string() for name in ("kafka_topic", "record_key")} | {"is_unreadable": pa.bool_()}
     fields["kafka_timestamp"] = pa.timestamp("us", "UTC")
     sound = dict.fromkeys(("event_id", "content_hash", "schema_version", "source_id", "source_statement_id"), "text")
-    sound |= {"kafka_topic": intake_parse.ACTIVITY_TOPIC, "record_key": "s1_a", "subject_key": "s1_a"}
+    sound |= {"kafka_topic": topics.ACTIVITY, "record_key": "s1_a", "subject_key": "s1_a"}
     sound |= {"received_at": AT, "event_time": AT, "kafka_timestamp": AT, "activity_type": "attempt"}
     row = dict.fromkeys(fields) | sound | {"is_unreadable": False} | changes
     table = intake_check.check(pa.Table.from_pylist([row], schema=pa.schema(list(fields.items()))), "America/Chicago")
@@ -61,8 +59,8 @@ def test_a_sound_record_has_no_problem_and_local_days() -> None:
         ({"event_time": datetime(1970, 1, 1, tzinfo=UTC)}, "out_of_range: event_time"),
         ({"record_key": None}, "key_mismatch: "),
         ({"record_key": "s1_b"}, "key_mismatch: "),
-        ({"kafka_topic": intake_parse.RECEIPTS_TOPIC}, "missing_field: receipt_id"),
-        ({"kafka_topic": intake_parse.REJECTED_TOPIC}, "missing_field: rejected_id"),
+        ({"kafka_topic": topics.RECEIPTS}, "missing_field: receipt_id"),
+        ({"kafka_topic": topics.REJECTED}, "missing_field: rejected_id"),
     ],
 )
 def test_each_breach_is_named_without_its_value(changes: dict[str, Any], problem: str) -> None:
@@ -121,9 +119,11 @@ def test_an_append_happens_once_however_often_it_is_tried(settings: Settings) ->
 
 def note(settings: Settings, app_id: str, batch_id: int, offset: int) -> None:
     """A whole batch in the lake."""
-    ends = json.dumps({topics.ACTIVITY: {"0": offset}, "other": {"0": 1}})
+    ends, now = json.dumps({topics.ACTIVITY: {"0": offset}, "other": {"0": 1}}), datetime.now(UTC)
     row = {"intake_app_id": app_id, "batch_id": batch_id, "end_offsets": ends, "records": 1}
-    lake.append_rows(settings, "ops.intake_batch", [row | {"written_at": datetime.now(UTC)}], (app_id, batch_id))
+    lake.append_rows(
+        settings, "ops.intake_batch", [row | {"written_at": now, "written_date": now.date()}], (app_id, batch_id)
+    )
 
 
 def plan(folder: Path, planned: int, committed: int) -> None:
@@ -132,6 +132,22 @@ def plan(folder: Path, planned: int, committed: int) -> None:
         (folder / log).mkdir(parents=True, exist_ok=True)
         for number in range(last + 1):
             (folder / log / str(number)).write_text("v1\n{}")
+
+
+def test_how_far_intake_is_is_read_from_the_newest_days(settings: Settings) -> None:
+    for day in range(1, 6):
+        at = AT + timedelta(days=day)
+        ends = json.dumps({topics.ACTIVITY: {"0": day * 10}})
+        row = {"intake_app_id": "app", "batch_id": day, "end_offsets": ends, "records": 1, "written_at": at}
+        lake.append_rows(settings, "ops.intake_batch", [row | {"written_date": at.date()}], ("app", day))
+    for file in lake.table_files(settings, "ops.intake_batch", {"written_date": [date(2026, 10, 16)]}):
+        (Path(lake.table_uri(settings, "ops.intake_batch")) / file.path).unlink()  # who read it would fail
+    assert intake_state.passed_offsets(settings) == {topics.ACTIVITY: {"0": 50}}
+    lag = operations_reads.intake_lag(settings)
+    assert lag == {"written_at": AT + timedelta(days=5), "batches": 5, "waiting": None}
+    assert ledger(settings, dates=[date(2026, 10, 19)]) == []
+    with pytest.raises(FileNotFoundError):
+        ledger(settings)
 
 
 def test_waiting_for_a_cut(settings: Settings) -> None:
