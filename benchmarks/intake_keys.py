@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from benchmarks.intake import event
 from benchmarks.key_table import make_keys
@@ -36,7 +36,7 @@ REPEATED = 10
 ROUNDS = 9
 
 
-def batch_of(spark: SparkSession, numbers: range) -> object:
+def batch_of(spark: SparkSession, numbers: range) -> DataFrame:
     """Records of the activity topic, as Kafka's source gives them."""
     now = datetime.now(UTC)
     rows = []

@@ -27,7 +27,7 @@ def texts(rng: np.random.Generator, rows: int, width: int, dashes: tuple[int, ..
     letters = _HEX[rng.integers(0, 16, (rows, width), np.uint8)]
     for place in dashes:
         letters[:, place] = ord("-")
-    offsets = pa.py_buffer(np.arange(0, (rows + 1) * width, width, np.int32).tobytes())
+    offsets = pa.py_buffer(np.arange(0, (rows + 1) * width, width, dtype=np.int32).tobytes())
     return pa.StringArray.from_buffers(rows, offsets, pa.py_buffer(letters.tobytes()))
 
 

@@ -210,7 +210,7 @@ def duplicates(settings: Settings) -> int:
         rows = lake.dataset(settings, name, lake.EVERY)  # noqa: F841  # DuckDB reads it by its name
         # A hash of the key keeps the count within memory.
         query = f"select count(*) - count(distinct hash({columns})) from rows"
-        [(more,)] = duckdb.sql(query).fetchall()
+        [(more,)] = duckdb.execute(query).fetchall()
         found += int(more)
     return found
 

@@ -31,7 +31,7 @@ from lake.dataset import (
 from lake.delete import delete_rows, replace_rows
 from lake.files import File, PartitionValue, read_rows, write_file
 from lake.key_probe import KeyProbe
-from lake.lease import lease
+from lake.lease import Lease, lease
 from lake.location import actual_columns, count_rows, exists, join, open_table, table_uri
 from lake.migration import migrate, needs_migration
 from lake.runs import merge_sorted
@@ -43,6 +43,7 @@ __all__ = [
     "TARGET_FILE_BYTES",
     "File",
     "KeyProbe",
+    "Lease",
     "PartitionValue",
     "Transaction",
     "actual_columns",

@@ -43,8 +43,8 @@ CLOCK_MARGIN = timedelta(hours=1)
 Identity = tuple[str, int]
 
 
-def lease(settings: Settings) -> AbstractContextManager[bool]:
-    """Hold the intake's lease for the ``with`` block; yields False where another process holds it."""
+def lease(settings: Settings) -> AbstractContextManager[lake.Lease | None]:
+    """Hold the intake's lease for the ``with`` block; yields None where another process holds it."""
     return lake.lease(settings, "intake")
 
 

@@ -43,7 +43,7 @@ def after_batch(settings: Settings, batch_id: int) -> None:
             lake.vacuum(settings, key_index.TABLE)
 
 
-def tending(settings: Settings, wait_seconds: float = 0.0) -> AbstractContextManager[bool]:
+def tending(settings: Settings, wait_seconds: float = 0.0) -> AbstractContextManager[lake.Lease | None]:
     """One at a time rewrites files of intake's tables: two would be told that the other changed them."""
     return lake.lease(settings, "tend", wait_seconds=wait_seconds)
 
