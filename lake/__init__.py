@@ -33,7 +33,7 @@ from lake.files import File, PartitionValue, read_rows, write_file
 from lake.key_probe import KeyProbe
 from lake.lease import Lease, lease
 from lake.location import actual_columns, count_rows, exists, join, open_table, table_uri
-from lake.migration import migrate, needs_migration
+from lake.migration import Progress, Transform, migrate, needs_migration
 from lake.runs import merge_sorted
 from lake.shape import arrow_schema, conform, file_schema
 from lake.upkeep import TARGET_FILE_BYTES, compact, vacuum
@@ -45,7 +45,9 @@ __all__ = [
     "KeyProbe",
     "Lease",
     "PartitionValue",
+    "Progress",
     "Transaction",
+    "Transform",
     "actual_columns",
     "append",
     "append_once",

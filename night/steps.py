@@ -11,6 +11,7 @@ from cairn.settings import Settings
 from cairn.topics import is_passed
 from gates.model import GateOutcome
 from gates.run import run_gate
+from identity.disclosure_log import move_disclosures
 from night import state as states
 from night.state import NightState
 from night.warmup import SharedSpark, preload_gates
@@ -80,7 +81,10 @@ def _judge(night: Night, step: str, outcome: GateOutcome) -> str:
 def _mastery(night: Night) -> str:
     held = states.held_schools(night.state, ["gate_intake"])
     done = mastery.update(night.session.spark(), night.settings, night.data_date, held)
-    return f"{done['pairs']} pairs, {done['attempts']} attempts, {done['decisions_changed']} decisions changed"
+    # What could not be read stays as it was, and so do the schools whose pupils it holds.
+    night.state["held"]["mastery"] = [["school", school] for school in done["held_schools"]]
+    said = f"{done['pairs']} pairs, {done['attempts']} attempts, {done['decisions_changed']} decisions changed"
+    return "; ".join([said, *done["unreadable"]])
 
 
 def _marts(night: Night) -> str:
@@ -95,13 +99,14 @@ def _marts(night: Night) -> str:
 
 def _gate_marts(night: Night) -> str:
     """Hold back what the gates before cover, and audit the file that would be published, until both agree."""
-    before = states.held_schools(night.state, ["gate_intake", "gate_mastery"])
+    before = states.held_schools(night.state, ["gate_intake", "mastery", "gate_mastery"])
     return _judge(night, "gate_marts", learning.audit(night.settings, night.release(), before))
 
 
 def _publish(night: Night) -> str:
     release = learning.publish(night.settings, night.release())
-    return f"{release.release_id} is current"
+    moved = move_disclosures(night.settings)
+    return f"{release.release_id} is current; {moved} disclosures moved to the lake"
 
 
 STEPS: dict[str, Callable[[Night], str]] = {

@@ -24,11 +24,12 @@ from cairn.mastery.models import ModelTable
 from cairn.mastery.states import Night
 from cairn.settings import Settings
 from spark_jobs import evidence, evidence_sources, mastery_model, night_record
+from spark_jobs.gold_migration import migrate_if_needed
 from spark_jobs.mastery_bucket import BucketJob, BucketResult, fold_bucket
 from spark_jobs.mastery_upkeep import compact_if_due
 from spark_jobs.night_record import DAY, DECISION, EVIDENCE, STATE, VOID, WAITING, NightRecord
 from spark_jobs.progress import shown
-from spark_jobs.pupils import pupils_of
+from spark_jobs.pupils import pupils_of, schools_of
 
 LEASE = "mastery"
 # A second night waits so long for the first.
@@ -45,6 +46,7 @@ class Outcome(TypedDict, total=False):
     model_version: str
     superseded_by: str
     unreadable: list[str]
+    held_schools: list[str]
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,9 @@ def update(
 
     New evidence of pupils of ``held_schools`` waits until the school is released. Run again for the same night it
     changes nothing. A night older than what gold stands at is left alone (superseded_by says which night that is):
-    going back would take later evidence out again. Files that cannot be read are named in ``unreadable``: their
-    buckets stay as they were and are rebuilt by the next night. Raises CairnError where another night is running.
+    going back would take later evidence out again. Files that cannot be read are named in ``unreadable``: their buckets
+    stay as they were and are rebuilt by the next night, and ``held_schools`` are those of their pupils. Raises
+    CairnError where another night is running.
     """
     started = time.perf_counter()
     with lake.lease(settings, LEASE, wait_seconds=WAIT_SECONDS) as is_ours:
@@ -96,7 +99,11 @@ def update(
                 seconds=round(time.perf_counter() - started, 3),
                 model_version="",
                 superseded_by=last.data_date.isoformat(),
+                unreadable=[],
+                held_schools=[],
             )
+        if last is None:
+            last = migrate_if_needed(settings)
         night_record.roll_back(settings, last)
         end = as_of or DistrictCalendar.load(settings).day_bounds(data_date)[1]
         buckets = night_record.pupil_buckets(settings, last)
@@ -153,6 +160,7 @@ def _update(run: _Run, held_schools: Sequence[str], started: float) -> Outcome:
         seconds=round(time.perf_counter() - started, 3),
         model_version=models.versions[-1],
         unreadable=[one.problem for one in results if one.problem],
+        held_schools=schools_of(settings, record.unfinished_buckets, run.buckets),
     )
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pyarrow.compute as pc
 import pytest
-from spark_jobs.mastery_evidence import pupils_of
 
 import lake
 import loading
 from cairn.settings import Settings
 from loading.history import CURRENT
+from spark_jobs.pupils import pupils_of
 
 START = datetime(2026, 8, 17, 12, tzinfo=UTC)
 DAY = date(2026, 10, 14)

@@ -10,9 +10,9 @@ import duckdb
 import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable, write_deltalake
-from portal.trust import release_age, verdict
 
 import lake
+from answers.school_trust import release_age, verdict
 from cairn.settings import Settings
 from releases import holding, learning, store
 from spark_jobs.ledger import ledger

@@ -11,9 +11,9 @@ from typing import Any
 
 import duckdb
 import pytest
-from portal.accounts import add_account
 from starlette.testclient import TestClient
 
+from answers.accounts import add_account
 from cairn.settings import Settings
 from pilots.registry import newest_plans
 from portal.app import create_app

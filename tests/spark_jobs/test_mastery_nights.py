@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
 
 import lake
@@ -253,3 +254,40 @@ def test_a_damaged_file_is_named_and_the_rest_goes_on(spark: SparkSession, setti
     # The next night rebuilds what was left out.
     assert mastery.update(spark, settings, START + timedelta(days=2))["unreadable"] == []
     assert standing(settings) == oracle(settings, world, START + timedelta(days=2))
+
+
+def test_a_home_from_before_the_buckets_goes_on(spark: SparkSession, settings: Settings) -> None:
+    """Gold as it was laid out before: states without buckets, a ledger under other ids that a night must answer."""
+    world = World(6)
+    small.write(settings, "gold.mastery_model", [small.default_model()])
+    for today in range(3):
+        world.happen(today)
+    write_known(settings, world)
+    small.write(settings, "silver.learner_activity", world.events)
+    gone = {"night", "pupil_bucket", "pair_key", "evidence_hash", "is_base", "is_removed"}
+    for name in (night_record.STATE, night_record.DAY, night_record.DECISION):
+        old = pa.schema([field for field in lake.file_schema(name) if field.name not in gone])
+        DeltaTable.create(lake.table_uri(settings, name), old)
+    decided = {
+        "decision_id": "an old id",
+        "is_retraction": False,
+        "student_key": "p1",
+        "competency_id": "c0",
+        "decided_at": small.minutes(START, 0),
+        "from_state": "not_started",
+        "to_state": "mastered",
+        "p_known": 0.97,
+        "counted_attempts": 4,
+        "model_version": "m",
+        "policy_version": "p",
+        "data_date": START,
+        "recorded_at": small.minutes(START, 900),
+    }
+    schema = pa.schema([field for field in lake.file_schema(night_record.DECISION) if field.name not in gone])
+    write_deltalake(
+        lake.table_uri(settings, night_record.DECISION), pa.Table.from_pylist([decided], schema), mode="append"
+    )
+    mastery.update(spark, settings, START + timedelta(days=3))
+    assert standing(settings) == oracle(settings, world, START + timedelta(days=3))
+    ledger = [row for row in small.rows(settings, night_record.DECISION) if row["decision_id"] == "an old id"]
+    assert sorted(row["is_retraction"] for row in ledger) == [False, True], "kept, and answered"
