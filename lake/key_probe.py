@@ -63,7 +63,7 @@ class KeyProbe:
         ``files`` are those of the table now, where the caller has listed them already. The hash of another value may
         be equal: compare the value itself.
         """
-        asked = np.unique(keys)
+        asked = np.sort(keys)
         listed = table_files(self.settings, self.name) if files is None else files
         here = {file.path for file in listed}
         self._known = {path: known for path, known in self._known.items() if path in here}
