@@ -84,7 +84,7 @@ def _mastery(night: Night) -> str:
     # What could not be read stays as it was, and so do the schools whose pupils it holds.
     night.state["held"]["mastery"] = [["school", school] for school in done["held_schools"]]
     said = f"{done['pairs']} pairs, {done['attempts']} attempts, {done['decisions_changed']} decisions changed"
-    return "; ".join([said, *done["unreadable"]])
+    return "; ".join([said, *(f"rebuilt {one}" for one in done["healed"]), *done["unreadable"]])
 
 
 def _marts(night: Night) -> str:

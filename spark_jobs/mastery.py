@@ -47,6 +47,7 @@ class Outcome(TypedDict, total=False):
     superseded_by: str
     unreadable: list[str]
     held_schools: list[str]
+    healed: list[str]
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,10 @@ def update(
 
     New evidence of pupils of ``held_schools`` waits until the school is released. Run again for the same night it
     changes nothing. A night older than what gold stands at is left alone (superseded_by says which night that is):
-    going back would take later evidence out again. Files that cannot be read are named in ``unreadable``: their buckets
-    stay as they were and are rebuilt by the next night, and ``held_schools`` are those of their pupils. Raises
-    CairnError where another night is running.
+    going back would take later evidence out again. Buckets with states that could not be read are rebuilt from their
+    evidence and named in ``healed``; those whose evidence or ledger could not be read in ``unreadable``: they stay as
+    they were and are rebuilt by the next night, and ``held_schools`` are the schools of their pupils. Raises CairnError
+    where another night is running.
     """
     started = time.perf_counter()
     with lake.lease(settings, LEASE, wait_seconds=WAIT_SECONDS) as is_ours:
@@ -101,6 +103,7 @@ def update(
                 superseded_by=last.data_date.isoformat(),
                 unreadable=[],
                 held_schools=[],
+                healed=[],
             )
         if last is None:
             last = migrate_if_needed(settings)
@@ -152,7 +155,8 @@ def _update(run: _Run, held_schools: Sequence[str], started: float) -> Outcome:
     )
     if _has_changed(record, last):
         night_record.record(settings, record)
-        compact_if_due(context, settings, record)
+        if not record.unfinished_buckets:
+            compact_if_due(context, settings, record)
     return Outcome(
         pairs=record.pairs,
         attempts=record.attempts,
@@ -160,13 +164,16 @@ def _update(run: _Run, held_schools: Sequence[str], started: float) -> Outcome:
         seconds=round(time.perf_counter() - started, 3),
         model_version=models.versions[-1],
         unreadable=[one.problem for one in results if one.problem],
+        healed=[one.healed for one in results if one.healed],
         held_schools=schools_of(settings, record.unfinished_buckets, run.buckets),
     )
 
 
 def _has_changed(record: NightRecord, last: NightRecord | None) -> bool:
     """Whether the night did anything that the one before it did not: a night run again adds no record."""
-    return last is None or record.versions != last.versions or record.data_date > last.data_date or record.pairs > 0
+    if last is None or record.versions != last.versions or record.data_date > last.data_date:
+        return True
+    return record.pairs > 0 or record.unfinished_buckets != last.unfinished_buckets
 
 
 def _commit(

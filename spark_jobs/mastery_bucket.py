@@ -8,7 +8,7 @@ yet, or is to be rebuilt, is written whole as its base. Files are not committed 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -50,7 +50,10 @@ class BucketJob:
 
 @dataclass(frozen=True)
 class BucketResult:
-    """What a task wrote: files by table, files to take out, counts; ``problem`` where the bucket could not be read."""
+    """What a task wrote: files by table, files to take out, counts.
+
+    ``healed`` says what could not be read and was rebuilt; ``problem`` why the bucket could not be brought up.
+    """
 
     bucket: int
     written: dict[str, list[lake.File]] = field(default_factory=dict)
@@ -59,17 +62,29 @@ class BucketResult:
     attempts: int = 0
     decisions: int = 0
     problem: str = ""
+    healed: str = ""
 
 
 def fold_bucket(job: BucketJob, settings: Settings, night: Night) -> BucketResult:
-    """Bring a bucket up to the night. A file that cannot be read is named in the result, not raised."""
+    """Bring a bucket up to the night.
+
+    Where a file of states or days cannot be read, the bucket is rebuilt from its evidence, which replaces the file.
+    Where the evidence or the ledger cannot be read either, that is named in the result, not raised.
+    """
+    is_whole = job.is_rebuild or not job.files[STATE]
     try:
-        if job.is_rebuild or not job.files[STATE]:
-            return _rebuild(job, settings, night)
-        return _go_on(job, settings, night)
+        return _rebuild(job, settings, night) if is_whole else _go_on(job, settings, night)
     except (OSError, pa.ArrowInvalid) as error:
-        said = str(error).splitlines()[0][:300]
-        return BucketResult(job.bucket, problem=f"bucket {job.bucket}: {said}")
+        if is_whole:
+            return BucketResult(job.bucket, problem=_named(job, error))
+        try:
+            return replace(_rebuild(job, settings, night), healed=_named(job, error))
+        except (OSError, pa.ArrowInvalid) as deeper:
+            return BucketResult(job.bucket, problem=_named(job, deeper))
+
+
+def _named(job: BucketJob, error: Exception) -> str:
+    return f"bucket {job.bucket}: {str(error).splitlines()[0][:300]}"
 
 
 def _rebuild(job: BucketJob, settings: Settings, night: Night) -> BucketResult:

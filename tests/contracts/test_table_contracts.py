@@ -11,7 +11,7 @@ from cairn.contracts import Contract, all_contracts, load_contract
 from cairn.settings import REPOSITORY
 from lake import arrow_schema
 
-# The lake as DESIGN.md lists it, and the tables that the design's words imply.
+# The lake's tables, as docs/architecture.md lists them by writer.
 LAKE = {
     "bronze": "activity receipts rejected",
     "silver": "learner_activity activity_key activity_quarantine identity_link org academic_session course "

@@ -65,6 +65,12 @@ def link(subject: str, student: str) -> dict[str, Any]:
     }
 
 
+def pupil(student: str, school: str) -> dict[str, Any]:
+    """A row of silver.person."""
+    who = {"student_key": student, "role": "student", "school_id": school, "is_enabled": True, "status": "active"}
+    return {**who, "recorded_from": LONG_AGO}
+
+
 def competency(name: str) -> dict[str, Any]:
     """A row of silver.competency."""
     return {

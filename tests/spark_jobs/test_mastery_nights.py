@@ -18,6 +18,7 @@ from pyspark.sql import SparkSession
 
 import lake
 from cairn.calendar import DistrictCalendar
+from cairn.mastery import hashing
 from cairn.mastery.config import load_config
 from cairn.mastery.models import table_from
 from cairn.mastery.states import COLUMNS, Night, restate
@@ -56,7 +57,7 @@ class World:
     def happen(self, today: int) -> list[dict[str, Any]]:
         """A night's events, some of them late or of tomorrow, and changes of what is known."""
         chance = self.chance
-        fresh = [self._event(today) for _ in range(chance.randrange(4, 14))]
+        fresh = [self.event(today) for _ in range(chance.randrange(4, 14))]
         voidable = [e for e in self.events if e["activity_type"] != "void"]
         if voidable and chance.random() < 0.5:
             fresh.append(self._void(chance.choice(voidable), today))
@@ -77,7 +78,7 @@ class World:
         chance.shuffle(fresh)
         return fresh
 
-    def _event(self, today: int) -> dict[str, Any]:
+    def event(self, today: int) -> dict[str, Any]:
         chance = self.chance
         day = today if chance.random() < 0.7 else chance.randrange(max(0, today - 4), today + 2)
         named = chance.sample(COMPETENCIES, chance.randrange(3)) if chance.random() < 0.3 else None
@@ -237,23 +238,43 @@ def test_two_nights_at_once_one_is_refused(spark: SparkSession, settings: Settin
 def test_a_damaged_file_is_named_and_the_rest_goes_on(spark: SparkSession, settings: Settings) -> None:
     world = World(3)
     small.write(settings, "gold.mastery_model", [small.default_model()])
+    small.write(settings, "silver.person", [small.pupil(name, f"school-{name}") for name in PUPILS])
     events = world.happen(0)
     write_known(settings, world)
     small.write(settings, "silver.learner_activity", events)
     mastery.update(spark, settings, START)
+    # States are rebuilt from the evidence at once: the damaged file is no part of the table any more.
     [broken, *_] = lake.table_files(settings, night_record.STATE)
-    path = Path(lake.table_uri(settings, night_record.STATE)) / broken.path
-    whole = path.read_bytes()
-    path.write_bytes(b"no parquet")
+    bucket = broken.partitions["pupil_bucket"]
+    (Path(lake.table_uri(settings, night_record.STATE)) / broken.path).write_bytes(b"no parquet")
     small.write(settings, "silver.learner_activity", world.happen(1))
     write_known(settings, world)
     result = mastery.update(spark, settings, START + timedelta(days=1))
-    bucket = broken.partitions["pupil_bucket"]
+    assert [healed.split(":")[0] for healed in result["healed"]] == [f"bucket {bucket}"]
+    assert standing(settings) == oracle(settings, world, START + timedelta(days=1))
+    # Without its evidence a bucket cannot be rebuilt: named, its pupils' schools held back, the rest goes on.
+    last = night_record.newest(settings)
+    assert last is not None
+    files = lake.table_files(settings, night_record.EVIDENCE, {"pupil_bucket": [int(bucket or 0)]})
+    paths = [Path(lake.table_uri(settings, night_record.EVIDENCE)) / file.path for file in files]
+    contents = [path.read_bytes() for path in paths]
+    for path in paths:
+        path.write_bytes(b"no parquet")
+    [state, *_] = lake.table_files(settings, night_record.STATE, {"pupil_bucket": [int(bucket or 0)]})
+    whole = (Path(lake.table_uri(settings, night_record.STATE)) / state.path).read_bytes()
+    (Path(lake.table_uri(settings, night_record.STATE)) / state.path).write_bytes(b"no parquet")
+    small.write(settings, "silver.learner_activity", [world.event(2) for _ in range(6)])
+    result = mastery.update(spark, settings, START + timedelta(days=2))
     assert [problem.split(":")[0] for problem in result["unreadable"]] == [f"bucket {bucket}"]
-    path.write_bytes(whole)
+    theirs = [
+        name for name in PUPILS if hashing.buckets_of(pa.array([name]), last.pupil_buckets)[0] == int(bucket or 0)
+    ]
+    assert result["held_schools"] == [f"school-{name}" for name in theirs]
+    for path, content in zip(paths, contents, strict=True):
+        path.write_bytes(content)
+    (Path(lake.table_uri(settings, night_record.STATE)) / state.path).write_bytes(whole)
     # The next night rebuilds what was left out.
-    assert mastery.update(spark, settings, START + timedelta(days=2))["unreadable"] == []
-    assert standing(settings) == oracle(settings, world, START + timedelta(days=2))
+    assert mastery.update(spark, settings, START + timedelta(days=3))["unreadable"] == []
 
 
 def test_a_home_from_before_the_buckets_goes_on(spark: SparkSession, settings: Settings) -> None:
