@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import lake
 from cairn.settings import Settings
 from releases import learning, store
+from spark_jobs import night_record
 from tests.marts.small_lake import write_small_lake
 from tests.marts.small_roster import DATA_DATE
 
@@ -19,6 +21,14 @@ def small_lake(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings of a home whose lake holds the small district; shared by the run, as dbt takes its seconds."""
     settings = Settings(home=tmp_path_factory.mktemp("marts"))
     write_small_lake(settings)
+    versions = night_record.present_versions(settings)
+    stamp = datetime(2026, 10, 15, 7, tzinfo=UTC)
+    night = night_record.NightRecord(2, "night", DATA_DATE, stamp, versions, "pol-1", {}, pupil_buckets=2)
+    night_record.record(settings, night)
+    # A night that died took every pair away, but was never put on record: no mart may see it.
+    changes = lake.read(settings, night_record.STATE).to_pylist()
+    gone = {"night": 3, "is_base": False, "is_removed": True}
+    lake.append(settings, night_record.STATE, [{**row, **gone} for row in changes])
     return settings
 
 
