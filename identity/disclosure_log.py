@@ -21,8 +21,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import pyarrow.compute as pc
-
 import lake
 from cairn.settings import Settings
 from cairn.sqlite_file import connect, transaction
@@ -166,8 +164,7 @@ def list_disclosures(settings: Settings, student_key: str | None = None) -> list
     with connect(path, *MIGRATIONS) as database:
         (log_id,) = database.execute("select log_id from log").fetchone()
         waiting = _rows(database, log_id, "")
-    wanted = None if student_key is None else pc.is_valid(pc.field("student_keys"))
-    moved = lake.read(settings, TABLE, filters=wanted).to_pylist()
+    moved = lake.read(settings, TABLE).to_pylist()
     known = {row["disclosure_id"] for row in moved}
     rows = [*moved, *(row for row in waiting if row["disclosure_id"] not in known)]
     if student_key is not None:

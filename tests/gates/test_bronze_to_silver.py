@@ -208,7 +208,7 @@ def test_a_night_too_large_for_memory_has_the_same_outcome(settings: Settings, m
     events = [event(number) for number in range(20)] + [event(31, activity_type=MARKER, subject_key="s1_nobody")]
     write(settings, events)
     small = run_gate("bronze_to_silver", settings, DATA_DATE)
-    monkeypatch.setattr(frames.load, "__defaults__", (0,))
+    monkeypatch.setattr(frames.load, "__defaults__", (0, None))
     large = run_gate("bronze_to_silver", settings, DATA_DATE)
     stamps = {"gate_run_id": "", "run_at": None}
     assert [row | stamps for row in large.results] == [row | stamps for row in small.results]

@@ -46,7 +46,7 @@ TABLES = {
     " policy_version varchar",
     "mart_student_decision": "school_id varchar, student_key varchar, competency_id varchar, decision_id varchar,"
     " decided_at timestamptz, from_state varchar, to_state varchar, counted_attempts int,"
-    " evidence_event_ids varchar[], model_version varchar, policy_version varchar, data_date date",
+    " model_version varchar, policy_version varchar, data_date date",
     "mart_needs_adult": "school_id varchar, class_id varchar, class_title varchar, student_key varchar,"
     " competency_id varchar, competency_code varchar, competency_title varchar, reason varchar, detail varchar,"
     " counted_attempts bigint, expected_share double, last_event_at timestamptz, priority int",
@@ -160,7 +160,7 @@ def _pupil_rows(keys: dict[str, str], school: int, school_id: str) -> dict[str, 
                     "p-1",
                 )
             )
-        decision = (f"d-{school}-{number}", _at(1), "developing", "mastered", 9, ["e-1"], "bkt-1", "p-1", DATA_DATE)
+        decision = (f"d-{school}-{number}", _at(1), "developing", "mastered", 9, "bkt-1", "p-1", DATA_DATE)
         rows["mart_student_decision"].append((school_id, key, "comp-1", *decision))
         competency = COMPETENCIES[number % 3][:3]
         following = COMPETENCIES[number % 3 + 1][:3]

@@ -35,7 +35,7 @@ def test_a_page_of_a_release_is_the_same_when_the_lake_has_moved_on(settings: Se
     def seen() -> list[str]:
         found = []
         for name, path in wanted:
-            with TestClient(create_app(settings), follow_redirects=False) as client:
+            with TestClient(create_app(settings), base_url="http://127.0.0.1", follow_redirects=False) as client:
                 submit(client, "/login", "/login", name=name, password=PASSWORD)
                 answer = client.get(path)
                 assert answer.status_code == 200, path
@@ -95,7 +95,7 @@ def test_pilot_that_could_not_be_evaluated_has_a_page_that_says_so(settings: Set
             "update pilot_scorecard set scorecard_json = ? where pilot_id = 'pilot-fractions'",
             [json.dumps(failed(frozen, learning, "no school of it is in the roster"))],
         )
-    with TestClient(create_app(settings), follow_redirects=False) as client:
+    with TestClient(create_app(settings), base_url="http://127.0.0.1", follow_redirects=False) as client:
         submit(client, "/login", "/login", name="central", password=PASSWORD)
         for path in ("/pilots", "/pilots/pilot-fractions", "/pilots/pilot-fractions.pdf", "/rollout"):
             assert client.get(path).status_code == 200, path

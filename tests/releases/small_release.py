@@ -58,7 +58,17 @@ def states(settings: Settings, pairs: Rows) -> None:
     put(
         settings,
         "gold.mastery_state",
-        [{key: row[key] for key in ("student_key", "competency_id", "state")} for row in rows],
+        [
+            {
+                **{key: row[key] for key in ("student_key", "competency_id", "state")},
+                "pair_key": number,
+                "night": 1,
+                "is_base": True,
+                "is_removed": False,
+                "pupil_bucket": 0,
+            }
+            for number, row in enumerate(rows)
+        ],
     )
 
 

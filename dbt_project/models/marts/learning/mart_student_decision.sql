@@ -7,7 +7,6 @@ select
     decision.from_state,
     decision.to_state,
     decision.counted_attempts,
-    decision.evidence_event_ids,
     decision.model_version,
     decision.policy_version,
     decision.data_date
