@@ -16,11 +16,10 @@ import pyarrow.dataset as ds
 
 import lake
 from cairn.settings import Settings
-from gates.model import Rule
+from gates.model import SAMPLE_IDS, Rule
 from lake import sql
 
 MOST_ROWS_IN_MEMORY = 1_000_000
-MOST_IDS = 400
 MEMORY_LIMIT = "1GB"
 # What DuckDB reads as a table: rows in memory, or files of the lake that it scans.
 Source: TypeAlias = pa.Table | ds.Dataset
@@ -70,7 +69,12 @@ class Frame:
         condition = rule.bad_rows or _repeated(rule)
         chosen = f"select {scope} as scope, cast({self.id_column} as string) as id from rows where {condition}"
         counts = self.ask(f"select scope, count(*) as n from ({chosen}) as t group by scope order by scope")
-        ids = self.ask(f"select distinct scope, id from ({chosen}) as t where id is not null limit {MOST_IDS}")
+        # Some of each scope, so that none is told without an id because another has many.
+        ids = self.ask(
+            f"select scope, id from (select scope, id, row_number() over (partition by scope order by id) as n"
+            f" from (select distinct scope, id from ({chosen}) as t where id is not null) as d) as r"
+            f" where n <= {SAMPLE_IDS}"
+        )
         found = []
         for name, number in counts:
             kind, _, key = str(name or "all/*").partition("/")
