@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -26,6 +27,10 @@ BENCHMARKS = {
         "A batch of 500 events against 1, 20 and 100 million accepted before (7 GB of disk meanwhile)",
         ["benchmarks.intake_keys"],
     ),
+    "mastery year": (
+        "A district's year of mastery and one more night, beside one process of polars and numba",
+        ["benchmarks.mastery_year", "20000000", "--peer", "--json"],
+    ),
     "mastery": (
         "Fit and forward pass beside numpy and plain Python",
         ["benchmarks.mastery", *([str(REAL)] if REAL.exists() else [])],
@@ -44,8 +49,14 @@ def run(name: str) -> str:
     return f"## {name}\n\n{about}. `{shown}`\n\n```\n{done.stdout.strip()}\n```\n"
 
 
+def _sections_of(page: str) -> dict[str, str]:
+    """The page's sections by heading: those that are not measured now stay as they are."""
+    parts = re.split(r"^(?=## )", page, flags=re.MULTILINE)[1:]
+    return {part.splitlines()[0].removeprefix("## "): part for part in parts}
+
+
 def main(names: list[str]) -> None:
-    """Run those named (all where none is) and write the page."""
+    """Run those named (all where none is) and write them into the page."""
     unknown = set(names) - set(BENCHMARKS)
     if unknown:
         raise SystemExit(f"no benchmark {', '.join(sorted(unknown))}: there are {', '.join(BENCHMARKS)}")
@@ -56,8 +67,10 @@ def main(names: list[str]) -> None:
         f"# Benchmarks\n\nWritten by `make bench` ({where}). Machines differ and other work disturbs: read the ratios, "
         "each measured beside its peer in one run.\n"
     )
-    sections = [run(name) for name in (names or BENCHMARKS)]
-    PAGE.write_text("\n".join([head, *sections]), encoding="utf-8")
+    sections = _sections_of(PAGE.read_text(encoding="utf-8")) if PAGE.exists() else {}
+    for name in names or BENCHMARKS:
+        sections[name] = run(name)
+    PAGE.write_text("\n".join([head, *sections.values()]), encoding="utf-8")
     print(PAGE.read_text(encoding="utf-8"))
 
 
