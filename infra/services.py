@@ -187,6 +187,8 @@ def environment(settings: Settings, stack_id: str) -> dict[str, str]:
         "JAVA_HOME": str(java_home),
         "AIRFLOW_HOME": str(settings.home / "airflow"),
         "PYTHONUNBUFFERED": "1",
+        # Services run in the home, whose folders (lake, releases) must not stand for packages of these names.
+        "PYTHONSAFEPATH": "1",
         "GX_ANALYTICS_ENABLED": "false",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",
