@@ -24,26 +24,24 @@ class AirflowClient:
             self.address = settings.address("airflow").rstrip("/")
         except LookupError as error:
             raise CairnError(str(error)) from error
-        self._client = httpx.Client(
-            timeout=30, trust_env=False, verify=False
-        )  # plain HTTP on 127.0.0.1: no certificates to load
         self._token = ""
 
     def _request(self, method: str, path: str, body: dict[str, Any] | None = None, **params: Any) -> dict[str, Any]:
         """One request; a token that is missing or has run out is fetched and the request made once more."""
         for _ in range(2):
             try:
-                if not self._token:
-                    self._token = (
-                        self._client.get(f"{self.address}/auth/token").raise_for_status().json()["access_token"]
+                # A connection a request, so that none is left open; plain HTTP here: no certificates to load.
+                with httpx.Client(timeout=30, trust_env=False, verify=False) as client:
+                    if not self._token:
+                        answer = client.get(f"{self.address}/auth/token").raise_for_status()
+                        self._token = answer.json()["access_token"]
+                    reply = client.request(
+                        method,
+                        f"{self.address}/api/v2/{path}",
+                        json=body,
+                        params=params,
+                        headers={"Authorization": f"Bearer {self._token}"},
                     )
-                reply = self._client.request(
-                    method,
-                    f"{self.address}/api/v2/{path}",
-                    json=body,
-                    params=params,
-                    headers={"Authorization": f"Bearer {self._token}"},
-                )
             except (httpx.HTTPError, KeyError) as error:
                 raise CairnError(f"Airflow at {self.address} does not answer ({error}): see 'cairn status'") from error
             if reply.status_code != 401:

@@ -36,18 +36,19 @@ def truth_of(district: District, name: str) -> Any:
     return json.loads((district.folder / "truth" / f"{name}.json").read_text())
 
 
-def signed_in(district: District, name: str) -> httpx.Client:
-    """A browser's session of a demo account."""
+def page_of(district: District, name: str, path: str) -> str:
+    """A page as a demo account's browser gets it, signed in."""
     account = next(row for row in district.result["accounts"] if row["name"] == name)
-    client = httpx.Client(base_url=district.settings.address("portal"), follow_redirects=True, trust_env=False)
-    token = re.search(r'name="csrf[^"]*" value="([^"]+)"', client.get("/login").text)
-    field = re.search(r'name="(csrf[^"]*)"', client.get("/login").text)
-    assert token
-    assert field
-    form = {field.group(1): token.group(1), "name": account["name"], "password": account["password"]}
-    answer = client.post("/login", data=form)
-    assert answer.status_code == 200, answer.text[:300]
-    return client
+    portal = district.settings.address("portal")
+    with httpx.Client(base_url=portal, follow_redirects=True, trust_env=False) as client:
+        token = re.search(r'name="csrf[^"]*" value="([^"]+)"', client.get("/login").text)
+        field = re.search(r'name="(csrf[^"]*)"', client.get("/login").text)
+        assert token
+        assert field
+        form = {field.group(1): token.group(1), "name": account["name"], "password": account["password"]}
+        answer = client.post("/login", data=form)
+        assert answer.status_code == 200, answer.text[:300]
+        return client.get(path).text
 
 
 def nights(district: District) -> tuple[date, date]:
@@ -99,7 +100,7 @@ def test_the_page_and_the_feed_show_what_follows_from_what_was_sent(district: Di
     }
     assert moved_on, "the simulated week has nobody who reached mastery: the test would prove nothing"
 
-    page = signed_in(district, "leader").get(f"/schools/{school_id}").text
+    page = page_of(district, "leader", f"/schools/{school_id}")
     shown = re.search(r"Who moves on: ([\d,]+) pupils?", page)
     assert shown
     assert int(shown.group(1).replace(",", "")) == len(moved_on)
