@@ -239,7 +239,8 @@ def test_a_damaged_file_is_named_and_the_rest_goes_on(spark: SparkSession, setti
     world = World(3)
     small.write(settings, "gold.mastery_model", [small.default_model()])
     small.write(settings, "silver.person", [small.pupil(name, f"school-{name}") for name in PUPILS])
-    events = world.happen(0)
+    events = [world.event(0) for _ in range(12)]
+    world.events += events
     write_known(settings, world)
     small.write(settings, "silver.learner_activity", events)
     mastery.update(spark, settings, START)
@@ -247,8 +248,9 @@ def test_a_damaged_file_is_named_and_the_rest_goes_on(spark: SparkSession, setti
     [broken, *_] = lake.table_files(settings, night_record.STATE)
     bucket = broken.partitions["pupil_bucket"]
     (Path(lake.table_uri(settings, night_record.STATE)) / broken.path).write_bytes(b"no parquet")
-    small.write(settings, "silver.learner_activity", world.happen(1))
-    write_known(settings, world)
+    more = [world.event(1) for _ in range(10)]
+    world.events += more
+    small.write(settings, "silver.learner_activity", more)
     result = mastery.update(spark, settings, START + timedelta(days=1))
     assert [healed.split(":")[0] for healed in result["healed"]] == [f"bucket {bucket}"]
     assert standing(settings) == oracle(settings, world, START + timedelta(days=1))
