@@ -71,11 +71,10 @@ def write(
     pieces = context.parallelize(units, len(units)).flatMap(
         lambda unit: _resolve_unit(unit, settings, known, again, buckets)
     )
-    partitions = min(buckets, max(context.defaultParallelism, buckets))
-    done = pieces.partitionBy(partitions, lambda bucket: bucket).mapPartitions(
+    done = pieces.partitionBy(buckets, lambda bucket: bucket).mapPartitions(
         lambda rows: _write_buckets(rows, settings, night)
     )
-    with shown(context, "evidence", len(units), partitions):
+    with shown(context, "evidence", len(units), buckets):
         written = done.collect()
     known.unpersist()
     return _together(written)
