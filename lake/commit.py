@@ -24,7 +24,7 @@ from cairn.contracts import FILE_RETENTION_DAYS, load_contract
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from lake.files import File, PartitionValue, partition_text, write_file
-from lake.location import exists, make_folder, open_table, storage_options, table_uri
+from lake.location import create_at, exists, make_folder, open_table, table_uri
 from lake.shape import arrow_schema, conform, file_schema
 
 Transaction = tuple[str, int]
@@ -41,18 +41,12 @@ def create(settings: Settings, name: str) -> None:
     make_folder(uri)
     # Where the contract asks for less than is usual, nobody asks the log what came when: it stays short.
     days = LOG_DAYS if contract.file_retention_days >= FILE_RETENTION_DAYS else contract.file_retention_days
-    DeltaTable.create(
-        uri,
-        file_schema(name),
-        mode="ignore",
-        partition_by=list(contract.partitions) or None,
-        configuration={
-            "delta.checkpointInterval": "20",
-            "delta.logRetentionDuration": f"interval {days} days",
-            "delta.deletedFileRetentionDuration": f"interval {days} days",
-        },
-        storage_options=storage_options(settings),
-    )
+    options = {
+        "delta.checkpointInterval": "20",
+        "delta.logRetentionDuration": f"interval {days} days",
+        "delta.deletedFileRetentionDuration": f"interval {days} days",
+    }
+    create_at(settings, uri, file_schema(name), contract.partitions, options)
 
 
 def append(settings: Settings, name: str, rows: pa.Table | Iterable[Mapping[str, Any]]) -> int:

@@ -24,7 +24,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 
 from cairn.errors import CairnError
 from cairn.settings import Settings
-from lake.location import is_table, join, storage_options
+from lake.location import create_at, is_table, join, storage_options
 
 # A holder that died is waited for so long; it renews four times within. Clocks of hosts may differ by the allowance.
 LEASE_SECONDS = 120.0
@@ -154,7 +154,7 @@ def _look(settings: Settings, name: str) -> tuple[DeltaTable, _State]:
     uri = join(settings.lake, f"_leases/{name}")
     if not is_table(settings, uri):
         options = {"delta.checkpointInterval": "20", "delta.logRetentionDuration": "interval 1 days"}
-        DeltaTable.create(uri, SCHEMA, mode="ignore", configuration=options, storage_options=storage_options(settings))
+        create_at(settings, uri, SCHEMA, (), options)
     table = DeltaTable(uri, storage_options=storage_options(settings))
     return table, _state_of(table)
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+import pyarrow as pa
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 from pyarrow import fs
 
 from cairn.contracts import load_contract
@@ -115,6 +118,25 @@ def is_table(settings: Settings, uri: str) -> bool:
             f"the object store {store} does not let us read {uri} ({said[:300]}): "
             "check lake_url, object_store_endpoint, object_store_key_id and object_store_secret"
         ) from error
+
+
+def create_at(
+    settings: Settings, uri: str, schema: pa.Schema, partitions: Sequence[str], configuration: Mapping[str, str]
+) -> None:
+    """Create an empty Delta table; where one is there, or another process makes it meanwhile, that one stands."""
+    try:
+        DeltaTable.create(
+            uri,
+            schema,
+            mode="ignore",
+            partition_by=list(partitions) or None,
+            configuration=dict(configuration),
+            storage_options=storage_options(settings),
+        )
+    except DeltaError:
+        # "ignore" looks first and commits then: of two at once the second is told that version 0 exists.
+        if not is_table(settings, uri):
+            raise
 
 
 def make_folder(uri: str) -> None:

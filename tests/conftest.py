@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from pydantic import SecretStr
 from pyspark.sql import SparkSession
 
 from cairn.settings import REPOSITORY, Settings
+from cairn.settings import settings as process_settings
 from infra.broker import start_broker
 from spark_jobs.session import start_session
 from tests.needs import is_ci, shared_input, skipped_lines
@@ -44,10 +46,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings whose home is empty and the test's own."""
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """Settings whose home is empty and the test's own; a command that the test runs reads the same."""
     monkeypatch.setenv("CAIRN_HOME", str(tmp_path / "home"))
-    return Settings()
+    process_settings.cache_clear()
+    yield Settings()
+    process_settings.cache_clear()
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +59,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """One real Spark session with Delta and Kafka for the whole run; tables live in each test's own home."""
     # So little that a job which collects rows that grow with pupils fails here and not at a district.
     own = Settings(home=tmp_path_factory.mktemp("spark"), spark_driver_max_result_size="32m")
+    # Its connections say goodbye when Python ends, to an output that pytest has closed by then.
+    logging.getLogger("py4j").setLevel(logging.WARNING)
     session = start_session(own, "cairn-tests", is_brief=True)
     yield session
     session.stop()

@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 
 import lake
 from cairn.settings import Settings
-from cairn.settings import settings as process_settings
 from cli.intake import app
 from cli.intake_watch import findings
 
@@ -40,7 +39,6 @@ def books(settings: Settings) -> Settings:
     lake.append_rows(settings, "bronze.receipts", receipts, ("app", 0))
     lake.append_rows(settings, "bronze.rejected", refused, ("app", 0))
     lake.append_rows(settings, "ops.intake_batch", [batch], ("app", 0))
-    process_settings.cache_clear()
     return settings
 
 

@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 
 import lake
 from cairn.settings import Settings
-from cairn.settings import settings as process_settings
 from cli.lake import app
 from spark_jobs import intake_state, key_index
 from spark_jobs.xxhash import xxhash64
@@ -31,7 +30,6 @@ def home(settings: Settings) -> Settings:
         lake.append_rows(
             settings, key_index.TABLE, [key | {"batch_id": batch_id, "event_hash": hashed}], ("app", batch_id)
         )
-    process_settings.cache_clear()
     return settings
 
 

@@ -251,17 +251,6 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
     return int(str(ended.value.code)), captured.out, captured.err
 
 
-@pytest.fixture
-def command_line(settings: Settings) -> Iterator[None]:
-    """Commands read the process's settings anew."""
-    from cairn.settings import settings as cached
-
-    cached.cache_clear()
-    yield
-    cached.cache_clear()
-
-
-@pytest.mark.usefixtures("command_line")
 def test_the_commands(settings: Settings, roster: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = run(capsys, "roster", "load", str(roster), "--json")
     assert (status, json.loads(out)["added"]) == (0, 8)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -15,7 +14,6 @@ from typer.testing import CliRunner
 import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
-from cairn.settings import settings as shared_settings
 from cli.pilots import app as pilots_app
 from cli.rollout import app as rollout_app
 from pilots import registry
@@ -150,12 +148,10 @@ def test_decisions_need_a_reason_where_they_differ(
 
 
 @pytest.fixture
-def released(settings: Settings, simulated: dict[str, tuple[Plan, Marts]]) -> Iterator[Settings]:
+def released(settings: Settings, simulated: dict[str, tuple[Plan, Marts]]) -> Settings:
     """A learning release that holds both pilots' marts, and their plans frozen."""
     release_pilots(settings, simulated)
-    shared_settings.cache_clear()
-    yield settings
-    shared_settings.cache_clear()
+    return settings
 
 
 def _run(*arguments: str, status: int = 0) -> dict[str, Any]:
