@@ -251,10 +251,12 @@ def measure(given: argparse.Namespace, home: Path) -> dict[str, Any]:
     result: dict[str, Any] = {"attempts": given.attempts, "pupils": district.pupils, "shape": given.shape}
     if given.peer:
         result["peer"] = run([sys.executable, "-m", "benchmarks.mastery_peer", str(home)], home)
+        say(f"peer: {result['peer']}")
     result["whole"] = update(home, "2026-07-12T05:00:00+00:00")
     say(f"whole: {result['whole']}")
     write_night(district, settings, given, done, batch)
     result["night"] = update(home, "2026-07-15T05:00:00+00:00")
+    say(f"night: {result['night']}")
     result["again"] = update(home, "2026-07-15T05:00:00+00:00")
     result["duplicates"] = duplicates(settings)
     return result

@@ -51,7 +51,7 @@ def update(
     from cairn.calendar import DistrictCalendar
     from cairn.settings import settings
     from spark_jobs import mastery
-    from spark_jobs.session import start_session
+    from spark_jobs.session import start_session, warm
     from spark_jobs.spark_errors import spark_errors
 
     current = settings()
@@ -60,7 +60,9 @@ def update(
     data_date = DistrictCalendar.load(current).local_date(end - timedelta(microseconds=1))
     say(f"Bringing mastery up to {end.isoformat()} (night {data_date}).")
     with spark_errors(current):
-        result = mastery.update(start_session(current, "cairn-mastery"), current, data_date, as_of=end)
+        session = start_session(current, "cairn-mastery")
+        warm(session)
+        result = mastery.update(session, current, data_date, as_of=end)
     if "superseded_by" in result:
         say(f"Left alone: gold already stands at night {result['superseded_by']}.")
     emit(dict(result), as_json)

@@ -46,17 +46,11 @@ def audit(settings: Settings, last: NightRecord) -> pa.Table:
     more counted attempts than evidence.
     """
     unfinished = set(last.unfinished_buckets)
-    buckets = sorted(
-        {int(file.partitions["pupil_bucket"] or 0) for file in lake.table_files(settings, STATE, lake.EVERY, _at(last))}
-        - unfinished
-    )
+    files = lake.table_files(settings, STATE, lake.EVERY, last.versions[STATE])
+    buckets = sorted(set(lake.by_number(files, "pupil_bucket")) - unfinished)
     first = last.night * MOST_BUCKETS
     chosen = {buckets[(first + i) % len(buckets)] for i in range(MOST_BUCKETS)} if buckets else set()
     return pa.concat_tables([SCHEMA.empty_table(), *(_bucket(settings, last, bucket) for bucket in sorted(chosen))])
-
-
-def _at(last: NightRecord) -> int:
-    return last.versions[STATE]
 
 
 def _bucket(settings: Settings, last: NightRecord, bucket: int) -> pa.Table:

@@ -17,6 +17,8 @@ from lake.commit import (
 )
 from lake.dataset import (
     EVERY,
+    by_number,
+    by_partition,
     current_version,
     dataset,
     dataset_of,
@@ -29,7 +31,7 @@ from lake.dataset import (
     table_files,
 )
 from lake.delete import delete_rows, replace_rows
-from lake.files import File, PartitionValue, read_rows, write_file
+from lake.files import File, PartitionValue, read_named, read_portions, read_rows, write_file
 from lake.key_probe import KeyProbe
 from lake.lease import Lease, lease
 from lake.location import actual_columns, count_rows, exists, join, open_table, table_uri
@@ -53,6 +55,8 @@ __all__ = [
     "append_once",
     "append_rows",
     "arrow_schema",
+    "by_number",
+    "by_partition",
     "commit_files",
     "compact",
     "conform",
@@ -77,6 +81,8 @@ __all__ = [
     "partitions_of",
     "read",
     "read_files",
+    "read_named",
+    "read_portions",
     "read_rows",
     "replace_partitions",
     "replace_rows",

@@ -70,6 +70,22 @@ def table_files(
     ]
 
 
+def by_partition(files: Sequence[File]) -> dict[tuple[str | None, ...], list[File]]:
+    """The files of each partition, by its values as texts."""
+    groups: dict[tuple[str | None, ...], list[File]] = {}
+    for file in files:
+        groups.setdefault(tuple(file.partitions.values()), []).append(file)
+    return groups
+
+
+def by_number(files: Sequence[File], column: str) -> dict[int, list[File]]:
+    """The files of each value of a partition column of numbers, as buckets are."""
+    groups: dict[int, list[File]] = {}
+    for file in files:
+        groups.setdefault(int(file.partitions[column] or 0), []).append(file)
+    return groups
+
+
 def partition_values(settings: Settings, name: str, column: str) -> list[PartitionValue]:
     """The values of a partition column that the table has rows of, lowest first (null first of all); reads no row."""
     kinds = {one.name: one.type for one in load_contract(name).columns}

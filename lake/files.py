@@ -12,7 +12,8 @@ import math
 import re
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -21,6 +22,7 @@ from urllib.parse import unquote
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cairn.contracts import load_contract
@@ -133,6 +135,59 @@ def read_rows(
         table = parquet.read_row_groups(groups.tolist(), columns=list(columns))
     shift = np.r_[0, np.cumsum(sizes[groups])[:-1]] - (ends - sizes)[groups]
     return table.take(pa.array(places + shift[group_of]))
+
+
+def read_named(
+    settings: Settings,
+    name: str,
+    files: Sequence[File],
+    column: str,
+    values: pa.Array,
+    columns: Sequence[str],
+    dictionaries: Sequence[str] = (),
+) -> pa.Table:
+    """Rows of some files whose text ``column`` is one of the values; only row groups that may hold one are read.
+
+    For files sorted by the column. A condition for Arrow's scanner would say the same and read everything: it does
+    not look at statistics for a list of values.
+    """
+    wanted = sorted(pc.unique(values).drop_null().to_pylist())
+    schema = file_schema(name)
+    kinds = {one: pa.dictionary(pa.int32(), pa.string()) for one in dictionaries}
+    shape = pa.schema([(one, kinds.get(one, schema.field(one).type)) for one in columns])
+    parts = [shape.empty_table()]
+    filesystem = table_filesystem(settings, name)
+    for file in files if wanted else ():
+        with pq.ParquetFile(
+            filesystem.open_input_file(unquote(file.path)), read_dictionary=list(dictionaries), pre_buffer=True
+        ) as parquet:
+            groups = _groups_that_may_hold(parquet.metadata, column, wanted)
+            if groups:
+                rows = parquet.read_row_groups(groups, columns=list(dict.fromkeys([*columns, column])))
+                rows = rows.filter(pc.is_in(rows[column], value_set=pa.array(wanted)))
+                parts.append(rows.select(list(columns)).cast(shape))
+    return pa.concat_tables(parts).unify_dictionaries()
+
+
+def read_portions(
+    settings: Settings, name: str, file: File, columns: Sequence[str], dictionaries: Sequence[str] = ()
+) -> Iterator[pa.Table]:
+    """One file, a row group at a time, in the order of its rows: for a reader that stops when it has enough."""
+    stream = table_filesystem(settings, name).open_input_file(unquote(file.path))
+    with pq.ParquetFile(stream, read_dictionary=list(dictionaries)) as parquet:
+        for group in range(parquet.metadata.num_row_groups):
+            yield parquet.read_row_group(group, columns=list(columns))
+
+
+def _groups_that_may_hold(footer: pq.FileMetaData, column: str, wanted: Sequence[str]) -> list[int]:
+    """Row groups whose range of the column holds one of the values (ascending)."""
+    place = footer.schema.names.index(column)
+    found = []
+    for group in range(footer.num_row_groups):
+        ends = footer.row_group(group).column(place).statistics
+        if ends is None or not ends.has_min_max or bisect_left(wanted, ends.min) < bisect_right(wanted, ends.max):
+            found.append(group)
+    return found
 
 
 def _statistics(footer: pq.FileMetaData, schema: pa.Schema) -> str:

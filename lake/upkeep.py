@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 
 import pyarrow as pa
@@ -11,7 +10,7 @@ from deltalake import DeltaTable
 from cairn.contracts import load_contract
 from cairn.settings import Settings
 from lake.commit import as_partition, commit_files
-from lake.dataset import EVERY, Partitions, dataset_of, table_files
+from lake.dataset import EVERY, Partitions, by_partition, dataset_of, table_files
 from lake.files import File, write_file
 from lake.location import exists, open_table
 
@@ -38,12 +37,9 @@ def compact(
     contract = load_contract(name)
     kinds = {column.name: column.type for column in contract.columns}
     base = open_table(settings, name)
-    by_partition: dict[tuple[str | None, ...], list[File]] = defaultdict(list)
-    for file in table_files(settings, name, partitions, base.version()):
-        if file.size < target_bytes:
-            by_partition[tuple(file.partitions.values())].append(file)
+    small = [file for file in table_files(settings, name, partitions, base.version()) if file.size < target_bytes]
     gone = 0
-    for files in by_partition.values():
+    for files in by_partition(small).values():
         for group in _groups(files, target_bytes):
             if len(group) < minimum_files:
                 continue

@@ -108,10 +108,7 @@ def _evidence(settings: Settings) -> Iterator[pa.Table]:
 
 def _groups(settings: Settings, name: str, version: int) -> list[list[lake.File]]:
     """A table's files, those of one partition together: what stands is told by all of them."""
-    groups: dict[tuple[str | None, ...], list[lake.File]] = {}
-    for file in lake.table_files(settings, name, lake.EVERY, version):
-        groups.setdefault(tuple(file.partitions.values()), []).append(file)
-    return list(groups.values())
+    return list(lake.by_partition(lake.table_files(settings, name, lake.EVERY, version)).values())
 
 
 def _narrow(table: pa.Table, competencies: frozenset[str], rule: EvidenceRule) -> pa.Table:

@@ -23,7 +23,8 @@ from cairn.mastery.evidence import BoolArray
 from cairn.mastery.hashing import HashArray
 from cairn.mastery.resolve import EVENT_COLUMNS, SILVER_COLUMNS, Known, Resolved, events_of, net, resolve, standing
 from cairn.settings import Settings
-from spark_jobs.evidence_sources import SILVER, Again, Sources
+from spark_jobs import tasks
+from spark_jobs.evidence_sources import SILVER, Again, Sources, Unit
 from spark_jobs.night_record import EVIDENCE, WAITING
 from spark_jobs.progress import shown
 
@@ -33,85 +34,84 @@ CODED_EVIDENCE = ("student_key", "competency_id", "activity_type", "item_id", "o
 CODED_WAITING = ("waits_for", "activity_type", "item_id", "org_id", "class_id", "subject_key")
 # Few pupils a row group, so that the evidence of some is read without that of all.
 ROW_GROUP_ROWS = 16 * 1024
+# A task that writes gets about so many rows, and whole buckets.
+ROWS_PER_WRITER = 500_000
 _LZ4 = pa.ipc.IpcWriteOptions(compression="lz4")
 
 Piece = tuple[int, tuple[str, bytes]]
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One task's reading: new files of silver, or one bucket's files of what stands."""
-
-    table: str
-    files: list[lake.File]
+# Goes the way of a bucket's rows and carries, in place of a table's name, what of the bucket could not be read.
+UNREADABLE = "unreadable "
 
 
 @dataclass(frozen=True)
 class Written:
-    """What the job wrote: files by table, rows that came, and by competency how many rows came less those that went."""
+    """What the job wrote: files by table, rows that came, and by competency how many rows came less those that went.
+
+    ``unreadable``: (table, bucket) of what stands and could not be read, and why; it is resolved another night.
+    """
 
     files: dict[str, list[lake.File]] = field(default_factory=dict)
     rows: int = 0
     counts: dict[str, int] = field(default_factory=dict)
+    unreadable: dict[tuple[str, int], str] = field(default_factory=dict)
 
 
 def write(
     context: SparkContext,
     settings: Settings,
     sources: Sources,
-    stands: dict[str, list[lake.File]],
+    stands: list[Unit],
     buckets: int,
     night: int,
 ) -> Written:
     """Resolve the sources and write the changes of evidence and of what waits; files are not committed yet."""
-    units = [Unit(SILVER, chunk) for chunk in sources.chunks] + _by_bucket(stands)
+    units = [Unit(SILVER, chunk) for chunk in sources.chunks] + stands
     if not units:
         return Written()
     known, again = context.broadcast(sources.known), sources.again
     pieces = context.parallelize(units, len(units)).flatMap(
         lambda unit: _resolve_unit(unit, settings, known, again, buckets)
     )
-    done = pieces.partitionBy(buckets, lambda bucket: bucket).mapPartitions(
-        lambda rows: _write_buckets(rows, settings, night)
+    rows = sum(file.rows for unit in units for file in unit.files)
+    # A year's rows come to one task a bucket, a night's to a few tasks a core.
+    parts = min(buckets, max(tasks.TASKS_PER_CORE * context.defaultParallelism, -(-rows // ROWS_PER_WRITER)))
+    done = pieces.partitionBy(parts, lambda bucket: bucket).mapPartitions(
+        lambda some: _write_buckets(some, settings, night)
     )
-    with shown(context, "evidence", len(units), buckets):
+    with shown(context, "evidence", len(units), parts):
         written = done.collect()
     known.unpersist()
     return _together(written)
 
 
-def _by_bucket(stands: dict[str, list[lake.File]]) -> list[Unit]:
-    """A table's files of one bucket are read together: what stands is told by all of them."""
-    units = []
-    for table, files in stands.items():
-        groups: dict[tuple[str | None, ...], list[lake.File]] = {}
-        for file in files:
-            groups.setdefault(tuple(file.partitions.values()), []).append(file)
-        units += [Unit(table, group) for group in groups.values()]
-    return units
-
-
 def _together(written: list[Written]) -> Written:
     files: dict[str, list[lake.File]] = {}
     counts: dict[str, int] = {}
+    unreadable: dict[tuple[str, int], str] = {}
     for one in written:
+        unreadable.update(one.unreadable)
         for table, made in one.files.items():
             files.setdefault(table, []).extend(made)
         for name, count in one.counts.items():
             counts[name] = counts.get(name, 0) + count
-    return Written(files, sum(one.rows for one in written), counts)
+    return Written(files, sum(one.rows for one in written), counts, unreadable)
 
 
 def _resolve_unit(
     unit: Unit, settings: Settings, known: Broadcast[Known], again: Again, buckets: int
 ) -> Iterator[Piece]:
     """Rows by bucket: +1 as resolved now, -1 as they stand."""
+    tasks.settle()
     if unit.table == SILVER:
         columns = [*SILVER_COLUMNS]
         events = events_of(lake.read_files(settings, SILVER, unit.files, columns, dictionaries=CODED_SILVER))
         yield from _pieces(resolve(events, known.value), 1, buckets)
         return
-    stood = _standing(unit, settings, again)
+    try:
+        stood = _standing(unit, settings, again)
+    except (OSError, pa.ArrowInvalid) as error:
+        yield unit.bucket, (UNREADABLE + unit.table, str(error).splitlines()[0][:300].encode())
+        return
     yield from _standing_pieces(unit.table, stood, buckets)
     if not again.is_everything:
         events = stood.select(EVENT_COLUMNS)
@@ -140,7 +140,7 @@ def _standing(unit: Unit, settings: Settings, again: Again) -> pa.Table:
     columns = [*EVENT_COLUMNS, *names, "is_removed", "night"]
     rows = lake.read_files(settings, unit.table, unit.files, columns, dictionaries=coded)
     rows = standing(rows, evidence_keys(rows) if is_evidence else waiting_keys(rows))
-    if again.is_everything:
+    if again.is_everything or unit.is_whole:
         return rows
     return rows.filter(pa.array(_is_concerned(rows, again, is_evidence)))
 
@@ -215,10 +215,15 @@ def _small_codes(part: pa.Table) -> pa.Table:
 
 def _write_buckets(pieces: Iterable[Piece], settings: Settings, night: int) -> Iterator[Written]:
     """What changed in the buckets of one partition, as files."""
+    tasks.settle()
     by_bucket: dict[tuple[int, str], list[bytes]] = {}
     for bucket, (table, batch) in pieces:
         by_bucket.setdefault((bucket, table), []).append(batch)
     for (bucket, table), batches in sorted(by_bucket.items()):
+        if table.startswith(UNREADABLE):
+            why = f"bucket {bucket}: {batches[0].decode()}"
+            yield Written(unreadable={(table.removeprefix(UNREADABLE), bucket): why})
+            continue
         tables = [pa.ipc.open_stream(batch).read_all() for batch in batches]
         rows = pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
         batches.clear()

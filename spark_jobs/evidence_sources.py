@@ -7,7 +7,7 @@ the table's retention, or rows of silver were deleted), everything is resolved a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -46,6 +46,24 @@ class Again:
     def is_scan(self) -> bool:
         """Whether the events may lie in any bucket."""
         return self.is_everything or bool(len(self.items) or len(self.competencies) or self.statements.size)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One task's reading: new files of silver, or one bucket's files of what stands (all of them, in every partition).
+
+    ``is_whole``: all rows are resolved again, whatever changed.
+    """
+
+    table: str
+    files: list[lake.File]
+    is_whole: bool = False
+
+    @property
+    def bucket(self) -> int:
+        """The bucket, of pupils or of subjects, that the files of what stands are of."""
+        column = "pupil_bucket" if self.table == EVIDENCE else "subject_bucket"
+        return int(self.files[0].partitions[column] or 0)
 
 
 @dataclass(frozen=True)
@@ -183,26 +201,32 @@ def _chunks(files: list[lake.File]) -> list[list[lake.File]]:
     return groups
 
 
-def standing_files(settings: Settings, last: NightRecord | None, again: Again) -> dict[str, list[lake.File]]:
-    """Files of evidence and of what waits that hold what is resolved again: {table: files}.
+def standing_units(settings: Settings, last: NightRecord | None, again: Again) -> list[Unit]:
+    """What stands and is resolved again, one unit a bucket of evidence and one a bucket of what waits for one thing.
 
     What waits for its day or its school is looked at every night; what waits for a link only where a link of its
-    subject changed, by the subject's bucket.
+    subject changed, by the subject's bucket. A bucket that the last night could not bring up is resolved whole.
     """
     if last is None:
-        return {EVIDENCE: [], WAITING: []}
-    buckets = last.pupil_buckets
-    if again.is_scan:
-        return {
-            EVIDENCE: lake.table_files(settings, EVIDENCE, lake.EVERY, last.versions[EVIDENCE]),
-            WAITING: lake.table_files(settings, WAITING, lake.EVERY, last.versions[WAITING]),
-        }
-    evidence: list[lake.File] = []
-    waiting = lake.table_files(settings, WAITING, {"waits_for": ["time", "school"]}, last.versions[WAITING])
-    if len(again.subjects):
-        of_pupils = np.unique(hashing.buckets_of(again.students, buckets)).tolist()
-        of_subjects = np.unique(hashing.buckets_of(again.subjects, buckets)).tolist()
-        evidence = lake.table_files(settings, EVIDENCE, {"pupil_bucket": of_pupils}, last.versions[EVIDENCE])
-        linkless = {"waits_for": ["link", "competency"], "subject_bucket": of_subjects}
-        waiting += lake.table_files(settings, WAITING, linkless, last.versions[WAITING])
-    return {EVIDENCE: evidence, WAITING: waiting}
+        return []
+    behind = set(last.unfinished_buckets)
+    of_pupils = set(np.unique(hashing.buckets_of(again.students, last.pupil_buckets)).tolist())
+    of_subjects = set(np.unique(hashing.buckets_of(again.subjects, last.pupil_buckets)).tolist())
+    waiting = lake.table_files(settings, WAITING, lake.EVERY, last.versions[WAITING])
+    evidence = []
+    if again.is_scan or of_pupils or behind:
+        evidence = lake.table_files(settings, EVIDENCE, lake.EVERY, last.versions[EVIDENCE])
+    both = ((EVIDENCE, evidence), (WAITING, waiting))
+    units = []
+    # A partition's files are read together: what stands is told by all of them.
+    groups = [(table, files) for table, listed in both for files in lake.by_partition(listed).values()]
+    for unit in (Unit(table, files) for table, files in groups):
+        is_behind = unit.bucket in behind
+        if unit.table == EVIDENCE:
+            is_wanted = again.is_scan or unit.bucket in of_pupils
+        else:
+            is_always = unit.files[0].partitions["waits_for"] in ("time", "school")
+            is_wanted = again.is_scan or is_always or unit.bucket in of_subjects
+        if is_wanted or is_behind:
+            units.append(replace(unit, is_whole=is_behind))
+    return units

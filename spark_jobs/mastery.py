@@ -23,12 +23,11 @@ from cairn.mastery.config import MasteryConfig, load_config
 from cairn.mastery.models import ModelTable
 from cairn.mastery.states import Night
 from cairn.settings import Settings
-from spark_jobs import evidence, evidence_sources, mastery_model, night_record
+from spark_jobs import evidence, evidence_sources, mastery_model, night_record, tasks
 from spark_jobs.gold_migration import migrate_if_needed
 from spark_jobs.mastery_bucket import BucketJob, BucketResult, fold_bucket
 from spark_jobs.mastery_upkeep import compact_if_due
 from spark_jobs.night_record import DAY, DECISION, EVIDENCE, STATE, VOID, WAITING, NightRecord
-from spark_jobs.progress import shown
 from spark_jobs.pupils import pupils_of, schools_of
 
 LEASE = "mastery"
@@ -119,7 +118,7 @@ def _update(run: _Run, held_schools: Sequence[str], started: float) -> Outcome:
     versions = night_record.present_versions(settings)
     held = pa.array(sorted(pupils_of(settings, held_schools, run.data_date)) if held_schools else [], pa.string())
     sources = evidence_sources.find(settings, last, versions, held, run.as_of_us)
-    stands = evidence_sources.standing_files(settings, last, sources.again)
+    stands = evidence_sources.standing_units(settings, last, sources.again)
     context = run.spark.sparkContext
     written = evidence.write(context, settings, sources, stands, run.buckets, run.number)
     for name in (EVIDENCE, WAITING):
@@ -132,7 +131,9 @@ def _update(run: _Run, held_schools: Sequence[str], started: float) -> Outcome:
     models, fit_tried = mastery_model.fit_missing(
         context, settings, run.config, counts, last.fit_tried if last else {}, versions[EVIDENCE]
     )
-    results = _fold(run, models, written.files.get(EVIDENCE, []), versions)
+    behind = {bucket: why for (table, bucket), why in written.unreadable.items() if table == EVIDENCE}
+    results = _fold(run, models, written.files.get(EVIDENCE, []), versions, behind)
+    subjects_behind = {bucket: why for (table, bucket), why in written.unreadable.items() if table == WAITING}
     for name in (DAY, DECISION, STATE):
         files = [file for one in results for file in one.written.get(name, [])]
         gone = [file for one in results for file in one.removed.get(name, [])]
@@ -151,21 +152,24 @@ def _update(run: _Run, held_schools: Sequence[str], started: float) -> Outcome:
         decisions=sum(one.decisions for one in results),
         evidence_counts=counts,
         fit_tried=fit_tried,
-        unfinished_buckets=sorted(one.bucket for one in results if one.problem),
+        unfinished_buckets=sorted({one.bucket for one in results if one.problem} | set(subjects_behind)),
     )
+    unmerged: list[str] = []
     if _has_changed(record, last):
         night_record.record(settings, record)
         if not record.unfinished_buckets:
-            compact_if_due(context, settings, record)
+            unmerged = compact_if_due(context, settings, record)
     return Outcome(
         pairs=record.pairs,
         attempts=record.attempts,
         decisions_changed=record.decisions,
         seconds=round(time.perf_counter() - started, 3),
         model_version=models.versions[-1],
-        unreadable=[one.problem for one in results if one.problem],
+        unreadable=[*(one.problem for one in results if one.problem), *subjects_behind.values(), *unmerged],
         healed=[one.healed for one in results if one.healed],
-        held_schools=schools_of(settings, record.unfinished_buckets, run.buckets),
+        held_schools=schools_of(
+            settings, [one.bucket for one in results if one.problem], list(subjects_behind), run.buckets
+        ),
     )
 
 
@@ -194,14 +198,16 @@ def _counted(last: NightRecord | None, came: dict[str, int]) -> dict[str, int]:
     return {name: count for name, count in sorted(counts.items()) if count}
 
 
-def _fold(run: _Run, models: ModelTable, added: list[lake.File], versions: dict[str, int]) -> list[BucketResult]:
-    """Every bucket by a task of its own, the fullest first."""
+def _fold(
+    run: _Run, models: ModelTable, added: list[lake.File], versions: dict[str, int], behind: dict[int, str]
+) -> list[BucketResult]:
+    """Every bucket by a task of its own, the fullest first; those that are ``behind`` are not, and say why."""
     settings, last = run.settings, run.last
     here = {
-        name: _by_bucket(lake.table_files(settings, name, lake.EVERY, versions[name]))
+        name: lake.by_number(lake.table_files(settings, name, lake.EVERY, versions[name]), "pupil_bucket")
         for name in (EVIDENCE, STATE, DAY, DECISION)
     }
-    fresh = _by_bucket(added)
+    fresh = lake.by_number(added, "pupil_bucket")
     is_rebuild = last is None or last.policy_version != run.config.policy_version
     changed = _changed_models(last, models)
     unfinished = set(last.unfinished_buckets) if last else set()
@@ -216,26 +222,18 @@ def _fold(run: _Run, models: ModelTable, added: list[lake.File], versions: dict[
             changed=changed,
             recorded_at=now,
         )
-        for bucket in sorted(set(here[EVIDENCE]) | set(here[STATE]))
+        for bucket in sorted((set(here[EVIDENCE]) | set(here[STATE])) - set(behind))
     ]
+    left_out = [BucketResult(bucket, problem=why) for bucket, why in behind.items()]
     jobs.sort(key=lambda job: -sum(file.rows for file in (job.files[EVIDENCE] if job.is_rebuild else job.added)))
-    if not jobs:
-        return []
     context = run.spark.sparkContext
     night = context.broadcast(Night(run.config, models, run.as_of_us, run.data_date))
-    with shown(context, "mastery", len(jobs)):
-        results = (
-            context.parallelize(jobs, len(jobs)).map(lambda job: fold_bucket(job, settings, night.value)).collect()
-        )
+    is_small = not any(job.is_rebuild or not job.files[STATE] for job in jobs) and not changed
+    results = tasks.run(
+        context, "mastery", jobs, lambda job: fold_bucket(job, settings, night.value), is_small=is_small
+    )
     night.unpersist()
-    return results
-
-
-def _by_bucket(files: list[lake.File]) -> dict[int, list[lake.File]]:
-    found: dict[int, list[lake.File]] = {}
-    for file in files:
-        found.setdefault(int(file.partitions["pupil_bucket"] or 0), []).append(file)
-    return found
+    return results + left_out
 
 
 def _changed_models(last: NightRecord | None, models: ModelTable) -> frozenset[str]:

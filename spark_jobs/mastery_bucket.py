@@ -143,7 +143,10 @@ class _Touched:
 
 @dataclass(frozen=True)
 class _Index:
-    """The standing pairs of a bucket (n), narrow: where each one's row is, and what decides how it is restated."""
+    """The standing pairs of a bucket (n), narrow: where each one's row is, and what decides how it is restated.
+
+    In no order: to sort a bucket's year for a night's few pairs cost more than the night.
+    """
 
     files: list[lake.File]
     file: IntArray
@@ -169,8 +172,10 @@ def _read_evidence(settings: Settings, files: list[lake.File]) -> pa.Table:
 
 def current_evidence(settings: Settings, files: list[lake.File], students: pa.Array | None = None) -> pa.Table:
     """Evidence that stands in some files of one bucket, columns COLUMNS; of some pupils where named."""
-    chosen = None if students is None else pa.compute.field("student_key").isin(students)
-    rows = lake.read_files(settings, EVIDENCE, files, READ_COLUMNS, chosen, dictionaries=CODED)
+    if students is None:
+        rows = lake.read_files(settings, EVIDENCE, files, READ_COLUMNS, dictionaries=CODED)
+    else:
+        rows = lake.read_named(settings, EVIDENCE, files, "student_key", students, READ_COLUMNS, CODED)
     if len({file.path for file in files}) > 1:
         rows = standing(rows, evidence_keys(rows))
     return rows.select(COLUMNS)
@@ -194,15 +199,14 @@ def _touched(new: pa.Table) -> _Touched:
 
 def _read_index(settings: Settings, files: list[lake.File]) -> _Index:
     """The newest row of each pair; a pair of which nothing is left has none."""
+    # One at a time, or a file's places would not be known. The base is the biggest in nearly every night.
+    files = sorted(files, key=lambda file: -file.rows)
     tables = [lake.read_files(settings, STATE, [file], INDEX_COLUMNS, dictionaries=["model_version"]) for file in files]
     whole = pa.concat_tables(tables, promote_options="permissive")
     key, night = arrow.integers(whole["pair_key"]), arrow.integers(whole["night"])
     file = np.repeat(np.arange(len(files)), [table.num_rows for table in tables])
     place = np.concatenate([np.arange(table.num_rows) for table in tables])
-    order = np.lexsort((night, key))
-    is_newest = np.ones(order.size, dtype=bool)
-    is_newest[:-1] = key[order][1:] != key[order][:-1]
-    kept = order[is_newest]
+    kept = _newest(key, night, tables[0].num_rows)
     kept = kept[~np.asarray(whole["is_removed"])[kept]]
     model, names = arrow.coded(whole["model_version"])
     return _Index(
@@ -217,13 +221,38 @@ def _read_index(settings: Settings, files: list[lake.File]) -> _Index:
     )
 
 
+def _newest(key: IntArray, night: IntArray, first: int) -> IntArray:
+    """Places of each key's row of the newest night; the ``first`` rows are of one file, which holds a key once."""
+    rest = np.arange(first, key.size)
+    rest = rest[np.lexsort((night[rest], key[rest]))]
+    is_last = np.ones(rest.size, dtype=bool)
+    is_last[:-1] = key[rest][1:] != key[rest][:-1]
+    rest = rest[is_last]
+    at = _at(key[rest], key[:first])
+    # A file of the first ones that is newer than the others wins over them.
+    is_older = (at >= 0) & (night[:first] < night[rest][at]) if rest.size else np.zeros(first, dtype=bool)
+    is_beaten = np.zeros(rest.size, dtype=bool)
+    is_beaten[at[(at >= 0) & ~is_older]] = True
+    found: IntArray = np.r_[np.flatnonzero(~is_older), rest[~is_beaten]]
+    return found
+
+
+def _at(ascending: IntArray, values: IntArray) -> IntArray:
+    """Where each value is among distinct ascending ones; -1 where it is not."""
+    if ascending.size == 0:
+        return np.full(values.size, -1, dtype=np.int64)
+    at = np.minimum(np.searchsorted(ascending, values), ascending.size - 1)
+    found: IntArray = np.where(ascending[at] == values, at, -1)
+    return found
+
+
 def _plan(index: _Index, touched: _Touched, job: BucketJob, night: Night) -> _Plan:
-    """Which pairs are restated and how. ``index`` is in order of key."""
-    stands = np.isin(touched.keys, index.key, assume_unique=True)
-    at = np.searchsorted(index.key, touched.keys[stands])
+    """Which pairs are restated and how."""
+    at = _at(touched.keys, index.key)
+    stands = at >= 0
     is_late = touched.has_removed.copy()
-    is_late[stands] |= touched.first_day[stands] <= index.last_day[at]
-    due = index.key[index.next_us < night.as_of_us]
+    is_late[at[stands]] |= touched.first_day[at[stands]] <= index.last_day[stands]
+    due = np.sort(index.key[index.next_us < night.as_of_us])
     changed = np.zeros(0, dtype=np.int64)
     if job.changed:
         current = set(night.models.versions)
@@ -235,8 +264,8 @@ def _plan(index: _Index, touched: _Touched, job: BucketJob, night: Night) -> _Pl
 
 
 def _standing_rows(settings: Settings, index: _Index, keys: IntArray, columns: Sequence[str]) -> pa.Table:
-    """The standing rows of some pairs."""
-    hit = np.isin(index.key, keys, assume_unique=True)
+    """The standing rows of some pairs (ascending)."""
+    hit = _at(keys, index.key) >= 0
     parts = []
     for number, file in enumerate(index.files):
         places = np.sort(index.place[hit & (index.file == number)])
@@ -277,7 +306,7 @@ def _again(
     students = pa.compute.unique(pa.chunked_array([chunk for one in named for chunk in one.chunks], pa.string()))
     evidence = current_evidence(settings, job.files[EVIDENCE], students)
     found = restate(evidence.filter(pa.array(np.isin(row_pair_keys(evidence), plan.again))), night)
-    days = lake.read_files(settings, DAY, job.files[DAY], _columns_of(DAY), _of_students(students))
+    days = lake.read_named(settings, DAY, job.files[DAY], "student_key", students, _columns_of(DAY))
     days = newest(days.filter(pa.array(np.isin(arrow.integers(days["pair_key"]), plan.again))), DAY_KEYS)
     days = days.filter(pa.compute.invert(days["is_removed"]))
     ledger = _ledger(settings, job, students)
@@ -309,12 +338,10 @@ def _with_gone(states: pa.Table, stood: pa.Table, night: Night) -> pa.Table:
 
 
 def _ledger(settings: Settings, job: BucketJob, students: pa.Array | None) -> pa.Table:
-    chosen = None if students is None else _of_students(students)
-    return lake.read_files(settings, DECISION, job.files[DECISION], _columns_of(DECISION), chosen)
-
-
-def _of_students(students: pa.Array) -> pa.compute.Expression:
-    return pa.compute.field("student_key").isin(students)
+    files, columns = job.files[DECISION], _columns_of(DECISION)
+    if students is None:
+        return lake.read_files(settings, DECISION, files, columns)
+    return lake.read_named(settings, DECISION, files, "student_key", students, columns)
 
 
 def _columns_of(name: str) -> list[str]:

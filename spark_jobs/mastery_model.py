@@ -2,11 +2,12 @@
 
 A fit uses a stated sample of each competency's counted evidence, so that what the driver holds grows with competencies
 and not with pupils, and rare competencies are not starved for the sake of frequent ones: within each bucket the pupils
-with the lowest hash, up to the bucket's part of SAMPLE_RESPONSES.
+with the lowest keys (which the vault draws at random), up to the bucket's part of SAMPLE_RESPONSES.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,16 +20,17 @@ from pyspark import SparkContext
 
 import lake
 from cairn.errors import CairnError
-from cairn.mastery import arrow, hashing
+from cairn.mastery import arrow
 from cairn.mastery.bkt import ByteArray, IntArray
 from cairn.mastery.config import PARAMETER_NAMES, EvidenceRule, FitRule, MasteryConfig
 from cairn.mastery.evidence import COUNTED, judge
 from cairn.mastery.fit import Fit, fit_bkt, make_sequences
 from cairn.mastery.models import DEFAULT, ModelTable, default_row, model_version, table_from
+from cairn.mastery.states import COLUMNS
 from cairn.settings import Settings
-from spark_jobs.mastery_bucket import current_evidence
+from spark_jobs import tasks
+from spark_jobs.mastery_bucket import CODED, current_evidence
 from spark_jobs.night_record import EVIDENCE, NightRecord
-from spark_jobs.progress import shown
 
 # Counted responses of a competency that a fit looks at, at most; and of all competencies together.
 SAMPLE_RESPONSES = 4_000
@@ -51,7 +53,7 @@ class LakeFit:
 class Sample:
     """Counted responses in order of competency, pupil and work, as parallel arrays (n), and the names by code.
 
-    pupil codes are of the bucket that the responses came from.
+    pupil codes are of the bucket that the responses came from. problem: why the bucket could not be read.
     """
 
     competency: npt.NDArray[np.int32]
@@ -60,6 +62,7 @@ class Sample:
     is_right: ByteArray
     competencies: list[str]
     items: list[str]
+    problem: str = ""
 
 
 def active_models(settings: Settings, config: MasteryConfig) -> ModelTable:
@@ -126,34 +129,32 @@ def sample(
     context: SparkContext, settings: Settings, rule: EvidenceRule, competencies: list[str], evidence_version: int
 ) -> list[Sample]:
     """The stated sample of each competency's counted evidence, one part a bucket."""
-    by_bucket: dict[int, list[lake.File]] = {}
-    for file in lake.table_files(settings, EVIDENCE, lake.EVERY, evidence_version):
-        by_bucket.setdefault(int(file.partitions["pupil_bucket"] or 0), []).append(file)
+    by_bucket = lake.by_number(lake.table_files(settings, EVIDENCE, lake.EVERY, evidence_version), "pupil_bucket")
     if not by_bucket:
         return []
     whole = min(SAMPLE_RESPONSES, MOST_RESPONSES // len(competencies))
     part = -(-whole // len(by_bucket))
     wanted = frozenset(competencies)
     work = [by_bucket[bucket] for bucket in sorted(by_bucket)]
-    with shown(context, "sample to fit", len(work)):
-        return (
-            context.parallelize(work, len(work))
-            .map(lambda files: _sample_bucket(files, settings, rule, wanted, part))
-            .collect()
-        )
+    parts = tasks.run(context, "sample to fit", work, lambda files: _sample_bucket(files, settings, rule, wanted, part))
+    for one in parts:
+        if one.problem:
+            sys.stderr.write(f"sample to fit: left out what cannot be read: {one.problem}\n")
+    return parts
 
 
 def _sample_bucket(
     files: list[lake.File], settings: Settings, rule: EvidenceRule, wanted: frozenset[str], most: int
 ) -> Sample:
-    """A bucket's part: of each competency the pupils with the lowest hash, until it has enough responses."""
-    table = current_evidence(settings, files)
+    """A bucket's part: of each competency the pupils with the lowest keys, until it has enough responses."""
+    try:
+        table = _first_evidence(files, settings, wanted, most)
+    except (OSError, pa.ArrowInvalid) as error:
+        none = np.zeros(0, dtype=np.int32)
+        return Sample(none, none, none, np.zeros(0, dtype=np.int8), [], [], str(error).splitlines()[0][:300])
     table = arrow.usable(table.filter(pa.array(arrow.is_in(table["competency_id"], wanted))), rule)
     competency, competencies = arrow.coded(table["competency_id"])
-    pupil, pupils = arrow.coded(table["student_key"])
-    # Pupils are numbered by their hash, so that the first ones are a sample.
-    rank = np.argsort(np.argsort(hashing.hash_texts(pa.array(pupils, pa.string()))))
-    pupil = rank[pupil] if len(pupils) else pupil
+    pupil, _ = arrow.coded(table["student_key"])
     keep = _first_pupils(competency, pupil, most)
     table, competency, pupil = table.filter(pa.array(keep)), competency[keep], pupil[keep]
     width = int(pupil.max(initial=0)) + 1
@@ -169,6 +170,27 @@ def _sample_bucket(
         competencies,
         items,
     )
+
+
+def _first_evidence(files: list[lake.File], settings: Settings, wanted: frozenset[str], most: int) -> pa.Table:
+    """Standing evidence of a bucket; of its first pupils only, where they have enough of every wanted competency."""
+    if len(files) > 1:  # what stands is told by all of them
+        return current_evidence(settings, files)
+    # Some rows will not count.
+    enough, counts = most + most // 4, dict.fromkeys(wanted, 0)
+    parts = []
+    for portion in lake.read_portions(settings, EVIDENCE, files[0], COLUMNS, CODED):
+        parts.append(portion)
+        codes, names = arrow.coded(portion["competency_id"])
+        for name, count in zip(names, np.bincount(codes, minlength=len(names)).tolist(), strict=True):
+            if name in counts:
+                counts[name] += count
+        if min(counts.values()) >= enough:
+            table = pa.concat_tables(parts).unify_dictionaries()
+            # The last pupil may go on in the next row group.
+            last = frozenset(table["student_key"].slice(table.num_rows - 1).to_pylist())
+            return arrow.kept(table, ~arrow.is_in(table["student_key"], last))
+    return pa.concat_tables(parts).unify_dictionaries()
 
 
 def _first_pupils(competency: IntArray, pupil: IntArray, most: int) -> npt.NDArray[np.bool_]:

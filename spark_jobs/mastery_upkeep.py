@@ -20,10 +20,9 @@ from cairn.mastery.ledger import DAY as DAY_KEYS
 from cairn.mastery.ledger import newest
 from cairn.mastery.resolve import standing
 from cairn.settings import Settings
-from spark_jobs import night_record
+from spark_jobs import night_record, tasks
 from spark_jobs.evidence import ROW_GROUP_ROWS, evidence_keys, waiting_keys
 from spark_jobs.night_record import DAY, DECISION, EVIDENCE, STATE, WAITING, NightRecord
-from spark_jobs.progress import shown
 
 # A bucket with so many files is merged: about two weeks of nights.
 MANY_FILES = 15
@@ -44,42 +43,47 @@ class _Merge:
     files: list[lake.File]
 
 
-def compact_if_due(context: SparkContext, settings: Settings, last: NightRecord) -> bool:
-    """Merge buckets that have become many files; returns whether there were any. Call with the lease held."""
+def compact_if_due(context: SparkContext, settings: Settings, last: NightRecord) -> list[str]:
+    """Merge buckets that have become many files; returns which could not be read. Call with the lease held."""
     fullest = 0
     for name in ORDER:
         fullest = max(fullest, *(len(files) for files in _groups(settings, name, last).values()), 0)
     if fullest < MANY_FILES:
-        return False
-    compact(context, settings, last)
-    return True
+        return []
+    return compact(context, settings, last)
 
 
-def compact(context: SparkContext, settings: Settings, last: NightRecord) -> NightRecord:
-    """Merge every bucket of more than one file; returns the record of it."""
+def compact(context: SparkContext, settings: Settings, last: NightRecord) -> list[str]:
+    """Merge every bucket of more than one file, and put it on record; returns which could not be read and stay."""
     work = [_Merge(name, files) for name in ORDER for files in _groups(settings, name, last).values() if len(files) > 1]
     if not work:
-        return last
-    with shown(context, "compaction", len(work)):
-        made = context.parallelize(work, len(work)).map(lambda one: merge_bucket(one, settings)).collect()
+        return []
+    made = tasks.run(context, "compaction", work, lambda one: _merged(one, settings))
+    problems = [one for one in made if isinstance(one, str)]
+    pairs = [(one, files) for one, files in zip(work, made, strict=True) if not isinstance(files, str)]
     versions = dict(last.versions)
     for name in ORDER:
-        gone = [file for one in work if one.table == name for file in one.files]
-        files = [file for one, new in zip(work, made, strict=True) if one.table == name for file in new]
+        gone = [file for one, _ in pairs if one.table == name for file in one.files]
+        files = [file for one, new in pairs if one.table == name for file in new]
         base = lake.open_table(settings, name, versions[name])
         done = lake.commit_files(settings, name, files, removed=gone, base=base, is_data_change=False)
         if done is not None:
             versions[name] = done
     record = replace(last, night=last.night + 1, kind="compaction", versions=versions, pairs=0, attempts=0, decisions=0)
     night_record.record(settings, record)
-    return record
+    return problems
 
 
 def _groups(settings: Settings, name: str, last: NightRecord) -> dict[tuple[str | None, ...], list[lake.File]]:
-    groups: dict[tuple[str | None, ...], list[lake.File]] = {}
-    for file in lake.table_files(settings, name, lake.EVERY, last.versions[name]):
-        groups.setdefault(tuple(file.partitions.values()), []).append(file)
-    return groups
+    return lake.by_partition(lake.table_files(settings, name, lake.EVERY, last.versions[name]))
+
+
+def _merged(work: _Merge, settings: Settings) -> list[lake.File] | str:
+    """The bucket as one file, or why it cannot be read."""
+    try:
+        return merge_bucket(work, settings)
+    except (OSError, pa.ArrowInvalid) as error:
+        return f"{work.table}: {str(error).splitlines()[0][:300]}"
 
 
 def merge_bucket(work: _Merge, settings: Settings) -> list[lake.File]:

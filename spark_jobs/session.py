@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from cairn.errors import CairnError
 from cairn.settings import REPOSITORY, Settings
 from spark_jobs.spark_errors import spark_errors
+from spark_jobs.tasks import settle
 
 STATE_STORES = "org.apache.spark.sql.execution.streaming.state"
 LOOPBACK = "127.0.0.1"
@@ -174,4 +175,9 @@ def warm(session: SparkSession) -> None:
 
 
 def _load_kernels(_task: int) -> None:
-    import spark_jobs.mastery_bucket  # noqa: F401  # what is wanted is the import, in a worker
+    # What is wanted is the import, in a worker and nowhere else.
+    from cairn.mastery.warm import fold_once
+    from spark_jobs import evidence, mastery_bucket  # noqa: F401
+
+    fold_once()
+    settle()

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from cairn.mastery.bkt import FloatArray, IntArray
 from cairn.mastery.config import EvidenceRule
-from cairn.mastery.evidence import NO_ITEM, Attempts, BoolArray, outcomes
+from cairn.mastery.evidence import NO_ITEM, Attempts, BoolArray, outcomes, work_order
 from cairn.mastery.hashing import hash_texts
 
 # Columns that attempts need, as silver.evidence names them.
@@ -74,10 +74,13 @@ def integers(column: pa.Array | pa.ChunkedArray, missing: int = 0) -> IntArray:
 def usable(table: pa.Table, rule: EvidenceRule) -> pa.Table:
     """The rows whose kind counts or is practice and that have an outcome, with ``is_correct`` beside them."""
     kinds = is_in(table["activity_type"], rule.counted_types | rule.practice_types)
-    table = table.filter(pa.array(kinds))
     result = outcomes(floats(table["success"]), floats(table["score_share"]), rule.success_share)
-    table = table.append_column("is_correct", pa.array(result == 1))
-    return table.filter(pa.array(result >= 0))
+    return kept(table.append_column("is_correct", pa.array(result == 1)), kinds & (result >= 0))
+
+
+def kept(table: pa.Table, chosen: BoolArray) -> pa.Table:
+    """The chosen rows; the table itself where that is all of them, as it mostly is: a filter copies."""
+    return table if chosen.all() else table.filter(pa.array(chosen))
 
 
 def attempts_from(table: pa.Table, pair: IntArray, rule: EvidenceRule) -> Attempts:
@@ -112,7 +115,7 @@ def item_hashes(column: pa.Array | pa.ChunkedArray) -> IntArray:
 def tie_ranks(pair: IntArray, time_us: IntArray, event_id: pa.Array | pa.ChunkedArray) -> IntArray:
     """The order of event ids among attempts of one pair at one instant; 0 for all others, whose time tells."""
     ranks = np.zeros(pair.size, dtype=np.int64)
-    order = np.lexsort((time_us, pair))
+    order = work_order(pair, time_us)
     is_twin = (np.diff(pair[order]) == 0) & (np.diff(time_us[order]) == 0)
     tied = order[np.r_[is_twin, False] | np.r_[False, is_twin]] if pair.size else order
     if tied.size:

@@ -90,9 +90,18 @@ def _follows(pair: IntArray, item: IntArray, time_us: IntArray, spacing_us: int)
     return out
 
 
+def work_order(pair: IntArray, time_us: IntArray, rank: IntArray | None = None) -> IntArray:
+    """The places in order of pair, work time and rank. Evidence lies so: to see that is far cheaper than to sort it."""
+    step, later = np.diff(pair), np.diff(time_us)
+    is_next = later >= 0 if rank is None else (later > 0) | ((later == 0) & (np.diff(rank) >= 0))
+    if bool(((step > 0) | ((step == 0) & is_next)).all()):
+        return np.arange(pair.size, dtype=np.int64)
+    return np.lexsort((time_us, pair) if rank is None else (rank, time_us, pair)).astype(np.int64)
+
+
 def judge(attempts: Attempts, rule: EvidenceRule) -> Judged:
     """Apply the rule. The result is the same for any order of the input. An attempt without an item follows none."""
-    order = np.lexsort((attempts.event_rank, attempts.time_us, attempts.pair)).astype(np.int64)
+    order = work_order(attempts.pair, attempts.time_us, attempts.event_rank)
     spacing_us = int(rule.spacing_seconds * 1_000_000)
     is_repeat = _follows(attempts.pair[order], attempts.item[order], attempts.time_us[order], spacing_us)
     has_hints = attempts.has_hints[order]

@@ -141,7 +141,7 @@ def events_of(silver: pa.Table) -> pa.Table:
     columns["statement_key"] = pa.array(statement_keys(silver["source_id"], silver["source_statement_id"]))
     table = pa.table({name: columns[name] for name in EVENT_COLUMNS})
     keep = has_outcome & ~is_void
-    return table if keep.all() else table.filter(pa.array(keep))
+    return arrow.kept(table, keep)
 
 
 def voids_of(silver: pa.Table) -> pa.Table:
@@ -174,10 +174,11 @@ def resolve(events: pa.Table, known: Known) -> Resolved:
     place, link = _linked(events, known.links, ~is_later)
     waits.append((LINK, _without(np.flatnonzero(~is_later), place)))
     is_held = _held(known, link)
-    waits.append((SCHOOL, np.unique(place[is_held])))
+    waits.append((SCHOOL, _distinct(place[is_held])))
     place, link = place[~is_held], link[~is_held]
-    shown, competency, names = _shown(events, known, np.unique(place))
-    waits.append((COMPETENCY, _without(np.unique(place), shown)))
+    linked = _distinct(place)
+    shown, competency, names = _shown(events, known, linked)
+    waits.append((COMPETENCY, _without(linked, shown)))
     # Each link of an event meets each of its competencies.
     left, right = _joined(place, shown)
     rows = events.take(pa.array(place[left]))
@@ -191,8 +192,21 @@ def _array(column: pa.ChunkedArray) -> pa.Array:
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
+def _distinct(ascending: IntArray) -> IntArray:
+    """Each value once. The order is used: numpy's unique would hash them all."""
+    is_first = np.ones(ascending.size, dtype=bool)
+    is_first[1:] = ascending[1:] != ascending[:-1]
+    distinct: IntArray = ascending[is_first]
+    return distinct
+
+
 def _without(places: IntArray, others: IntArray) -> IntArray:
-    return places[~np.isin(places, others)]
+    """Values of an ascending array that are not in another ascending one."""
+    if others.size == 0:
+        return places
+    at = np.minimum(np.searchsorted(others, places), others.size - 1)
+    left: IntArray = places[others[at] != places]
+    return left
 
 
 def _groups(sorted_keys: pa.Array) -> tuple[pa.Array, IntArray]:

@@ -159,7 +159,7 @@ def _fold(table: pa.Table, night: Night, standing: pa.Table | None) -> Restated:
 def _prepare(table: pa.Table, night: Night, standing: pa.Table | None) -> tuple[_Work, _Before]:
     rule = night.config.evidence
     table = arrow.usable(table, rule)
-    table = table.filter(pa.array(arrow.integers(table["event_time"]) < night.as_of_us))
+    table = arrow.kept(table, arrow.integers(table["event_time"]) < night.as_of_us)
     stood = 0 if standing is None else standing.num_rows
     student, students = _coded_with(table, standing, "student_key")
     competency, competencies = _coded_with(table, standing, "competency_id")

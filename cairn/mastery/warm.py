@@ -22,6 +22,11 @@ def warm() -> None:
     sequences, _ = make_sequences(codes, np.array([0, 0, 1, 1], dtype=np.int64), np.array([0, 1, 1, 1], dtype=np.int8))
     fit_bkt(sequences, Bounds())
     elo.predict(codes, codes, codes, sequences.correct)
+    fold_once()
+
+
+def fold_once() -> None:
+    """Fold one attempt, so that the code of a night's kernels is loaded in this process."""
     config = config_from(
         load_yaml_mapping(EXAMPLES / "evidence.yaml"),
         load_yaml_mapping(EXAMPLES / "policy.yaml"),
