@@ -76,7 +76,14 @@ class BatchResult:
 def write_batch(records: DataFrame, batch: Batch) -> BatchResult:
     """Write one micro-batch (Kafka's columns) to bronze, silver and ops."""
     started = time.monotonic()
-    judged = judge(check(parse(records).toArrow(), batch.settings.timezone), batch)
+    stamped = stamp(check(parse(records).toArrow(), batch.settings.timezone), batch)
+    # What came is kept as it came, whatever is made of it: it is written while the events are looked up.
+    name, rows = _rows(stamped, "bronze.activity", pc.equal(stamped.column("kafka_topic"), topics.ACTIVITY))
+    kept = _WRITERS.submit(lake.append_once, batch.settings, name, rows, batch.transaction)
+    try:
+        judged = judge(stamped, batch)
+    finally:
+        kept.result()
     _write_tables(judged, batch)
     counts = count(judged)
     _write_books(batch, counts, judged.num_rows)
@@ -86,8 +93,21 @@ def write_batch(records: DataFrame, batch: Batch) -> BatchResult:
     return BatchResult(batch.batch_id, judged.num_rows, fates, time.monotonic() - started)
 
 
+def stamp(parsed: pa.Table, batch: Batch) -> pa.Table:
+    """The checked records with what says which batch they are of, and on which local day it came."""
+    size = parsed.num_rows
+    stamps = {
+        "intake_app_id": pa.repeat(batch.app_id, size),
+        "batch_id": pa.repeat(pa.scalar(batch.batch_id, pa.int64()), size),
+        "ingest_date": pa.repeat(pa.scalar(datetime.now(batch.settings.zone).date(), pa.date32()), size),
+    }
+    for name, values in stamps.items():
+        parsed = parsed.append_column(name, values)
+    return parsed
+
+
 def judge(parsed: pa.Table, batch: Batch) -> pa.Table:
-    """The checked records with ``fate`` (null for a sound receipt, which is not a statement) and the batch's stamps."""
+    """The stamped records with ``fate`` (null for a sound receipt, which is not a statement)."""
     size = parsed.num_rows
     topic = parsed.column("kafka_topic")
     is_sound = pc.is_null(parsed.column("problem"))
@@ -111,15 +131,7 @@ def judge(parsed: pa.Table, batch: Batch) -> pa.Table:
         for index, verdict in repeated.items():
             fates[index] = verdict
         fate = pa.array(fates, pa.string())
-    stamps = {
-        "fate": fate,
-        "intake_app_id": pa.repeat(batch.app_id, size),
-        "batch_id": pa.repeat(pa.scalar(batch.batch_id, pa.int64()), size),
-        "ingest_date": pa.repeat(pa.scalar(datetime.now(batch.settings.zone).date(), pa.date32()), size),
-    }
-    for name, values in stamps.items():
-        parsed = parsed.append_column(name, values)
-    return parsed
+    return parsed.append_column("fate", fate)
 
 
 def count(judged: pa.Table) -> list[dict[str, Any]]:
@@ -133,13 +145,12 @@ def count(judged: pa.Table) -> list[dict[str, Any]]:
 
 
 def _write_tables(judged: pa.Table, batch: Batch) -> None:
-    """Bronze and silver, two at a time; tables that the batch does not touch cost nothing."""
+    """What the verdicts sort, two tables at a time; those that the batch does not touch cost nothing."""
     topic, fate = judged.column("kafka_topic"), judged.column("fate")
     accepted = pc.equal(fate, "accepted")
     sound_receipt = pc.and_(pc.equal(topic, topics.RECEIPTS), pc.is_null(fate))
     set_aside = judged.filter(pc.or_(pc.equal(fate, "conflict"), pc.equal(fate, "quarantined")))
     frames = [
-        _rows(judged, "bronze.activity", pc.equal(topic, topics.ACTIVITY)),
         _rows(judged, "silver.learner_activity", accepted),
         _rows(judged, "silver.activity_key", accepted),
         ("bronze.receipts", _receipts(judged.filter(sound_receipt))),
