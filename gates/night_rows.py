@@ -7,7 +7,7 @@ rows (and what has come since).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pyarrow.compute as pc
@@ -42,11 +42,15 @@ def night_rows(settings: Settings, data_date: date) -> NightRows:
     since = _since(settings, data_date)
     spans: dict[str, tuple[int, int]] = {}
     first: datetime | None = None
-    for row in lake.read(settings, "ops.intake_batch", ["intake_app_id", "batch_id", "written_at"]).to_pylist():
-        if since is None or row["written_at"] >= since - OVERLAP:
-            low, high = spans.get(row["intake_app_id"], (row["batch_id"], row["batch_id"]))
-            spans[row["intake_app_id"]] = (min(low, row["batch_id"]), max(high, row["batch_id"]))
-            first = min(first or row["written_at"], row["written_at"])
+    columns, chosen = ["intake_app_id", "batch_id", "written_at"], None
+    if since is not None:
+        begin, day = since - OVERLAP, pc.field("written_date")
+        # Rows from before the column was kept have no day.
+        chosen = (pc.field("written_at") >= begin) & (day.is_null() | (day >= begin.astimezone(UTC).date()))
+    for row in lake.read(settings, "ops.intake_batch", columns, chosen, lake.EVERY).to_pylist():
+        low, high = spans.get(row["intake_app_id"], (row["batch_id"], row["batch_id"]))
+        spans[row["intake_app_id"]] = (min(low, row["batch_id"]), max(high, row["batch_id"]))
+        first = min(first or row["written_at"], row["written_at"])
     # The day is stamped when a batch begins, the batch noted when it ends: midnight can lie between.
     day = (first.astimezone(settings.zone) - timedelta(days=1)).date() if first else None
     return NightRows(spans, day)

@@ -80,9 +80,14 @@ def _judge(night: Night, step: str, outcome: GateOutcome) -> str:
 
 def _mastery(night: Night) -> str:
     held = states.held_schools(night.state, ["gate_intake"])
+    night.as_of()
+    # Mastery reads links and alignments as they are known from here on: what reads them after it reads the same.
+    night.state["as_of"] = datetime.now(UTC).isoformat()
     done = mastery.update(night.session.spark(), night.settings, night.data_date, held)
     # What could not be read stays as it was, and so do the schools whose pupils it holds.
     night.state["held"]["mastery"] = [["school", school] for school in done["held_schools"]]
+    if "superseded_by" in done:
+        return f"left alone: gold already stands at night {done['superseded_by']}"
     said = f"{done['pairs']} pairs, {done['attempts']} attempts, {done['decisions_changed']} decisions changed"
     return "; ".join([said, *(f"rebuilt {one}" for one in done["healed"]), *done["unreadable"]])
 
