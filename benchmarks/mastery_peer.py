@@ -233,7 +233,7 @@ def prepare(bucket: int, parts: list[pl.DataFrame], known: Known, config: Master
 
 
 def sample(bucket: Bucket, names: Names, is_wanted: NumberArray, most: int) -> tuple[IntArray, IntArray, NumberArray]:
-    """(competency, pupil, right) of counted attempts: of each competency the pupils with the lowest hash.
+    """(competency, pupil, right) of counted attempts: of each competency the pupils with the lowest keys.
 
     Whole pupils, as many as give ``most`` attempts or just more.
     """

@@ -25,7 +25,7 @@ STRETCH = ("m00", "m01", "m10", "m11", "log_scale")
 
 @dataclass(frozen=True)
 class Names:
-    """Pupils and competencies by code (sorted by name), their hashes; each pupil's bucket and rank by bucket, hash."""
+    """Pupils and competencies by code (sorted by name), their hashes; each pupil's bucket and rank by bucket, key."""
 
     students: pl.Series
     competencies: pl.Series
@@ -40,7 +40,7 @@ class Names:
         student_hash = hash_texts(students.rechunk().to_arrow())
         bucket = (student_hash % np.uint64(buckets)).astype(np.int64)
         rank = np.empty(bucket.size, dtype=np.int64)
-        rank[np.lexsort((student_hash, bucket))] = np.arange(bucket.size)
+        rank[np.argsort(bucket, kind="stable")] = np.arange(bucket.size)
         return cls(students, competencies, student_hash, hash_texts(competencies.rechunk().to_arrow()), bucket, rank)
 
 

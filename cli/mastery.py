@@ -75,7 +75,10 @@ def fit(
     unbounded: UnboundedOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Fit a model's parameters, on a file of responses or (new active parameters for the nights) on the lake.
+    """Fit a model's parameters, on a file of responses or on the lake.
+
+    A fit on the lake is a challenger: nights go on with the parameters they have until it is promoted. Nights make one
+    by themselves every week, and when the evidence has doubled.
 
     Example: cairn mastery fit --responses responses.parquet --model bkt
     """
@@ -102,6 +105,23 @@ def fit(
         "log_likelihood_unbounded": float(found.unbounded_log_likelihood.sum()),
     }
     emit(dict(result), as_json)
+
+
+@app.command()
+def promote(
+    model_version: Annotated[str, typer.Argument(help="As 'cairn mastery fit' or a night named it.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Make fitted parameters the ones that nights use; the next night restates the pairs concerned.
+
+    Example: cairn mastery promote bkt-4f1d2c3b
+    """
+    from cairn.settings import settings
+    from spark_jobs.mastery import promote as promote_model
+
+    count = promote_model(settings(), model_version)
+    say(f"{model_version} is in use for {count} competencies: the next night restates their pairs.")
+    emit({"model_version": model_version, "competencies": count}, as_json)
 
 
 def _fit_lake(current: Settings, model: str, unbounded: bool) -> dict[str, Any]:
@@ -187,7 +207,8 @@ def _as_text(found: dict[str, Any]) -> str:
     for decision in found["decisions"]:
         lines.append(
             f"{decision['at']}  {decision['from']} -> {decision['to']}  "
-            f"(P(known) {decision['p_known']:.3f}, {decision['model']}, {decision['policy']})"
+            f"(P(known) {decision['p_known']:.3f}, {decision['model']}, {decision['policy']}, "
+            f"by {decision['reason'] or 'unknown'})"
         )
         for event in decision["evidence"]:
             right = {True: "right", False: "wrong", None: "-"}[event["success"]]

@@ -13,11 +13,11 @@ import pyarrow.compute as pc
 import lake
 from cairn.mastery import arrow, bkt
 from cairn.mastery.bkt import FloatArray, IntArray
+from cairn.mastery.gold_rows import STRETCH_COLUMNS
 from cairn.mastery.ledger import DAY as DAY_KEYS
 from cairn.mastery.ledger import newest, row_keys
 from cairn.mastery.models import DEFAULT
 from cairn.mastery.resolve import standing
-from cairn.mastery.states import STRETCH_COLUMNS
 from cairn.settings import Settings
 from spark_jobs.night_record import DAY, EVIDENCE, STATE, NightRecord
 

@@ -52,13 +52,21 @@ def current_version(settings: Settings, name: str) -> int:
 
 
 def table_files(
-    settings: Settings, name: str, partitions: Partitions = EVERY, version: int | None = None
+    settings: Settings,
+    name: str,
+    partitions: Partitions = EVERY,
+    version: int | None = None,
+    *,
+    holding: tuple[str, str] | None = None,
 ) -> list[File]:
-    """The files of a table, of some partitions where named; empty where it was not created yet."""
+    """The files of a table, of some partitions where named; empty where it was not created yet.
+
+    ``holding`` (a column, a text): only files of which the log does not say that no row has it there.
+    """
     if not exists(settings, name):
         return []
     contract = load_contract(name)
-    found = _listed(open_table(settings, name, version), contract)
+    found = _listed(open_table(settings, name, version), contract, holding)
     if isinstance(partitions, _Every):
         return found
     kinds = {column.name: column.type for column in contract.columns}
@@ -104,7 +112,7 @@ def partitions_of(name: str, files: Sequence[File]) -> dict[str, list[PartitionV
     }
 
 
-def _listed(table: DeltaTable, contract: Contract) -> list[File]:
+def _listed(table: DeltaTable, contract: Contract, holding: tuple[str, str] | None = None) -> list[File]:
     """The files in the log; without statistics, since a file that stays in the log keeps its own there."""
     laid_by = tuple(table.metadata().partition_columns)
     if laid_by != contract.partitions:
@@ -113,7 +121,13 @@ def _listed(table: DeltaTable, contract: Contract) -> list[File]:
             f"table {contract.name} is partitioned by {here}, its contract says {wanted}: "
             "bring it into the new layout with 'cairn lake tend'"
         )
-    rows = pa.table(table.get_add_actions(flatten=True)).to_pylist()
+    actions = pa.table(table.get_add_actions(flatten=True))
+    if holding is not None and f"min.{holding[0]}" in actions.column_names:
+        low, high = (pc.cast(actions[f"{end}.{holding[0]}"], pa.string()) for end in ("min", "max"))
+        is_within = pc.and_(pc.less_equal(low, holding[1]), pc.greater_equal(high, holding[1]))
+        actions = actions.filter(pc.fill_null(is_within, True))
+    own = ["path", "size_bytes", "num_records", "modification_time"]
+    rows = actions.select([*own, *(f"partition.{column}" for column in contract.partitions)]).to_pylist()
     files = []
     for row in rows:
         values = {column: row[f"partition.{column}"] for column in contract.partitions}

@@ -14,6 +14,7 @@ import time
 import uuid
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -24,18 +25,26 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyarrow import fs
 
 from cairn.contracts import load_contract
+from cairn.errors import CairnError
 from cairn.settings import Settings
 from lake.location import table_filesystem
 from lake.shape import file_schema
 
+# How the error begins, by which it is known again in the text of a Spark task that died of it.
+WRITE_FAILED = "cannot write a file of table"
 NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 PartitionValue = str | int | date | None
 ROW_GROUP_ROWS = 128 * 1024
 LONG_TEXT = 64
 LAST_CHARACTER = "\U0010ffff"
 _OWN_NAME = re.compile(r"(^|/)part-[0-9a-f]{32}\.parquet$")
+
+
+class WriteError(CairnError):
+    """A file could not be written whole: no room, or no right to."""
 
 
 @dataclass(frozen=True)
@@ -90,21 +99,29 @@ def write_file(
     filesystem = table_filesystem(settings, name)
     if "://" not in settings.lake:
         filesystem.create_dir(path.rpartition("/")[0] or ".", recursive=True)
-    with filesystem.open_output_stream(path) as stream:
-        with pq.ParquetWriter(
-            stream,
-            schema,
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=[field.name for field in schema if field.name not in plain],
-            write_statistics=True,
-            store_schema=False,  # text written from codes is text to every reader
-        ) as writer:
-            writer.write_table(first, row_group_size=row_group_rows)
-            for portion in portions:
-                writer.write_table(_shaped(portion, name, texts).cast(schema), row_group_size=row_group_rows)
-        footer = writer.writer.metadata
-        size = stream.tell()
+    try:
+        with filesystem.open_output_stream(path) as stream:
+            with pq.ParquetWriter(
+                stream,
+                schema,
+                compression="zstd",
+                compression_level=1,
+                use_dictionary=[field.name for field in schema if field.name not in plain],
+                write_statistics=True,
+                store_schema=False,  # text written from codes is text to every reader
+            ) as writer:
+                writer.write_table(first, row_group_size=row_group_rows)
+                for portion in portions:
+                    writer.write_table(_shaped(portion, name, texts).cast(schema), row_group_size=row_group_rows)
+            footer = writer.writer.metadata
+            size = stream.tell()
+    except OSError as error:
+        with suppress(OSError):  # a half of a file would take what little room there is
+            filesystem.delete_file(path)
+        said = str(error).splitlines()[0][:200]
+        raise WriteError(
+            f"{WRITE_FAILED} {name} ({said}): make room where the lake lies ({settings.lake}), then run it again"
+        ) from error
     return File(path, size, footer.num_rows, texts, _statistics(footer, schema), int(time.time() * 1000))
 
 
@@ -123,10 +140,18 @@ def _column(rows: pa.Table, field: pa.Field) -> pa.ChunkedArray:
 
 
 def read_rows(
-    settings: Settings, name: str, file: File, places: npt.NDArray[np.int64], columns: Sequence[str]
+    settings: Settings,
+    name: str,
+    file: File,
+    places: npt.NDArray[np.int64],
+    columns: Sequence[str],
+    dictionaries: Sequence[str] = (),
 ) -> pa.Table:
-    """Some rows of one file by their places in it, ascending; only the row groups that hold them are read."""
-    with pq.ParquetFile(table_filesystem(settings, name).open_input_file(unquote(file.path))) as parquet:
+    """Some rows of one file by their places in it, ascending; only the row groups that hold them are read.
+
+    ``dictionaries`` names columns of text that are read as codes.
+    """
+    with _opened(table_filesystem(settings, name), file, dictionaries) as parquet:
         sizes = np.array([parquet.metadata.row_group(g).num_rows for g in range(parquet.metadata.num_row_groups)])
         ends = np.cumsum(sizes)
         groups, group_of = np.unique(np.searchsorted(ends, places, side="right"), return_inverse=True)
@@ -135,6 +160,14 @@ def read_rows(
         table = parquet.read_row_groups(groups.tolist(), columns=list(columns))
     shift = np.r_[0, np.cumsum(sizes[groups])[:-1]] - (ends - sizes)[groups]
     return table.take(pa.array(places + shift[group_of]))
+
+
+def _opened(filesystem: fs.FileSystem, file: File, dictionaries: Sequence[str]) -> pq.ParquetFile:
+    """The file, to be closed by the caller; text columns of ``dictionaries`` that it has are read as codes."""
+    stream = filesystem.open_input_file(unquote(file.path))
+    footer = pq.ParquetFile(stream).metadata
+    coded = [name for name in dictionaries if name in footer.schema.names]
+    return pq.ParquetFile(stream, metadata=footer, read_dictionary=coded)
 
 
 def read_named(
@@ -158,13 +191,14 @@ def read_named(
     parts = [shape.empty_table()]
     filesystem = table_filesystem(settings, name)
     for file in files if wanted else ():
-        with pq.ParquetFile(
-            filesystem.open_input_file(unquote(file.path)), read_dictionary=list(dictionaries), pre_buffer=True
-        ) as parquet:
+        with _opened(filesystem, file, dictionaries) as parquet:
             groups = _groups_that_may_hold(parquet.metadata, column, wanted)
             if groups:
                 rows = parquet.read_row_groups(groups, columns=list(dict.fromkeys([*columns, column])))
                 rows = rows.filter(pc.is_in(rows[column], value_set=pa.array(wanted)))
+                for one in shape:
+                    if one.name not in rows.schema.names:  # the contract got it later than the file
+                        rows = rows.append_column(one, pa.nulls(rows.num_rows, one.type))
                 parts.append(rows.select(list(columns)).cast(shape))
     return pa.concat_tables(parts).unify_dictionaries()
 
@@ -173,8 +207,7 @@ def read_portions(
     settings: Settings, name: str, file: File, columns: Sequence[str], dictionaries: Sequence[str] = ()
 ) -> Iterator[pa.Table]:
     """One file, a row group at a time, in the order of its rows: for a reader that stops when it has enough."""
-    stream = table_filesystem(settings, name).open_input_file(unquote(file.path))
-    with pq.ParquetFile(stream, read_dictionary=list(dictionaries)) as parquet:
+    with _opened(table_filesystem(settings, name), file, dictionaries) as parquet:
         for group in range(parquet.metadata.num_row_groups):
             yield parquet.read_row_group(group, columns=list(columns))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -33,7 +34,7 @@ CODED_SILVER = ("activity_type", "item_id", "org_id", "class_id", "subject_key",
 CODED_EVIDENCE = ("student_key", "competency_id", "activity_type", "item_id", "org_id", "class_id", "subject_key")
 CODED_WAITING = ("waits_for", "activity_type", "item_id", "org_id", "class_id", "subject_key")
 # Few pupils a row group, so that the evidence of some is read without that of all.
-ROW_GROUP_ROWS = 16 * 1024
+ROW_GROUP_ROWS = 8 * 1024
 # A task that writes gets about so many rows, and whole buckets.
 ROWS_PER_WRITER = 500_000
 _LZ4 = pa.ipc.IpcWriteOptions(compression="lz4")
@@ -191,26 +192,20 @@ def _split(table: str, rows: pa.Table, bucket: IntArray, sign: int) -> Iterator[
     order = np.argsort(bucket, kind="stable")
     rows = rows.append_column("sign", pa.array(np.full(rows.num_rows, sign, dtype=np.int8))).take(pa.array(order))
     found, starts = np.unique(bucket[order], return_index=True)
-    for number, begin, end in zip(found.tolist(), starts, [*starts[1:], rows.num_rows], strict=True):
-        part = _small_codes(rows.slice(begin, end - begin))
+    bounds = np.r_[starts, rows.num_rows].astype(np.int64)
+    # Coded columns keep only the values that occur, or each piece would carry all of a district's pupils.
+    columns = {
+        field.name: arrow.codes_by_stretch(rows[field.name], bounds)
+        if pa.types.is_dictionary(field.type)
+        else [rows[field.name].slice(begin, end - begin) for begin, end in pairwise(bounds.tolist())]
+        for field in rows.schema
+    }
+    for place, number in enumerate(found.tolist()):
+        part = pa.table({name: stretches[place] for name, stretches in columns.items()})
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, part.schema, options=_LZ4) as stream:
             stream.write_table(part)
         yield number, (table, sink.getvalue().to_pybytes())
-
-
-def _small_codes(part: pa.Table) -> pa.Table:
-    """Coded columns with only the values that occur, or each piece would carry all of a district's pupils."""
-    for place, column in enumerate(part.schema):
-        if pa.types.is_dictionary(column.type):
-            codes, values = arrow.coded_unsorted(part[column.name])
-            used, small = np.unique(codes, return_inverse=True)
-            has_null = used.size > 0 and used[0] < 0
-            indices = (small.reshape(-1) - (1 if has_null else 0)).astype(np.int32)
-            kept = values.take(pa.array(used[1:] if has_null else used))
-            array = pa.DictionaryArray.from_arrays(pa.array(indices, mask=indices < 0), kept)
-            part = part.set_column(place, column.name, array)
-    return part.combine_chunks()
 
 
 def _write_buckets(pieces: Iterable[Piece], settings: Settings, night: int) -> Iterator[Written]:

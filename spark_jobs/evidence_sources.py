@@ -28,7 +28,7 @@ ALIGNMENT_COLUMNS = ("item_id", "competency_id", "valid_from_date", "valid_to_da
 VOID_ON_RECORD = ("event_id", "statement_key", "event_time")
 VOID_COLUMNS = ("event_id", "activity_type", "source_id", "voids_statement_id", "event_time")
 # A task reads about so many rows of silver.
-ROWS_PER_TASK = 750_000
+ROWS_PER_TASK = 1_500_000
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,12 @@ def find(
     aligned = _known(settings, "silver.item_alignment", ALIGNMENT_COLUMNS, versions)
     competencies = _competencies(settings, versions)
     standing_voids = lake.read(settings, VOID, VOID_ON_RECORD, version=last.versions[VOID] if last else None)
-    voids = _new_voids(settings, files, standing_voids)
+    if is_everything:  # most files have none, and the log says so
+        holding = ("activity_type", VOID_TYPE)
+        with_voids = lake.table_files(settings, SILVER, lake.EVERY, versions[SILVER], holding=holding)
+    else:
+        with_voids = files
+    voids = _new_voids(settings, with_voids, standing_voids)
     voided = _before(pa.concat_tables([standing_voids, voids]), as_of_us)
     known = Known(Links.of(links), Alignments.of(aligned), competencies, voided, held, as_of_us)
     if last is None:
@@ -102,15 +107,11 @@ def find(
 
 def _new_files(settings: Settings, last: NightRecord | None, versions: dict[str, int]) -> tuple[list[lake.File], bool]:
     """Silver's files to resolve, and whether they are all of it."""
-    present = lake.table_files(settings, SILVER, lake.EVERY, versions[SILVER])
-    if last is None:
-        return present, True
-    added = lake.files_added(settings, SILVER, last.versions[SILVER], versions[SILVER])
+    added = lake.files_added(settings, SILVER, last.versions[SILVER], versions[SILVER]) if last is not None else None
     if added is None or not added.is_append_only:
-        return present, True
-    by_path = {file.path: file for file in present}
-    # A file that came and was compacted since is read as it was written: all its rows are new.
-    return [by_path.get(path) or lake.file_at(settings, SILVER, path) for path in added.files], False
+        return lake.table_files(settings, SILVER, lake.EVERY, versions[SILVER]), True
+    # Also one that was compacted since is read as it was written: all its rows are new.
+    return [lake.file_at(settings, SILVER, path) for path in added.files], False
 
 
 def _known(settings: Settings, name: str, columns: tuple[str, ...], versions: dict[str, int]) -> pa.Table:

@@ -8,8 +8,9 @@ grow with pupils.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import TypedDict
 
@@ -43,6 +44,7 @@ class Outcome(TypedDict, total=False):
     decisions_changed: int
     seconds: float
     model_version: str
+    challenger: str
     superseded_by: str
     unreadable: list[str]
     held_schools: list[str]
@@ -88,9 +90,7 @@ def update(
     where another night is running.
     """
     started = time.perf_counter()
-    with lake.lease(settings, LEASE, wait_seconds=WAIT_SECONDS) as is_ours:
-        if not is_ours:
-            raise CairnError("another night of mastery is running: wait for it ('cairn night status'), then try again")
+    with _alone(settings):
         last = night_record.newest(settings)
         if last is not None and last.data_date > data_date:
             return Outcome(
@@ -99,6 +99,7 @@ def update(
                 decisions_changed=0,
                 seconds=round(time.perf_counter() - started, 3),
                 model_version="",
+                challenger="",
                 superseded_by=last.data_date.isoformat(),
                 unreadable=[],
                 held_schools=[],
@@ -152,19 +153,25 @@ def _update(run: _Run, held_schools: Sequence[str], started: float) -> Outcome:
         decisions=sum(one.decisions for one in results),
         evidence_counts=counts,
         fit_tried=fit_tried,
+        # The first night fits everything there is.
+        refit_date=last.refit_date if last else run.data_date,
+        refit_evidence=last.refit_evidence if last else sum(counts.values()),
         unfinished_buckets=sorted({one.bucket for one in results if one.problem} | set(subjects_behind)),
     )
     unmerged: list[str] = []
+    challenger = ""
     if _has_changed(record, last):
         night_record.record(settings, record)
         if not record.unfinished_buckets:
             unmerged = compact_if_due(context, settings, record)
+            challenger = _challenge_if_due(run, record)
     return Outcome(
         pairs=record.pairs,
         attempts=record.attempts,
         decisions_changed=record.decisions,
         seconds=round(time.perf_counter() - started, 3),
         model_version=models.versions[-1],
+        challenger=challenger,
         unreadable=[*(one.problem for one in results if one.problem), *subjects_behind.values(), *unmerged],
         healed=[one.healed for one in results if one.healed],
         held_schools=schools_of(
@@ -245,18 +252,59 @@ def _changed_models(last: NightRecord | None, models: ModelTable) -> frozenset[s
     return frozenset(name for name in names if now.get(name) != last.model_versions.get(name))
 
 
-def refit(spark: SparkSession, settings: Settings, model: str = "bkt") -> dict[str, object]:
-    """Fit every competency that has enough evidence anew and make the result active; ``model`` bkt or bkt_forget.
+def _challenge_if_due(run: _Run, record: NightRecord) -> str:
+    """Fit all parameters anew where the rule asks for it; the challenger's version, "" where there is none.
 
-    Returns model, log_likelihood, responses, skills, degenerate, seconds, model_version. The next night restates the
-    pairs concerned. Raises CairnError where no night has run or no competency has enough evidence yet.
+    It comes after the night is on record, and changes nothing of it: a challenger waits until it is promoted.
+    """
+    evidence = sum(record.evidence_counts.values())
+    if not mastery_model.is_refit_due(record, evidence):
+        return ""
+    version = ""
+    is_forgetting = mastery_model.has_forget(run.settings)
+    with suppress(mastery_model.TooFewError):
+        context = run.spark.sparkContext
+        version = mastery_model.refit(context, run.settings, run.config, record, has_forget=is_forgetting).version
+    # Compaction may have put a record of its own after the night's.
+    newest = night_record.newest(run.settings) or record
+    kept = replace(newest, night=newest.night + 1, kind="refit", refit_date=run.data_date, refit_evidence=evidence)
+    night_record.record(run.settings, replace(kept, pairs=0, attempts=0, decisions=0))
+    return version
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Hold the lease of mastery. Raises CairnError where another has it."""
+    with lake.lease(settings, LEASE, wait_seconds=WAIT_SECONDS) as is_ours:
+        if not is_ours:
+            raise CairnError("another night of mastery is running: wait for it ('cairn night status'), then try again")
+        yield
+
+
+def promote(settings: Settings, version: str) -> int:
+    """Make a fitted version the one that nights use; returns for how many competencies.
+
+    The next night restates their pairs, with the reason "model". Raises CairnError where there is no such version or a
+    night is running.
+    """
+    with _alone(settings):
+        return mastery_model.promote(settings, version)
+
+
+def refit(spark: SparkSession, settings: Settings, model: str = "bkt") -> dict[str, object]:
+    """Fit every competency that has enough evidence anew, as a challenger; ``model`` bkt or bkt_forget.
+
+    Returns model, log_likelihood, responses, skills, degenerate, seconds, model_version. Nights go on with the
+    parameters they have until the version is promoted. Raises CairnError where no night has run, one is running, or no
+    competency has enough evidence yet.
     """
     started = time.perf_counter()
     config = load_config(settings)
-    last = night_record.newest(settings)
-    if last is None:
-        raise CairnError("no night of mastery has run yet: run 'cairn mastery update' first")
-    found = mastery_model.refit(spark.sparkContext, settings, config, last, has_forget=model == "bkt_forget")
+    with _alone(settings):
+        last = night_record.newest(settings)
+        if last is None:
+            raise CairnError("no night of mastery has run yet: run 'cairn mastery update' first")
+        found = mastery_model.refit(spark.sparkContext, settings, config, last, has_forget=model == "bkt_forget")
     return {
         "model": model,
         "log_likelihood": float(found.fit.log_likelihood.sum()),

@@ -28,6 +28,11 @@ from spark_jobs.night_record import DAY, DECISION, EVIDENCE, STATE
 
 READ_COLUMNS = [*COLUMNS, "is_removed", "night"]
 CODED = [name for name in CODED_EVIDENCE if name in COLUMNS]
+CODED_STATE = ("student_key", "competency_id", "state", "model_version", "policy_version")
+CODED_DAY = ("student_key", "competency_id", "org_id", "class_id", "model_version")
+CODED_DECISION = ("student_key", "competency_id", "from_state", "to_state", "model_version", "policy_version", "reason")
+# Why a night records a decision, as gold.mastery_decision names it.
+WORK, TIME, LATE, MODEL, REBUILD = "work", "time", "late", "model", "rebuild"
 INDEX_COLUMNS = ("pair_key", "night", "is_removed", "next_transition_at", "last_work_date", "model_version")
 
 
@@ -94,6 +99,8 @@ def _rebuild(job: BucketJob, settings: Settings, night: Night) -> BucketResult:
     decisions = found.mastery_decision
     if job.files[DECISION]:
         decisions = decision_changes(decisions, _ledger(settings, job, None), night.data_date, job.recorded_at)
+    reason = REBUILD if job.files[DECISION] else WORK
+    decisions = _with_reason(decisions, np.zeros(0, dtype=np.int64), reason, reason)
     written = {
         STATE: _write(settings, job, STATE, _flagged(found.mastery_state), is_base=True),
         DAY: _write(settings, job, DAY, _flagged(found.attempt_day), is_base=True),
@@ -111,9 +118,11 @@ def _go_on(job: BucketJob, settings: Settings, night: Night) -> BucketResult:
     plan = _plan(index, touched, job, night)
     if not plan.forward.size and not plan.again.size:
         return BucketResult(job.bucket)
-    parts = [_forward(job, settings, night, new, touched, index, plan)]
+    stood = _standing_rows(settings, index, plan.forward, STANDING_COLUMNS)
+    parts = [_forward(job, night, new, touched, stood, plan)]
     if plan.again.size:
-        parts.append(_again(job, settings, night, new, touched, index, plan))
+        stood = _standing_rows(settings, index, plan.again, [*STANDING_COLUMNS, *_STATE_REST])
+        parts.append(_again(job, settings, night, new, touched, stood, plan))
     states, days, decisions = (
         pa.concat_tables([arrow.plain(getattr(part, name)) for part in parts], promote_options="permissive")
         if len(parts) > 1
@@ -160,10 +169,14 @@ class _Index:
 
 @dataclass(frozen=True)
 class _Plan:
-    """Keys to go on with from where they stand, and keys to restate from all their evidence; both sorted."""
+    """Keys to go on with from where they stand, and keys to restate from all their evidence; all sorted.
+
+    late: of those to restate, the ones whose evidence came late or was taken away.
+    """
 
     forward: IntArray
     again: IntArray
+    late: IntArray
 
 
 def _read_evidence(settings: Settings, files: list[lake.File]) -> pa.Table:
@@ -258,9 +271,10 @@ def _plan(index: _Index, touched: _Touched, job: BucketJob, night: Night) -> _Pl
         current = set(night.models.versions)
         is_old = np.array([name not in current for name in index.model_names], dtype=bool)
         changed = index.key[is_old[index.model]]
-    again = np.union1d(touched.keys[is_late], changed)
+    late = touched.keys[is_late]
+    again = np.union1d(late, changed)
     forward = np.setdiff1d(np.union1d(touched.keys, due), again, assume_unique=True)
-    return _Plan(forward, again)
+    return _Plan(forward, again, late)
 
 
 def _standing_rows(settings: Settings, index: _Index, keys: IntArray, columns: Sequence[str]) -> pa.Table:
@@ -269,25 +283,17 @@ def _standing_rows(settings: Settings, index: _Index, keys: IntArray, columns: S
     parts = []
     for number, file in enumerate(index.files):
         places = np.sort(index.place[hit & (index.file == number)])
-        parts.append(lake.read_rows(settings, STATE, file, places, columns))
-    return pa.concat_tables(parts, promote_options="permissive")
+        parts.append(lake.read_rows(settings, STATE, file, places, columns, CODED_STATE))
+    return pa.concat_tables(parts, promote_options="permissive").unify_dictionaries()
 
 
 # The two ways.
 
 
-def _forward(
-    job: BucketJob,
-    settings: Settings,
-    night: Night,
-    new: pa.Table,
-    touched: _Touched,
-    index: _Index,
-    plan: _Plan,
-) -> Restated:
-    rows = new.filter(pa.array(np.isin(touched.row_key, plan.forward)))
-    found = advance(rows.select(COLUMNS), _standing_rows(settings, index, plan.forward, STANDING_COLUMNS), night)
-    return _recorded(found, job)
+def _forward(job: BucketJob, night: Night, new: pa.Table, touched: _Touched, stood: pa.Table, plan: _Plan) -> Restated:
+    rows = new.filter(pa.array(_at(plan.forward, touched.row_key) >= 0))
+    found = advance(rows.select(COLUMNS), stood.select(STANDING_COLUMNS), night)
+    return _recorded(found, job, touched.keys)
 
 
 def _again(
@@ -296,25 +302,25 @@ def _again(
     night: Night,
     new: pa.Table,
     touched: _Touched,
-    index: _Index,
+    stood: pa.Table,
     plan: _Plan,
 ) -> Restated:
     """Pairs from all their evidence, set against what stands of them."""
-    stood = _standing_rows(settings, index, plan.again, [*STANDING_COLUMNS, *_STATE_REST])
     is_theirs = pa.array(np.isin(touched.row_key, plan.again))
     named = [stood["student_key"].cast(pa.string()), new["student_key"].filter(is_theirs).cast(pa.string())]
     students = pa.compute.unique(pa.chunked_array([chunk for one in named for chunk in one.chunks], pa.string()))
     evidence = current_evidence(settings, job.files[EVIDENCE], students)
     found = restate(evidence.filter(pa.array(np.isin(row_pair_keys(evidence), plan.again))), night)
-    days = lake.read_named(settings, DAY, job.files[DAY], "student_key", students, _columns_of(DAY))
+    days = lake.read_named(settings, DAY, job.files[DAY], "student_key", students, _columns_of(DAY), CODED_DAY)
     days = newest(days.filter(pa.array(np.isin(arrow.integers(days["pair_key"]), plan.again))), DAY_KEYS)
     days = days.filter(pa.compute.invert(days["is_removed"]))
     ledger = _ledger(settings, job, students)
     ledger = ledger.filter(pa.array(np.isin(arrow.integers(ledger["pair_key"]), plan.again)))
+    decisions = decision_changes(found.mastery_decision, ledger, night.data_date, job.recorded_at)
     return Restated(
         attempt_day=day_changes(found.attempt_day, days, night.data_date),
         mastery_state=_with_gone(found.mastery_state, stood, night),
-        mastery_decision=decision_changes(found.mastery_decision, ledger, night.data_date, job.recorded_at),
+        mastery_decision=_with_reason(decisions, plan.late, LATE, MODEL),
     )
 
 
@@ -341,22 +347,29 @@ def _ledger(settings: Settings, job: BucketJob, students: pa.Array | None) -> pa
     files, columns = job.files[DECISION], _columns_of(DECISION)
     if students is None:
         return lake.read_files(settings, DECISION, files, columns)
-    return lake.read_named(settings, DECISION, files, "student_key", students, columns)
+    return lake.read_named(settings, DECISION, files, "student_key", students, columns, CODED_DECISION)
 
 
 def _columns_of(name: str) -> list[str]:
     return [column for column in lake.file_schema(name).names if column != "pupil_bucket"]
 
 
-def _recorded(found: Restated, job: BucketJob) -> Restated:
+def _recorded(found: Restated, job: BucketJob, touched: IntArray) -> Restated:
     """What is appended as it is: nothing of it stands yet."""
-    decisions = found.mastery_decision
+    decisions = _with_reason(found.mastery_decision, touched, WORK, TIME)
     instants = pa.array([job.recorded_at] * decisions.num_rows, pa.timestamp("us", tz="UTC"))
     return Restated(
         attempt_day=_flagged(found.attempt_day),
         mastery_state=_flagged(found.mastery_state),
         mastery_decision=decisions.append_column("recorded_at", instants),
     )
+
+
+def _with_reason(decisions: pa.Table, keys: IntArray, named: str, others: str) -> pa.Table:
+    """Decisions with their ``reason``: ``named`` for pairs of the keys (ascending), ``others`` for the rest."""
+    is_other = _at(keys, arrow.integers(decisions["pair_key"])) < 0
+    reasons = pa.DictionaryArray.from_arrays(pa.array(is_other.astype(np.int8)), pa.array([named, others]))
+    return decisions.append_column("reason", reasons.cast(pa.string()))
 
 
 def _flagged(table: pa.Table, *, is_removed: bool = False) -> pa.Table:

@@ -82,6 +82,7 @@ def explain_pair(settings: Settings, student_key: str, competency: str, night: d
                 "model": row["model_version"],
                 "policy": row["policy_version"],
                 "data_date": row["data_date"].isoformat(),
+                "reason": row["reason"],
             }
             for row, event_ids in zip(decisions, behind, strict=True)
         ],

@@ -8,9 +8,10 @@ with the lowest keys (which the vault draws at random), up to the bucket's part 
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,12 @@ SAMPLE_RESPONSES = 4_000
 MOST_RESPONSES = 1_500_000
 # A competency whose fit found too little is tried again when its evidence has doubled.
 TRY_AGAIN_FACTOR = 2
+# All parameters are fitted anew after so many days, or when the evidence has become so many times as much.
+REFIT_DAYS, REFIT_FACTOR = 7, 2
+
+
+class TooFewError(CairnError):
+    """No competency has enough evidence to be fitted."""
 
 
 @dataclass(frozen=True)
@@ -110,19 +117,50 @@ def fit_missing(
 def refit(
     context: SparkContext, settings: Settings, config: MasteryConfig, last: NightRecord, *, has_forget: bool
 ) -> LakeFit:
-    """Fit all competencies that have enough evidence anew and make the result active. Raises CairnError where none."""
+    """Fit all competencies that have enough evidence anew: a challenger, which no night uses until it is promoted.
+
+    Raises CairnError where no competency has enough.
+    """
     fit_rule = replace(config.fit, has_forget=has_forget)
     names = sorted(last.evidence_counts)
     parts = sample(context, settings, config.evidence, names, last.versions[EVIDENCE]) if names else []
     found = fit_sample(parts, fit_rule)
     if found is None:
-        raise CairnError(
+        raise TooFewError(
             f"no competency has {fit_rule.minimum_responses} counted responses of {fit_rule.minimum_pupils} pupils yet:"
             " load more activity, or lower model.minimum_responses in evidence.yaml"
         )
     write_items(settings, found)
-    write_rows(settings, model_rows(found, fit_rule, datetime.now(UTC)))
+    write_rows(settings, model_rows(found, fit_rule, datetime.now(UTC)), is_active=False)
     return found
+
+
+def promote(settings: Settings, version: str) -> int:
+    """Make a version the one that nights use for its competencies; returns how many these are.
+
+    The next night restates their pairs, with the reason "model". Raises CairnError where there is no such version.
+    """
+    rows = lake.read(settings, "gold.mastery_model", filters=pa.compute.field("model_version") == version).to_pylist()
+    if not rows:
+        known = lake.read(settings, "gold.mastery_model", ["model_version"])["model_version"]
+        there = ", ".join(sorted(pa.compute.unique(known).to_pylist())) or "none: run 'cairn mastery update' first"
+        raise CairnError(f"no model version {version!r}: there is {there}")
+    write_rows(settings, [{**row, "is_active": True} for row in rows])
+    return len(rows)
+
+
+def has_forget(settings: Settings) -> bool:
+    """Whether the parameters that nights use are those of a model that forgets."""
+    active = pa.compute.field("is_active") & (pa.compute.field("model") == "bkt_forget")
+    return bool(lake.read(settings, "gold.mastery_model", ["model"], active).num_rows)
+
+
+def is_refit_due(night: NightRecord, evidence: int) -> bool:
+    """Whether the parameters are to be fitted anew: a week after the last fit, or when the evidence has doubled."""
+    if night.refit_date is None:  # on record from before the rule
+        return True
+    has_doubled = evidence >= REFIT_FACTOR * max(1, night.refit_evidence or 0)
+    return has_doubled or night.data_date - night.refit_date >= timedelta(days=REFIT_DAYS)
 
 
 def sample(
@@ -148,11 +186,10 @@ def _sample_bucket(
 ) -> Sample:
     """A bucket's part: of each competency the pupils with the lowest keys, until it has enough responses."""
     try:
-        table = _first_evidence(files, settings, wanted, most)
+        table = _first_evidence(files, settings, rule, wanted, most)
     except (OSError, pa.ArrowInvalid) as error:
         none = np.zeros(0, dtype=np.int32)
         return Sample(none, none, none, np.zeros(0, dtype=np.int8), [], [], str(error).splitlines()[0][:300])
-    table = arrow.usable(table.filter(pa.array(arrow.is_in(table["competency_id"], wanted))), rule)
     competency, competencies = arrow.coded(table["competency_id"])
     pupil, _ = arrow.coded(table["student_key"])
     keep = _first_pupils(competency, pupil, most)
@@ -172,25 +209,37 @@ def _sample_bucket(
     )
 
 
-def _first_evidence(files: list[lake.File], settings: Settings, wanted: frozenset[str], most: int) -> pa.Table:
-    """Standing evidence of a bucket; of its first pupils only, where they have enough of every wanted competency."""
+def _first_evidence(
+    files: list[lake.File], settings: Settings, rule: EvidenceRule, wanted: frozenset[str], most: int
+) -> pa.Table:
+    """Usable evidence that stands in a bucket, on the wanted competencies; of its first pupils only, where that does.
+
+    The file lies in order of pupils, so that its beginning is whole pupils but for the last.
+    """
     if len(files) > 1:  # what stands is told by all of them
-        return current_evidence(settings, files)
-    # Some rows will not count.
-    enough, counts = most + most // 4, dict.fromkeys(wanted, 0)
-    parts = []
+        return _usable(current_evidence(settings, files), rule, wanted)
+    parts: list[pa.Table] = []
+    seen: Counter[str] = Counter()
     for portion in lake.read_portions(settings, EVIDENCE, files[0], COLUMNS, CODED):
-        parts.append(portion)
-        codes, names = arrow.coded(portion["competency_id"])
-        for name, count in zip(names, np.bincount(codes, minlength=len(names)).tolist(), strict=True):
-            if name in counts:
-                counts[name] += count
-        if min(counts.values()) >= enough:
+        parts.append(_usable(portion, rule, wanted))
+        seen.update(_counts(parts[-1]))
+        if all(seen[name] >= most for name in wanted):
             table = pa.concat_tables(parts).unify_dictionaries()
-            # The last pupil may go on in the next row group.
             last = frozenset(table["student_key"].slice(table.num_rows - 1).to_pylist())
-            return arrow.kept(table, ~arrow.is_in(table["student_key"], last))
+            whole = arrow.kept(table, ~arrow.is_in(table["student_key"], last))
+            sure = _counts(whole)
+            if all(sure.get(name, 0) >= most for name in wanted):
+                return whole
     return pa.concat_tables(parts).unify_dictionaries()
+
+
+def _usable(rows: pa.Table, rule: EvidenceRule, wanted: frozenset[str]) -> pa.Table:
+    return arrow.usable(arrow.kept(rows, arrow.is_in(rows["competency_id"], wanted)), rule)
+
+
+def _counts(rows: pa.Table) -> dict[str, int]:
+    codes, names = arrow.coded(rows["competency_id"])
+    return dict(zip(names, np.bincount(codes, minlength=len(names)).tolist(), strict=True))
 
 
 def _first_pupils(competency: IntArray, pupil: IntArray, most: int) -> npt.NDArray[np.bool_]:
@@ -277,19 +326,20 @@ def model_rows(found: LakeFit, fit_rule: FitRule, fitted_at: datetime) -> list[d
     ]
 
 
-def write_rows(settings: Settings, rows: list[dict[str, Any]]) -> None:
-    """Make the rows the active ones of their competencies; earlier ones stay, inactive. One commit, without Spark.
+def write_rows(settings: Settings, rows: list[dict[str, Any]], *, is_active: bool = True) -> None:
+    """Put rows beside the earlier ones, in one commit; where active, in place of the active ones of their competencies.
 
     A version that is already there is written once: fitting the same evidence again changes nothing.
     """
     earlier = lake.read(settings, "gold.mastery_model").to_pylist()
     kept = {(row["model_version"], row["competency_id"]): row for row in earlier}
-    names = {row["competency_id"] for row in rows}
+    names = {row["competency_id"] for row in rows} if is_active else set()
     for row in kept.values():
         row["is_active"] = row["is_active"] and row["competency_id"] not in names
     for row in rows:
         key = (row["model_version"], row["competency_id"])
-        kept[key] = {**kept[key], "is_active": True} if key in kept else row
+        known = kept.get(key, {**row, "is_active": False})
+        kept[key] = {**known, "is_active": is_active or known["is_active"]}
     lake.create(settings, "gold.mastery_model")
     table = pa.Table.from_pylist(list(kept.values()), schema=lake.file_schema("gold.mastery_model"))
     lake.overwrite(settings, "gold.mastery_model", table)

@@ -7,6 +7,7 @@ next one begins, and readers take the versions that the newest row names.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -45,6 +46,8 @@ class NightRecord:
     evidence_counts: dict[str, int] = field(default_factory=dict)
     fit_tried: dict[str, int] = field(default_factory=dict)
     unfinished_buckets: list[int] = field(default_factory=list)
+    refit_date: date | None = None
+    refit_evidence: int | None = None
 
     def row(self) -> dict[str, Any]:
         """The row, committed now."""
@@ -91,15 +94,11 @@ def present_versions(settings: Settings) -> dict[str, int]:
 def pupil_buckets(settings: Settings, night: NightRecord | None) -> int:
     """How many buckets: as the tables were made, else by setting, else by the roster: a thousand pupils a bucket.
 
-    Always a power of two, from 2 up. Changing it for tables that exist is a migration.
+    Always a power of two, from 2 up: the nearest. Changing it for tables that exist is a migration.
     """
     if night is not None:
         return night.pupil_buckets
-    wanted = settings.pupil_buckets
+    wanted = float(settings.pupil_buckets)
     if not wanted:
-        subjects = lake.count_rows(settings, "silver.identity_link")
-        wanted = -(-subjects // PUPILS_PER_BUCKET)
-    size = 2
-    while size < min(wanted, MOST_BUCKETS):
-        size *= 2
-    return size
+        wanted = lake.count_rows(settings, "silver.identity_link") / PUPILS_PER_BUCKET
+    return int(2 ** round(math.log2(min(max(wanted, 2), MOST_BUCKETS))))

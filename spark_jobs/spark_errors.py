@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pyspark import SparkContext
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
 
@@ -103,6 +105,8 @@ def _reason(settings: Settings, text: str, status: int | None) -> str | None:
         f"CAIRN_SPARK_EXECUTOR_MEMORY (spark_executor_memory in cairn.toml), now {settings.spark_executor_memory}"
     )
     is_local = settings.spark_master.startswith("local")
+    if failed := re.search(rf"{lake.WRITE_FAILED}.*", text):
+        return failed[0]
     if "INVALID_DRIVER_MEMORY" in text:
         return f"Spark's heap is too small to start: raise {driver}"
     if "INVALID_EXECUTOR_MEMORY" in text:

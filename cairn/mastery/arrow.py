@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
+import numba
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -13,6 +16,7 @@ from cairn.mastery.config import EvidenceRule
 from cairn.mastery.evidence import NO_ITEM, Attempts, BoolArray, outcomes, work_order
 from cairn.mastery.hashing import hash_texts
 
+CodeArray = npt.NDArray[np.int32]
 # Columns that attempts need, as silver.evidence names them.
 ATTEMPT_COLUMNS = (
     "event_id",
@@ -43,6 +47,44 @@ def coded_unsorted(column: pa.Array | pa.ChunkedArray) -> tuple[IntArray, pa.Arr
     encoded = _encoded(column)
     codes: IntArray = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
     return codes, encoded.dictionary
+
+
+def codes_by_stretch(column: pa.ChunkedArray, bounds: IntArray) -> list[pa.DictionaryArray]:
+    """A coded column cut at the bounds (stretches + 1), each stretch with a dictionary of the values that it has."""
+    codes, values = coded_unsorted(column)
+    small, used, ends = _own_codes(codes, bounds, len(values))
+    found = []
+    for stretch, (begin, end) in enumerate(pairwise(bounds.tolist())):
+        own = small[begin:end]
+        kept = values.take(pa.array(used[0 if stretch == 0 else ends[stretch - 1] : ends[stretch]]))
+        found.append(pa.DictionaryArray.from_arrays(pa.array(own, mask=own < 0), kept))
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
+def _own_codes(codes: IntArray, bounds: IntArray, values: int) -> tuple[CodeArray, IntArray, IntArray]:
+    """Each stretch's codes counted from 0 in order of appearance, the codes they stand for, and where those end."""
+    small = np.empty(codes.size, dtype=np.int32)
+    used = np.empty(codes.size, dtype=np.int64)
+    ends = np.empty(bounds.size - 1, dtype=np.int64)
+    met = np.full(values, -1, dtype=np.int64)
+    place = np.zeros(values, dtype=np.int64)
+    count = 0
+    for stretch in range(bounds.size - 1):
+        first = count
+        for i in range(bounds[stretch], bounds[stretch + 1]):
+            code = codes[i]
+            if code < 0:
+                small[i] = -1
+                continue
+            if met[code] != stretch:
+                met[code] = stretch
+                place[code] = count - first
+                used[count] = code
+                count += 1
+            small[i] = place[code]
+        ends[stretch] = count
+    return small, used, ends
 
 
 def _encoded(column: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:

@@ -126,7 +126,7 @@ def plain(table: pa.Table, without: tuple[str, ...] = ()) -> list[dict[str, Any]
 
 
 # Which night wrote a row says nothing of what it says.
-OF_NIGHT = ("data_date", "night", "is_base", "is_removed", "pupil_bucket", "recorded_at")
+OF_NIGHT = ("data_date", "night", "is_base", "is_removed", "pupil_bucket", "recorded_at", "reason")
 
 
 def _current(settings: Settings, name: str, keys: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ START = date(2026, 9, 1)
 
 def test_accuracy_and_fit_from_the_lake(spark: SparkSession, settings: Settings) -> None:
     from spark_jobs.evaluate_lake import next_response_auc
-    from spark_jobs.mastery import refit, update
+    from spark_jobs.mastery import promote, refit, update
 
     chance = random.Random(3)
     small.seed(settings, PUPILS, {f"i{n}": f"c{n % 2}" for n in range(12)})
@@ -56,6 +56,11 @@ def test_accuracy_and_fit_from_the_lake(spark: SparkSession, settings: Settings)
     fitted = refit(spark, settings)
     assert fitted["skills"] == 2
     models = {row["competency_id"]: row for row in small.rows(settings, "gold.mastery_model")}
-    assert models["c0"]["is_active"]
+    assert models["c0"]["is_active"], "the same evidence gives the version that the first night fitted and uses"
+    assert promote(settings, str(fitted["model_version"])) == 2
+    models = {row["competency_id"]: row for row in small.rows(settings, "gold.mastery_model") if row["is_active"]}
+    assert models["c0"]["model_version"] == fitted["model_version"]
+    with pytest.raises(CairnError, match="no model version 'bkt-nothing': there is "):
+        promote(settings, "bkt-nothing")
     assert models["c0"]["guess"] == pytest.approx(0.2, abs=0.1)
     assert len(small.rows(settings, "gold.item_difficulty")) == 12

@@ -279,6 +279,103 @@ def test_a_damaged_file_is_named_and_the_rest_goes_on(spark: SparkSession, setti
     assert mastery.update(spark, settings, START + timedelta(days=3))["unreadable"] == []
 
 
+def test_damaged_evidence_that_a_change_concerns_is_named_and_resolved_when_it_is_mended(
+    spark: SparkSession, settings: Settings
+) -> None:
+    """An alignment changes, and with it evidence in every bucket, of which one cannot be read that night."""
+    world = World(11)
+    small.write(settings, "gold.mastery_model", [small.default_model()])
+    small.write(settings, "silver.person", [small.pupil(name, f"school-{name}") for name in PUPILS])
+    for today in range(2):
+        world.events += (events := [world.event(today) for _ in range(12)])
+        write_known(settings, world)
+        small.write(settings, "silver.learner_activity", events)
+        mastery.update(spark, settings, START + timedelta(days=today))
+    last = night_record.newest(settings)
+    assert last is not None
+    [bucket, *_] = sorted(lake.by_number(lake.table_files(settings, night_record.EVIDENCE, lake.EVERY), "pupil_bucket"))
+    files = lake.table_files(settings, night_record.EVIDENCE, {"pupil_bucket": [bucket]})
+    paths = [Path(lake.table_uri(settings, night_record.EVIDENCE)) / file.path for file in files]
+    contents = [path.read_bytes() for path in paths]
+    for path in paths:
+        path.write_bytes(b"no parquet")
+    world.aligned = {item: {COMPETENCIES[3]} for item in world.aligned}
+    world.changed.add("silver.item_alignment")
+    world.events += (events := [world.event(2) for _ in range(12)])
+    write_known(settings, world)
+    small.write(settings, "silver.learner_activity", events)
+    result = mastery.update(spark, settings, START + timedelta(days=2))
+    assert [problem.split(":")[0] for problem in result["unreadable"]] == [f"bucket {bucket}"]
+    theirs = [name for name in PUPILS if hashing.buckets_of(pa.array([name]), last.pupil_buckets)[0] == bucket]
+    assert result["held_schools"] == [f"school-{name}" for name in theirs]
+    # The others are where the oracle says, by the new alignment.
+    expected = oracle(settings, world, START + timedelta(days=2))
+    others = [row for row in expected["states"] if row["student_key"] not in theirs]
+    assert others == [row for row in standing(settings)["states"] if row["student_key"] not in theirs]
+    for path, content in zip(paths, contents, strict=True):
+        path.write_bytes(content)
+    # Nothing new happens, and nothing else tells the night that the bucket is behind.
+    assert mastery.update(spark, settings, START + timedelta(days=3))["unreadable"] == []
+    assert standing(settings) == oracle(settings, world, START + timedelta(days=3))
+
+
+def test_each_decision_says_why_it_was_recorded(spark: SparkSession, settings: Settings) -> None:
+    small.seed(settings, ["p0", "p1"], {f"i{n}": "c0" for n in range(8)})
+    model = small.default_model()
+    small.write(settings, "gold.mastery_model", [model])
+
+    def night(day: int, *work: tuple[str, int]) -> set[tuple[str, str]]:
+        before = len(small.rows(settings, "gold.mastery_decision"))
+        rows = [
+            small.event(
+                f"{pupil}-{day}-{n}", f"s-{pupil}", f"i{n}", small.minutes(START + timedelta(days=at), 9 * n), True
+            )
+            for pupil, at in work
+            for n in range(8)
+        ]
+        small.write(settings, "silver.learner_activity", rows)
+        mastery.update(spark, settings, START + timedelta(days=day))
+        ledger = sorted(small.rows(settings, "gold.mastery_decision"), key=lambda row: row["night"])
+        return {(row["student_key"], row["reason"]) for row in ledger[before:]}
+
+    assert night(0, ("p0", 0)) == {("p0", "work")}
+    assert night(3, ("p1", 3)) == {("p1", "work")}
+    assert night(4, ("p0", -2)) == {("p0", "late")}
+    assert night(120) == {("p0", "time"), ("p1", "time")}, "a review falls due by time alone"
+    changed = {**model, "model_version": "other", "learn": 0.01, "guess": 0.35, "is_active": False}
+    small.write(settings, "gold.mastery_model", [changed])
+    assert night(121) == set(), "a challenger changes nothing"
+    mastery.promote(settings, "other")
+    assert {reason for _, reason in night(122)} == {"model"}
+
+
+def test_parameters_are_fitted_anew_by_rule_and_wait(spark: SparkSession, settings: Settings) -> None:
+    chance = random.Random(2)
+    pupils = [f"p{n:02d}" for n in range(30)]
+    small.seed(settings, pupils, {f"i{n}": "c0" for n in range(8)})
+
+    def night(day: int, attempts: int) -> str:
+        first = START + timedelta(days=day)
+        rows = [
+            small.event(f"{pupil}-{day}-{n}", f"s-{pupil}", f"i{n}", small.minutes(first, n), chance.random() < 0.7)
+            for pupil in pupils
+            for n in range(attempts)
+        ]
+        small.write(settings, "silver.learner_activity", rows)
+        return mastery.update(spark, settings, START + timedelta(days=day))["challenger"]
+
+    assert night(0, 8) == ""
+    in_use = {row["model_version"] for row in small.rows(settings, "gold.mastery_model") if row["is_active"]}
+    assert night(1, 4) == "", "neither a week nor twice the evidence"
+    doubled = night(2, 8)
+    assert doubled.startswith("bkt-") and night(3, 1) == ""
+    weekly = night(9, 1)
+    assert weekly.startswith("bkt-")
+    rows = small.rows(settings, "gold.mastery_model")
+    assert {row["model_version"] for row in rows if row["is_active"]} == in_use
+    assert {doubled, weekly} <= {row["model_version"] for row in rows if not row["is_active"]}
+
+
 def test_a_home_from_before_the_buckets_goes_on(spark: SparkSession, settings: Settings) -> None:
     """Gold as it was laid out before: states without buckets, a ledger under other ids that a night must answer."""
     world = World(6)
