@@ -247,7 +247,7 @@ class Demo:
         write_docs(self.settings)
 
     def _result(self) -> dict[str, Any]:
-        from spark_jobs.ledger import ledger, totals
+        from spark_jobs.intake_ledger import ledger, totals
 
         portal = self.settings.address("portal")
         accounts = self.state["done"]["accounts"]["result"]

@@ -60,7 +60,7 @@ def show_ledger(
 
     Example: cairn intake ledger --date 2026-10-14
     """
-    from spark_jobs.ledger import ledger, totals
+    from spark_jobs.intake_ledger import ledger, totals
 
     rows = ledger(settings(), parse_date(date))
     emit({**totals(rows), "rows_by": ["received_date", "source_id", "org_id"], "rows": rows}, as_json, _ledger_text)
@@ -72,7 +72,7 @@ def _ledger_text(result: dict[str, Any]) -> str:
     from rich.console import Console
     from rich.table import Table
 
-    from spark_jobs.ledger import COUNTS
+    from spark_jobs.intake_ledger import COUNTS
 
     if not result["rows"]:
         return "nothing received yet: send some with 'cairn activity send', then 'cairn intake run'"

@@ -77,7 +77,7 @@ def _received_days(settings: Settings, since: date) -> dict[str, set[date]]:
 
 def _refusals(settings: Settings, today: date, limit: dict[str, Any]) -> tuple[dict[str, float], list[str]]:
     """Share refused or set aside by source over the last days, with a line for each above the limit."""
-    from spark_jobs.ledger import ledger
+    from spark_jobs.intake_ledger import ledger
 
     received: dict[str, int] = {}
     refused: dict[str, int] = {}

@@ -25,7 +25,7 @@ from gates.mart_models import mart_models
 from gates.model import HOLDS_SCOPE, STRUCTURAL, WARNING, Finding, Rule
 from gates.thresholds import thresholds
 from spark_jobs import night_record
-from spark_jobs.ledger import FATES, ledger
+from spark_jobs.intake_ledger import FATES, ledger
 from spark_jobs.night_record import STATE
 
 PAIRS = "mart_student_competency"

@@ -22,7 +22,7 @@ from gates.model import HOLDS_SCOPE, WARNING, Finding, Rule
 from gates.night_rows import NightRows, night_rows
 from gates.silence import SilenceRule, silent_sources
 from gates.thresholds import thresholds
-from spark_jobs.ledger import ledger
+from spark_jobs.intake_ledger import ledger
 
 SILVER = "silver.learner_activity"
 BOOKS = "intake ledger"

@@ -15,7 +15,7 @@ from cairn.errors import CairnError
 from cairn.settings import Settings
 from cairn.topics import Offsets, lag
 from spark_jobs import intake_state
-from spark_jobs.ledger import ledger as ledger_of
+from spark_jobs.intake_ledger import ledger as ledger_of
 from streaming.topics import end_offsets
 
 Row = dict[str, Any]

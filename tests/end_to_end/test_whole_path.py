@@ -19,8 +19,8 @@ from cairn.calendar import DistrictCalendar
 from identity.vault import Vault
 from infra import stack
 from infra.airflow_client import AirflowClient
+from spark_jobs.intake_ledger import ledger, totals
 from spark_jobs.intake_state import wait_until_passed
-from spark_jobs.ledger import ledger, totals
 from streaming.client import send
 from streaming.topics import end_offsets
 from tests.end_to_end.conftest import District

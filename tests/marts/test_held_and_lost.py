@@ -15,7 +15,7 @@ import lake
 from answers.school_trust import release_age, verdict
 from cairn.settings import Settings
 from releases import holding, learning, store
-from spark_jobs.ledger import ledger
+from spark_jobs.intake_ledger import ledger
 from tests.marts.small_roster import DATA_DATE, at, day, put
 
 pytestmark = [pytest.mark.warehouse, pytest.mark.timeout(600)]

@@ -18,7 +18,7 @@ from cairn.errors import CairnError
 from cairn.settings import Settings
 from cairn.topics import is_passed
 from spark_jobs import intake, intake_pace, intake_service, intake_state, key_index, upkeep
-from spark_jobs.ledger import ledger, totals
+from spark_jobs.intake_ledger import ledger, totals
 from streaming.topics import TopicEnds
 
 pytestmark = [pytest.mark.spark, pytest.mark.broker]

@@ -16,7 +16,7 @@ import pytest
 import lake
 from cairn.settings import Settings
 from spark_jobs import intake, intake_state
-from spark_jobs.ledger import ledger, totals
+from spark_jobs.intake_ledger import ledger, totals
 
 pytestmark = [pytest.mark.spark, pytest.mark.broker, pytest.mark.fault, pytest.mark.timeout(600)]
 

@@ -17,7 +17,7 @@ from cairn.errors import CairnError
 from cairn.settings import Settings
 from portal import operations_reads
 from spark_jobs import intake_check, intake_dedupe, intake_parse, intake_state
-from spark_jobs.ledger import ledger
+from spark_jobs.intake_ledger import ledger
 
 AT = datetime(2026, 10, 15, 3, 30, tzinfo=UTC)  # still 14 October in Chicago
 

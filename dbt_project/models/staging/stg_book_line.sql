@@ -1,6 +1,6 @@
 -- The books, line by line: what was received, by receipts, and what became of it, by rows of the lake. Accepted is
 -- counted from silver itself, so that a row lost there is missed; duplicates leave no row and are intake's own count.
--- The same lines as spark_jobs/ledger.py counts. The dates are literals so that they reach the files.
+-- The same lines as spark_jobs/intake_ledger.py counts. The dates are literals so that they reach the files.
 with lines as (
     select
         receipt.received_date,
