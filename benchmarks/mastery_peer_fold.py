@@ -382,7 +382,8 @@ def _decisions(about: _About, config: MasteryConfig, moves: Transitions) -> pl.D
             "evidence_hash": moves.evidence.view(np.int64),
         }
     )
-    return _whole(frame, about.made, is_ledger=True).with_columns(policy_version=pl.lit(config.policy_version))
+    stamps = {"policy_version": pl.lit(config.policy_version), "reason": pl.lit("work")}
+    return _whole(frame, about.made, is_ledger=True).with_columns(**stamps)
 
 
 def _decision_ids(about: _About, config: MasteryConfig, moves: Transitions) -> pl.Series:
