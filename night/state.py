@@ -28,8 +28,7 @@ class StepState(TypedDict):
 
 
 class NightState(TypedDict):
-    """A night. ``as_of`` (ISO 8601) is when it made its cut, then when mastery began: as of it every later step reads
-    two-time tables.
+    """A night. ``as_of`` is the instant of its cut (ISO 8601), as of which every later step reads two-time tables.
 
     ``held`` has, by gate step, the scopes (type, id) that the gate holds back; ``cut_offsets`` are topic, partition,
     next offset.

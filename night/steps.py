@@ -80,9 +80,6 @@ def _judge(night: Night, step: str, outcome: GateOutcome) -> str:
 
 def _mastery(night: Night) -> str:
     held = states.held_schools(night.state, ["gate_intake"])
-    night.as_of()
-    # Mastery reads links and alignments as they are known from here on: what reads them after it reads the same.
-    night.state["as_of"] = datetime.now(UTC).isoformat()
     done = mastery.update(night.session.spark(), night.settings, night.data_date, held)
     # What could not be read stays as it was, and so do the schools whose pupils it holds.
     night.state["held"]["mastery"] = [["school", school] for school in done["held_schools"]]
