@@ -12,10 +12,11 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from pyspark.sql import SparkSession
 
 import lake
 from cairn.settings import REPOSITORY, Settings
-from spark_jobs import night_record
+from spark_jobs import mastery, night_record
 from tests.spark_jobs import mastery_lake as small
 
 pytestmark = [pytest.mark.spark, pytest.mark.fault]
@@ -64,7 +65,7 @@ def run(run_apart: Apart, settings: Settings, night: date) -> str:
 
 
 def test_a_full_disk_publishes_nothing_and_the_same_command_goes_on(
-    settings: Settings, tmp_path: Path, run_apart: Apart
+    spark: SparkSession, settings: Settings, tmp_path: Path, run_apart: Apart
 ) -> None:
     items = {f"i{n}": f"c{n}" for n in range(40)}
     whole = settings.model_copy(update={"home": tmp_path / "whole"})
@@ -72,7 +73,7 @@ def test_a_full_disk_publishes_nothing_and_the_same_command_goes_on(
         small.seed(one, [f"p{n}" for n in range(8)], items)
         small.write(one, "gold.mastery_model", [small.default_model()])
         small.write(one, "silver.learner_activity", events(FIRST, 40))
-    assert int(run(run_apart, settings, FIRST)) == 320
+    assert mastery.update(spark, settings, FIRST)["pairs"] == 320
     before, at = current(settings), night_record.newest(settings)
     assert at is not None
     second = FIRST + timedelta(days=1)
@@ -96,6 +97,6 @@ def test_a_full_disk_publishes_nothing_and_the_same_command_goes_on(
         assert now == at, "the night is not on record, so readers see the one before"
         version = now.versions[night_record.STATE]
         assert lake.read(settings, night_record.STATE, partitions=lake.EVERY, version=version).num_rows == 320
-    run(run_apart, settings, second)
-    run(run_apart, whole, second)
+    mastery.update(spark, settings, second)
+    mastery.update(spark, whole, second)
     assert current(settings) == current(whole) != before
