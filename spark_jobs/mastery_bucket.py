@@ -241,7 +241,7 @@ def _newest(key: IntArray, night: IntArray, first: int) -> IntArray:
     is_last = np.ones(rest.size, dtype=bool)
     is_last[:-1] = key[rest][1:] != key[rest][:-1]
     rest = rest[is_last]
-    at = _at(key[rest], key[:first])
+    at = arrow.places_in(key[rest], key[:first])
     # A file of the first ones that is newer than the others wins over them.
     is_older = (at >= 0) & (night[:first] < night[rest][at]) if rest.size else np.zeros(first, dtype=bool)
     is_beaten = np.zeros(rest.size, dtype=bool)
@@ -250,18 +250,9 @@ def _newest(key: IntArray, night: IntArray, first: int) -> IntArray:
     return found
 
 
-def _at(ascending: IntArray, values: IntArray) -> IntArray:
-    """Where each value is among distinct ascending ones; -1 where it is not."""
-    if ascending.size == 0:
-        return np.full(values.size, -1, dtype=np.int64)
-    at = np.minimum(np.searchsorted(ascending, values), ascending.size - 1)
-    found: IntArray = np.where(ascending[at] == values, at, -1)
-    return found
-
-
 def _plan(index: _Index, touched: _Touched, job: BucketJob, night: Night) -> _Plan:
     """Which pairs are restated and how."""
-    at = _at(touched.keys, index.key)
+    at = arrow.places_in(touched.keys, index.key)
     stands = at >= 0
     is_late = touched.has_removed.copy()
     is_late[at[stands]] |= touched.first_day[at[stands]] <= index.last_day[stands]
@@ -279,7 +270,7 @@ def _plan(index: _Index, touched: _Touched, job: BucketJob, night: Night) -> _Pl
 
 def _standing_rows(settings: Settings, index: _Index, keys: IntArray, columns: Sequence[str]) -> pa.Table:
     """The standing rows of some pairs (ascending)."""
-    hit = _at(keys, index.key) >= 0
+    hit = arrow.places_in(keys, index.key) >= 0
     parts = []
     for number, file in enumerate(index.files):
         places = np.sort(index.place[hit & (index.file == number)])
@@ -291,8 +282,8 @@ def _standing_rows(settings: Settings, index: _Index, keys: IntArray, columns: S
 
 
 def _forward(job: BucketJob, night: Night, new: pa.Table, touched: _Touched, stood: pa.Table, plan: _Plan) -> Restated:
-    rows = new.filter(pa.array(_at(plan.forward, touched.row_key) >= 0))
-    found = advance(rows.select(COLUMNS), stood.select(STANDING_COLUMNS), night)
+    rows = new.filter(pa.array(arrow.places_in(plan.forward, touched.row_key) >= 0))
+    found = advance(rows.select(COLUMNS), stood, night)
     return _recorded(found, job, touched.keys)
 
 
@@ -367,7 +358,7 @@ def _recorded(found: Restated, job: BucketJob, touched: IntArray) -> Restated:
 
 def _with_reason(decisions: pa.Table, keys: IntArray, named: str, others: str) -> pa.Table:
     """Decisions with their ``reason``: ``named`` for pairs of the keys (ascending), ``others`` for the rest."""
-    is_other = _at(keys, arrow.integers(decisions["pair_key"])) < 0
+    is_other = arrow.places_in(keys, arrow.integers(decisions["pair_key"])) < 0
     reasons = pa.DictionaryArray.from_arrays(pa.array(is_other.astype(np.int8)), pa.array([named, others]))
     return decisions.append_column("reason", reasons.cast(pa.string()))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
@@ -17,6 +17,7 @@ from cairn.mastery.evidence import NO_ITEM, Attempts, BoolArray, outcomes, work_
 from cairn.mastery.hashing import hash_texts
 
 CodeArray = npt.NDArray[np.int32]
+Number = TypeVar("Number", np.int64, np.uint64)
 # Columns that attempts need, as silver.evidence names them.
 ATTEMPT_COLUMNS = (
     "event_id",
@@ -118,6 +119,15 @@ def usable(table: pa.Table, rule: EvidenceRule) -> pa.Table:
     kinds = is_in(table["activity_type"], rule.counted_types | rule.practice_types)
     result = outcomes(floats(table["success"]), floats(table["score_share"]), rule.success_share)
     return kept(table.append_column("is_correct", pa.array(result == 1)), kinds & (result >= 0))
+
+
+def places_in(ascending: npt.NDArray[Number], values: npt.NDArray[Number]) -> IntArray:
+    """Where each value is among ascending ones, first of all; -1 where it is not."""
+    if ascending.size == 0:
+        return np.full(values.size, -1, dtype=np.int64)
+    at = np.minimum(np.searchsorted(ascending, values), ascending.size - 1)
+    found: IntArray = np.where(ascending[at] == values, at, -1).astype(np.int64)
+    return found
 
 
 def kept(table: pa.Table, chosen: BoolArray) -> pa.Table:

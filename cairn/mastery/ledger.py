@@ -43,11 +43,9 @@ def newest(table: pa.Table, columns: Sequence[str]) -> pa.Table:
 
 def places(keys: HashArray, others: HashArray) -> IntArray:
     """For each key its place among the others (each there once), -1 where it is not."""
-    if others.size == 0:
-        return np.full(keys.size, -1, dtype=np.int64)
     order = np.argsort(others, kind="stable")
-    found = np.minimum(np.searchsorted(others[order], keys), others.size - 1)
-    place: IntArray = np.where(others[order][found] == keys, order[found], -1).astype(np.int64)
+    # The last of these is what -1 finds.
+    place: IntArray = np.append(order, -1)[arrow.places_in(others[order], keys)]
     return place
 
 

@@ -201,12 +201,8 @@ def _distinct(ascending: IntArray) -> IntArray:
 
 
 def _without(places: IntArray, others: IntArray) -> IntArray:
-    """Values of an ascending array that are not in another ascending one."""
-    if others.size == 0:
-        return places
-    at = np.minimum(np.searchsorted(others, places), others.size - 1)
-    left: IntArray = places[others[at] != places]
-    return left
+    """Values that are not among other, ascending ones."""
+    return places[arrow.places_in(others, places) < 0]
 
 
 def _groups(sorted_keys: pa.Array) -> tuple[pa.Array, IntArray]:
