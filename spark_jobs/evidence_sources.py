@@ -107,11 +107,13 @@ def find(
 
 def _new_files(settings: Settings, last: NightRecord | None, versions: dict[str, int]) -> tuple[list[lake.File], bool]:
     """Silver's files to resolve, and whether they are all of it."""
+    present = lake.table_files(settings, SILVER, lake.EVERY, versions[SILVER])
     added = lake.files_added(settings, SILVER, last.versions[SILVER], versions[SILVER]) if last is not None else None
     if added is None or not added.is_append_only:
-        return lake.table_files(settings, SILVER, lake.EVERY, versions[SILVER]), True
-    # Also one that was compacted since is read as it was written: all its rows are new.
-    return [lake.file_at(settings, SILVER, path) for path in added.files], False
+        return present, True
+    by_path = {file.path: file for file in present}
+    # A file that came and was compacted since is read as it was written: all its rows are new.
+    return [by_path.get(path) or lake.file_at(settings, SILVER, path) for path in added.files], False
 
 
 def _known(settings: Settings, name: str, columns: tuple[str, ...], versions: dict[str, int]) -> pa.Table:

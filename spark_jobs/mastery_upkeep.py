@@ -61,6 +61,8 @@ def compact(context: SparkContext, settings: Settings, last: NightRecord) -> lis
     made = tasks.run(context, "compaction", work, lambda one: _merged(one, settings))
     problems = [one for one in made if isinstance(one, str)]
     pairs = [(one, files) for one, files in zip(work, made, strict=True) if not isinstance(files, str)]
+    if not pairs:
+        return problems
     versions = dict(last.versions)
     for name in ORDER:
         gone = [file for one, _ in pairs if one.table == name for file in one.files]

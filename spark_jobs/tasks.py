@@ -24,7 +24,7 @@ def run(
     *,
     is_small: bool = False,
 ) -> list[Result]:
-    """Do ``work`` on every piece, and return what it says of each, in no order; progress under the name ``what``.
+    """Do ``work`` on every piece, and return what it says of each, in their order; progress under the name ``what``.
 
     One task a piece, the first ones first; where the pieces are small, a few tasks a core. ``work`` and what it
     returns travel between processes: files and counts, never rows.
@@ -33,14 +33,16 @@ def run(
         return []
     count = min(len(pieces), TASKS_PER_CORE * context.defaultParallelism) if is_small else len(pieces)
     # Every task gets early and late ones: the pieces may come in order of their size.
-    dealt = [piece for first in range(count) for piece in pieces[first::count]]
+    dealt = [place for first in range(count) for place in range(first, len(pieces), count)]
 
     def worked(some: Iterable[Piece]) -> Iterator[Result]:
         settle()
         return map(work, some)
 
     with shown(context, what, count):
-        return context.parallelize(dealt, count).mapPartitions(worked).collect()
+        done = context.parallelize([pieces[place] for place in dealt], count).mapPartitions(worked).collect()
+    of_place = dict(zip(dealt, done, strict=True))
+    return [of_place[place] for place in range(len(pieces))]
 
 
 def settle() -> None:
