@@ -74,8 +74,7 @@ def make_keys(settings: Settings, keys: int) -> None:
                 key_index.TABLE,
                 run_of(rng, bucket, settings.key_buckets, int(keys * share / settings.key_buckets)),
                 {"hash_bucket": bucket},
-                row_group_rows=key_index.ROW_GROUP_ROWS,
-                plain=key_index.PLAIN,
+                layout=key_index.LAYOUT,
             )
             for share in shares
         ]

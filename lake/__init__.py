@@ -31,7 +31,7 @@ from lake.dataset import (
     table_files,
 )
 from lake.delete import delete_rows, replace_rows
-from lake.files import WRITE_FAILED, File, PartitionValue, read_named, read_portions, read_rows, write_file
+from lake.files import WRITE_FAILED, File, Layout, PartitionValue, read_named, read_portions, read_rows, write_file
 from lake.key_probe import KeyProbe
 from lake.lease import Lease, lease
 from lake.location import actual_columns, count_rows, exists, join, open_table, table_uri
@@ -46,6 +46,7 @@ __all__ = [
     "WRITE_FAILED",
     "File",
     "KeyProbe",
+    "Layout",
     "Lease",
     "PartitionValue",
     "Progress",

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote
 
 import numpy as np
@@ -37,7 +37,6 @@ from lake.shape import file_schema
 WRITE_FAILED = "cannot write a file of table"
 NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 PartitionValue = str | int | date | None
-ROW_GROUP_ROWS = 128 * 1024
 LONG_TEXT = 64
 LAST_CHARACTER = "\U0010ffff"
 _OWN_NAME = re.compile(r"(^|/)part-[0-9a-f]{32}\.parquet$")
@@ -57,6 +56,23 @@ class File:
     partitions: Mapping[str, str | None]
     stats: str
     written_ms: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How rows lie in a file; it changes what reading costs, never what is read.
+
+    row_group_rows: fewer, and a reader of some rows skips more; each group costs a reader of all rows about a tenth of
+    a millisecond a column. plain: columns whose values hardly repeat (ids, hashes), for which a dictionary would cost
+    time and save nothing. compression: zstd is the smaller, lz4 the faster to read.
+    """
+
+    row_group_rows: int = 128 * 1024
+    plain: tuple[str, ...] = ()
+    compression: Literal["zstd", "lz4"] = "zstd"
+
+
+DEFAULT_LAYOUT = Layout()
 
 
 def is_written_here(path: str) -> bool:
@@ -81,14 +97,11 @@ def write_file(
     name: str,
     rows: pa.Table | Iterable[pa.Table],
     partitions: Mapping[str, PartitionValue] | None = None,
-    *,
-    row_group_rows: int = ROW_GROUP_ROWS,
-    plain: Sequence[str] = (),
+    layout: Layout = DEFAULT_LAYOUT,
 ) -> File:
     """Write the rows (the contract's columns; partition columns may be missing) as one file, not yet committed.
 
-    ``rows`` may come in portions, of which one at a time is held (each begins a row group of its own). ``plain``
-    names columns whose values hardly repeat (ids, hashes): a dictionary would cost time and save nothing.
+    ``rows`` may come in portions, of which one at a time is held (each begins a row group of its own).
     """
     contract = load_contract(name)
     texts = {column: partition_text((partitions or {})[column]) for column in contract.partitions}
@@ -104,15 +117,15 @@ def write_file(
             with pq.ParquetWriter(
                 stream,
                 schema,
-                compression="zstd",
-                compression_level=1,
-                use_dictionary=[field.name for field in schema if field.name not in plain],
+                compression=layout.compression,
+                compression_level=1 if layout.compression == "zstd" else None,
+                use_dictionary=[field.name for field in schema if field.name not in layout.plain],
                 write_statistics=True,
                 store_schema=False,  # text written from codes is text to every reader
             ) as writer:
-                writer.write_table(first, row_group_size=row_group_rows)
+                writer.write_table(first, row_group_size=layout.row_group_rows)
                 for portion in portions:
-                    writer.write_table(_shaped(portion, name, texts).cast(schema), row_group_size=row_group_rows)
+                    writer.write_table(_shaped(portion, name, texts).cast(schema), row_group_size=layout.row_group_rows)
             footer = writer.writer.metadata
             size = stream.tell()
     except OSError as error:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cairn.settings import Settings
-from lake.files import File, PartitionValue, write_file
+from lake.files import File, Layout, PartitionValue, write_file
 from lake.location import table_filesystem
 
 MERGE_ROWS = 512 * 1024
@@ -53,9 +53,7 @@ def merge_sorted(
     files: Sequence[File],
     key: str,
     partitions: Mapping[str, PartitionValue],
-    *,
-    row_group_rows: int,
-    plain: Sequence[str] = (),
+    layout: Layout,
 ) -> File:
     """Merge files that are each sorted by the bigint column ``key`` into one, not yet committed.
 
@@ -65,7 +63,7 @@ def merge_sorted(
     with ExitStack() as stack:
         opened = [stack.enter_context(filesystem.open_input_file(unquote(file.path))) for file in files]
         runs = [_Run(pq.ParquetFile(one), key) for one in opened]
-        return write_file(settings, name, _merged(runs, key), partitions, row_group_rows=row_group_rows, plain=plain)
+        return write_file(settings, name, _merged(runs, key), partitions, layout=layout)
 
 
 def _merged(runs: Sequence[_Run], key: str) -> Iterator[pa.Table]:

@@ -26,6 +26,7 @@ from cairn.mastery.resolve import EVENT_COLUMNS, SILVER_COLUMNS, Known, Resolved
 from cairn.settings import Settings
 from spark_jobs import tasks
 from spark_jobs.evidence_sources import SILVER, Again, Sources, Unit
+from spark_jobs.mastery_layout import LAYOUT
 from spark_jobs.night_record import EVIDENCE, WAITING
 from spark_jobs.progress import shown
 
@@ -33,8 +34,6 @@ from spark_jobs.progress import shown
 CODED_SILVER = ("activity_type", "item_id", "org_id", "class_id", "subject_key", "source_id")
 CODED_EVIDENCE = ("student_key", "competency_id", "activity_type", "item_id", "org_id", "class_id", "subject_key")
 CODED_WAITING = ("waits_for", "activity_type", "item_id", "org_id", "class_id", "subject_key")
-# Few pupils a row group, so that the evidence of some is read without that of all.
-ROW_GROUP_ROWS = 8 * 1024
 # A task that writes gets about so many rows, and whole buckets.
 ROWS_PER_WRITER = 500_000
 _LZ4 = pa.ipc.IpcWriteOptions(compression="lz4")
@@ -241,19 +240,13 @@ def _write(settings: Settings, table: str, bucket: int, rows: pa.Table, night: i
         for reason in pc.unique(rows["waits_for"].cast(pa.string())).to_pylist():
             part = rows.filter(pa.array(arrow.is_in(rows["waits_for"], frozenset({reason}))))
             values = {"waits_for": reason, "subject_bucket": bucket}
-            files.append(lake.write_file(settings, WAITING, _sorted(part, "subject_key"), values))
+            files.append(lake.write_file(settings, WAITING, _sorted(part, "subject_key"), values, layout=LAYOUT[WAITING]))
         return Written({WAITING: files}, 0, {})
     codes, names = arrow.coded(rows["competency_id"])
     sign = np.where(np.asarray(rows["is_removed"]), -1, 1)
     counts = np.bincount(codes, weights=sign, minlength=len(names)).astype(int)
-    file = lake.write_file(
-        settings,
-        EVIDENCE,
-        _sorted(rows, "student_key", "competency_id"),
-        {"pupil_bucket": bucket},
-        row_group_rows=ROW_GROUP_ROWS,
-        plain=("event_id", "statement_key", "event_time", "duration_ms"),
-    )
+    ordered = _sorted(rows, "student_key", "competency_id")
+    file = lake.write_file(settings, EVIDENCE, ordered, {"pupil_bucket": bucket}, layout=LAYOUT[EVIDENCE])
     return Written({EVIDENCE: [file]}, rows.num_rows, dict(zip(names, counts.tolist(), strict=True)))
 
 

@@ -128,7 +128,10 @@ def _competencies(settings: Settings, versions: dict[str, int]) -> pa.Array:
 
 def _new_voids(settings: Settings, files: list[lake.File], standing: pa.Table) -> pa.Table:
     """Voids among the new events that are not on record."""
-    found = voids_of(lake.read_files(settings, SILVER, files, VOID_COLUMNS, pc.field("activity_type") == VOID_TYPE))
+    rows = lake.read_files(settings, SILVER, files, VOID_COLUMNS, pc.field("activity_type") == VOID_TYPE)
+    if not rows.num_rows:
+        return standing.schema.empty_table()
+    found = voids_of(rows)
     return found.filter(pc.invert(pc.is_in(found["event_id"], value_set=pc.unique(standing["event_id"]))))
 
 
@@ -192,13 +195,14 @@ def _row_hash(table: pa.Table, columns: tuple[str, ...]) -> hashing.HashArray:
 
 
 def _chunks(files: list[lake.File]) -> list[list[lake.File]]:
-    """Files in groups of about ROWS_PER_TASK rows."""
+    """Files in groups of about equally many rows, ROWS_PER_TASK at most (or one file)."""
+    total = sum(file.rows for file in files)
+    wanted = -(-total // ROWS_PER_TASK)
     groups: list[list[lake.File]] = []
-    rows = ROWS_PER_TASK
+    rows = 0
     for file in files:
-        if rows >= ROWS_PER_TASK:
+        if rows * wanted >= len(groups) * total:
             groups.append([])
-            rows = 0
         groups[-1].append(file)
         rows += file.rows
     return groups

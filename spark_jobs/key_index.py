@@ -29,12 +29,10 @@ MOST_RECENT_ROWS = 1_000_000
 MOST_RECENT_FILES = 64
 MOST_RUNS = 8
 # A hash costs a row group a run, 128 kB of hashes: smaller groups made large batches slower, by their number alone.
-ROW_GROUP_ROWS = 16 * 1024
+LAYOUT = lake.Layout(row_group_rows=16 * 1024, plain=("event_hash", "event_id", "content_hash"))
 # A run so many times larger than all smaller ones together is not merged with them yet: each key is rewritten a few
 # times in its life, not at every merge.
 MUCH_LARGER = 4
-# Values that never repeat: a dictionary would cost time and save nothing.
-PLAIN = ("event_hash", "event_id", "content_hash")
 
 
 class KeyIndex:
@@ -75,7 +73,7 @@ def sorted_files(settings: Settings, rows: pa.Table) -> list[lake.File]:
         first, last = np.searchsorted(buckets, bucket, "left"), np.searchsorted(buckets, bucket, "right")
         part = rows.slice(int(first), int(last - first))
         place = {"hash_bucket": int(bucket)}
-        files.append(lake.write_file(settings, TABLE, part, place, row_group_rows=ROW_GROUP_ROWS, plain=PLAIN))
+        files.append(lake.write_file(settings, TABLE, part, place, layout=LAYOUT))
     return files
 
 
@@ -122,7 +120,7 @@ def merge_bucket(settings: Settings, bucket: int, runs: Sequence[lake.File]) -> 
     """Merge runs of a bucket into one; returns how many went. Call with intake's lease held."""
     base = lake.current_version(settings, TABLE)
     place = {"hash_bucket": bucket}
-    merged = lake.merge_sorted(settings, TABLE, runs, KEY, place, row_group_rows=ROW_GROUP_ROWS, plain=PLAIN)
+    merged = lake.merge_sorted(settings, TABLE, runs, KEY, place, layout=LAYOUT)
     lake.commit_files(settings, TABLE, [merged], removed=runs, base=base, is_data_change=False)
     return len(runs)
 

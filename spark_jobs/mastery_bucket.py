@@ -23,7 +23,8 @@ from cairn.mastery.ledger import day_changes, decision_changes, newest, set_colu
 from cairn.mastery.resolve import standing
 from cairn.mastery.states import COLUMNS, STANDING_COLUMNS, Night, Restated, advance, restate
 from cairn.settings import Settings
-from spark_jobs.evidence import CODED_EVIDENCE, ROW_GROUP_ROWS, evidence_keys
+from spark_jobs.evidence import CODED_EVIDENCE, evidence_keys
+from spark_jobs.mastery_layout import LAYOUT
 from spark_jobs.night_record import DAY, DECISION, EVIDENCE, STATE
 
 READ_COLUMNS = [*COLUMNS, "is_removed", "night"]
@@ -118,11 +119,10 @@ def _go_on(job: BucketJob, settings: Settings, night: Night) -> BucketResult:
     plan = _plan(index, touched, job, night)
     if not plan.forward.size and not plan.again.size:
         return BucketResult(job.bucket)
-    stood = _standing_rows(settings, index, plan.forward, STANDING_COLUMNS)
+    stood = _standing_rows(settings, index, plan.forward_rows, STANDING_COLUMNS)
     parts = [_forward(job, night, new, touched, stood, plan)]
     if plan.again.size:
-        stood = _standing_rows(settings, index, plan.again, [*STANDING_COLUMNS, *_STATE_REST])
-        parts.append(_again(job, settings, night, new, touched, stood, plan))
+        parts.append(_again(job, settings, night, new, touched, index, plan))
     states, days, decisions = (
         pa.concat_tables([arrow.plain(getattr(part, name)) for part in parts], promote_options="permissive")
         if len(parts) > 1
@@ -171,12 +171,16 @@ class _Index:
 class _Plan:
     """Keys to go on with from where they stand, and keys to restate from all their evidence; all sorted.
 
-    late: of those to restate, the ones whose evidence came late or was taken away.
+    late: of those to restate, the ones whose evidence came late or was taken away. The rows are places in the index of
+    those that stand, in its order; of changed ones those restated for their parameters' sake.
     """
 
     forward: IntArray
     again: IntArray
     late: IntArray
+    forward_rows: IntArray
+    again_rows: IntArray
+    changed_rows: IntArray
 
 
 def _read_evidence(settings: Settings, files: list[lake.File]) -> pa.Table:
@@ -252,29 +256,31 @@ def _newest(key: IntArray, night: IntArray, first: int) -> IntArray:
 
 def _plan(index: _Index, touched: _Touched, job: BucketJob, night: Night) -> _Plan:
     """Which pairs are restated and how."""
+    # The one search among all that stand: everything after it is about the few rows that it finds.
     at = arrow.places_in(touched.keys, index.key)
-    stands = at >= 0
+    stands = np.flatnonzero(at >= 0)
+    of_touched = at[stands]
     is_late = touched.has_removed.copy()
-    is_late[at[stands]] |= touched.first_day[at[stands]] <= index.last_day[stands]
-    due = np.sort(index.key[index.next_us < night.as_of_us])
+    is_late[of_touched] |= touched.first_day[of_touched] <= index.last_day[stands]
+    late, due = touched.keys[is_late], np.flatnonzero(index.next_us < night.as_of_us)
     changed = np.zeros(0, dtype=np.int64)
     if job.changed:
         current = set(night.models.versions)
         is_old = np.array([name not in current for name in index.model_names], dtype=bool)
-        changed = index.key[is_old[index.model]]
-    late = touched.keys[is_late]
-    again = np.union1d(late, changed)
-    forward = np.setdiff1d(np.union1d(touched.keys, due), again, assume_unique=True)
-    return _Plan(forward, again, late)
+        changed = np.flatnonzero(is_old[index.model])
+    again = np.union1d(late, index.key[changed])
+    forward = np.setdiff1d(np.union1d(touched.keys, index.key[due]), again, assume_unique=True)
+    again_rows = np.union1d(stands[is_late[of_touched]], changed)
+    forward_rows = np.setdiff1d(np.union1d(stands, due), again_rows, assume_unique=True)
+    return _Plan(forward, again, late, forward_rows, again_rows, changed)
 
 
-def _standing_rows(settings: Settings, index: _Index, keys: IntArray, columns: Sequence[str]) -> pa.Table:
-    """The standing rows of some pairs (ascending)."""
-    hit = arrow.places_in(keys, index.key) >= 0
-    parts = []
-    for number, file in enumerate(index.files):
-        places = np.sort(index.place[hit & (index.file == number)])
-        parts.append(lake.read_rows(settings, STATE, file, places, columns, CODED_STATE))
+def _standing_rows(settings: Settings, index: _Index, rows: IntArray, columns: Sequence[str]) -> pa.Table:
+    """The standing rows at some places of the index."""
+    places = [np.sort(index.place[rows[index.file[rows] == number]]) for number in range(len(index.files))]
+    # A file of which no row is wanted is not opened; one at least is, for the columns.
+    wanted = [number for number, some in enumerate(places) if some.size] or [0]
+    parts = [lake.read_rows(settings, STATE, index.files[n], places[n], columns, CODED_STATE) for n in wanted]
     return pa.concat_tables(parts, promote_options="permissive").unify_dictionaries()
 
 
@@ -293,12 +299,13 @@ def _again(
     night: Night,
     new: pa.Table,
     touched: _Touched,
-    stood: pa.Table,
+    index: _Index,
     plan: _Plan,
 ) -> Restated:
     """Pairs from all their evidence, set against what stands of them."""
-    is_theirs = pa.array(np.isin(touched.row_key, plan.again))
-    named = [stood["student_key"].cast(pa.string()), new["student_key"].filter(is_theirs).cast(pa.string())]
+    is_theirs = pa.array(np.isin(touched.row_key, plan.late))
+    changed = _standing_rows(settings, index, plan.changed_rows, ["student_key"])
+    named = [rows["student_key"].cast(pa.string()) for rows in (changed, new.filter(is_theirs))]
     students = pa.compute.unique(pa.chunked_array([chunk for one in named for chunk in one.chunks], pa.string()))
     evidence = current_evidence(settings, job.files[EVIDENCE], students)
     found = restate(evidence.filter(pa.array(np.isin(row_pair_keys(evidence), plan.again))), night)
@@ -308,29 +315,18 @@ def _again(
     ledger = _ledger(settings, job, students)
     ledger = ledger.filter(pa.array(np.isin(arrow.integers(ledger["pair_key"]), plan.again)))
     decisions = decision_changes(found.mastery_decision, ledger, night.data_date, job.recorded_at)
+    is_left = np.isin(index.key[plan.again_rows], arrow.integers(found.mastery_state["pair_key"]))
+    gone = _standing_rows(settings, index, plan.again_rows[~is_left], found.mastery_state.column_names)
     return Restated(
         attempt_day=day_changes(found.attempt_day, days, night.data_date),
-        mastery_state=_with_gone(found.mastery_state, stood, night),
+        mastery_state=_with_gone(found.mastery_state, gone, night),
         mastery_decision=_with_reason(decisions, plan.late, LATE, MODEL),
     )
 
 
-_STATE_REST = (
-    "expected_share",
-    "share_low",
-    "share_high",
-    "next_transition_at",
-    "model_version",
-    "policy_version",
-    "data_date",
-)
-
-
-def _with_gone(states: pa.Table, stood: pa.Table, night: Night) -> pa.Table:
-    """The states, and for pairs of which nothing is left a row that says so."""
-    is_left = np.isin(arrow.integers(stood["pair_key"]), arrow.integers(states["pair_key"]))
-    gone = set_column(stood.filter(pa.array(~is_left)), "data_date", night.data_date).select(states.column_names)
-    parts = [_flagged(states), _flagged(gone, is_removed=True)]
+def _with_gone(states: pa.Table, gone: pa.Table, night: Night) -> pa.Table:
+    """The states, and for pairs of which nothing is left, as they stood, a row that says so."""
+    parts = [_flagged(states), _flagged(set_column(gone, "data_date", night.data_date), is_removed=True)]
     return pa.concat_tables([arrow.plain(part) for part in parts], promote_options="permissive")
 
 
@@ -367,14 +363,6 @@ def _flagged(table: pa.Table, *, is_removed: bool = False) -> pa.Table:
     return table.append_column("is_removed", pa.array(np.full(table.num_rows, is_removed)))
 
 
-# Columns whose values hardly repeat, for which a dictionary costs time and saves nothing.
-PLAIN = {
-    STATE: ("pair_key", "evidence_hash", "recent_attempts", "first_event_at", "last_event_at", "state_since_at"),
-    DAY: ("pair_key", "duration_ms", "first_event_at", "last_event_at"),
-    DECISION: ("decision_id", "pair_key", "evidence_hash", "p_known", "decided_at"),
-}
-
-
 def _write(settings: Settings, job: BucketJob, name: str, rows: pa.Table, *, is_base: bool = False) -> list[lake.File]:
     if rows.num_rows == 0:
         return []
@@ -385,5 +373,4 @@ def _write(settings: Settings, job: BucketJob, name: str, rows: pa.Table, *, is_
     elif "recorded_at" not in rows.column_names:
         instants = pa.array([job.recorded_at] * size, pa.timestamp("us", tz="UTC"))
         rows = rows.append_column("recorded_at", instants)
-    partitions = {"pupil_bucket": job.bucket}
-    return [lake.write_file(settings, name, rows, partitions, row_group_rows=ROW_GROUP_ROWS, plain=PLAIN[name])]
+    return [lake.write_file(settings, name, rows, {"pupil_bucket": job.bucket}, layout=LAYOUT[name])]

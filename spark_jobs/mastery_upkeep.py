@@ -21,7 +21,8 @@ from cairn.mastery.ledger import newest
 from cairn.mastery.resolve import standing
 from cairn.settings import Settings
 from spark_jobs import night_record, tasks
-from spark_jobs.evidence import ROW_GROUP_ROWS, evidence_keys, waiting_keys
+from spark_jobs.evidence import evidence_keys, waiting_keys
+from spark_jobs.mastery_layout import LAYOUT
 from spark_jobs.night_record import DAY, DECISION, EVIDENCE, STATE, WAITING, NightRecord
 
 # A bucket with so many files is merged: about two weeks of nights.
@@ -102,7 +103,7 @@ def merge_bucket(work: _Merge, settings: Settings) -> list[lake.File]:
     if rows.num_rows == 0:
         return []
     rows = _ordered(rows, ORDER[work.table])
-    return [lake.write_file(settings, work.table, rows, partitions, row_group_rows=ROW_GROUP_ROWS)]
+    return [lake.write_file(settings, work.table, rows, partitions, layout=LAYOUT[work.table])]
 
 
 def _kept(table: str, rows: pa.Table, partitions: dict[str, lake.PartitionValue]) -> pa.Table:

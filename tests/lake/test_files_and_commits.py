@@ -93,7 +93,7 @@ def test_rows_by_their_text_are_those_of_a_whole_read(files: list[list[dict[str,
         written = []
         for rows in files:
             table = pa.Table.from_pylist(sorted(rows, key=lambda row: row["item_id"]), lake.file_schema(ALIGNMENT))
-            written.append(lake.write_file(settings, ALIGNMENT, table, row_group_rows=2))
+            written.append(lake.write_file(settings, ALIGNMENT, table, layout=lake.Layout(row_group_rows=2)))
         wanted = pa.array([*asked, files[0][0]["item_id"]], pa.string())
         columns = ["competency_id", "recorded_from"]
         found = lake.read_named(settings, ALIGNMENT, written, "item_id", wanted, columns, ["competency_id"])

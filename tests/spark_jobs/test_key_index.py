@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -105,7 +106,7 @@ def test_a_large_run_is_not_merged_with_small_ones() -> None:
 
 
 def test_a_look_up_reads_the_row_groups_that_may_hold_it(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(key_index, "ROW_GROUP_ROWS", 100)
+    monkeypatch.setattr(key_index, "LAYOUT", replace(key_index.LAYOUT, row_group_rows=100))
     monkeypatch.setattr(lake.key_probe, "HELD_FILE_ROWS", 50)
     one_bucket = settings.model_copy(update={"key_buckets": 1})
     append(one_bucket, 0, 5_000, 0)
