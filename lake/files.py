@@ -167,12 +167,13 @@ def read_rows(
     with _opened(table_filesystem(settings, name), file, dictionaries) as parquet:
         sizes = np.array([parquet.metadata.row_group(g).num_rows for g in range(parquet.metadata.num_row_groups)])
         ends = np.cumsum(sizes)
-        groups, group_of = np.unique(np.searchsorted(ends, places, side="right"), return_inverse=True)
-        if groups.size == 0:
-            return parquet.schema_arrow.empty_table().select(list(columns))
-        table = parquet.read_row_groups(groups.tolist(), columns=list(columns))
-    shift = np.r_[0, np.cumsum(sizes[groups])[:-1]] - (ends - sizes)[groups]
-    return table.take(pa.array(places + shift[group_of]))
+        groups, starts = np.unique(np.searchsorted(ends, places, side="right"), return_index=True)
+        # One at a time: rows taken of many groups at once would first be copied together, all of them.
+        parts = [
+            parquet.read_row_group(group, columns=list(columns)).take(pa.array(some - (ends - sizes)[group]))
+            for group, some in zip(groups.tolist(), np.split(places, starts[1:]), strict=True)
+        ]
+        return pa.concat_tables(parts or [parquet.schema_arrow.empty_table().select(list(columns))])
 
 
 def _opened(filesystem: fs.FileSystem, file: File, dictionaries: Sequence[str]) -> pq.ParquetFile:

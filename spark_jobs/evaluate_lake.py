@@ -100,10 +100,10 @@ def _evidence(settings: Settings) -> Iterator[pa.Table]:
         for files in _groups(settings, WAITING, last.versions[WAITING]):
             columns = [*EVENT_COLUMNS, "waits_for", "is_removed", "night"]
             rows = lake.read_files(settings, WAITING, files, columns, dictionaries=CODED_WAITING)
-            yield resolve(standing(rows, waiting_keys(rows)).select(EVENT_COLUMNS), sources.known).evidence
+            yield resolve(standing(rows, waiting_keys(rows)).select(EVENT_COLUMNS), sources.known).evidence.rows()
     for chunk in sources.chunks:
         events = events_of(lake.read_files(settings, SILVER, chunk, SILVER_COLUMNS, dictionaries=CODED_SILVER))
-        yield resolve(events, sources.known).evidence
+        yield resolve(events, sources.known).evidence.rows()
 
 
 def _groups(settings: Settings, name: str, version: int) -> list[list[lake.File]]:

@@ -19,10 +19,19 @@ from pyspark import Broadcast, SparkContext
 
 import lake
 from cairn.mastery import arrow, hashing
-from cairn.mastery.bkt import IntArray
 from cairn.mastery.evidence import BoolArray
 from cairn.mastery.hashing import HashArray
-from cairn.mastery.resolve import EVENT_COLUMNS, SILVER_COLUMNS, Known, Resolved, events_of, net, resolve, standing
+from cairn.mastery.resolve import (
+    EVENT_COLUMNS,
+    SILVER_COLUMNS,
+    Known,
+    Picked,
+    Resolved,
+    events_of,
+    net,
+    resolve,
+    standing,
+)
 from cairn.settings import Settings
 from spark_jobs import tasks
 from spark_jobs.evidence_sources import SILVER, Again, Sources, Unit
@@ -175,21 +184,23 @@ def _names_any(column: pa.ChunkedArray, wanted: pa.Array) -> BoolArray:
 
 
 def _pieces(resolved: Resolved, sign: int, buckets: int) -> Iterator[Piece]:
-    yield from _split(EVIDENCE, resolved.evidence, hashing.buckets_of(resolved.evidence["student_key"], buckets), sign)
-    yield from _split(WAITING, resolved.waiting, hashing.buckets_of(resolved.waiting["subject_key"], buckets), sign)
+    yield from _split(EVIDENCE, resolved.evidence, buckets, sign)
+    yield from _split(WAITING, resolved.waiting, buckets, sign)
 
 
 def _standing_pieces(table: str, rows: pa.Table, buckets: int) -> Iterator[Piece]:
-    owner = "student_key" if table == EVIDENCE else "subject_key"
-    yield from _split(table, rows.drop_columns(["is_removed", "night"]), hashing.buckets_of(rows[owner], buckets), -1)
+    whole = Picked(rows.drop_columns(["is_removed", "night"]), np.arange(rows.num_rows), {})
+    yield from _split(table, whole, buckets, -1)
 
 
-def _split(table: str, rows: pa.Table, bucket: IntArray, sign: int) -> Iterator[Piece]:
+def _split(table: str, picked: Picked, buckets: int, sign: int) -> Iterator[Piece]:
     """The rows of each bucket as one compressed Arrow batch."""
-    if rows.num_rows == 0:
+    if picked.places.size == 0:
         return
+    bucket = hashing.buckets_of(picked.column("student_key" if table == EVIDENCE else "subject_key"), buckets)
     order = np.argsort(bucket, kind="stable")
-    rows = rows.append_column("sign", pa.array(np.full(rows.num_rows, sign, dtype=np.int8))).take(pa.array(order))
+    rows = picked.rows(order)
+    rows = rows.append_column("sign", pa.array(np.full(rows.num_rows, sign, dtype=np.int8)))
     found, starts = np.unique(bucket[order], return_index=True)
     bounds = np.r_[starts, rows.num_rows].astype(np.int64)
     # Coded columns keep only the values that occur, or each piece would carry all of a district's pupils.
@@ -240,7 +251,9 @@ def _write(settings: Settings, table: str, bucket: int, rows: pa.Table, night: i
         for reason in pc.unique(rows["waits_for"].cast(pa.string())).to_pylist():
             part = rows.filter(pa.array(arrow.is_in(rows["waits_for"], frozenset({reason}))))
             values = {"waits_for": reason, "subject_bucket": bucket}
-            files.append(lake.write_file(settings, WAITING, _sorted(part, "subject_key"), values, layout=LAYOUT[WAITING]))
+            files.append(
+                lake.write_file(settings, WAITING, _sorted(part, "subject_key"), values, layout=LAYOUT[WAITING])
+            )
         return Written({WAITING: files}, 0, {})
     codes, names = arrow.coded(rows["competency_id"])
     sign = np.where(np.asarray(rows["is_removed"]), -1, 1)

@@ -154,12 +154,13 @@ class _Touched:
 class _Index:
     """The standing pairs of a bucket (n), narrow: where each one's row is, and what decides how it is restated.
 
-    In no order: to sort a bucket's year for a night's few pairs cost more than the night.
+    ``row`` counts through the files, one after the other; ``sizes`` are their rows. In no order: to sort a bucket's
+    year for a night's few pairs cost more than the night.
     """
 
     files: list[lake.File]
-    file: IntArray
-    place: IntArray
+    sizes: list[int]
+    row: IntArray
     key: IntArray
     next_us: IntArray
     last_day: IntArray
@@ -221,21 +222,14 @@ def _read_index(settings: Settings, files: list[lake.File]) -> _Index:
     tables = [lake.read_files(settings, STATE, [file], INDEX_COLUMNS, dictionaries=["model_version"]) for file in files]
     whole = pa.concat_tables(tables, promote_options="permissive")
     key, night = arrow.integers(whole["pair_key"]), arrow.integers(whole["night"])
-    file = np.repeat(np.arange(len(files)), [table.num_rows for table in tables])
-    place = np.concatenate([np.arange(table.num_rows) for table in tables])
     kept = _newest(key, night, tables[0].num_rows)
     kept = kept[~np.asarray(whole["is_removed"])[kept]]
+    next_us = arrow.integers(whole["next_transition_at"], missing=np.iinfo(np.int64).max)
+    last_day = arrow.integers(whole["last_work_date"])
     model, names = arrow.coded(whole["model_version"])
-    return _Index(
-        files=files,
-        file=file[kept],
-        place=place[kept],
-        key=key[kept],
-        next_us=arrow.integers(whole["next_transition_at"], missing=np.iinfo(np.int64).max)[kept],
-        last_day=arrow.integers(whole["last_work_date"])[kept],
-        model=model[kept],
-        model_names=names,
-    )
+    if kept.size < key.size:
+        key, next_us, last_day, model = key[kept], next_us[kept], last_day[kept], model[kept]
+    return _Index(files, [table.num_rows for table in tables], kept, key, next_us, last_day, model, names)
 
 
 def _newest(key: IntArray, night: IntArray, first: int) -> IntArray:
@@ -277,11 +271,22 @@ def _plan(index: _Index, touched: _Touched, job: BucketJob, night: Night) -> _Pl
 
 def _standing_rows(settings: Settings, index: _Index, rows: IntArray, columns: Sequence[str]) -> pa.Table:
     """The standing rows at some places of the index."""
-    places = [np.sort(index.place[rows[index.file[rows] == number]]) for number in range(len(index.files))]
-    # A file of which no row is wanted is not opened; one at least is, for the columns.
-    wanted = [number for number, some in enumerate(places) if some.size] or [0]
-    parts = [lake.read_rows(settings, STATE, index.files[n], places[n], columns, CODED_STATE) for n in wanted]
+    wanted = np.sort(index.row[rows])
+    parts, first = [_no_states(columns)], 0
+    for file, size in zip(index.files, index.sizes, strict=True):
+        begin, end = np.searchsorted(wanted, [first, first + size])
+        if begin < end:  # a file of which no row is wanted is not opened
+            parts.append(lake.read_rows(settings, STATE, file, wanted[begin:end] - first, columns, CODED_STATE))
+        first += size
     return pa.concat_tables(parts, promote_options="permissive").unify_dictionaries()
+
+
+def _no_states(columns: Sequence[str]) -> pa.Table:
+    """No rows, as :func:`_standing_rows` gives them."""
+    schema = lake.file_schema(STATE)
+    codes = pa.dictionary(pa.int32(), pa.string())
+    fields = [(name, codes if name in CODED_STATE else schema.field(name).type) for name in columns]
+    return pa.schema(fields).empty_table()
 
 
 # The two ways.

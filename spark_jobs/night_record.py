@@ -24,7 +24,7 @@ STATE, DAY, DECISION = "gold.mastery_state", "gold.attempt_day", "gold.mastery_d
 # What a night writes, and what it reads and must know again: by version it tells what is new.
 WRITTEN = (EVIDENCE, WAITING, VOID, DAY, STATE, DECISION)
 READ = ("silver.learner_activity", "silver.identity_link", "silver.item_alignment", "silver.competency")
-PUPILS_PER_BUCKET = 1_000
+PUPILS_PER_BUCKET = 1_500
 MOST_BUCKETS = 512
 
 
@@ -92,7 +92,7 @@ def present_versions(settings: Settings) -> dict[str, int]:
 
 
 def pupil_buckets(settings: Settings, night: NightRecord | None) -> int:
-    """How many buckets: as the tables were made, else by setting, else by the roster: a thousand pupils a bucket.
+    """How many buckets: as the tables were made, else by setting, else by the roster: 1,500 pupils a bucket.
 
     Always a power of two, from 2 up: the nearest. Changing it for tables that exist is a migration.
     """

@@ -123,10 +123,33 @@ def usable(table: pa.Table, rule: EvidenceRule) -> pa.Table:
 
 def places_in(ascending: npt.NDArray[Number], values: npt.NDArray[Number]) -> IntArray:
     """Where each value is among ascending ones, first of all; -1 where it is not."""
-    if ascending.size == 0:
-        return np.full(values.size, -1, dtype=np.int64)
-    at = np.minimum(np.searchsorted(ascending, values), ascending.size - 1)
-    found: IntArray = np.where(ascending[at] == values, at, -1).astype(np.int64)
+    places: IntArray = _probe(ascending.view(np.int64), np.ascontiguousarray(values).view(np.int64))
+    return places
+
+
+@numba.njit(cache=True, nogil=True)
+def _probe(ascending: IntArray, values: IntArray) -> IntArray:
+    """Places by a hash table with open addressing: a search by halves took ten times as long for a bucket's keys."""
+    bits = np.uint64(4)
+    while np.int64(1) << bits < 2 * ascending.size:
+        bits += np.uint64(1)
+    last, shift = (np.int64(1) << bits) - 1, np.uint64(64) - bits
+    slots = np.full(last + 1, -1, dtype=np.int64)
+    for i in range(ascending.size):
+        if i > 0 and ascending[i] == ascending[i - 1]:
+            continue
+        slot = np.int64((np.uint64(ascending[i]) * np.uint64(0x9E3779B97F4A7C15)) >> shift)
+        while slots[slot] >= 0:
+            slot = (slot + 1) & last
+        slots[slot] = i
+    found = np.full(values.size, -1, dtype=np.int64)
+    for i in range(values.size):
+        slot = np.int64((np.uint64(values[i]) * np.uint64(0x9E3779B97F4A7C15)) >> shift)
+        while slots[slot] >= 0:
+            if ascending[slots[slot]] == values[i]:
+                found[i] = slots[slot]
+                break
+            slot = (slot + 1) & last
     return found
 
 

@@ -121,11 +121,37 @@ class Known:
 
 
 @dataclass(frozen=True)
+class Picked:
+    """Rows of a table at some places (n), with columns of their own beside them; copied once, when they are asked for.
+
+    ``beside`` are columns of n values that the table has not.
+    """
+
+    table: pa.Table
+    places: IntArray
+    beside: dict[str, pa.Array]
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """One column of all rows."""
+        if name in self.beside:
+            return pa.chunked_array([self.beside[name]])
+        return self.table[name].take(pa.array(self.places))
+
+    def rows(self, order: IntArray | None = None) -> pa.Table:
+        """The rows, in their order or in another."""
+        places = self.places if order is None else self.places[order]
+        rows = self.table.take(pa.array(places))
+        for name, column in self.beside.items():
+            rows = rows.append_column(name, column if order is None else column.take(pa.array(order)))
+        return rows
+
+
+@dataclass(frozen=True)
 class Resolved:
     """``evidence``: EVENT_COLUMNS with student_key and competency_id; ``waiting``: EVENT_COLUMNS with waits_for."""
 
-    evidence: pa.Table
-    waiting: pa.Table
+    evidence: Picked
+    waiting: Picked
 
 
 def events_of(silver: pa.Table) -> pa.Table:
@@ -172,19 +198,18 @@ def resolve(events: pa.Table, known: Known) -> Resolved:
     is_later = arrow.integers(events["event_time"]) >= known.as_of_us
     waits: list[tuple[str, IntArray]] = [(TIME, np.flatnonzero(is_later))]
     place, link = _linked(events, known.links, ~is_later)
-    waits.append((LINK, _without(np.flatnonzero(~is_later), place)))
+    waits.append((LINK, _without(np.flatnonzero(~is_later), place, events.num_rows)))
     is_held = _held(known, link)
     waits.append((SCHOOL, _distinct(place[is_held])))
     place, link = place[~is_held], link[~is_held]
     linked = _distinct(place)
     shown, competency, names = _shown(events, known, linked)
-    waits.append((COMPETENCY, _without(linked, shown)))
+    waits.append((COMPETENCY, _without(linked, shown, events.num_rows)))
     # Each link of an event meets each of its competencies.
-    left, right = _joined(place, shown)
-    rows = events.take(pa.array(place[left]))
+    left, right = _joined(place, shown, events.num_rows)
     students = pa.DictionaryArray.from_arrays(pa.array(link[left].astype(np.int32)), known.links.students)
     showing = pa.DictionaryArray.from_arrays(pa.array(competency[right].astype(np.int32)), names)
-    evidence = rows.append_column("student_key", students).append_column("competency_id", showing)
+    evidence = Picked(events, place[left], {"student_key": students, "competency_id": showing})
     return Resolved(evidence, _waiting(events, waits))
 
 
@@ -200,9 +225,11 @@ def _distinct(ascending: IntArray) -> IntArray:
     return distinct
 
 
-def _without(places: IntArray, others: IntArray) -> IntArray:
-    """Values that are not among other, ascending ones."""
-    return places[arrow.places_in(others, places) < 0]
+def _without(places: IntArray, others: IntArray, size: int) -> IntArray:
+    """Places (below ``size``) that are not among the others."""
+    is_other = np.zeros(size, dtype=bool)
+    is_other[others] = True
+    return places[~is_other[places]]
 
 
 def _groups(sorted_keys: pa.Array) -> tuple[pa.Array, IntArray]:
@@ -273,23 +300,19 @@ def _shown(events: pa.Table, known: Known, wanted: IntArray) -> tuple[IntArray, 
     return *found[0], names
 
 
-def _joined(left: IntArray, right: IntArray) -> tuple[IntArray, IntArray]:
-    """All pairs of places with equal values, of two sorted arrays."""
-    begin, end = np.searchsorted(right, left, "left"), np.searchsorted(right, left, "right")
-    sizes = end - begin
+def _joined(left: IntArray, right: IntArray, size: int) -> tuple[IntArray, IntArray]:
+    """All pairs of places in two ascending arrays of values below ``size`` that are equal."""
+    count = np.bincount(right, minlength=size)
+    begin, sizes = (np.cumsum(count) - count)[left], count[left]
     first = np.repeat(np.arange(left.size), sizes)
     within = np.arange(first.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     return first, np.repeat(begin, sizes) + within
 
 
-def _waiting(events: pa.Table, waits: list[tuple[str, IntArray]]) -> pa.Table:
-    parts = [
-        events.take(pa.array(places)).append_column(
-            "waits_for", pa.array([reason] * places.size, pa.string()).dictionary_encode()
-        )
-        for reason, places in waits
-    ]
-    return pa.concat_tables(parts, promote_options="default").unify_dictionaries()
+def _waiting(events: pa.Table, waits: list[tuple[str, IntArray]]) -> Picked:
+    reason = np.repeat(np.arange(len(waits), dtype=np.int32), [places.size for _, places in waits])
+    reasons = pa.DictionaryArray.from_arrays(pa.array(reason), pa.array([name for name, _ in waits], pa.string()))
+    return Picked(events, np.concatenate([places for _, places in waits]), {"waits_for": reasons})
 
 
 def net(rows: pa.Table, key: HashArray) -> pa.Table:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from cairn.district import EXAMPLES, load_yaml_mapping
 from cairn.mastery import elo
+from cairn.mastery.arrow import integers, places_in
 from cairn.mastery.config import config_from
 from cairn.mastery.fit import Bounds, fit_bkt, make_sequences
 from cairn.mastery.models import table_from
@@ -37,6 +38,7 @@ def fold_once() -> None:
     attempts = lake_columns([{**row, **at}])
     stood = restate(attempts, night).mastery_state
     advance(attempts.slice(0, 0), stood, night)
+    places_in(integers(stood["pair_key"]), integers(stood["pair_key"]))
 
 
 def lake_columns(rows: list[dict[str, Any]]) -> pa.Table:

@@ -106,7 +106,7 @@ def evidence(home: Settings) -> pa.Table:
     sources = evidence_sources.find(home, None, versions, nobody, int(AS_OF.timestamp()) * 1_000_000)
     files = [file for chunk in sources.chunks for file in chunk]
     events = lake.read_files(home, evidence_sources.SILVER, files, SILVER_COLUMNS, dictionaries=CODED_SILVER)
-    return resolve(events_of(events), sources.known).evidence
+    return resolve(events_of(events), sources.known).evidence.rows()
 
 
 @pytest.fixture(scope="module")
