@@ -171,7 +171,7 @@ def read_rows(
         # One at a time: rows taken of many groups at once would first be copied together, all of them.
         parts = [
             parquet.read_row_group(group, columns=list(columns)).take(pa.array(some - (ends - sizes)[group]))
-            for group, some in zip(groups.tolist(), np.split(places, starts[1:]), strict=True)
+            for group, some in zip(groups.tolist(), np.split(places, starts[1:])[: groups.size], strict=True)
         ]
         return pa.concat_tables(parts or [parquet.schema_arrow.empty_table().select(list(columns))])
 

@@ -13,10 +13,10 @@ import yaml
 from cairn.errors import UsageError
 from simulator.fact_files import write_facts
 from simulator.faults import make_lines, uuids
-from simulator.learning import simulate_work
 from simulator.outcomes import simulate_outcomes, write_outcomes
 from simulator.pilot_design import design_pilots
 from simulator.plan_files import write_plans
+from simulator.pupil_work import simulate_work
 from simulator.roster_files import write_framework, write_roster
 from simulator.statements import write_activity
 from simulator.truth_files import write_truth

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from simulator.learning import ATTEMPT, Work
 from simulator.pilot_design import PilotTruth
+from simulator.pupil_work import ATTEMPT, Work
 from simulator.roster_files import write_csv
 from simulator.world import World
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.learning import ATTEMPT, Work
+from simulator.pupil_work import ATTEMPT, Work
 from simulator.world import SOURCES, World
 
 LATE_SHARE, MALFORMED_SHARE, DUPLICATE_SHARE, CONFLICT_SHARE, VOIDED_SHARE = 0.05, 0.005, 0.01, 0.0005, 0.002

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from simulator.dates import midnight_us, utc_offset_hours
 from simulator.faults import CONFLICT, MALFORMED, MALFORMED_KINDS, VOID, Lines
-from simulator.learning import ATTEMPT, Work
+from simulator.pupil_work import ATTEMPT, Work
 from simulator.world import SOURCES, Source, World
 
 HOME_PAGE = "https://id.cedar.example"

@@ -10,9 +10,9 @@ import orjson
 from numpy.typing import NDArray
 
 from simulator.faults import CONFLICT, DUPLICATE, FAULT_NAMES, MALFORMED, MALFORMED_KINDS, VOID, Lines
-from simulator.learning import ATTEMPT, Work
 from simulator.outcomes import Outcomes
 from simulator.pilot_design import PilotTruth
+from simulator.pupil_work import ATTEMPT, Work
 from simulator.world import NEVER, SOURCES, World
 
 COUNTED = ("accepted", "duplicate", "conflict", "rejected")

@@ -261,7 +261,7 @@ def _challenge_if_due(run: _Run, record: NightRecord) -> str:
     if not mastery_model.is_refit_due(record, evidence):
         return ""
     version = ""
-    is_forgetting = mastery_model.has_forget(run.settings)
+    is_forgetting = mastery_model.is_forgetting_in_use(run.settings)
     with suppress(mastery_model.TooFewError):
         context = run.spark.sparkContext
         version = mastery_model.refit(context, run.settings, run.config, record, has_forget=is_forgetting).version

@@ -149,7 +149,7 @@ def promote(settings: Settings, version: str) -> int:
     return len(rows)
 
 
-def has_forget(settings: Settings) -> bool:
+def is_forgetting_in_use(settings: Settings) -> bool:
     """Whether the parameters that nights use are those of a model that forgets."""
     active = pa.compute.field("is_active") & (pa.compute.field("model") == "bkt_forget")
     return bool(lake.read(settings, "gold.mastery_model", ["model"], active).num_rows)

@@ -14,8 +14,8 @@ import numpy as np
 
 from cairn.errors import CairnError, UsageError
 from cairn.mastery import arrow, bkt, elo
+from cairn.mastery.accuracy import metrics
 from cairn.mastery.bkt import ByteArray, FloatArray, IntArray, Parameters
-from cairn.mastery.evaluate import metrics
 from cairn.mastery.fit import Bounds, Fit, fit_bkt, make_sequences
 
 MODELS = ("bkt", "bkt_forget", "elo")

@@ -74,6 +74,17 @@ def compact(settings: Settings, _: Any) -> list[Row]:
     return [*STANDING, *NEW]
 
 
+def write_in_a_layout(settings: Settings, _: Any) -> list[Row]:
+    """As a Spark task writes its bucket's files: by themselves, committed together, laid out for their readers."""
+    layout = lake.Layout(row_group_rows=1, plain=("receipt_id",), compression="lz4")
+    files = [
+        lake.write_file(settings, TABLE, arrow([row]), {"received_date": row["received_date"]}, layout=layout)
+        for row in NEW
+    ]
+    lake.commit_files(settings, TABLE, files)
+    return [*STANDING, *NEW]
+
+
 def frame(spark: Any, rows: list[Row]) -> Any:
     contract = load_contract(TABLE)
     tuples = [tuple(row[name] for name in contract.column_names) for row in rows]
@@ -116,6 +127,7 @@ WRITERS: tuple[Callable[[Settings, Any], list[Row]], ...] = (
     replace_rows,
     delete_rows,
     compact,
+    write_in_a_layout,
     spark_append,
     spark_merge,
     deltalake_merge,

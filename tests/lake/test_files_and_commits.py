@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -102,6 +103,11 @@ def test_rows_by_their_text_are_those_of_a_whole_read(files: list[list[dict[str,
         assert keyed(found) == keyed(expected)
         portions = [one for file in written for one in lake.read_portions(settings, ALIGNMENT, file, columns)]
         assert keyed(pa.concat_tables(portions)) == keyed(whole.select(columns))
+        for file in written:
+            own = lake.read_files(settings, ALIGNMENT, [file], columns)
+            for places in (np.arange(0), np.arange(0, own.num_rows, 2), np.arange(own.num_rows)):
+                rows = lake.read_rows(settings, ALIGNMENT, file, places, columns, ["competency_id"])
+                assert rows.to_pylist() == own.take(pa.array(places)).to_pylist()
 
 
 def test_statistics_are_there_and_are_exact(place: Place) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cairn.errors import CairnError, UsageError
-from cairn.mastery import evaluate as metrics
+from cairn.mastery import accuracy as metrics
 from cairn.mastery.bkt import Parameters
 from cairn.mastery.fit import Bounds
 from cairn.mastery.responses import evaluate, fit_responses, predict_bkt, read_table, responses_from
