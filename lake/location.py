@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
-from deltalake import DeltaTable
+from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import DeltaError
 from pyarrow import fs
 
@@ -132,9 +132,11 @@ def create_at(
             partition_by=list(partitions) or None,
             configuration=dict(configuration),
             storage_options=storage_options(settings),
+            commit_properties=CommitProperties(max_commit_retries=0),
         )
     except DeltaError:
-        # "ignore" looks first and commits then: of two at once the second is told that version 0 exists.
+        # "ignore" looks first and commits then. Of two at once the second must fail at version 0: where it may try again,
+        # it commits its own table over the first one's rows, as a later version with another id.
         if not is_table(settings, uri):
             raise
 
