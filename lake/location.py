@@ -135,8 +135,8 @@ def create_at(
             commit_properties=CommitProperties(max_commit_retries=0),
         )
     except DeltaError:
-        # "ignore" looks first and commits then. Of two at once the second must fail at version 0: where it may try again,
-        # it commits its own table over the first one's rows, as a later version with another id.
+        # "ignore" looks first and commits then. Of two at once the second must fail at version 0: where it may try
+        # again, it commits its own table over the first one's rows, as a later version with another id.
         if not is_table(settings, uri):
             raise
 

@@ -67,7 +67,7 @@ def keyed(table: pa.Table) -> list[str]:
     return sorted(map(str, table.to_pylist()))
 
 
-@hypothesis_settings(max_examples=20, deadline=None)
+@hypothesis_settings(max_examples=10, deadline=None)
 @given(st.lists(ROWS, min_size=1, max_size=3))
 def test_statistics_never_hide_a_row(files: list[list[dict[str, Any]]]) -> None:
     """Neither those in the footers, which we read by, nor those in the log, which Delta's own readers skip by."""

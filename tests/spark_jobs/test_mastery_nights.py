@@ -154,7 +154,7 @@ def standing(settings: Settings) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+@pytest.mark.parametrize("seed", [1, 2, 3])
 def test_nights_equal_a_rebuild_and_the_oracle(
     spark: SparkSession, settings: Settings, tmp_path: Path, seed: int
 ) -> None:
