@@ -12,6 +12,8 @@ check() {
 types_said=$(mktemp)
 .venv/bin/mypy >"$types_said" 2>&1 &
 types=$!
+trap 'kill "$types" 2>/dev/null; rm -f "$types_said"' EXIT
+trap 'exit 130' INT TERM
 check "ruff" .venv/bin/ruff check -q .
 check "format" .venv/bin/ruff format -q --check .
 check "imports" .venv/bin/lint-imports --no-cache
@@ -19,7 +21,7 @@ check "imports" .venv/bin/lint-imports --no-cache
 check "dictionary" .venv/bin/python -m cairn.dictionary --check
 check "settings" .venv/bin/python -m cairn.settings_reference --check
 [ -f releases/dbt_sources.py ] && check "dbt-sources" .venv/bin/python -m releases.dbt_sources --check
-types_told() { wait "$types"; status=$?; cat "$types_said" >&2; rm -f "$types_said"; return "$status"; }
+types_told() { wait "$types"; status=$?; cat "$types_said" >&2; return "$status"; }
 check "types" types_told
 [ -z "$failed" ] && exit 0
 printf 'error: not clean:%s\n' "$failed" >&2

@@ -37,7 +37,7 @@ from lake.lease import Lease, lease
 from lake.location import actual_columns, count_rows, exists, join, open_table, table_uri
 from lake.migration import Progress, Transform, migrate, needs_migration
 from lake.runs import merge_sorted
-from lake.shape import arrow_schema, conform, file_schema
+from lake.shape import arrow_schema, conform, file_schema, read_schema
 from lake.upkeep import TARGET_FILE_BYTES, compact, vacuum
 
 __all__ = [
@@ -86,6 +86,7 @@ __all__ = [
     "read_named",
     "read_portions",
     "read_rows",
+    "read_schema",
     "replace_partitions",
     "replace_rows",
     "restore",

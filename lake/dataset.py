@@ -26,7 +26,7 @@ from cairn.settings import Settings
 from lake.commit import as_partition
 from lake.files import NULL_PARTITION, File, PartitionValue, is_written_here
 from lake.location import exists, open_table, table_filesystem
-from lake.shape import file_schema
+from lake.shape import file_schema, read_schema
 
 
 class _Every:
@@ -171,11 +171,8 @@ def dataset(
 
 def dataset_of(settings: Settings, name: str, files: Sequence[File], dictionaries: Sequence[str] = ()) -> ds.Dataset:
     """Some files of a table as an Arrow dataset."""
-    contract, schema = load_contract(name), file_schema(name)
-    filesystem = table_filesystem(settings, name)
-    for column in dictionaries:
-        place = schema.get_field_index(column)
-        schema = schema.set(place, pa.field(column, pa.dictionary(pa.int32(), pa.string())))
+    contract = load_contract(name)
+    schema, filesystem = read_schema(name, contract.column_names, dictionaries), table_filesystem(settings, name)
     parquet = ds.ParquetFileFormat(
         read_options=ds.ParquetReadOptions(dictionary_columns=list(dictionaries)) if dictionaries else None
     )

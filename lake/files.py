@@ -31,7 +31,7 @@ from cairn.contracts import load_contract
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from lake.location import table_filesystem
-from lake.shape import file_schema
+from lake.shape import file_schema, read_schema
 
 # How the error begins, by which it is known again in the text of a Spark task that died of it.
 WRITE_FAILED = "cannot write a file of table"
@@ -173,7 +173,7 @@ def read_rows(
             parquet.read_row_group(group, columns=list(columns)).take(pa.array(some - (ends - sizes)[group]))
             for group, some in zip(groups.tolist(), np.split(places, starts[1:])[: groups.size], strict=True)
         ]
-        return pa.concat_tables(parts or [parquet.schema_arrow.empty_table().select(list(columns))])
+        return pa.concat_tables(parts or [read_schema(name, columns, dictionaries).empty_table()])
 
 
 def _opened(filesystem: fs.FileSystem, file: File, dictionaries: Sequence[str]) -> pq.ParquetFile:
@@ -199,9 +199,7 @@ def read_named(
     not look at statistics for a list of values.
     """
     wanted = sorted(pc.unique(values).drop_null().to_pylist())
-    schema = file_schema(name)
-    kinds = {one: pa.dictionary(pa.int32(), pa.string()) for one in dictionaries}
-    shape = pa.schema([(one, kinds.get(one, schema.field(one).type)) for one in columns])
+    shape = read_schema(name, columns, dictionaries)
     parts = [shape.empty_table()]
     filesystem = table_filesystem(settings, name)
     for file in files if wanted else ():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from functools import cache
 
 import pyarrow as pa
@@ -33,6 +34,12 @@ def arrow_schema(contract: Contract) -> pa.Schema:
 def file_schema(name: str) -> pa.Schema:
     """The columns of table ``layer.table`` as files hold them, all nullable: what is required is checked by gates."""
     return pa.schema([field.with_nullable(True) for field in arrow_schema(load_contract(name))])
+
+
+def read_schema(name: str, columns: Sequence[str], coded: Collection[str]) -> pa.Schema:
+    """Some columns of a table as readers get them: ``coded`` ones (text) as codes, the others as files hold them."""
+    codes, schema = pa.dictionary(pa.int32(), pa.string()), file_schema(name)
+    return pa.schema([(column, codes if column in coded else schema.field(column).type) for column in columns])
 
 
 def conform(table: pa.Table, name: str) -> pa.Table:

@@ -195,7 +195,7 @@ def _row_hash(table: pa.Table, columns: tuple[str, ...]) -> hashing.HashArray:
 
 
 def _chunks(files: list[lake.File]) -> list[list[lake.File]]:
-    """Files in groups of about equally many rows, ROWS_PER_TASK at most (or one file)."""
+    """Files in groups of about equally many rows, about ROWS_PER_TASK at most."""
     total = sum(file.rows for file in files)
     wanted = -(-total // ROWS_PER_TASK)
     groups: list[list[lake.File]] = []

@@ -272,21 +272,13 @@ def _plan(index: _Index, touched: _Touched, job: BucketJob, night: Night) -> _Pl
 def _standing_rows(settings: Settings, index: _Index, rows: IntArray, columns: Sequence[str]) -> pa.Table:
     """The standing rows at some places of the index."""
     wanted = np.sort(index.row[rows])
-    parts, first = [_no_states(columns)], 0
+    parts, first = [lake.read_schema(STATE, columns, CODED_STATE).empty_table()], 0
     for file, size in zip(index.files, index.sizes, strict=True):
         begin, end = np.searchsorted(wanted, [first, first + size])
         if begin < end:  # a file of which no row is wanted is not opened
             parts.append(lake.read_rows(settings, STATE, file, wanted[begin:end] - first, columns, CODED_STATE))
         first += size
     return pa.concat_tables(parts, promote_options="permissive").unify_dictionaries()
-
-
-def _no_states(columns: Sequence[str]) -> pa.Table:
-    """No rows, as :func:`_standing_rows` gives them."""
-    schema = lake.file_schema(STATE)
-    codes = pa.dictionary(pa.int32(), pa.string())
-    fields = [(name, codes if name in CODED_STATE else schema.field(name).type) for name in columns]
-    return pa.schema(fields).empty_table()
 
 
 # The two ways.

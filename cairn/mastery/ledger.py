@@ -41,14 +41,6 @@ def newest(table: pa.Table, columns: Sequence[str]) -> pa.Table:
     return table.take(pa.array(np.sort(order[is_last])))
 
 
-def places(keys: HashArray, others: HashArray) -> IntArray:
-    """For each key its place among the others (each there once), -1 where it is not."""
-    order = np.argsort(others, kind="stable")
-    # The last of these is what -1 finds.
-    place: IntArray = np.append(order, -1)[arrow.places_in(others[order], keys)]
-    return place
-
-
 def set_column(table: pa.Table, name: str, value: object) -> pa.Table:
     """The table with one value in all rows of a column, type kept."""
     place = table.column_names.index(name)
@@ -63,8 +55,8 @@ def decision_changes(computed: pa.Table, ledger: pa.Table, data_date: date, now:
     standing = newest(ledger, ("decision_id",))
     standing = standing.filter(pc.invert(standing["is_retraction"]))
     computed_keys, standing_keys = row_keys(computed, ("decision_id",)), row_keys(standing, ("decision_id",))
-    added = computed.filter(pa.array(places(computed_keys, standing_keys) < 0))
-    gone = standing.filter(pa.array(places(standing_keys, computed_keys) < 0))
+    added = computed.filter(pa.array(arrow.places_in(standing_keys, computed_keys) < 0))
+    gone = standing.filter(pa.array(arrow.places_in(computed_keys, standing_keys) < 0))
     gone = set_column(set_column(gone, "is_retraction", True), "data_date", data_date)
     rows = pa.concat_tables(
         [arrow.plain(added), arrow.plain(gone.select(computed.column_names))], promote_options="permissive"
@@ -78,9 +70,9 @@ def day_changes(computed: pa.Table, standing: pa.Table, data_date: date) -> pa.T
     Both tables hold the restated pairs only; ``standing`` their current days.
     """
     here, there = row_keys(computed, DAY), row_keys(standing, DAY)
-    place = places(here, there)
+    place = arrow.places_in(there, here)
     changed = _flagged(computed.filter(pa.array(~_is_same_day(computed, standing, place))), is_removed=False)
-    gone = standing.filter(pa.array(places(there, here) < 0)).select(computed.column_names)
+    gone = standing.filter(pa.array(arrow.places_in(here, there) < 0)).select(computed.column_names)
     gone = _flagged(set_column(gone, "data_date", data_date), is_removed=True)
     return pa.concat_tables([changed, gone], promote_options="permissive")
 
