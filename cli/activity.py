@@ -106,14 +106,18 @@ def replay_responses(
 def _next_response_auc(settings: Settings, framework: str) -> float | None:
     """Next-response AUC on the framework's pupils once the lake holds what was sent; None, and why, where it cannot."""
     from cairn.errors import CairnError
-    from spark_jobs.evaluate_lake import next_response_auc
+    from cairn.mastery.config import load_config
+    from cairn.mastery.predictors import BktRule
+    from spark_jobs.evaluate_lake import next_response_accuracy
     from spark_jobs.intake_state import wait_until_passed
     from streaming.topics import end_offsets
 
     try:
         say("waiting until the lake holds it, then predicting the next response of a fifth of the learners")
         wait_until_passed(settings, end_offsets(settings.address("broker")), INTAKE_SECONDS)
-        return float(next_response_auc(settings, framework)["auc"])
+        fitting = load_config(settings).fit
+        rule = BktRule(fitting.bounds, fitting.default)
+        return float(next_response_accuracy(settings, framework, "share", rule)["auc"])
     except CairnError as error:
         say(f"no AUC: {error}; later: cairn mastery evaluate --from-lake {framework}")
         return None

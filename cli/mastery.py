@@ -12,11 +12,19 @@ import typer
 from cli.common import JsonOption, emit, say
 
 if TYPE_CHECKING:
+    from cairn.mastery.predictors import BktRule
     from cairn.settings import Settings
 
 app = typer.Typer(help="Fit, update, evaluate and explain mastery.", no_args_is_help=True)
 
-ModelOption = Annotated[str, typer.Option("--model", help="bkt, bkt_forget or (evaluate only) elo.")]
+ModelOption = Annotated[str, typer.Option("--model", help="bkt or bkt_forget.")]
+PredictorOption = Annotated[
+    str,
+    typer.Option(
+        "--model", help="share (the item's difficulty known), logistic (blind to items), bkt, bkt_forget or elo."
+    ),
+]
+PlotOption = Annotated[Path | None, typer.Option("--plot", help="Write the reliability plot there, as SVG.")]
 UnboundedOption = Annotated[
     bool, typer.Option("--unbounded", help="Without bounds on guess and slip (more accurate, often degenerate).")
 ]
@@ -83,7 +91,8 @@ def fit(
     Example: cairn mastery fit --responses responses.parquet --model bkt
     """
     from cairn.mastery.config import load_config
-    from cairn.mastery.responses import fit_responses, read_table, responses_from
+    from cairn.mastery.predictors import fit_responses
+    from cairn.mastery.responses import read_table, responses_from
     from cairn.settings import settings
 
     current = settings()
@@ -142,8 +151,9 @@ def _fit_lake(current: Settings, model: str, unbounded: bool) -> dict[str, Any]:
 def evaluate(
     train: Annotated[Path | None, typer.Option("--train", help="Responses to fit on (parquet or csv).")] = None,
     test: Annotated[Path | None, typer.Option("--test", help="Responses of other students to predict.")] = None,
-    model: ModelOption = "bkt",
+    model: PredictorOption = "share",
     unbounded: UnboundedOption = False,
+    plot: PlotOption = None,
     from_lake: Annotated[
         str | None, typer.Option("--from-lake", help="Framework in the lake: split its pupils 80/20 instead of files.")
     ] = None,
@@ -151,32 +161,65 @@ def evaluate(
 ) -> None:
     """Predict each next response of students the model has not seen: AUC, RMSE, log-loss, calibration.
 
-    Example: cairn mastery evaluate --train train.parquet --test test.parquet --model bkt_forget
+    Files need user_id, skill_id (several as a~~b) and correct (0 or 1); item_id and timestamp make the share model
+    better. Intervals are over pupils.
+
+    Example: cairn mastery evaluate --train train.parquet --test test.parquet --model share --plot reliability.svg
     """
     from cairn.errors import UsageError
-    from cairn.mastery import responses
     from cairn.mastery.config import load_config
+    from cairn.mastery.predictors import MODELS, BktRule
     from cairn.settings import settings
 
     current = settings()
-    config = load_config(current)
-    if model not in responses.MODELS:
-        raise UsageError(f"no model {model!r}: choose one of {', '.join(responses.MODELS)}")
+    fitting = load_config(current).fit
+    if model not in MODELS:
+        raise UsageError(f"no model {model!r}: choose one of {', '.join(MODELS)}")
+    rule = BktRule(None if unbounded else fitting.bounds, fitting.default)
     if from_lake is not None:
-        from spark_jobs.evaluate_lake import next_response_auc
+        from spark_jobs.evaluate_lake import next_response_accuracy
         from spark_jobs.spark_errors import spark_errors
 
         with spark_errors(current):
-            measured = next_response_auc(current, from_lake, model=model, is_bounded=not unbounded)
-        emit({"model": model, **measured}, as_json)
-        return
-    if train is None or test is None:
+            measured = next_response_accuracy(current, from_lake, model, rule, plot)
+    elif train is None or test is None:
         raise UsageError("give --train FILE and --test FILE, or --from-lake FRAMEWORK")
+    else:
+        measured = _evaluate_files(train, test, model, rule, plot)
+    emit({"model": model, **measured}, as_json, _accuracy_as_text)
+
+
+def _evaluate_files(train: Path, test: Path, model: str, rule: BktRule, plot: Path | None) -> dict[str, Any]:
+    from cairn.mastery.predictors import evaluate as evaluate_model
+    from cairn.mastery.responses import read_table, responses_from
+
     started = time.perf_counter()
-    seen, unseen = responses.responses_from([(path, responses.read_table(path)) for path in (train, test)])
-    bounds = None if unbounded else config.fit.bounds
-    found = responses.evaluate(seen, unseen, model, bounds, config.fit.default)
-    emit({"model": model, **found, "seconds": round(time.perf_counter() - started, 3)}, as_json)
+    seen, unseen = responses_from([(path, read_table(path)) for path in (train, test)])
+    say(f"{seen.user.size:,} responses to learn from, {unseen.user.size:,} to predict.")
+    measured = evaluate_model(seen, unseen, model, rule, plot)
+    return {**measured, "seconds": round(time.perf_counter() - started, 3)}
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _accuracy_as_text(found: dict[str, Any]) -> str:
+    """Metrics for a person: each with its interval, then by opportunity."""
+    lines = [f"model {found['model']}: {found['responses']:,} responses of {found['students']:,} students"]
+    for name, (low, high) in found["interval95"].items():
+        interval = f"{_number(low)} to {_number(high)}"
+        lines.append(f"  {name:28}{_number(found[name]):>7}   95 % of draws of pupils: {interval}")
+    lines.append("by opportunity on the competency (the first is the cold start)")
+    for one in found["by_opportunity"]:
+        numbers = f"AUC {_number(one['auc'])}  log-loss {_number(one['log_loss'])}  ECE {_number(one['ece'])}"
+        lines.append(f"  {one['opportunity']:14}{one['responses']:>9,} responses  {numbers}")
+    if found["left_out"]:
+        lines.append(f"not told by the files, so not used: {', '.join(found['left_out'])}")
+    if found["twins"]:
+        some = "; ".join(found["twin_pupils"])
+        lines.append(f"{found['twins']} test pupils are copies of another pupil: {some}. Leave them out and compare.")
+    return "\n".join(lines)
 
 
 @app.command()

@@ -6,6 +6,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ import lake
 from cairn.errors import CairnError
 from cairn.mastery import arrow, hashing
 from cairn.mastery.config import EvidenceRule, load_config
+from cairn.mastery.predictors import BktRule, evaluate
 from cairn.mastery.resolve import EVENT_COLUMNS, SILVER_COLUMNS, events_of, resolve, standing
-from cairn.mastery.responses import Responses, evaluate
+from cairn.mastery.responses import Responses
 from cairn.settings import Settings
 from spark_jobs import evidence_sources, night_record
 from spark_jobs.evidence import CODED_SILVER, CODED_WAITING, waiting_keys
@@ -46,29 +48,28 @@ _NARROW = pa.schema(
 _NOTHING = _NARROW.empty_table()
 
 
-def next_response_auc(
-    settings: Settings, framework: str, *, model: str = "bkt", is_bounded: bool = True
+def next_response_accuracy(
+    settings: Settings, framework: str, model: str, rule: BktRule, plot: Path | None = None
 ) -> dict[str, Any]:
     """Next-response metrics of a framework's competencies (named by id, or by code or title of its top).
 
     All scored responses in order of work, practice included, those too that no night has looked at yet; parameters come
     from four fifths of the pupils and are judged on the others; a response with several competencies is predicted once.
-    Returns auc, auc_within_student, rmse, log_loss, ece, responses, students, seconds. Raises CairnError where the
-    framework is unknown or too small.
+    Returns what :func:`cairn.mastery.predictors.evaluate` returns, and seconds. Raises CairnError where the framework
+    is unknown or too small.
     """
     started = time.perf_counter()
     config = load_config(settings)
     wanted = frozenset(_competencies(settings, framework))
     parts = [_NOTHING, *(_narrow(table, wanted, config.evidence) for table in _evidence(settings))]
-    data, students = _responses(_once(pa.concat_tables(parts).unify_dictionaries()))
-    if len(students) < MINIMUM_STUDENTS:
+    data = _responses(_once(pa.concat_tables(parts).unify_dictionaries()))
+    if len(data.users) < MINIMUM_STUDENTS:
         raise CairnError(
-            f"framework {framework!r} has responses of {len(students)} linked pupils, {MINIMUM_STUDENTS} are needed:"
+            f"framework {framework!r} has responses of {len(data.users)} linked pupils, {MINIMUM_STUDENTS} are needed:"
             " load the roster and its activity first"
         )
-    is_test = np.array([zlib.crc32(name.encode()) % TEST_SHARE == 0 for name in students])[data.user]
-    bounds = config.fit.bounds if is_bounded else None
-    found = evaluate(data.of(~is_test), data.of(is_test), model, bounds, config.fit.default)
+    is_test = np.array([zlib.crc32(name.encode()) % TEST_SHARE == 0 for name in data.users])[data.user]
+    found = evaluate(data.of(~is_test), data.of(is_test), model, rule, plot)
     return {**found, "seconds": round(time.perf_counter() - started, 3)}
 
 
@@ -134,22 +135,28 @@ def _once(table: pa.Table) -> pa.Table:
     return table if first.size == table.num_rows else table.take(pa.array(np.sort(first)))
 
 
-def _responses(table: pa.Table) -> tuple[Responses, list[str]]:
-    """Rows an event and competency as responses in order of work, and the pupils by code."""
+def _responses(table: pa.Table) -> Responses:
+    """Rows an event and competency as responses in order of work; an item that is not named is one of its skill."""
     user, students = arrow.coded(table["student_key"])
     skill, skills = arrow.coded(table["competency_id"])
-    item, _ = arrow.coded(table["item_id"])
+    unnamed = pc.binary_join_element_wise("", table["competency_id"].cast(pa.string()), "#")
+    item, items = arrow.coded(pc.coalesce(table["item_id"].cast(pa.string()), unnamed))
     event = table["event"].to_numpy()
-    order = np.lexsort((skill, event, arrow.integers(table["event_time"])))
+    at_us = arrow.integers(table["event_time"])
+    order = np.lexsort((skill, event, at_us))
     sorted_events = event[order]
     is_first = np.r_[True, sorted_events[1:] != sorted_events[:-1]][: order.size]
     first = order[is_first]
-    data = Responses(
+    return Responses(
         user=user[first],
-        item=item[first] + 1,
+        item=item[first],
         correct=table["is_correct"].to_numpy()[first].astype(np.int8),
+        at_seconds=at_us[first] / 1e6,
         response=np.cumsum(is_first) - 1,
         skill=skill[order],
+        users=students,
+        items=items,
         skills=skills,
+        has_items=True,
+        has_times=True,
     )
-    return data, students

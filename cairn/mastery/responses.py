@@ -1,74 +1,183 @@
-"""Tables of responses, as research data and exports come: reading them, and predicting the next response.
+"""Tables of responses, as research data and exports come.
 
-A response with several skills is predicted once (the mean over its skills) and then updates each of them: expanding it
-into rows and predicting one by one would show each row the outcome of the one before.
+Identifiers are read as text: skills 1.1 and 1.10, pupils 007 and 7 are different ones. A response with several skills
+(``a~~b``) stays one response: expanding it into rows and predicting one by one would show each row the outcome of the
+one before.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv, parquet
 
-from cairn.errors import CairnError, UsageError
-from cairn.mastery import arrow, bkt, elo
-from cairn.mastery.accuracy import metrics
-from cairn.mastery.bkt import ByteArray, FloatArray, IntArray, Parameters
-from cairn.mastery.fit import Bounds, Fit, fit_bkt, make_sequences
+from cairn.errors import CairnError
+from cairn.mastery import arrow
+from cairn.mastery.bkt import ByteArray, FloatArray, IntArray
 
-MODELS = ("bkt", "bkt_forget", "elo")
 NEEDED = ("user_id", "skill_id", "correct")
+IDENTIFIERS = ("user_id", "skill_id", "item_id")
 SKILL_SEPARATOR = "~~"
+# Whole numbers as time stamps: seconds since 1970 reach the first limit in the year 5138, milliseconds the second.
+MILLISECONDS_FROM, MICROSECONDS_FROM = 1e11, 1e14
 
 
 @dataclass(frozen=True)
 class Responses:
-    """Responses in order of work. user, item, correct: one a response (n); no item column: the skill stands for it.
+    """Responses of each pupil in order of work. user, item, correct, at_seconds: one a response (n).
 
-    response, skill: one entry a response and skill (m >= n), ``response`` ascending. skills: names of the skill codes.
+    response, skill: one entry a response and skill (m >= n), ``response`` ascending. users, items, skills: names by
+    code, shared between the tables that were read together. Without an item column, or with one that only repeats the
+    skill, the first skill stands for the item (``has_items`` is False); without times (``has_times`` is False)
+    ``at_seconds`` is NaN.
     """
 
     user: IntArray
     item: IntArray
     correct: ByteArray
+    at_seconds: FloatArray
     response: IntArray
     skill: IntArray
-    skills: list[Any]
+    users: list[str]
+    items: list[str]
+    skills: list[str]
+    has_items: bool
+    has_times: bool
 
-    def of(self, chosen: Any) -> Responses:
+    def of(self, chosen: npt.NDArray[np.bool_]) -> Responses:
         """The responses that ``chosen`` (a mask over responses) names, codes kept."""
         entries = chosen[self.response]
         renumbered = np.cumsum(chosen) - 1
         return Responses(
-            self.user[chosen],
-            self.item[chosen],
-            self.correct[chosen],
-            renumbered[self.response[entries]],
-            self.skill[entries],
-            self.skills,
+            user=self.user[chosen],
+            item=self.item[chosen],
+            correct=self.correct[chosen],
+            at_seconds=self.at_seconds[chosen],
+            response=renumbered[self.response[entries]],
+            skill=self.skill[entries],
+            users=self.users,
+            items=self.items,
+            skills=self.skills,
+            has_items=self.has_items,
+            has_times=self.has_times,
         )
 
+    def first_attempts(self, spacing_seconds: float) -> npt.NDArray[np.bool_]:
+        """Which responses count: a pupil's first at an item, and later ones so long after the last work on it.
 
-def read_table(path: Path) -> Any:
-    """The file as an Arrow table. Raises CairnError naming the file where it cannot be read or lacks a column."""
-    import pyarrow as pa
-    from pyarrow import csv, parquet
+        Without items every response counts; without times only the first at an item.
+        """
+        if not self.has_items:
+            return np.ones(self.user.size, dtype=bool)
+        cell = self.user * len(self.items) + self.item
+        order = np.argsort(cell, kind="stable")
+        is_again = np.r_[False, cell[order][1:] == cell[order][:-1]][: order.size]
+        passed = np.r_[np.inf, np.diff(self.at_seconds[order])][: order.size]
+        counted = np.empty(self.user.size, dtype=bool)
+        counted[order] = ~is_again | (np.nan_to_num(passed, nan=0.0) >= spacing_seconds)
+        return counted
 
+    def entry_offsets(self) -> IntArray:
+        """Bounds (n + 1) of each response's entries."""
+        return np.searchsorted(self.response, np.arange(self.user.size + 1)).astype(np.int64)
+
+    def first_skill(self) -> IntArray:
+        """The first skill of each response."""
+        first: IntArray = self.skill[self.entry_offsets()[:-1]]
+        return first
+
+
+def read_table(path: Path) -> pa.Table:
+    """The file as an Arrow table, identifiers as text.
+
+    Raises CairnError naming the file where it cannot be read or lacks a column, and the first row where a pupil or
+    skill is empty or ``correct`` is not 0 or 1.
+    """
     if not path.is_file():
         raise CairnError(f"{path}: no such file: give a parquet or csv of responses ({', '.join(NEEDED)})")
+    as_text = csv.ConvertOptions(column_types={name: pa.string() for name in IDENTIFIERS})
     try:
-        table = parquet.read_table(path) if path.suffix == ".parquet" else csv.read_csv(path)
+        is_parquet = path.suffix == ".parquet"
+        table = parquet.read_table(path) if is_parquet else csv.read_csv(path, convert_options=as_text)
     except (pa.ArrowInvalid, OSError) as error:
         raise CairnError(f"{path}: neither parquet nor csv ({str(error).splitlines()[0]}): export it again") from error
     missing = [name for name in NEEDED if name not in table.column_names]
     if missing:
         raise CairnError(f"{path}: column {', '.join(missing)} is missing: the file needs {', '.join(NEEDED)}")
+    for name in ("user_id", "skill_id"):
+        text = table[name].cast(pa.string())
+        _refuse(path, pc.fill_null(pc.equal(text, ""), True), f"{name} is empty: leave such rows out, or name it")
+    scored = pc.is_in(table["correct"].cast(pa.float64()), value_set=pa.array([0.0, 1.0]))
+    _refuse(path, pc.invert(scored), "correct is neither 0 nor 1: score the responses first")
     return table
 
 
-def _order(table: Any) -> IntArray:
+def _refuse(path: Path, is_bad: pa.ChunkedArray, what: str) -> None:
+    """Raise CairnError naming the first bad row (1 is the first below a header) and how many there are."""
+    places = np.flatnonzero(is_bad.to_numpy())
+    if places.size:
+        more = f" (so are {places.size - 1} rows more)" if places.size > 1 else ""
+        raise CairnError(f"{path}: row {places[0] + 1}: {what}{more}")
+
+
+def responses_from(tables: list[tuple[Path, pa.Table]]) -> list[Responses]:
+    """The responses of each table of :func:`read_table`, with codes shared between them."""
+    parts = [_plain(table) for _, table in tables]
+    has_times = all("timestamp" in table.column_names for _, table in tables)
+    whole = pa.concat_tables(parts)
+    user, users = arrow.coded(whole["user_id"])
+    response, skill, skills = _skills(whole["skill_id"])
+    starts = np.searchsorted(response, np.arange(whole.num_rows))
+    item, items = arrow.coded(whole["item_id"])
+    # An item column that only repeats the skill says nothing about items.
+    has_items = all("item_id" in table.column_names for _, table in tables) and not _is_same(item, skill[starts])
+    if not has_items:
+        item, items = skill[starts], skills
+    everything = Responses(
+        user=user,
+        item=item,
+        correct=whole["correct"].to_numpy().astype(np.int8),
+        at_seconds=arrow.floats(whole["at_seconds"]),
+        response=response,
+        skill=skill,
+        users=users,
+        items=items,
+        skills=skills,
+        has_items=has_items,
+        has_times=has_times,
+    )
+    part = np.repeat(np.arange(len(parts)), [table.num_rows for _, table in tables])
+    return [everything.of(part == i) for i in range(len(parts))]
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """user_id, skill_id, item_id (null where there is none) as text, correct, at_seconds; in order of work."""
+    columns = {name: table[name].cast(pa.string()) for name in ("user_id", "skill_id")}
+    nothing = pa.nulls(table.num_rows, pa.string())
+    item = table["item_id"].cast(pa.string()) if "item_id" in table.column_names else nothing
+    columns["item_id"] = pc.fill_null(item, "")
+    at = _seconds(table["timestamp"]) if "timestamp" in table.column_names else np.full(table.num_rows, np.nan)
+    correct = arrow.floats(table["correct"]).astype(np.int8)
+    plain = pa.table({**columns, "correct": pa.array(correct), "at_seconds": pa.array(at)})
+    return plain.take(_order(table))
+
+
+def _seconds(column: pa.ChunkedArray) -> FloatArray:
+    """Time stamps as seconds since 1970; whole numbers are in the unit that their size tells."""
+    if pa.types.is_timestamp(column.type):
+        return arrow.integers(column.cast(pa.timestamp("us"))) / 1e6
+    numbers = arrow.floats(column)
+    largest = float(np.nanmax(np.abs(numbers))) if numbers.size else 0.0
+    unit = 1e6 if largest >= MICROSECONDS_FROM else 1e3 if largest >= MILLISECONDS_FROM else 1.0
+    return numbers / unit
+
+
+def _order(table: pa.Table) -> IntArray:
     """Order of work: by timestamp or t where there is one; equal ones, and all without, keep the file's order."""
     for name in ("timestamp", "t"):
         if name in table.column_names:
@@ -77,80 +186,15 @@ def _order(table: Any) -> IntArray:
     return np.arange(table.num_rows)
 
 
-def responses_from(tables: list[tuple[Path, Any]]) -> list[Responses]:
-    """Each table's responses, with codes shared between them. Raises CairnError where ``correct`` is not 0 or 1."""
-    import pyarrow as pa
-
-    parts = []
-    for path, table in tables:
-        has_item = "item_id" in table.column_names
-        names = {name: table[name].cast(pa.string()) for name in ("user_id", "skill_id")}
-        columns = {**names, "item_id": (table["item_id"] if has_item else table["skill_id"]).cast(pa.string())}
-        correct = arrow.floats(table["correct"])
-        if not np.isin(correct, (0.0, 1.0)).all():
-            row = int(np.flatnonzero(~np.isin(correct, (0.0, 1.0)))[0])
-            raise CairnError(f"{path}: row {row + 1}: correct is neither 0 nor 1: score the responses first")
-        parts.append(pa.table(columns).append_column("correct", pa.array(correct.astype(np.int8))).take(_order(table)))
-    whole = pa.concat_tables(parts)
-    user, _ = arrow.coded(whole["user_id"])
-    item, _ = arrow.coded(whole["item_id"])
-    response, skill, skills = _skills(whole["skill_id"])
-    everything = Responses(user, item, whole["correct"].to_numpy().astype(np.int8), response, skill, skills)
-    part = np.repeat(np.arange(len(parts)), [table.num_rows for table in parts])
-    return [everything.of(part == i) for i in range(len(parts))]
+def _is_same(first: IntArray, second: IntArray) -> bool:
+    """Whether two codings tell the same rows apart."""
+    both = np.unique(np.stack([first, second]), axis=1).shape[1]
+    return bool(both == np.unique(first).size == np.unique(second).size)
 
 
-def _skills(column: Any) -> tuple[IntArray, IntArray, list[Any]]:
+def _skills(column: pa.ChunkedArray) -> tuple[IntArray, IntArray, list[str]]:
     """(response, skill code) entries and skill names; ``a~~b`` is two skills."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     lists = pc.split_pattern(column, SKILL_SEPARATOR).combine_chunks()
     codes, names = arrow.coded(pc.list_flatten(lists))
     parents = pc.list_parent_indices(lists).cast(pa.int64()).to_numpy()
     return parents, codes, names
-
-
-def fit_responses(data: Responses, model: str, bounds: Bounds | None) -> Fit:
-    """Fit BKT to every skill; skills without responses get EM's first start. Raises UsageError for another model."""
-    if model not in ("bkt", "bkt_forget"):
-        raise UsageError(f"model {model!r} has nothing to fit by itself: choose bkt or bkt_forget")
-    sequences, _ = make_sequences(data.skill, data.user[data.response], data.correct[data.response])
-    return fit_bkt(sequences, bounds, has_forget=model == "bkt_forget")
-
-
-def predict_bkt(data: Responses, parameters: FloatArray) -> FloatArray:
-    """P(right) of each response before it is seen: the mean over its skills; ``parameters`` has one row a skill."""
-    user = data.user[data.response]
-    sequences, order = make_sequences(data.skill, user, data.correct[data.response])
-    of_skill = np.repeat(np.arange(sequences.skills), np.diff(sequences.skill_offsets)).astype(np.int64)
-    _, predicted, _ = bkt.forward(sequences.correct, sequences.offsets, of_skill, parameters)
-    response = data.response[order]
-    size = data.user.size
-    total = np.bincount(response, weights=predicted, minlength=size)
-    share: FloatArray = total / np.maximum(1, np.bincount(response, minlength=size))
-    return share
-
-
-def evaluate(
-    train: Responses, test: Responses, model: str, bounds: Bounds | None, default: Parameters
-) -> dict[str, Any]:
-    """Metrics of next-response predictions for the test students, fitted on the train students only.
-
-    Skills that training has not seen are predicted with ``default``. Elo runs over both in turn and is judged on the
-    test students. Raises UsageError for a model that is not there.
-    """
-    if model not in MODELS:
-        raise UsageError(f"no model {model!r}: choose one of {', '.join(MODELS)}")
-    if model == "elo":
-        both = [np.r_[getattr(train, name), getattr(test, name)] for name in ("user", "item")]
-        first = [part.skill[np.searchsorted(part.response, np.arange(part.user.size))] for part in (train, test)]
-        outcomes = np.r_[train.correct, test.correct]
-        predicted = elo.predict(both[0], both[1], np.concatenate(first), outcomes)[train.user.size :]
-    else:
-        fit = fit_responses(train, model, bounds)
-        parameters = np.tile(default.row(), (len(test.skills), 1))
-        seen = np.flatnonzero(fit.responses)
-        parameters[seen] = fit.parameters[seen]
-        predicted = predict_bkt(test, parameters)
-    return metrics(test.correct, predicted, test.user)

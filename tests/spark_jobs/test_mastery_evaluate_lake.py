@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cairn.errors import CairnError
+from cairn.mastery.bkt import Parameters
+from cairn.mastery.fit import Bounds
+from cairn.mastery.predictors import BktRule
 from cairn.settings import Settings
 from tests.spark_jobs import mastery_lake as small
 
@@ -20,10 +23,11 @@ pytestmark = pytest.mark.spark
 
 PUPILS = [f"p{n:02d}" for n in range(40)]
 START = date(2026, 9, 1)
+RULE = BktRule(Bounds(), Parameters(0.35, 0.12, 0.2, 0.1))
 
 
 def test_accuracy_and_fit_from_the_lake(spark: SparkSession, settings: Settings) -> None:
-    from spark_jobs.evaluate_lake import next_response_auc
+    from spark_jobs.evaluate_lake import next_response_accuracy
     from spark_jobs.mastery import promote, refit, update
 
     chance = random.Random(3)
@@ -39,20 +43,24 @@ def test_accuracy_and_fit_from_the_lake(spark: SparkSession, settings: Settings)
             at = small.minutes(START + timedelta(days=n), 0)
             events.append(small.event(f"{pupil}-{n:02d}", f"s-{pupil}", f"i{n % 12}", at, right))
     small.write(settings, "silver.learner_activity", events)
-    found = next_response_auc(settings, "framework")
+    found = next_response_accuracy(settings, "framework", "bkt", RULE)
     judged = [pupil for pupil in PUPILS if zlib.crc32(pupil.encode()) % 5 == 0]
     assert found["students"] == len(judged)
     assert found["responses"] == 24 * len(judged)
     assert 0.6 < found["auc"] < 0.95
     assert {"auc_within_student", "rmse", "log_loss", "ece", "seconds"} <= found.keys()
     with pytest.raises(CairnError, match="no framework 'nowhere' in the lake: there is framework"):
-        next_response_auc(settings, "nowhere")
+        next_response_accuracy(settings, "nowhere", "bkt", RULE)
     with pytest.raises(CairnError, match="no night of mastery has run yet"):
         refit(spark, settings)
     update(spark, settings, START + timedelta(days=11))
     # Half of the work stands as evidence now, the other half waits for its night: the same responses all the same.
-    later = next_response_auc(settings, "framework")
-    assert {**later, "seconds": 0} == pytest.approx({**found, "seconds": 0})
+    later = next_response_accuracy(settings, "framework", "bkt", RULE)
+    for name in ("auc", "auc_within_student", "rmse", "log_loss", "ece", "responses", "students"):
+        assert later[name] == pytest.approx(found[name])
+    shared = next_response_accuracy(settings, "framework", "share", RULE)
+    assert shared["responses"] == found["responses"]
+    assert shared["left_out"] == []
     fitted = refit(spark, settings)
     assert fitted["skills"] == 2
     models = {row["competency_id"]: row for row in small.rows(settings, "gold.mastery_model")}

@@ -10,7 +10,8 @@ import pytest
 
 from cairn.mastery.bkt import Parameters, forward
 from cairn.mastery.fit import Bounds, Sequences, fit_bkt, make_sequences
-from cairn.mastery.responses import fit_responses, read_table, responses_from
+from cairn.mastery.predictors import fit_responses
+from cairn.mastery.responses import read_table, responses_from
 
 
 def simulate(truth: list[Parameters], pupils: int, length: int, seed: int) -> Sequences:

@@ -1,0 +1,157 @@
+"""What was known of pupil, competency and item just before each response: the raw material of both heads.
+
+Rows are entries: one a response and skill, responses in order of work. A pupil's sums count a response once, however
+many skills it has; a pair's are of the pupil on one skill.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+from cairn.mastery.bkt import ByteArray, FloatArray, IntArray
+from cairn.mastery.responses import Responses
+from cairn.mastery.share.state import PAIR, PUPIL, aged, fold_each
+
+
+@dataclass(frozen=True)
+class History:
+    """Of each entry (n), before its response. pair, pupil: states, faded to the response's instant.
+
+    since_pair, since_pupil: seconds since the last work on the skill and of the pupil, NaN where there was none or no
+    times are told. responses_since_pair: other responses of the pupil in between, -1 at the first. run: responses in
+    a row on the skill just before. new_skills: skills the pupil had met. first_five: the share surplus on first
+    attempts at a skill, fading. attempt: earlier attempts at the item; item_outcomes: the last three there, as bits
+    behind a leading one; responses_since_item: as for the pair.
+    """
+
+    pair: FloatArray
+    pupil: FloatArray
+    since_pair: FloatArray
+    since_pupil: FloatArray
+    responses_since_pair: IntArray
+    run: IntArray
+    new_skills: IntArray
+    first_surplus: FloatArray
+    attempt: IntArray
+    item_outcomes: IntArray
+    responses_since_item: IntArray
+
+
+def sorted_offsets(owner: IntArray) -> tuple[IntArray, IntArray]:
+    """(order, offsets): places by owner, the order within kept, and the bounds of each owner's."""
+    order = np.argsort(owner, kind="stable").astype(np.int64)
+    by_owner = owner[order]
+    starts = np.flatnonzero(np.r_[True, by_owner[1:] != by_owner[:-1]][: order.size])
+    return order, np.r_[starts, order.size].astype(np.int64)
+
+
+def before_each(data: Responses, expected: FloatArray) -> History:
+    """The history of each entry. ``expected``: the chance at the item's frozen difficulty, one a response."""
+    response, skill = data.response, data.skill
+    outcome = data.correct.astype(np.float64)
+    residual = outcome - expected
+    at = data.at_seconds
+    user = data.user[response]
+    width = int(skill.max()) + 1 if skill.size else 1
+    pair = np.unique(user * width + skill, return_inverse=True)[1].astype(np.int64)
+    order, offsets = sorted_offsets(pair)
+    of_pair = np.empty((pair.size, PAIR.width))
+    chosen = response[order]
+    start = PAIR.empty(offsets.size - 1)
+    of_pair[order] = fold_each(start, offsets, at[chosen], outcome[chosen], residual[chosen], PAIR)
+    by_user, bounds = sorted_offsets(data.user)
+    of_pupil = np.empty((data.user.size, PUPIL.width))
+    start = PUPIL.empty(bounds.size - 1)
+    of_pupil[by_user] = fold_each(start, bounds, at[by_user], outcome[by_user], residual[by_user], PUPIL)
+    items = int(data.item.max()) + 1 if data.item.size else 1
+    cell = np.unique(data.user * items + data.item, return_inverse=True)[1].astype(np.int64)
+    walked = _walk(by_user, data.user, data.entry_offsets(), pair, skill, cell, data.correct, residual)
+    ages = at[response]
+    attempt, item_outcomes, since_item, since_pair, run, new_skills, surplus = walked
+    return History(
+        pair=aged(of_pair, ages, PAIR),
+        pupil=aged(of_pupil[response], ages, PUPIL),
+        since_pair=ages - of_pair[:, 3],
+        since_pupil=ages - of_pupil[response, 3],
+        responses_since_pair=since_pair,
+        run=run,
+        new_skills=new_skills,
+        first_surplus=surplus,
+        attempt=attempt[response],
+        item_outcomes=item_outcomes[response],
+        responses_since_item=since_item[response],
+    )
+
+
+def attempts_at_items(data: Responses) -> IntArray:
+    """How often the pupil had tried the item before each response; 0 where the file tells of no items."""
+    if not data.has_items:
+        return np.zeros(data.user.size, dtype=np.int64)
+    items = int(data.item.max()) + 1 if data.item.size else 1
+    order, offsets = sorted_offsets(data.user * items + data.item)
+    found = np.empty(data.user.size, dtype=np.int64)
+    sizes = np.diff(offsets)
+    found[order] = np.arange(order.size) - np.repeat(offsets[:-1], sizes)
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
+def _walk(
+    order: IntArray,
+    user: IntArray,
+    entries: IntArray,
+    pair: IntArray,
+    skill: IntArray,
+    cell: IntArray,
+    correct: ByteArray,
+    residual: FloatArray,
+) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray, IntArray, FloatArray]:
+    """What depends on the order of a pupil's whole work: gaps in responses, runs, first attempts, the item's past."""
+    responses, rows = user.size, pair.size
+    attempt, outcomes = np.zeros(responses, np.int64), np.ones(responses, np.int64)
+    since_item = np.full(responses, -1, np.int64)
+    since_pair, run = np.full(rows, -1, np.int64), np.zeros(rows, np.int64)
+    new_skills, surplus = np.zeros(rows, np.int64), np.zeros(rows)
+    cells = cell.max() + 1 if responses else 0
+    pairs = pair.max() + 1 if rows else 0
+    tries, last_outcomes, last_of_cell = (
+        np.zeros(cells, np.int64),
+        np.ones(cells, np.int64),
+        np.full(cells, -1, np.int64),
+    )
+    last_of_pair = np.full(pairs, -1, np.int64)
+    who, place, met, in_a_row, last_skill = -1, 0, 0, 0, -1
+    fading, weight = 0.0, 0.0
+    for i in order:
+        if user[i] != who:
+            who, place, met, in_a_row, last_skill, fading, weight = user[i], 0, 0, 0, -1, 0.0, 0.0
+        c = cell[i]
+        attempt[i], outcomes[i] = tries[c], last_outcomes[c]
+        if last_of_cell[c] >= 0:
+            since_item[i] = place - last_of_cell[c]
+        same = 0
+        first = 0
+        for e in range(entries[i], entries[i + 1]):
+            p = pair[e]
+            if last_of_pair[p] >= 0:
+                since_pair[e] = place - last_of_pair[p]
+            else:
+                first += 1
+            new_skills[e], surplus[e] = met, fading / (weight + 1.0)
+            if skill[e] == last_skill:
+                run[e], same = in_a_row, 1
+            last_of_pair[p] = place
+        if first > 0:
+            fading, weight, met = fading * 0.9 + residual[i], weight * 0.9 + 1.0, met + first
+        in_a_row = in_a_row + 1 if same else 1
+        if entries[i + 1] > entries[i]:
+            last_skill = skill[entries[i]]
+        tries[c] += 1
+        bits = last_outcomes[c] * 2 + correct[i]
+        last_outcomes[c] = 8 + (bits & 7) if bits >= 16 else bits
+        last_of_cell[c] = place
+        place += 1
+    return attempt, outcomes, since_item, since_pair, run, new_skills, surplus

@@ -1,0 +1,71 @@
+"""``cairn mastery evaluate`` on files: numbers, plot, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from cli.main import main
+
+
+def responses(path: Path, first: int, pupils: int) -> Path:
+    """A file of some pupils, twelve responses each, stronger pupils more often right."""
+    chance = random.Random(first)
+    lines = ["user_id,skill_id,item_id,correct,timestamp"]
+    for pupil in range(first, first + pupils):
+        strength = chance.uniform(0.2, 0.9)
+        for n in range(12):
+            right = int(chance.random() < strength)
+            lines.append(f"p{pupil:03d},s{n % 2},i{chance.randrange(8)},{right},{1_790_000_000 + 3_600 * n}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    monkeypatch.setenv("CAIRN_HOME", str(tmp_path))
+    return str(responses(tmp_path / "train.csv", 0, 60)), str(responses(tmp_path / "test.csv", 500, 20))
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as done:
+        main(["mastery", "evaluate", *arguments])
+    return int(done.value.code or 0)
+
+
+def test_json_holds_every_number_and_the_plot_is_written(
+    files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train, test = files
+    plot = tmp_path / "reliability.svg"
+    assert run("--train", train, "--test", test, "--model", "share", "--plot", str(plot), "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    names = {"model", "auc", "auc_within_student", "auc_within_student_weighted", "rmse", "log_loss", "ece"}
+    assert {*names, "responses", "seconds", "interval95", "by_opportunity", "twins", "left_out"} <= found.keys()
+    assert found["responses"] == 240
+    assert found["students"] == 20
+    assert found["auc"] > 0.55
+    assert [one["opportunity"] for one in found["by_opportunity"]] == ["1", "2", "3 to 5", "6 to 10"]
+    assert "<svg" in plot.read_text()
+
+
+def test_text_is_for_people(files: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    train, test = files
+    assert run("--train", train, "--test", test, "--model", "elo") == 0
+    shown = capsys.readouterr().out
+    assert "model elo: 240 responses of 20 students" in shown
+    assert "the first is the cold start" in shown
+
+
+def test_the_same_pupils_in_both_files_exit_with_1_and_are_named(
+    files: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--train", files[0], "--test", files[0]) == 1
+    assert "p000, p001, p002, p003, p004 and 55 more are in both files" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_model_that_is_not_there_exits_with_2(files: tuple[str, str]) -> None:
+    assert run("--train", files[0], "--test", files[1], "--model", "magic") == 2
