@@ -12,6 +12,7 @@ import typer
 from cli.common import JsonOption, emit, say
 
 if TYPE_CHECKING:
+    from cairn.mastery.config import MasteryConfig
     from cairn.mastery.predictors import BktRule
     from cairn.settings import Settings
 
@@ -23,6 +24,9 @@ PredictorOption = Annotated[
     typer.Option(
         "--model", help="share (the item's difficulty known), logistic (blind to items), bkt, bkt_forget or elo."
     ),
+]
+PolicyOption = Annotated[
+    bool, typer.Option("--policy", help="Also what follows a call of 'mastered': share, bkt or bkt_forget, on files.")
 ]
 PlotOption = Annotated[Path | None, typer.Option("--plot", help="Write the reliability plot there, as SVG.")]
 UnboundedOption = Annotated[
@@ -153,6 +157,7 @@ def evaluate(
     test: Annotated[Path | None, typer.Option("--test", help="Responses of other students to predict.")] = None,
     model: PredictorOption = "share",
     unbounded: UnboundedOption = False,
+    policy: PolicyOption = False,
     plot: PlotOption = None,
     from_lake: Annotated[
         str | None, typer.Option("--from-lake", help="Framework in the lake: split its pupils 80/20 instead of files.")
@@ -176,6 +181,8 @@ def evaluate(
     if model not in MODELS:
         raise UsageError(f"no model {model!r}: choose one of {', '.join(MODELS)}")
     rule = BktRule(None if unbounded else fitting.bounds, fitting.default)
+    if from_lake is not None and policy:
+        raise UsageError("--policy follows pupils in files: give --train FILE and --test FILE")
     if from_lake is not None:
         from spark_jobs.evaluate_lake import next_response_accuracy
         from spark_jobs.spark_errors import spark_errors
@@ -185,11 +192,14 @@ def evaluate(
     elif train is None or test is None:
         raise UsageError("give --train FILE and --test FILE, or --from-lake FRAMEWORK")
     else:
-        measured = _evaluate_files(train, test, model, rule, plot)
+        measured = _evaluate_files(train, test, model, rule, plot, load_config(current) if policy else None)
     emit({"model": model, **measured}, as_json, _accuracy_as_text)
 
 
-def _evaluate_files(train: Path, test: Path, model: str, rule: BktRule, plot: Path | None) -> dict[str, Any]:
+def _evaluate_files(
+    train: Path, test: Path, model: str, rule: BktRule, plot: Path | None, policy: MasteryConfig | None
+) -> dict[str, Any]:
+    from cairn.mastery.follow_up import after_mastery
     from cairn.mastery.predictors import evaluate as evaluate_model
     from cairn.mastery.responses import read_table, responses_from
 
@@ -197,6 +207,9 @@ def _evaluate_files(train: Path, test: Path, model: str, rule: BktRule, plot: Pa
     seen, unseen = responses_from([(path, read_table(path)) for path in (train, test)])
     say(f"{seen.user.size:,} responses to learn from, {unseen.user.size:,} to predict.")
     measured = evaluate_model(seen, unseen, model, rule, plot)
+    if policy is not None:
+        say("Following the test pupils past 'mastered'.")
+        measured |= after_mastery(seen, unseen, model, rule, policy.policy, policy.evidence.spacing_seconds)
     return {**measured, "seconds": round(time.perf_counter() - started, 3)}
 
 
@@ -219,7 +232,28 @@ def _accuracy_as_text(found: dict[str, Any]) -> str:
     if found["twins"]:
         some = "; ".join(found["twin_pupils"])
         lines.append(f"{found['twins']} test pupils are copies of another pupil: {some}. Leave them out and compare.")
-    return "\n".join(lines)
+    return "\n".join(lines + (_policy_as_text(found) if "mastered_pairs" in found else []))
+
+
+def _policy_as_text(found: dict[str, Any]) -> list[str]:
+    """What followed a call of mastered, for a person."""
+    lines = [
+        f"mastered: {found['mastered_pairs']:,} of {found['pairs']:,} pupils' competencies "
+        f"({found['pairs_with_enough_evidence']:,} have enough evidence)"
+    ]
+    if found["clauses_dropped"]:
+        lines.append(f"  not told by the files, so not asked for: different {', '.join(found['clauses_dropped'])}")
+    if found["mastered_pairs_with_next5"]:
+        low, high = found["next5_interval95"]
+        lines.append(
+            f"  next five first attempts ({found['mastered_pairs_with_next5']:,} have five): promised "
+            f"{_number(found['promised_share'])}, right {_number(found['next5_correct'])} "
+            f"({_number(low)} to {_number(high)}), under 60 % for {found['under_60_pct']} %"
+        )
+    for one in [{"days": "any", **found["next_answer"]}, *found["next_answer_by_gap_days"]]:
+        told = f"promised {_number(one['promised'])}, right {_number(one['correct'])}"
+        lines.append(f"  next answer after {one['days']} days: {told} ({one['pairs']:,})")
+    return lines
 
 
 @app.command()

@@ -81,11 +81,16 @@ def _bkt_forget(train: Responses, test: Responses, rule: BktRule) -> FloatArray:
 
 
 def _fitted_bkt(train: Responses, test: Responses, rule: BktRule, model: str) -> FloatArray:
+    return predict_bkt(test, fitted_parameters(train, test, rule, model))
+
+
+def fitted_parameters(train: Responses, test: Responses, rule: BktRule, model: str) -> FloatArray:
+    """BKT's parameters (skills x 5) from the train pupils; the default's for skills that they never worked on."""
     fit = fit_responses(train, model, rule.bounds)
     parameters = np.tile(rule.default.row(), (len(test.skills), 1))
     seen = np.flatnonzero(fit.responses)
     parameters[seen] = fit.parameters[seen]
-    return predict_bkt(test, parameters)
+    return parameters
 
 
 def _elo(train: Responses, test: Responses, _rule: BktRule) -> FloatArray:

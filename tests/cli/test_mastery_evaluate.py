@@ -69,3 +69,19 @@ def test_the_same_pupils_in_both_files_exit_with_1_and_are_named(
 
 def test_a_model_that_is_not_there_exits_with_2(files: tuple[str, str]) -> None:
     assert run("--train", files[0], "--test", files[1], "--model", "magic") == 2
+
+
+def test_policy_tells_what_followed_a_call_of_mastered(
+    files: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    train, test = files
+    assert run("--train", train, "--test", test, "--model", "bkt", "--policy", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {"mastered_pairs", "promised_share", "next5_correct", "under_60_pct", "next_answer"} <= found.keys()
+    assert found["clauses_dropped"] == []
+    assert run("--train", train, "--test", test, "--model", "share", "--policy") == 0
+    shown = capsys.readouterr().out
+    assert "pupils' competencies" in shown
+    assert "next answer after any days" in shown
+    assert run("--train", train, "--test", test, "--model", "elo", "--policy") == 2
+    assert run("--from-lake", "x", "--policy") == 2

@@ -1,0 +1,221 @@
+"""What happens after "mastered": do pupils answer as was promised, on the next five first attempts?
+
+Each pair is followed to the first attempt after which the policy calls it mastered; what came next is held against the
+share that was promised there. Pairs with fewer than five more attempts are counted apart: pupils stop where they are
+done, so those who go on are no random sample, and on a file where practice ends at three right in a row they are those
+who failed. The next answer alone is told for all, for that reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from cairn.errors import UsageError
+from cairn.mastery import bkt
+from cairn.mastery.accuracy import DRAWS, INTERVAL, SEED
+from cairn.mastery.bkt import GUESS, SLIP, FloatArray, IntArray
+from cairn.mastery.config import ThresholdPolicy
+from cairn.mastery.predictors import BktRule, fitted_parameters
+from cairn.mastery.responses import Responses
+from cairn.mastery.share.doubt import NEXT, chance_above
+from cairn.mastery.share.durable import (
+    GAP_DAYS,
+    Evidence,
+    durable_share,
+    evidence_of,
+    evidence_on,
+    fit_durable,
+    following,
+    gap_to_next,
+)
+from cairn.mastery.share.state import COUNT, DAY_SECONDS
+
+BoolArray = npt.NDArray[np.bool_]
+
+# Fewer of the next five right than this share: the promise was broken for that pair.
+BROKEN = 0.6
+# Days between the call and the next answer that are told apart.
+GAPS = ((0.0, 1.0), (1.0, 4.0), (4.0, 14.0), (14.0, 60.0), (60.0, np.inf))
+
+
+@dataclass(frozen=True)
+class SharePolicy:
+    """Mastered: a durable share of ``bar``, P(share at least ``floor``) of ``chance``, and the evidence rule."""
+
+    bar: float = 0.85
+    floor: float = 0.75
+    chance: float = 0.90
+
+
+@dataclass(frozen=True)
+class EvidenceMinimum:
+    """What "mastered" needs at least: counted attempts, on different items, over different (UTC) days."""
+
+    attempts: int = 4
+    items: int = 3
+    days: int = 2
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Of each row of evidence: the share promised behind it, and whether the policy says mastered there."""
+
+    evidence: Evidence
+    promised: FloatArray
+    is_mastered: BoolArray
+
+
+Caller = Callable[[Responses, Responses, BktRule, ThresholdPolicy], Calls]
+
+
+def after_mastery(
+    train: Responses,
+    test: Responses,
+    model: str,
+    rule: BktRule,
+    policy: ThresholdPolicy,
+    spacing_seconds: float,
+    minimum: EvidenceMinimum | None = None,
+) -> dict[str, Any]:
+    """Follow the test pupils past "mastered", the model fitted on the train pupils' counted attempts.
+
+    ``model`` is share, or bkt or bkt_forget with the threshold policy that nights use. Raises UsageError for a model
+    that calls nobody mastered by itself.
+    """
+    if model not in CALLERS:
+        raise UsageError(f"--policy judges what calls pupils mastered: choose {', '.join(CALLERS)}, not {model!r}")
+    seen, unseen = (part.of(part.first_attempts(spacing_seconds)) for part in (train, test))
+    calls = CALLERS[model](seen, unseen, rule, policy)
+    needed = minimum or EvidenceMinimum()
+    dropped = [name for name, told in (("items", test.has_items), ("days", test.has_times)) if not told]
+    return {**_told(calls, has_enough(calls.evidence, needed)), "clauses_dropped": dropped}
+
+
+def has_enough(evidence: Evidence, minimum: EvidenceMinimum) -> BoolArray:
+    """Whether each row completes the evidence minimum; clauses that the file cannot tell are dropped."""
+    data = evidence.data
+    day = np.floor(np.nan_to_num(evidence.at_seconds) / DAY_SECONDS).astype(np.int64)
+    items, days = _distinct(evidence.offsets, data.item[evidence.response], day)
+    enough = evidence.after[:, COUNT] >= minimum.attempts
+    if data.has_items:
+        enough &= items >= minimum.items
+    if data.has_times:
+        enough &= days >= minimum.days
+    return enough
+
+
+@numba.njit(cache=True, nogil=True)
+def _distinct(offsets: IntArray, item: IntArray, day: IntArray) -> tuple[IntArray, IntArray]:
+    """How many different items and days each row and those before it in its pair have (days in order)."""
+    items, days = np.zeros(item.size, np.int64), np.zeros(item.size, np.int64)
+    for pair in range(offsets.size - 1):
+        first = offsets[pair]
+        for i in range(first, offsets[pair + 1]):
+            is_new = True
+            for j in range(first, i):
+                if item[j] == item[i]:
+                    is_new = False
+                    break
+            items[i] = (items[i - 1] if i > first else 0) + int(is_new)
+            days[i] = 1 if i == first else days[i - 1] + int(day[i] != day[i - 1])
+    return items, days
+
+
+def _share(train: Responses, test: Responses, _rule: BktRule, _policy: ThresholdPolicy) -> Calls:
+    model = fit_durable(train)
+    head, rule = model.head, SharePolicy()
+    evidence = evidence_on(head, test)
+    week = np.full(evidence.response.size, GAP_DAYS)
+    share = durable_share(head, evidence.after, evidence.pupil_after, evidence.skill, week)
+    concentration = model.doubt.concentration(share, evidence.after[:, COUNT], week)
+    is_sure = chance_above(share, concentration, rule.floor) >= rule.chance
+    return Calls(evidence, share, (share >= rule.bar) & is_sure)
+
+
+def _bkt_threshold(model: str) -> Caller:
+    """BKT under the threshold policy: P(known) reaches the gain; promised is the expected share right."""
+
+    def call(train: Responses, test: Responses, rule: BktRule, policy: ThresholdPolicy) -> Calls:
+        parameters = fitted_parameters(train, test, rule, model)
+        evidence = evidence_of(test, np.zeros(test.user.size))
+        skills = evidence.skill[evidence.offsets[:-1]]
+        _, _, known = bkt.forward(evidence.correct, evidence.offsets, skills, parameters)
+        own = parameters[evidence.skill]
+        promised = known * (1.0 - own[:, SLIP]) + (1.0 - known) * own[:, GUESS]
+        return Calls(evidence, promised, known >= policy.gain)
+
+    return call
+
+
+CALLERS: dict[str, Caller] = {
+    "share": _share,
+    "bkt": _bkt_threshold("bkt"),
+    "bkt_forget": _bkt_threshold("bkt_forget"),
+}
+
+
+def _told(calls: Calls, enough: BoolArray) -> dict[str, Any]:
+    """The first call of each pair and what followed it, as the command line names it."""
+    evidence = calls.evidence
+    rows = np.flatnonzero(calls.is_mastered & enough)
+    pair_of = np.repeat(np.arange(evidence.offsets.size - 1), np.diff(evidence.offsets))
+    first = rows[np.unique(pair_of[rows], return_index=True)[1]]
+    right, answered = following(evidence, NEXT)
+    has_next, has_five = first[answered[first] > 0], first[answered[first] == NEXT]
+    share = right[has_five] / NEXT
+    reached = np.unique(pair_of[enough]).size
+    return {
+        "pairs": int(evidence.offsets.size - 1),
+        "pairs_with_enough_evidence": int(reached),
+        "mastered_pairs": int(first.size),
+        "mastered_pairs_with_next5": int(has_five.size),
+        "promised_share": _mean(calls.promised[has_five]),
+        "next5_correct": _mean(share),
+        "next5_interval95": _drawn(share),
+        "under_60_pct": None if not share.size else round(100.0 * float((share < BROKEN - 1e-9).mean()), 2),
+        "next_answer": _next_answer(calls, has_next),
+        "next_answer_by_gap_days": _by_gap(calls, has_next),
+    }
+
+
+def _mean(values: FloatArray) -> float | None:
+    return float(values.mean()) if values.size else None
+
+
+def _drawn(values: FloatArray) -> list[float] | None:
+    """95 % interval of the mean, pairs drawn with replacement."""
+    if not values.size:
+        return None
+    random = np.random.default_rng(SEED)
+    means = [values[random.integers(0, values.size, values.size)].mean() for _ in range(DRAWS)]
+    return [float(np.percentile(means, at)) for at in INTERVAL]
+
+
+def _next_answer(calls: Calls, rows: IntArray) -> dict[str, Any]:
+    """The very next answer of each pair that has one, and what was promised to those pairs."""
+    correct = calls.evidence.correct
+    return {
+        "pairs": int(rows.size),
+        "promised": _mean(calls.promised[rows]),
+        "correct": _mean(correct[rows + 1].astype(np.float64)),
+    }
+
+
+def _by_gap(calls: Calls, rows: IntArray) -> list[dict[str, Any]]:
+    """The same by days between the call and the answer; nothing where no times are told."""
+    if not calls.evidence.data.has_times:
+        return []
+    gap = gap_to_next(calls.evidence)[rows]
+    found = []
+    for low, high in GAPS:
+        chosen = rows[(gap >= low) & (gap < high)]
+        if chosen.size:
+            name = f"{low:g} to {high:g}" if np.isfinite(high) else f"{low:g} and more"
+            found.append({"days": name, **_next_answer(calls, chosen)})
+    return found

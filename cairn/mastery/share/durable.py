@@ -1,0 +1,311 @@
+"""The mastery head: the durable share, how much a pupil would get right on a competency's items a week from now.
+
+It is blind to the item at hand. From the sums of the pair, and of the pupil as they stood at the pair's own last
+evidence, it makes one logit; the share is the mean chance over the competency's reference items, whose difficulties are
+frozen with the model version. It is fitted on first attempts at items with the gap that they had and the difficulty of
+the item that was tried, and asked at a gap of seven days and at the reference items: so what came easily the same day,
+or on easy items, does not count for more than it proves.
+
+The pupil's sums weigh ``PUPIL_WEIGHT / (PUPIL_WEIGHT + n)`` beside ``n`` attempts of the pair's own: no state moves
+without evidence of its own, and with much of it the pupil's other work says nothing more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from cairn.mastery.bkt import FloatArray, IntArray
+from cairn.mastery.responses import Responses
+from cairn.mastery.share import difficulty as difficulties
+from cairn.mastery.share.difficulty import Difficulty
+from cairn.mastery.share.doubt import NEXT, Doubt, fit_doubt
+from cairn.mastery.share.history import sorted_offsets
+from cairn.mastery.share.logistic import Design, DesignBuilder, chances, fit_logistic, logits, one_row_each
+from cairn.mastery.share.state import (
+    COUNT,
+    DAY_SECONDS,
+    LAST_AT,
+    LAST_FIVE,
+    PAIR,
+    PUPIL,
+    WINS,
+    aged,
+    appended,
+    fold_each,
+    residual_over_days,
+    residual_over_opportunities,
+)
+
+GAP_DAYS = 7.0
+# Points that a competency's reference items are summed up in: the middles of equal parts of their difficulties.
+REFERENCE_POINTS = 16
+# An item is a reference item from so many first attempts on; a competency without any is asked at its own difficulty.
+REFERENCE_RESPONSES = 20
+PUPIL_WEIGHT = 4.0
+SKILL, PATTERN = 20.0, 2.0
+PATTERNS = 64
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Counted attempts on skills, one row each (n), pairs together and in order of work.
+
+    offsets (pairs + 1) bounds each pair's rows; response: the row's place in the responses. before: the pair's state;
+    pupil_before: the pupil's as it stood at the pair's previous row (of the first row: empty); after, pupil_after: both
+    behind the row's own outcome. difficulty: logit of the row's item, from pupils other than its own where it taught.
+    """
+
+    data: Responses
+    offsets: IntArray
+    response: IntArray
+    skill: IntArray
+    before: FloatArray
+    pupil_before: FloatArray
+    after: FloatArray
+    pupil_after: FloatArray
+    difficulty: FloatArray
+
+    @property
+    def correct(self) -> npt.NDArray[np.int8]:
+        """The outcome of each row."""
+        return self.data.correct[self.response]
+
+    @property
+    def at_seconds(self) -> FloatArray:
+        """When each row was worked."""
+        return self.data.at_seconds[self.response]
+
+
+@dataclass(frozen=True)
+class ShareHead:
+    """The fitted mean. reference: skills x REFERENCE_POINTS, logits of the reference items."""
+
+    weights: FloatArray
+    difficulty: Difficulty
+    reference: FloatArray
+    has_times: bool
+
+
+@dataclass(frozen=True)
+class DurableShare:
+    """The mastery head: the mean and how sure it is."""
+
+    head: ShareHead
+    doubt: Doubt
+
+
+def fit_durable(train: Responses) -> DurableShare:
+    """Fit the mean on all counted attempts, the doubt on what followed in either half of the pupils."""
+    return DurableShare(fit_head(train), fit_doubt(*_what_followed(train)))
+
+
+def fit_head(train: Responses) -> ShareHead:
+    """Fit the mean on counted attempts (one with several skills is a row of each) that follow others of their pair.
+
+    The next attempt is predicted, whatever comes of the work after it: where pupils stop depends on what was seen so
+    far, and a model of what comes next is not misled by that; one of the next five, where there are five, is.
+    """
+    sizes, first = (len(train.items), len(train.skills)), train.first_skill()
+    attempt = np.zeros(train.user.size, dtype=np.int64)
+    frozen = difficulties.estimate(train.item, first, attempt, train.correct, *sizes)
+    own = difficulties.out_of_fold(train.user, train.item, first, attempt, train.correct, *sizes)
+    evidence = evidence_of(train, own)
+    follows = np.flatnonzero(evidence.before[:, COUNT] > 0)
+    design = _design(
+        evidence.before[follows],
+        evidence.pupil_before[follows],
+        evidence.at_seconds[follows],
+        evidence.skill[follows],
+        evidence.difficulty[follows],
+        sizes[1],
+        train.has_times,
+    )
+    weights = fit_logistic(design, one_row_each(follows.size), evidence.correct[follows])
+    return ShareHead(weights, frozen, _reference(train, frozen), train.has_times)
+
+
+def _what_followed(train: Responses) -> tuple[FloatArray, FloatArray, FloatArray, IntArray, IntArray]:
+    """Of rows with attempts behind them: the share by the other half of the pupils, tries, gap; right, of how many."""
+    parts = []
+    for half in (0, 1):
+        is_other = train.user % 2 != half
+        if not is_other.any() or is_other.all():
+            continue
+        head = fit_head(train.of(is_other))
+        evidence = evidence_on(head, train.of(~is_other))
+        right, answered = following(evidence, NEXT)
+        rows = np.flatnonzero(answered == NEXT)
+        gap = gap_to_next(evidence)[rows]
+        pair, pupil = evidence.after[rows], evidence.pupil_after[rows]
+        share = durable_share(head, pair, pupil, evidence.skill[rows], gap)
+        parts.append((share, pair[:, COUNT], gap, right[rows], answered[rows]))
+    if not parts:
+        nothing, none = np.empty(0), np.empty(0, dtype=np.int64)
+        return nothing, nothing, nothing, none, none
+    share, tries, gap, right, answered = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return share, tries, gap, right, answered
+
+
+def following(evidence: Evidence, most: int) -> tuple[IntArray, IntArray]:
+    """(right, answered): of each row, the next attempts of its pair, ``most`` at most."""
+    rows = np.arange(evidence.response.size)
+    ends = np.repeat(evidence.offsets[1:], np.diff(evidence.offsets))
+    answered = np.minimum(ends - rows - 1, most).astype(np.int64)
+    total = np.r_[0, np.cumsum(evidence.correct, dtype=np.int64)]
+    return total[rows + 1 + answered] - total[rows + 1], answered
+
+
+def gap_to_next(evidence: Evidence) -> FloatArray:
+    """Days from each row to the next of its pair; 0 for the last and where no times are told."""
+    gap = np.zeros(evidence.response.size)
+    gap[:-1] = np.diff(evidence.at_seconds) / DAY_SECONDS
+    gap[evidence.offsets[1:] - 1] = 0.0
+    return np.nan_to_num(gap, nan=0.0)
+
+
+def evidence_of(data: Responses, difficulty: FloatArray) -> Evidence:
+    """Rows of counted responses; ``difficulty`` is the logit of each response's item."""
+    outcome = data.correct.astype(np.float64)
+    residual = outcome - chances(difficulty)
+    by_user, bounds = sorted_offsets(data.user)
+    pupil = np.empty((data.user.size, PUPIL.width))
+    start = PUPIL.empty(bounds.size - 1)
+    pupil[by_user] = fold_each(start, bounds, data.at_seconds[by_user], outcome[by_user], residual[by_user], PUPIL)
+    pupil_after = appended(pupil, data.at_seconds, outcome, residual, PUPIL)
+    order, offsets = sorted_offsets(data.user[data.response] * len(data.skills) + data.skill)
+    response = data.response[order]
+    columns = data.at_seconds[response], outcome[response], residual[response]
+    before = fold_each(PAIR.empty(offsets.size - 1), offsets, *columns, PAIR)
+    previous = np.r_[PUPIL.empty(1), pupil_after[response[:-1]]] if response.size else PUPIL.empty(0)
+    previous[offsets[:-1]] = PUPIL.empty(1)
+    return Evidence(
+        data=data,
+        offsets=offsets,
+        response=response,
+        skill=data.skill[order],
+        before=before,
+        pupil_before=previous,
+        after=appended(before, *columns, PAIR),
+        pupil_after=pupil_after[response],
+        difficulty=difficulty[response],
+    )
+
+
+def evidence_on(head: ShareHead, data: Responses) -> Evidence:
+    """Rows of counted responses of pupils whom the model has not seen, at its frozen difficulties."""
+    attempt = np.zeros(data.user.size, dtype=np.int64)
+    return evidence_of(data, head.difficulty.logits(data.item, data.first_skill(), attempt))
+
+
+def predict_next(head: ShareHead, evidence: Evidence, rows: IntArray) -> FloatArray:
+    """P(right) of rows from the state before them, at the gap and the item that they had."""
+    logit = _logit(
+        head, evidence.before[rows], evidence.pupil_before[rows], evidence.at_seconds[rows], evidence.skill[rows]
+    )
+    return chances(logit + _difficulty_weight(head) * evidence.difficulty[rows])
+
+
+def durable_share(
+    head: ShareHead, pair: FloatArray, pupil: FloatArray, skill: IntArray, gap_days: FloatArray
+) -> FloatArray:
+    """The share expected right on the reference items, asked so many days after each pair's last work."""
+    asked_at = np.nan_to_num(pair[:, LAST_AT]) + gap_days * DAY_SECONDS
+    logit = _logit(head, pair, pupil, asked_at, skill)
+    reference = head.reference[skill] * _difficulty_weight(head)
+    share: FloatArray = chances(logit[:, None] + reference).mean(axis=1)
+    return share
+
+
+def _logit(head: ShareHead, pair: FloatArray, pupil: FloatArray, at_seconds: FloatArray, skill: IntArray) -> FloatArray:
+    """The logit of each pair's state, on an item of difficulty 0."""
+    easy = np.zeros(skill.size)
+    design = _design(pair, pupil, at_seconds, skill, easy, head.reference.shape[0], head.has_times)
+    return logits(design, one_row_each(skill.size), head.weights)
+
+
+def _difficulty_weight(head: ShareHead) -> float:
+    return float(head.weights[DIFFICULTY])
+
+
+# The place of the difficulty's weight.
+DIFFICULTY = 1
+
+
+def _design(
+    pair: FloatArray,
+    pupil: FloatArray,
+    at_seconds: FloatArray,
+    skill: IntArray,
+    difficulty: FloatArray,
+    skills: int,
+    has_times: bool,
+) -> Design:
+    """States as the regression sees them when they are asked at ``at_seconds``."""
+    tries, wins = pair[:, COUNT], pair[:, WINS]
+    build = DesignBuilder(skill.size)
+    build.number("intercept", np.ones(skill.size), 0.01)
+    build.number("difficulty", difficulty, 0.1)
+    build.category("skill", skill, skills, SKILL)
+    build.category("pattern", pair[:, LAST_FIVE].astype(np.int64), PATTERNS, PATTERN)
+    for name, values in (("tries", tries), ("wins", wins), ("losses", tries - wins)):
+        build.number(name, np.log1p(values))
+    for place, half in enumerate(PAIR.opportunities):
+        column = build.number(f"residual over {half:g} tries", residual_over_opportunities(pair, place, PAIR))
+        build.slope(f"skill by residual over {half:g}", skill, skills, column, SKILL)
+    weight = PUPIL_WEIGHT / (PUPIL_WEIGHT + tries)
+    for place, half in enumerate(PUPIL.opportunities):
+        build.number(f"pupil over {half:g} tries", weight * residual_over_opportunities(pupil, place, PUPIL))
+    if has_times:
+        _times(build, pair, pupil, at_seconds, weight, skill, skills)
+    return build.build()
+
+
+def _times(
+    build: DesignBuilder,
+    pair: FloatArray,
+    pupil: FloatArray,
+    at_seconds: FloatArray,
+    weight: FloatArray,
+    skill: IntArray,
+    skills: int,
+) -> None:
+    """Forgetting: the gap by how much was practised, and sums that fade over days."""
+    now, others = aged(pair, at_seconds, PAIR), aged(pupil, at_seconds, PUPIL)
+    for place, half in enumerate(PAIR.days):
+        build.number(f"residual over {half:g} days", residual_over_days(now, place, PAIR))
+        build.number(f"work over {half:g} days", np.log1p(now[:, PAIR.first_day + 3 * place]))
+    for place, half in enumerate(PUPIL.days):
+        build.number(f"pupil over {half:g} days", weight * residual_over_days(others, place, PUPIL))
+    days = np.maximum(at_seconds - pair[:, LAST_AT], 0.0) / DAY_SECONDS
+    gap = np.log1p(days)
+    column = build.number("gap", gap)
+    build.slope("skill by gap", skill, skills, column, SKILL)
+    build.number("short gap", np.log1p(days * 24.0))
+    build.number("gap by tries", gap * np.log1p(pair[:, COUNT]))
+    build.number("gap by residual", gap * residual_over_opportunities(pair, 1, PAIR))
+
+
+def _reference(train: Responses, frozen: Difficulty) -> FloatArray:
+    """Logits of each skill's reference items, in REFERENCE_POINTS points (skills x points)."""
+    skills = len(train.skills)
+    first = np.zeros(skills, dtype=np.int64)
+    own = frozen.skill[np.arange(skills), first]
+    found = np.tile(np.log(own / (1.0 - own))[:, None], (1, REFERENCE_POINTS))
+    count = np.bincount(train.item, minlength=len(train.items))
+    skill_of = np.zeros(len(train.items), dtype=np.int64)
+    skill_of[train.item] = train.first_skill()
+    common = np.flatnonzero(count >= REFERENCE_RESPONSES)
+    chance = frozen.item[common, 0]
+    logit = np.log(chance / (1.0 - chance))
+    middles = (np.arange(REFERENCE_POINTS) + 0.5) / REFERENCE_POINTS
+    order, offsets = sorted_offsets(skill_of[common])
+    for low, high in pairwise(offsets.tolist()):
+        members = order[low:high]
+        found[skill_of[common[members[0]]]] = np.quantile(logit[members], middles)
+    return found
