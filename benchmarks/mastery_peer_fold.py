@@ -57,8 +57,9 @@ class Made:
 class Bucket:
     """A bucket's attempts in order of pupil, competency and work (n); pairs begin at ``offsets`` (pairs + 1).
 
-    student, competency: codes (pairs). item: hash, -1 for none. org, class_id: codes in order of the names, -1 for
-    none. evidence: rows, also those of kinds that are no attempts; evidence_counts: the same by competency.
+    student, competency: codes (pairs). item: hash, one a day below -1 for none. org, class_id: codes in order of the
+    names, -1 for none. evidence: rows, also those of kinds that are no attempts; evidence_counts: the same by
+    competency.
     """
 
     number: int
@@ -89,7 +90,8 @@ def _follows(offsets: IntArray, item: IntArray, time_us: IntArray, spacing_us: i
     for pair in range(offsets.size - 1):
         for i in range(offsets[pair], offsets[pair + 1]):
             j = i - 1
-            while item[i] >= 0 and j >= offsets[pair] and time_us[i] - time_us[j] < spacing_us:
+            within = spacing_us if item[i] >= 0 else 26 * 3_600 * 1_000_000
+            while j >= offsets[pair] and time_us[i] - time_us[j] < within:
                 if item[j] == item[i]:
                     out[i] = True
                     break
@@ -155,7 +157,8 @@ def compact(number: int, rows: pl.DataFrame, names: Names, rule: EvidenceRule) -
     offsets = np.r_[begin, student.size].astype(np.int64)
     time_us = _numbers(attempts["event_time"])
     item = (hash_texts(attempts["item_id"].rechunk().to_arrow()) >> np.uint64(2)).astype(np.int64)
-    item[attempts["item_id"].is_null().to_numpy()] = -1
+    is_unnamed = attempts["item_id"].is_null().to_numpy()
+    item[is_unnamed] = -2 - _numbers(attempts["work_date"])[is_unnamed]
     is_correct, has_hints = attempts["is_correct"].to_numpy(), attempts["has_hints"].to_numpy()
     never = attempts["never_counts"].to_numpy() | _follows(offsets, item, time_us, int(rule.spacing_seconds * 1e6))
     is_right = is_correct & ~has_hints if rule.are_hints_incorrect else is_correct

@@ -117,7 +117,8 @@ def _next_response_auc(settings: Settings, framework: str) -> float | None:
         wait_until_passed(settings, end_offsets(settings.address("broker")), INTAKE_SECONDS)
         fitting = load_config(settings).fit
         rule = BktRule(fitting.bounds, fitting.default)
-        return float(next_response_accuracy(settings, framework, "share", rule)["auc"])
+        auc: float | None = next_response_accuracy(settings, framework, "share", rule)["auc"]
+        return auc
     except CairnError as error:
         say(f"no AUC: {error}; later: cairn mastery evaluate --from-lake {framework}")
         return None

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from cairn.mastery.predictors import BktRule
     from cairn.settings import Settings
 
+# Pupils who teach the model and pupils who judge it, of a simulated family.
+SIMULATED_PUPILS, SIMULATED_SEED = (800, 400), 7
+
 app = typer.Typer(help="Fit, update, evaluate and explain mastery.", no_args_is_help=True)
 
 ModelOption = Annotated[str, typer.Option("--model", help="bkt or bkt_forget.")]
@@ -27,6 +30,12 @@ PredictorOption = Annotated[
 ]
 PolicyOption = Annotated[
     bool, typer.Option("--policy", help="Also what follows a call of 'mastered': share, bkt or bkt_forget, on files.")
+]
+SimulatedOption = Annotated[
+    str | None,
+    typer.Option(
+        "--simulated", help="family-a or family-b: the durable share against pupils whose true share is known."
+    ),
 ]
 PlotOption = Annotated[Path | None, typer.Option("--plot", help="Write the reliability plot there, as SVG.")]
 UnboundedOption = Annotated[
@@ -158,6 +167,7 @@ def evaluate(
     model: PredictorOption = "share",
     unbounded: UnboundedOption = False,
     policy: PolicyOption = False,
+    simulated: SimulatedOption = None,
     plot: PlotOption = None,
     from_lake: Annotated[
         str | None, typer.Option("--from-lake", help="Framework in the lake: split its pupils 80/20 instead of files.")
@@ -173,11 +183,15 @@ def evaluate(
     """
     from cairn.errors import UsageError
     from cairn.mastery.config import load_config
+    from cairn.mastery.follow_up import CALLERS
     from cairn.mastery.predictors import MODELS, BktRule
     from cairn.settings import settings
 
     current = settings()
     fitting = load_config(current).fit
+    if simulated is not None:
+        emit(_evaluate_simulated(simulated, model, load_config(current).evidence.spacing_seconds), as_json)
+        return
     if model not in MODELS:
         raise UsageError(f"no model {model!r}: choose one of {', '.join(MODELS)}")
     rule = BktRule(None if unbounded else fitting.bounds, fitting.default)
@@ -189,11 +203,31 @@ def evaluate(
 
         with spark_errors(current):
             measured = next_response_accuracy(current, from_lake, model, rule, plot)
+    elif policy and model not in CALLERS:
+        raise UsageError(f"--policy judges what calls pupils mastered: choose {', '.join(CALLERS)}, not {model!r}")
     elif train is None or test is None:
         raise UsageError("give --train FILE and --test FILE, or --from-lake FRAMEWORK")
     else:
         measured = _evaluate_files(train, test, model, rule, plot, load_config(current) if policy else None)
     emit({"model": model, **measured}, as_json, _accuracy_as_text)
+
+
+def _evaluate_simulated(family: str, model: str, spacing_seconds: float) -> dict[str, Any]:
+    from cairn.errors import UsageError
+    from cairn.mastery.against_truth import against_truth
+    from simulator.families import FAMILIES, simulate
+
+    if family not in FAMILIES:
+        raise UsageError(f"no family {family!r}: choose one of {', '.join(FAMILIES)}")
+    if model != "share":
+        raise UsageError(f"--simulated judges the durable share of --model share, not {model!r}")
+    started = time.perf_counter()
+    train, test = SIMULATED_PUPILS
+    say(f"Simulating {train:,} pupils to learn from and {test:,} to judge.")
+    taught = simulate(family, train, SIMULATED_SEED, 0, train + test)
+    judged = simulate(family, test, SIMULATED_SEED, train, train + test)
+    found = against_truth(taught.responses, judged.responses, judged.true_share, spacing_seconds)
+    return {"model": model, "family": family, **found, "seconds": round(time.perf_counter() - started, 3)}
 
 
 def _evaluate_files(
@@ -220,6 +254,7 @@ def _number(value: float | None) -> str:
 def _accuracy_as_text(found: dict[str, Any]) -> str:
     """Metrics for a person: each with its interval, then by opportunity."""
     lines = [f"model {found['model']}: {found['responses']:,} responses of {found['students']:,} students"]
+    lines.append(f"  {'ece':28}{_number(found['ece']):>7}")
     for name, (low, high) in found["interval95"].items():
         interval = f"{_number(low)} to {_number(high)}"
         lines.append(f"  {name:28}{_number(found[name]):>7}   95 % of draws of pupils: {interval}")
@@ -244,7 +279,7 @@ def _policy_as_text(found: dict[str, Any]) -> list[str]:
     if found["clauses_dropped"]:
         lines.append(f"  not told by the files, so not asked for: different {', '.join(found['clauses_dropped'])}")
     if found["mastered_pairs_with_next5"]:
-        low, high = found["next5_interval95"]
+        low, high = found["next5_interval95"] or (None, None)
         lines.append(
             f"  next five first attempts ({found['mastered_pairs_with_next5']:,} have five): promised "
             f"{_number(found['promised_share'])}, right {_number(found['next5_correct'])} "

@@ -140,7 +140,8 @@ def _responses(table: pa.Table) -> Responses:
     user, students = arrow.coded(table["student_key"])
     skill, skills = arrow.coded(table["competency_id"])
     unnamed = pc.binary_join_element_wise("", table["competency_id"].cast(pa.string()), "#")
-    item, items = arrow.coded(pc.coalesce(table["item_id"].cast(pa.string()), unnamed))
+    named = table["item_id"].cast(pa.string())
+    item, items = arrow.coded(pc.coalesce(named, unnamed))
     event = table["event"].to_numpy()
     at_us = arrow.integers(table["event_time"])
     order = np.lexsort((skill, event, at_us))
@@ -157,6 +158,6 @@ def _responses(table: pa.Table) -> Responses:
         users=students,
         items=items,
         skills=skills,
-        has_items=True,
+        has_items=named.null_count < len(named),
         has_times=True,
     )

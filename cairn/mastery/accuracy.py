@@ -132,12 +132,16 @@ def _told(value: Any) -> Any:
 
 
 def by_opportunity(data: Responses, predicted: FloatArray) -> list[dict[str, Any]]:
-    """Metrics by how often the pupil had met the response's first skill, this time counted; 1 is the cold start."""
-    cell = data.user * len(data.skills) + data.first_skill()
+    """Metrics by how often the pupil had met the response's skill, this time counted; 1 is the cold start.
+
+    Of several skills the one that was met least often counts.
+    """
+    cell = data.user[data.response] * len(data.skills) + data.skill
     order = np.argsort(cell, kind="stable")
     starts = np.flatnonzero(np.r_[True, cell[order][1:] != cell[order][:-1]][: order.size])
-    number = np.empty(cell.size, dtype=np.int64)
-    number[order] = 1 + np.arange(cell.size) - np.repeat(starts, np.diff(np.r_[starts, cell.size]))
+    met = np.empty(cell.size, dtype=np.int64)
+    met[order] = 1 + np.arange(cell.size) - np.repeat(starts, np.diff(np.r_[starts, cell.size]))
+    number = np.minimum.reduceat(met, data.entry_offsets()[:-1]) if met.size else met
     found = []
     for first, last in OPPORTUNITIES:
         chosen = (number >= first) & (number <= (last or number.max(initial=0)))
@@ -152,7 +156,11 @@ def by_opportunity(data: Responses, predicted: FloatArray) -> list[dict[str, Any
 def bootstrap(
     correct: ByteArray, predicted: FloatArray, student: IntArray, draws: int = DRAWS
 ) -> dict[str, list[float]]:
-    """95 % intervals [low, high] of the metrics, pupils drawn with replacement (percentiles; seed fixed)."""
+    """95 % intervals [low, high] of the metrics, pupils drawn with replacement (percentiles; seed fixed).
+
+    NaN for fewer than two pupils. None for the calibration error: a draw's noise adds to a sum of absolute gaps, so its
+    draws lie above it.
+    """
     random = np.random.default_rng(SEED)
     _, pupil = np.unique(student, return_inverse=True)
     pupils = int(pupil.max()) + 1 if pupil.size else 0
@@ -161,9 +169,6 @@ def bootstrap(
     size = np.bincount(pupil, minlength=pupils)
     lost = np.bincount(pupil, weights=surprise, minlength=pupils)
     squared = np.bincount(pupil, weights=(predicted - correct) ** 2, minlength=pupils)
-    bins = np.minimum((predicted * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-    cell = pupil * CALIBRATION_BINS + bins
-    gaps = np.bincount(cell, weights=predicted - correct, minlength=pupils * CALIBRATION_BINS)
     own = student_aucs(correct, predicted, pupil)
     order = np.argsort(predicted, kind="stable")
     runs = np.flatnonzero(np.r_[True, np.diff(predicted[order]) > 0][: order.size])
@@ -177,11 +182,12 @@ def bootstrap(
         sums["auc_within_student_weighted"].append(_average(own.auc, weight * own.responses))
         sums["rmse"].append(float(np.sqrt(times @ squared / total)))
         sums["log_loss"].append(float(times @ lost / total))
-        sums["ece"].append(float(np.abs(times @ gaps.reshape(pupils, -1)).sum() / total))
+    if pupils < 2:
+        return {name: [float("nan")] * 2 for name in sums}
     return {name: [float(np.nanpercentile(values, at)) for at in INTERVAL] for name, values in sums.items()}
 
 
-_BOOTSTRAPPED = ("auc", "auc_within_student", "auc_within_student_weighted", "rmse", "log_loss", "ece")
+_BOOTSTRAPPED = ("auc", "auc_within_student", "auc_within_student_weighted", "rmse", "log_loss")
 
 
 def _average(values: FloatArray, weights: FloatArray) -> float:

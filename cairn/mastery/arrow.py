@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from cairn.mastery.bkt import FloatArray, IntArray
 from cairn.mastery.config import EvidenceRule
-from cairn.mastery.evidence import NO_ITEM, Attempts, BoolArray, outcomes, work_order
+from cairn.mastery.evidence import Attempts, BoolArray, outcomes, unnamed_item, work_order
 from cairn.mastery.hashing import hash_texts
 
 CodeArray = npt.NDArray[np.int32]
@@ -28,6 +28,7 @@ ATTEMPT_COLUMNS = (
     "score_share",
     "hints",
     "duration_ms",
+    "work_date",
 )
 
 
@@ -166,7 +167,7 @@ def attempts_from(table: pa.Table, pair: IntArray, rule: EvidenceRule) -> Attemp
     duration = integers(table["duration_ms"], missing=-1)
     return Attempts(
         pair=pair,
-        item=item_hashes(table["item_id"]),
+        item=item_codes(table["item_id"], integers(table["work_date"])),
         time_us=time_us,
         event_rank=tie_ranks(pair, time_us, table["event_id"]),
         is_correct=table["is_correct"].to_numpy(),
@@ -176,11 +177,11 @@ def attempts_from(table: pa.Table, pair: IntArray, rule: EvidenceRule) -> Attemp
     )
 
 
-def item_hashes(column: pa.Array | pa.ChunkedArray) -> IntArray:
-    """A positive 62-bit hash of each item, NO_ITEM for null."""
+def item_codes(column: pa.Array | pa.ChunkedArray, day: IntArray) -> IntArray:
+    """A positive 62-bit hash of each item; where none is named, the code of that (local) day's unnamed item."""
     hashes = (hash_texts(column) >> np.uint64(2)).astype(np.int64)
     missing = np.asarray(pc.is_null(column))
-    hashes[missing] = NO_ITEM
+    hashes[missing] = unnamed_item(day[missing])
     return hashes
 
 

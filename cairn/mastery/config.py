@@ -14,6 +14,9 @@ from cairn.mastery.bkt import Parameters
 from cairn.mastery.fit import Bounds
 from cairn.settings import Settings
 
+# Goes up when the same files come to mean something else: then the next night restates every pair.
+# 2: attempts without an item count once a day; a review that goes wrong is not mastered.
+RULES_REVISION = 2
 PARAMETER_NAMES = ("prior", "learn", "guess", "slip", "forget")
 
 
@@ -137,7 +140,8 @@ def policy_from(raw: dict[str, Any], where: str = "policy.yaml") -> ThresholdPol
 def config_from(evidence: dict[str, Any], policy: dict[str, Any]) -> MasteryConfig:
     """The whole configuration from the keys of both files. Raises CairnError."""
     rule, fit = evidence_from(evidence)
-    version = short_hash({"evidence": {k: v for k, v in evidence.items() if k != "model"}, "policy": policy})
+    said = {"evidence": {k: v for k, v in evidence.items() if k != "model"}, "policy": policy}
+    version = short_hash({**said, "rules": RULES_REVISION})
     return MasteryConfig(rule, fit, policy_from(policy), f"{policy['policy']}-{version}")
 
 

@@ -2,7 +2,8 @@
 
 The rule (see ``schemas/district/evidence.yaml``): the first scored attempt at an item counts; a later one counts again
 only when the spacing has passed since the pupil last worked on the item, however that attempt went (an attempt with
-hints or a rapid guess shows the item as well). A rapid guess is never evidence. An attempt with hints is evidence of
+hints or a rapid guess shows the item as well). Attempts that name no item count once a local day: four of them within a
+minute may be one question asked again. A rapid guess is never evidence. An attempt with hints is evidence of
 not right alone, or only practice, as the rule says. Equal work times are ordered by event_id.
 """
 
@@ -21,16 +22,19 @@ BoolArray = npt.NDArray[np.bool_]
 
 # Verdicts on an attempt.
 COUNTED, PRACTICE, RAPID, AIDED = range(4)
-NO_ITEM = -1
+# An item that is not named is one of its local day: below this, the further the later the day.
+FIRST_UNNAMED = -2
+# A local day has 25 hours when clocks are put back, and never as many as this.
+LONGEST_DAY_US = 26 * 3_600 * 1_000_000
 
 
 @dataclass(frozen=True)
 class Attempts:
     """Attempts with an outcome, as parallel arrays (n each), in any order.
 
-    pair: code of pupil and competency. item: code or hash, NO_ITEM where none is named. time_us: work time,
-    microseconds since 1970 UTC. event_rank: order of the event_id. is_correct, has_hints, is_practice (its
-    kind never counts): flags. is_rapid: quicker than the item's threshold.
+    pair: code of pupil and competency. item: code or hash, unnamed_item() where none is named. time_us: work time,
+    microseconds since 1970 UTC. event_rank: order of the event_id. is_correct, has_hints, is_practice (its kind never
+    counts): flags. is_rapid: quicker than the item's threshold.
     """
 
     pair: IntArray
@@ -74,15 +78,22 @@ def score_shares(scaled: FloatArray, raw: FloatArray, low: FloatArray, high: Flo
     return share
 
 
+def unnamed_item(day: IntArray) -> IntArray:
+    """The code of the item of attempts that name none: one a local day (days since 1970)."""
+    return FIRST_UNNAMED - np.maximum(day, 0)
+
+
 @numba.njit(cache=True, nogil=True)
 def _follows(pair: IntArray, item: IntArray, time_us: IntArray, spacing_us: int) -> BoolArray:
-    """Whether an attempt comes within the spacing after one at the same item; all in order of pair and work."""
+    """Whether an attempt comes within the spacing after one at the same item; all in order of pair and work.
+
+    For items that are not named the spacing is their whole day.
+    """
     out = np.zeros(pair.size, dtype=np.bool_)
     for i in range(pair.size):
-        if item[i] == -1:
-            continue
+        within = spacing_us if item[i] >= 0 else LONGEST_DAY_US
         j = i - 1
-        while j >= 0 and pair[j] == pair[i] and time_us[i] - time_us[j] < spacing_us:
+        while j >= 0 and pair[j] == pair[i] and time_us[i] - time_us[j] < within:
             if item[j] == item[i]:
                 out[i] = True
                 break
@@ -100,7 +111,7 @@ def work_order(pair: IntArray, time_us: IntArray, rank: IntArray | None = None) 
 
 
 def judge(attempts: Attempts, rule: EvidenceRule) -> Judged:
-    """Apply the rule. The result is the same for any order of the input. An attempt without an item follows none."""
+    """Apply the rule. The result is the same for any order of the input."""
     order = work_order(attempts.pair, attempts.time_us, attempts.event_rank)
     spacing_us = int(rule.spacing_seconds * 1_000_000)
     is_repeat = _follows(attempts.pair[order], attempts.item[order], attempts.time_us[order], spacing_us)

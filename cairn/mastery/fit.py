@@ -212,7 +212,7 @@ def _fit_skill(
     _, first, counts = np.unique(patterns[low:high], return_index=True, return_counts=True)
     begin = sequences.offsets[low:high][first]
     end = sequences.offsets[low + 1 : high + 1][first]
-    lower, upper = np.array(bounds.lower), np.array(bounds.upper)
+    lower, upper = _inside(bounds)
     weights = counts.astype(np.float64)
     found = [
         _em(sequences.correct, begin, end, weights, start, lower, upper, has_forget, MAX_ITERATIONS, TOLERANCE)
@@ -220,6 +220,13 @@ def _fit_skill(
     ]
     best: tuple[FloatArray, float] = max(found, key=lambda result: float(result[1]))
     return best
+
+
+def _inside(bounds: Bounds) -> tuple[FloatArray, FloatArray]:
+    """The bounds held off 0 and 1, where a response could be impossible; forgetting alone may be 0."""
+    lower, upper = np.array(bounds.lower), np.array(bounds.upper)
+    lower[:4] = np.maximum(lower[:4], EDGE)
+    return lower, np.minimum(np.maximum(upper, lower), 1.0 - EDGE)
 
 
 def _fit_all(

@@ -27,13 +27,14 @@ from cairn.mastery.share.doubt import NEXT, chance_above
 from cairn.mastery.share.durable import (
     GAP_DAYS,
     Evidence,
-    durable_share,
     evidence_of,
     evidence_on,
     fit_durable,
     following,
     gap_to_next,
+    reference_logits,
 )
+from cairn.mastery.share.logistic import chances
 from cairn.mastery.share.state import COUNT, DAY_SECONDS
 
 BoolArray = npt.NDArray[np.bool_]
@@ -85,7 +86,8 @@ def after_mastery(
 ) -> dict[str, Any]:
     """Follow the test pupils past "mastered", the model fitted on the train pupils' counted attempts.
 
-    ``model`` is share, or bkt or bkt_forget with the threshold policy that nights use. Raises UsageError for a model
+    ``model`` is share, or bkt or bkt_forget by the gain of the threshold policy; the evidence minimum is the same for
+    all, so that they can be compared. Raises UsageError for a model
     that calls nobody mastered by itself.
     """
     if model not in CALLERS:
@@ -132,14 +134,15 @@ def _share(train: Responses, test: Responses, _rule: BktRule, _policy: Threshold
     head, rule = model.head, SharePolicy()
     evidence = evidence_on(head, test)
     week = np.full(evidence.response.size, GAP_DAYS)
-    share = durable_share(head, evidence.after, evidence.pupil_after, evidence.skill, week)
-    concentration = model.doubt.concentration(share, evidence.after[:, COUNT], week)
-    is_sure = chance_above(share, concentration, rule.floor) >= rule.chance
+    asked = reference_logits(head, evidence.after, evidence.pupil_after, evidence.skill, week)
+    share = chances(asked).mean(axis=1)
+    width = model.doubt.width(share, evidence.after[:, COUNT], week)
+    is_sure = chance_above(asked, width, rule.floor) >= rule.chance
     return Calls(evidence, share, (share >= rule.bar) & is_sure)
 
 
 def _bkt_threshold(model: str) -> Caller:
-    """BKT under the threshold policy: P(known) reaches the gain; promised is the expected share right."""
+    """BKT: mastered where P(known) reaches the policy's gain; promised is the expected share right."""
 
     def call(train: Responses, test: Responses, rule: BktRule, policy: ThresholdPolicy) -> Calls:
         parameters = fitted_parameters(train, test, rule, model)
@@ -169,6 +172,7 @@ def _told(calls: Calls, enough: BoolArray) -> dict[str, Any]:
     right, answered = following(evidence, NEXT)
     has_next, has_five = first[answered[first] > 0], first[answered[first] == NEXT]
     share = right[has_five] / NEXT
+    pupil = evidence.data.user[evidence.response[has_five]]
     reached = np.unique(pair_of[enough]).size
     return {
         "pairs": int(evidence.offsets.size - 1),
@@ -177,7 +181,7 @@ def _told(calls: Calls, enough: BoolArray) -> dict[str, Any]:
         "mastered_pairs_with_next5": int(has_five.size),
         "promised_share": _mean(calls.promised[has_five]),
         "next5_correct": _mean(share),
-        "next5_interval95": _drawn(share),
+        "next5_interval95": _drawn(share, pupil),
         "under_60_pct": None if not share.size else round(100.0 * float((share < BROKEN - 1e-9).mean()), 2),
         "next_answer": _next_answer(calls, has_next),
         "next_answer_by_gap_days": _by_gap(calls, has_next),
@@ -188,12 +192,15 @@ def _mean(values: FloatArray) -> float | None:
     return float(values.mean()) if values.size else None
 
 
-def _drawn(values: FloatArray) -> list[float] | None:
-    """95 % interval of the mean, pairs drawn with replacement."""
-    if not values.size:
+def _drawn(values: FloatArray, pupil: IntArray) -> list[float] | None:
+    """95 % interval of the mean, pupils drawn with replacement; None for fewer than two pupils."""
+    _, owner = np.unique(pupil, return_inverse=True)
+    size = np.bincount(owner)
+    if size.size < 2:
         return None
-    random = np.random.default_rng(SEED)
-    means = [values[random.integers(0, values.size, values.size)].mean() for _ in range(DRAWS)]
+    random, total = np.random.default_rng(SEED), np.bincount(owner, weights=values)
+    draws = [random.integers(0, size.size, size.size) for _ in range(DRAWS)]
+    means = [total[draw].sum() / size[draw].sum() for draw in draws]
     return [float(np.percentile(means, at)) for at in INTERVAL]
 
 

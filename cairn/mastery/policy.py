@@ -116,6 +116,8 @@ def _walk(
             total += event[i]
             if number < minimum:
                 new = 1
+            elif state == 4 and not correct[i]:
+                new = 2  # A review that goes wrong is what reviews are for, however sure the model was.
             elif state >= 3:
                 new = 3 if p >= lose else 2
             else:

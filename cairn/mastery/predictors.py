@@ -118,6 +118,9 @@ def predict(train: Responses, test: Responses, model: str, rule: BktRule) -> Flo
     """
     if model not in MODELS:
         raise UsageError(f"no model {model!r}: choose one of {', '.join(MODELS)}")
+    for part, use in ((train, "learn from"), (test, "predict")):
+        if not part.user.size:
+            raise CairnError(f"there are no responses to {use}: give a file (or a framework) that has some")
     shared = np.intersect1d(train.user, test.user)
     if shared.size:
         named = ", ".join(train.users[code] for code in shared[:MOST_NAMED])
@@ -129,18 +132,18 @@ def predict(train: Responses, test: Responses, model: str, rule: BktRule) -> Flo
 def evaluate(train: Responses, test: Responses, model: str, rule: BktRule, plot: Path | None = None) -> dict[str, Any]:
     """Metrics (:func:`cairn.mastery.accuracy.measure`) of next-response predictions for the test pupils.
 
-    ``twins`` counts test pupils whose responses are a copy of another pupil's; ``left_out`` names what the files cannot
-    tell; the reliability plot goes to ``plot``. Raises as :func:`predict`.
+    ``twins`` counts test pupils whose responses are a copy of another pupil's, None where no items tell; ``left_out``
+    names what the files cannot tell; the reliability plot goes to ``plot``. Raises as :func:`predict`.
     """
     predicted = predict(train, test, model, rule)
     if plot is not None:
         title = f"{model}: chance given and share right"
         write_plot(plot, title, reliability(test.correct, predicted))
-    twins = find_twins(train, test)
+    twins = find_twins(train, test) if test.has_items else []
     told = (("items", test.has_items), ("times", test.has_times))
     return {
         **measure(test, predicted),
-        "twins": len(twins),
+        "twins": len(twins) if test.has_items else None,
         "twin_pupils": [f"{test.users[one]} = {test.users[other]}" for one, other in twins[:MOST_NAMED]],
         "left_out": [name for name, is_told in told if not is_told],
     }

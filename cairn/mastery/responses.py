@@ -95,8 +95,8 @@ class Responses:
 def read_table(path: Path) -> pa.Table:
     """The file as an Arrow table, identifiers as text.
 
-    Raises CairnError naming the file where it cannot be read or lacks a column, and the first row where a pupil or
-    skill is empty or ``correct`` is not 0 or 1.
+    Raises CairnError naming the file where it cannot be read or lacks a column, and the first row where a pupil, skill
+    or time is empty or ``correct`` is not 0 or 1.
     """
     if not path.is_file():
         raise CairnError(f"{path}: no such file: give a parquet or csv of responses ({', '.join(NEEDED)})")
@@ -112,9 +112,44 @@ def read_table(path: Path) -> pa.Table:
     for name in ("user_id", "skill_id"):
         text = table[name].cast(pa.string())
         _refuse(path, pc.fill_null(pc.equal(text, ""), True), f"{name} is empty: leave such rows out, or name it")
-    scored = pc.is_in(table["correct"].cast(pa.float64()), value_set=pa.array([0.0, 1.0]))
+    correct = _numbers(path, table, "correct")
+    scored = pc.is_in(correct, value_set=pa.array([0.0, 1.0]))
     _refuse(path, pc.invert(scored), "correct is neither 0 nor 1: score the responses first")
+    table = table.set_column(table.schema.get_field_index("correct"), "correct", correct)
+    for name in ("timestamp", "t"):
+        if name in table.column_names:
+            table = _timed(path, table, name)
     return table
+
+
+def _numbers(path: Path, table: pa.Table, name: str) -> pa.ChunkedArray:
+    """A column as doubles. Raises CairnError where it holds anything else."""
+    try:
+        return table[name].cast(pa.float64())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise CairnError(f"{path}: column {name} holds no numbers ({str(error).splitlines()[0]})") from error
+
+
+def _timed(path: Path, table: pa.Table, name: str) -> pa.Table:
+    """The table with ``name`` as doubles (``timestamp``: seconds since 1970), without it where it is empty all over."""
+    kind, place = table.schema.field(name).type, table.schema.get_field_index(name)
+    if table[name].null_count == table.num_rows:
+        return table.remove_column(place)
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        instants = table[name].cast(pa.timestamp("us"), safe=False).cast(pa.int64())
+        values = pc.divide(instants.cast(pa.float64(), safe=False), 1e6)
+    else:
+        values = _numbers(path, table, name)
+        if name == "timestamp":
+            values = pc.divide(values, _unit(arrow.floats(values)))
+    _refuse(path, pc.fill_null(pc.is_nan(values), True), f"{name} is empty: leave such rows out, or the whole column")
+    return table.set_column(place, name, values)
+
+
+def _unit(numbers: FloatArray) -> float:
+    """How many of a time stamp's unit make a second, told by the size of the largest."""
+    largest = float(np.nanmax(np.abs(numbers), initial=0.0))
+    return 1e6 if largest >= MICROSECONDS_FROM else 1e3 if largest >= MILLISECONDS_FROM else 1.0
 
 
 def _refuse(path: Path, is_bad: pa.ChunkedArray, what: str) -> None:
@@ -127,15 +162,17 @@ def _refuse(path: Path, is_bad: pa.ChunkedArray, what: str) -> None:
 
 def responses_from(tables: list[tuple[Path, pa.Table]]) -> list[Responses]:
     """The responses of each table of :func:`read_table`, with codes shared between them."""
-    parts = [_plain(table) for _, table in tables]
     has_times = all("timestamp" in table.column_names for _, table in tables)
+    parts = [_plain(table, has_times) for _, table in tables]
     whole = pa.concat_tables(parts)
     user, users = arrow.coded(whole["user_id"])
     response, skill, skills = _skills(whole["skill_id"])
     starts = np.searchsorted(response, np.arange(whole.num_rows))
-    item, items = arrow.coded(whole["item_id"])
-    # An item column that only repeats the skill says nothing about items.
-    has_items = all("item_id" in table.column_names for _, table in tables) and not _is_same(item, skill[starts])
+    named = pc.not_equal(whole["item_id"], "")
+    # An item that is not named is one of its skill; a column that only repeats the skill says nothing about items.
+    whole_item = pc.if_else(named, whole["item_id"], pc.binary_join_element_wise("", whole["skill_id"], "#"))
+    item, items = arrow.coded(whole_item)
+    has_items = bool(pc.any(named).as_py()) and not _is_same(item, arrow.coded(whole["skill_id"])[0])
     if not has_items:
         item, items = skill[starts], skills
     everything = Responses(
@@ -155,34 +192,23 @@ def responses_from(tables: list[tuple[Path, pa.Table]]) -> list[Responses]:
     return [everything.of(part == i) for i in range(len(parts))]
 
 
-def _plain(table: pa.Table) -> pa.Table:
-    """user_id, skill_id, item_id (null where there is none) as text, correct, at_seconds; in order of work."""
+def _plain(table: pa.Table, has_times: bool) -> pa.Table:
+    """user_id, skill_id, item_id (empty where there is none) as text, correct, at_seconds; in order of work."""
     columns = {name: table[name].cast(pa.string()) for name in ("user_id", "skill_id")}
     nothing = pa.nulls(table.num_rows, pa.string())
     item = table["item_id"].cast(pa.string()) if "item_id" in table.column_names else nothing
     columns["item_id"] = pc.fill_null(item, "")
-    at = _seconds(table["timestamp"]) if "timestamp" in table.column_names else np.full(table.num_rows, np.nan)
+    at = arrow.floats(table["timestamp"]) if has_times else np.full(table.num_rows, np.nan)
     correct = arrow.floats(table["correct"]).astype(np.int8)
     plain = pa.table({**columns, "correct": pa.array(correct), "at_seconds": pa.array(at)})
     return plain.take(_order(table))
-
-
-def _seconds(column: pa.ChunkedArray) -> FloatArray:
-    """Time stamps as seconds since 1970; whole numbers are in the unit that their size tells."""
-    if pa.types.is_timestamp(column.type):
-        return arrow.integers(column.cast(pa.timestamp("us"))) / 1e6
-    numbers = arrow.floats(column)
-    largest = float(np.nanmax(np.abs(numbers))) if numbers.size else 0.0
-    unit = 1e6 if largest >= MICROSECONDS_FROM else 1e3 if largest >= MILLISECONDS_FROM else 1.0
-    return numbers / unit
 
 
 def _order(table: pa.Table) -> IntArray:
     """Order of work: by timestamp or t where there is one; equal ones, and all without, keep the file's order."""
     for name in ("timestamp", "t"):
         if name in table.column_names:
-            codes, _ = arrow.coded(table[name])
-            return np.argsort(codes, kind="stable").astype(np.int64)
+            return np.argsort(arrow.floats(table[name]), kind="stable").astype(np.int64)
     return np.arange(table.num_rows)
 
 
@@ -193,8 +219,9 @@ def _is_same(first: IntArray, second: IntArray) -> bool:
 
 
 def _skills(column: pa.ChunkedArray) -> tuple[IntArray, IntArray, list[str]]:
-    """(response, skill code) entries and skill names; ``a~~b`` is two skills."""
+    """(response, skill code) entries and skill names; ``a~~b`` is two skills, ``a~~a`` one."""
     lists = pc.split_pattern(column, SKILL_SEPARATOR).combine_chunks()
     codes, names = arrow.coded(pc.list_flatten(lists))
     parents = pc.list_parent_indices(lists).cast(pa.int64()).to_numpy()
-    return parents, codes, names
+    first = np.sort(np.unique(parents * max(1, len(names)) + codes, return_index=True)[1])
+    return parents[first], codes[first], names

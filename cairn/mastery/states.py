@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from cairn.mastery import arrow, gold_rows
 from cairn.mastery.bkt import IntArray
-from cairn.mastery.evidence import COUNTED, NO_ITEM, Attempts, judge
+from cairn.mastery.evidence import COUNTED, Attempts, judge
 from cairn.mastery.gold_rows import Before, Night, Recent, Restated, Work, named
 from cairn.mastery.hashing import hash_texts, mix, pair_keys
 from cairn.mastery.policy import STATES, Standing, nothing_yet, walk
@@ -23,8 +23,8 @@ from cairn.mastery.policy import STATES, Standing, nothing_yet, walk
 __all__ = ["COLUMNS", "STANDING_COLUMNS", "Night", "Restated", "advance", "restate"]
 
 IDENTITY_COLUMNS = ("student_key", "competency_id")
-DAY_COLUMNS = ("work_date", "org_id", "class_id")
-COLUMNS = (*IDENTITY_COLUMNS, *arrow.ATTEMPT_COLUMNS, *DAY_COLUMNS)
+PLACE_COLUMNS = ("org_id", "class_id")
+COLUMNS = (*IDENTITY_COLUMNS, *arrow.ATTEMPT_COLUMNS, *PLACE_COLUMNS)
 # What a night needs of a standing pair to go on from it, as gold.mastery_state names it.
 STANDING_COLUMNS = (
     *IDENTITY_COLUMNS,
@@ -210,11 +210,11 @@ def _with_recent(attempts: Attempts, recent: Recent) -> tuple[Attempts, IntArray
 def _recent(attempts: Attempts, pairs: int, last_us: IntArray, spacing_us: int) -> tuple[IntArray, IntArray]:
     """Items worked on within the spacing before each pair's last work, each with its newest time: (offsets, values).
 
-    ``values`` are hash and time in turn; ``offsets`` (pairs + 1) count values.
+    ``values`` are hash and time in turn; ``offsets`` (pairs + 1) count values. Unnamed items are of a day that is over.
     """
     newest = last_us.copy()
     np.maximum.at(newest, attempts.pair, attempts.time_us)
-    keep = np.flatnonzero((attempts.item != NO_ITEM) & (attempts.time_us > newest[attempts.pair] - spacing_us))
+    keep = np.flatnonzero((attempts.item >= 0) & (attempts.time_us > newest[attempts.pair] - spacing_us))
     keep = keep[np.lexsort((attempts.time_us[keep], attempts.item[keep], attempts.pair[keep]))]
     pair, item, time_us = attempts.pair[keep], attempts.item[keep], attempts.time_us[keep]
     is_last = np.ones(keep.size, dtype=bool)

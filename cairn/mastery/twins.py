@@ -1,8 +1,8 @@
 """Pupils who are a copy of another: the same answers to the same questions under a second id.
 
-A copy on both sides of a split is predicted from its own answers. On ASSISTments 2009, 25 of the test students of the
-usual split are copies of train students. Two pupils are twins where most stretches of WINDOW responses of the one are
-found, in the same order with the same outcomes, in the other.
+A copy on both sides of a split is predicted from its own answers. Two pupils are twins where most stretches of WINDOW
+responses of the one are found, in the same order with the same outcomes, in the other. Only items can tell: many answer
+alike on the same skill.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def find_twins(train: Responses, test: Responses) -> list[tuple[int, int]]:
     owner, mark = owner[order], mark[order]
     starts = np.flatnonzero(np.r_[True, mark[1:] != mark[:-1]])
     ends = np.r_[starts[1:], mark.size]
-    is_shared = (ends - starts > 1) & (ends - starts <= MOST_OWNERS)
+    is_shared = (ends - starts > 1) & (ends - starts < MOST_OWNERS)
     tested = set(np.unique(test.user).tolist())
     alike: Counter[tuple[int, int]] = Counter()
     for start, end in zip(starts[is_shared].tolist(), ends[is_shared].tolist(), strict=True):

@@ -85,3 +85,19 @@ def test_policy_tells_what_followed_a_call_of_mastered(
     assert "next answer after any days" in shown
     assert run("--train", train, "--test", test, "--model", "elo", "--policy") == 2
     assert run("--from-lake", "x", "--policy") == 2
+
+
+def test_simulated_families_are_judged_against_their_truth(
+    files: tuple[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Few pupils here; docs/explanation/mastery.md has what the command's own numbers are."""
+    monkeypatch.setattr("cli.mastery.SIMULATED_PUPILS", (240, 120))
+    assert run("--simulated", "family-b", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["students"] == 120
+    assert found["interval90_coverage"] >= 0.8
+    assert found["interval90_coverage_developing"] >= 0.8
+    assert found["false_mastery"] <= 0.1
+    assert abs(found["promised_share"] - found["true_share"]) < 0.05
+    assert run("--simulated", "family-z") == 2
+    assert run("--simulated", "family-a", "--model", "bkt") == 2

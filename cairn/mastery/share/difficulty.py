@@ -62,7 +62,7 @@ def out_of_fold(
     user: IntArray, item: IntArray, skill: IntArray, attempt: IntArray, correct: ByteArray, items: int, skills: int
 ) -> FloatArray:
     """The logit of each response's difficulty, from the pupils of the other folds (by the pupil's code)."""
-    fold = user % FOLDS
+    fold = np.unique(user, return_inverse=True)[1] % FOLDS
     found = np.empty(correct.size)
     for one in range(FOLDS):
         inside = fold == one

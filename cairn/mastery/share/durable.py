@@ -1,8 +1,8 @@
 """The mastery head: the durable share, how much a pupil would get right on a competency's items a week from now.
 
 It is blind to the item at hand. From the sums of the pair, and of the pupil as they stood at the pair's own last
-evidence, it makes one logit; the share is the mean chance over the competency's reference items, whose difficulties are
-frozen with the model version. It is fitted on first attempts at items with the gap that they had and the difficulty of
+evidence, it makes one logit; the share is the mean chance over the competency's reference items, whose easiness is
+frozen with the model version. It is fitted on first attempts at items with the gap that they had and the easiness of
 the item that was tried, and asked at a gap of seven days and at the reference items: so what came easily the same day,
 or on easy items, does not count for more than it proves.
 
@@ -20,9 +20,8 @@ import numpy.typing as npt
 
 from cairn.mastery.bkt import FloatArray, IntArray
 from cairn.mastery.responses import Responses
-from cairn.mastery.share import difficulty as difficulties
-from cairn.mastery.share.difficulty import Difficulty
-from cairn.mastery.share.doubt import NEXT, Doubt, fit_doubt
+from cairn.mastery.share.doubt import NEXT, Doubt, Followed, fit_doubt
+from cairn.mastery.share.easiness import Easiness, estimate, out_of_fold
 from cairn.mastery.share.history import sorted_offsets
 from cairn.mastery.share.logistic import Design, DesignBuilder, chances, fit_logistic, logits, one_row_each
 from cairn.mastery.share.state import (
@@ -41,12 +40,15 @@ from cairn.mastery.share.state import (
 )
 
 GAP_DAYS = 7.0
-# Points that a competency's reference items are summed up in: the middles of equal parts of their difficulties.
+# Points that a competency's reference items are summed up in: the middles of equal parts of their easiness.
 REFERENCE_POINTS = 16
-# An item is a reference item from so many first attempts on; a competency without any is asked at its own difficulty.
+# An item is a reference item from so many first attempts on; a competency without any is asked at its own.
 REFERENCE_RESPONSES = 20
 PUPIL_WEIGHT = 4.0
 SKILL, PATTERN = 20.0, 2.0
+# The penalty of a weight that is known. Easiness counts as it is: where items are given by success, hard ones come to
+# able pupils, and a fitted weight would call them easier than they are.
+FIXED = 1e6
 PATTERNS = 64
 
 BoolArray = npt.NDArray[np.bool_]
@@ -58,7 +60,7 @@ class Evidence:
 
     offsets (pairs + 1) bounds each pair's rows; response: the row's place in the responses. before: the pair's state;
     pupil_before: the pupil's as it stood at the pair's previous row (of the first row: empty); after, pupil_after: both
-    behind the row's own outcome. difficulty: logit of the row's item, from pupils other than its own where it taught.
+    behind the row's own outcome. easiness: logit of the row's item, from pupils other than its own where it taught.
     """
 
     data: Responses
@@ -69,7 +71,7 @@ class Evidence:
     pupil_before: FloatArray
     after: FloatArray
     pupil_after: FloatArray
-    difficulty: FloatArray
+    easiness: FloatArray
 
     @property
     def correct(self) -> npt.NDArray[np.int8]:
@@ -87,7 +89,7 @@ class ShareHead:
     """The fitted mean. reference: skills x REFERENCE_POINTS, logits of the reference items."""
 
     weights: FloatArray
-    difficulty: Difficulty
+    easiness: Easiness
     reference: FloatArray
     has_times: bool
 
@@ -102,7 +104,7 @@ class DurableShare:
 
 def fit_durable(train: Responses) -> DurableShare:
     """Fit the mean on all counted attempts, the doubt on what followed in either half of the pupils."""
-    return DurableShare(fit_head(train), fit_doubt(*_what_followed(train)))
+    return DurableShare(fit_head(train), fit_doubt(_what_followed(train)))
 
 
 def fit_head(train: Responses) -> ShareHead:
@@ -111,45 +113,55 @@ def fit_head(train: Responses) -> ShareHead:
     The next attempt is predicted, whatever comes of the work after it: where pupils stop depends on what was seen so
     far, and a model of what comes next is not misled by that; one of the next five, where there are five, is.
     """
-    sizes, first = (len(train.items), len(train.skills)), train.first_skill()
-    attempt = np.zeros(train.user.size, dtype=np.int64)
-    frozen = difficulties.estimate(train.item, first, attempt, train.correct, *sizes)
-    own = difficulties.out_of_fold(train.user, train.item, first, attempt, train.correct, *sizes)
-    evidence = evidence_of(train, own)
+    frozen = estimate(train)
+    evidence = evidence_of(train, out_of_fold(train))
     follows = np.flatnonzero(evidence.before[:, COUNT] > 0)
     design = _design(
         evidence.before[follows],
         evidence.pupil_before[follows],
         evidence.at_seconds[follows],
         evidence.skill[follows],
-        evidence.difficulty[follows],
-        sizes[1],
+        evidence.easiness[follows],
+        len(train.skills),
         train.has_times,
     )
     weights = fit_logistic(design, one_row_each(follows.size), evidence.correct[follows])
     return ShareHead(weights, frozen, _reference(train, frozen), train.has_times)
 
 
-def _what_followed(train: Responses) -> tuple[FloatArray, FloatArray, FloatArray, IntArray, IntArray]:
-    """Of rows with attempts behind them: the share by the other half of the pupils, tries, gap; right, of how many."""
-    parts = []
+def _what_followed(train: Responses) -> Followed:
+    """The next answers of each row that has any, predicted by the other half of the pupils."""
+    parts: list[Followed] = []
+    pupil = np.unique(train.user, return_inverse=True)[1]
     for half in (0, 1):
-        is_other = train.user % 2 != half
-        if not is_other.any() or is_other.all():
-            continue
-        head = fit_head(train.of(is_other))
-        evidence = evidence_on(head, train.of(~is_other))
-        right, answered = following(evidence, NEXT)
-        rows = np.flatnonzero(answered == NEXT)
-        gap = gap_to_next(evidence)[rows]
-        pair, pupil = evidence.after[rows], evidence.pupil_after[rows]
-        share = durable_share(head, pair, pupil, evidence.skill[rows], gap)
-        parts.append((share, pair[:, COUNT], gap, right[rows], answered[rows]))
+        is_other = pupil % 2 != half
+        if is_other.any() and not is_other.all():
+            head = fit_head(train.of(is_other))
+            parts.append(_followed(head, evidence_on(head, train.of(~is_other))))
     if not parts:
-        nothing, none = np.empty(0), np.empty(0, dtype=np.int64)
-        return nothing, nothing, nothing, none, none
-    share, tries, gap, right, answered = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    return share, tries, gap, right, answered
+        none, nothing = np.empty(0), np.empty((0, NEXT))
+        return Followed(none, none, none, nothing, nothing, nothing > 0)
+    names = ("share", "tries", "gap_days", "logit", "correct", "is_answered")
+    return Followed(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def _followed(head: ShareHead, evidence: Evidence) -> Followed:
+    _, answered = following(evidence, NEXT)
+    rows = np.flatnonzero(answered > 0)
+    pair, pupil = evidence.after[rows], evidence.pupil_after[rows]
+    gap = gap_to_next(evidence)[rows]
+    logit = _logit(head, pair, pupil, evidence.at_seconds[rows + 1], evidence.skill[rows])
+    steps = np.arange(NEXT)
+    is_answered = steps[None, :] < answered[rows][:, None]
+    later = np.where(is_answered, rows[:, None] + 1 + steps[None, :], rows[:, None])
+    return Followed(
+        share=durable_share(head, pair, pupil, evidence.skill[rows], gap),
+        tries=pair[:, COUNT],
+        gap_days=gap,
+        logit=logit[:, None] + evidence.easiness[later],
+        correct=evidence.correct[later].astype(np.float64),
+        is_answered=is_answered,
+    )
 
 
 def following(evidence: Evidence, most: int) -> tuple[IntArray, IntArray]:
@@ -169,10 +181,10 @@ def gap_to_next(evidence: Evidence) -> FloatArray:
     return np.nan_to_num(gap, nan=0.0)
 
 
-def evidence_of(data: Responses, difficulty: FloatArray) -> Evidence:
-    """Rows of counted responses; ``difficulty`` is the logit of each response's item."""
+def evidence_of(data: Responses, easiness: FloatArray) -> Evidence:
+    """Rows of counted responses; ``easiness`` is the logit of each response's item."""
     outcome = data.correct.astype(np.float64)
-    residual = outcome - chances(difficulty)
+    residual = outcome - chances(easiness)
     by_user, bounds = sorted_offsets(data.user)
     pupil = np.empty((data.user.size, PUPIL.width))
     start = PUPIL.empty(bounds.size - 1)
@@ -193,14 +205,13 @@ def evidence_of(data: Responses, difficulty: FloatArray) -> Evidence:
         pupil_before=previous,
         after=appended(before, *columns, PAIR),
         pupil_after=pupil_after[response],
-        difficulty=difficulty[response],
+        easiness=easiness[response],
     )
 
 
 def evidence_on(head: ShareHead, data: Responses) -> Evidence:
-    """Rows of counted responses of pupils whom the model has not seen, at its frozen difficulties."""
-    attempt = np.zeros(data.user.size, dtype=np.int64)
-    return evidence_of(data, head.difficulty.logits(data.item, data.first_skill(), attempt))
+    """Rows of counted responses of pupils whom the model has not seen, at its frozen easiness."""
+    return evidence_of(data, head.easiness.logits(data))
 
 
 def predict_next(head: ShareHead, evidence: Evidence, rows: IntArray) -> FloatArray:
@@ -208,33 +219,31 @@ def predict_next(head: ShareHead, evidence: Evidence, rows: IntArray) -> FloatAr
     logit = _logit(
         head, evidence.before[rows], evidence.pupil_before[rows], evidence.at_seconds[rows], evidence.skill[rows]
     )
-    return chances(logit + _difficulty_weight(head) * evidence.difficulty[rows])
+    return chances(logit + evidence.easiness[rows])
+
+
+def reference_logits(
+    head: ShareHead, pair: FloatArray, pupil: FloatArray, skill: IntArray, gap_days: FloatArray
+) -> FloatArray:
+    """Logits on the reference items (rows x REFERENCE_POINTS), asked so many days after each pair's last work."""
+    asked_at = np.nan_to_num(pair[:, LAST_AT]) + gap_days * DAY_SECONDS
+    logit = _logit(head, pair, pupil, asked_at, skill)
+    return logit[:, None] + head.reference[skill]
 
 
 def durable_share(
     head: ShareHead, pair: FloatArray, pupil: FloatArray, skill: IntArray, gap_days: FloatArray
 ) -> FloatArray:
     """The share expected right on the reference items, asked so many days after each pair's last work."""
-    asked_at = np.nan_to_num(pair[:, LAST_AT]) + gap_days * DAY_SECONDS
-    logit = _logit(head, pair, pupil, asked_at, skill)
-    reference = head.reference[skill] * _difficulty_weight(head)
-    share: FloatArray = chances(logit[:, None] + reference).mean(axis=1)
+    share: FloatArray = chances(reference_logits(head, pair, pupil, skill, gap_days)).mean(axis=1)
     return share
 
 
 def _logit(head: ShareHead, pair: FloatArray, pupil: FloatArray, at_seconds: FloatArray, skill: IntArray) -> FloatArray:
-    """The logit of each pair's state, on an item of difficulty 0."""
+    """The logit of each pair's state, on an item of easiness 0."""
     easy = np.zeros(skill.size)
     design = _design(pair, pupil, at_seconds, skill, easy, head.reference.shape[0], head.has_times)
     return logits(design, one_row_each(skill.size), head.weights)
-
-
-def _difficulty_weight(head: ShareHead) -> float:
-    return float(head.weights[DIFFICULTY])
-
-
-# The place of the difficulty's weight.
-DIFFICULTY = 1
 
 
 def _design(
@@ -242,7 +251,7 @@ def _design(
     pupil: FloatArray,
     at_seconds: FloatArray,
     skill: IntArray,
-    difficulty: FloatArray,
+    easiness: FloatArray,
     skills: int,
     has_times: bool,
 ) -> Design:
@@ -250,7 +259,7 @@ def _design(
     tries, wins = pair[:, COUNT], pair[:, WINS]
     build = DesignBuilder(skill.size)
     build.number("intercept", np.ones(skill.size), 0.01)
-    build.number("difficulty", difficulty, 0.1)
+    build.number("easiness", easiness, FIXED, 1.0)
     build.category("skill", skill, skills, SKILL)
     build.category("pattern", pair[:, LAST_FIVE].astype(np.int64), PATTERNS, PATTERN)
     for name, values in (("tries", tries), ("wins", wins), ("losses", tries - wins)):
@@ -291,21 +300,19 @@ def _times(
     build.number("gap by residual", gap * residual_over_opportunities(pair, 1, PAIR))
 
 
-def _reference(train: Responses, frozen: Difficulty) -> FloatArray:
-    """Logits of each skill's reference items, in REFERENCE_POINTS points (skills x points)."""
-    skills = len(train.skills)
-    first = np.zeros(skills, dtype=np.int64)
-    own = frozen.skill[np.arange(skills), first]
-    found = np.tile(np.log(own / (1.0 - own))[:, None], (1, REFERENCE_POINTS))
+def _reference(train: Responses, frozen: Easiness) -> FloatArray:
+    """Logits of each skill's reference items, in REFERENCE_POINTS points (skills x points).
+
+    An item is one of every skill that it was tried for. A skill without a common item is asked at the mean of its own.
+    """
     count = np.bincount(train.item, minlength=len(train.items))
-    skill_of = np.zeros(len(train.items), dtype=np.int64)
-    skill_of[train.item] = train.first_skill()
-    common = np.flatnonzero(count >= REFERENCE_RESPONSES)
-    chance = frozen.item[common, 0]
-    logit = np.log(chance / (1.0 - chance))
+    pairs = np.unique(np.stack([train.skill, train.item[train.response]]), axis=1)
+    found = np.full((len(train.skills), REFERENCE_POINTS), float(frozen.item[frozen.is_known].mean()))
     middles = (np.arange(REFERENCE_POINTS) + 0.5) / REFERENCE_POINTS
-    order, offsets = sorted_offsets(skill_of[common])
+    order, offsets = sorted_offsets(pairs[0])
     for low, high in pairwise(offsets.tolist()):
-        members = order[low:high]
-        found[skill_of[common[members[0]]]] = np.quantile(logit[members], middles)
+        members = pairs[1][order[low:high]]
+        common = members[count[members] >= REFERENCE_RESPONSES]
+        points = np.quantile(frozen.item[common], middles) if common.size else frozen.item[members].mean()
+        found[pairs[0][order[low]]] = points
     return found

@@ -1,4 +1,4 @@
-"""What was known of pupil, competency and item just before each response: the raw material of both heads.
+"""What was known of pupil, competency and item just before each response: what the next-response head is made of.
 
 Rows are entries: one a response and skill, responses in order of work. A pupil's sums count a response once, however
 many skills it has; a pair's are of the pupil on one skill.
@@ -21,8 +21,9 @@ class History:
     """Of each entry (n), before its response. pair, pupil: states, faded to the response's instant.
 
     since_pair, since_pupil: seconds since the last work on the skill and of the pupil, NaN where there was none or no
-    times are told. responses_since_pair: other responses of the pupil in between, -1 at the first. run: responses in
-    a row on the skill just before. new_skills: skills the pupil had met. first_five: the share surplus on first
+    times are told. responses_since_pair: how many of the pupil's responses ago the skill was worked on, 1 the last,
+    -1 never. run: responses in
+    a row on the skill just before. new_skills: skills the pupil had met before. first_surplus: the residual on first
     attempts at a skill, fading. attempt: earlier attempts at the item; item_outcomes: the last three there, as bits
     behind a leading one; responses_since_item: as for the pair.
     """

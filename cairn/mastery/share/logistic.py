@@ -1,13 +1,17 @@
 """Ridge logistic regression over columns of numbers and many categories, fitted by L-BFGS on compiled gradients.
 
+The fit stops after MAX_ITERATIONS at the latest, where further rounds change predictions more than they improve them.
+
 A row's logit is ``sum(number * weight) + sum(weight of its categories) + sum(slope of its category * number)``, minus
 nothing for categories that training did not meet: their weights stay 0, so that the unknown is the average. Rows that
-belong together (a response on several skills) are averaged. The penalty is a normal prior of mean 0 and variance
-``1 / penalty`` on each weight: how rare skills and items are drawn to the average.
+belong together (a response on several skills) are averaged. The penalty is a normal prior of variance ``1 / penalty``
+on each weight, of mean 0 where nothing else is said: how rare skills and items are drawn to the average.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numba
@@ -24,6 +28,8 @@ MAX_ITERATIONS = 80
 MEMORY = 12
 # Responses are summed in so many parts on every machine, so that the same responses give the same weights.
 PARTS = 4
+# Below this many rows one thread does it all.
+FEW_ROWS = 50_000
 
 
 @dataclass(frozen=True)
@@ -31,8 +37,8 @@ class Design:
     """Rows as the regression sees them; weights lie as numbers, then category blocks, then slope blocks.
 
     numbers: rows x columns. categories: rows x blocks, weights' places. slopes: rows x blocks, weights' places, each
-    times the column of ``numbers`` that ``slope_column`` names. penalty: one a weight. names: one a block of weights,
-    with where it begins.
+    times the column of ``numbers`` that ``slope_column`` names. penalty, center: one a
+    weight, the prior's.
     """
 
     numbers: Numbers
@@ -40,7 +46,7 @@ class Design:
     slopes: Codes
     slope_column: IntArray
     penalty: FloatArray
-    names: tuple[tuple[str, int], ...]
+    center: FloatArray
 
     @property
     def rows(self) -> int:
@@ -53,13 +59,13 @@ class DesignBuilder:
     """Collects a design's blocks. Each code is a category from 0 to ``size`` - 1."""
 
     rows: int
-    _numbers: list[tuple[str, npt.NDArray[np.float32], float]] = field(default_factory=list)
+    _numbers: list[tuple[str, npt.NDArray[np.float32], float, float]] = field(default_factory=list)
     _categories: list[tuple[str, IntArray, int, float]] = field(default_factory=list)
     _slopes: list[tuple[str, IntArray, int, float, int]] = field(default_factory=list)
 
-    def number(self, name: str, values: FloatArray, penalty: float = 1.0) -> int:
-        """A column of numbers with one weight; returns its place for :meth:`slope`."""
-        self._numbers.append((name, values.astype(np.float32), penalty))
+    def number(self, name: str, values: FloatArray, penalty: float = 1.0, center: float = 0.0) -> int:
+        """A column of numbers with one weight, drawn to ``center``; returns its place for :meth:`slope`."""
+        self._numbers.append((name, values.astype(np.float32), penalty, center))
         return len(self._numbers) - 1
 
     def category(self, name: str, codes: IntArray, size: int, penalty: float) -> None:
@@ -72,13 +78,11 @@ class DesignBuilder:
 
     def build(self) -> Design:
         """The design of all that was added."""
-        names = [(name, place) for place, (name, _, _) in enumerate(self._numbers)]
-        penalty = [np.array([one for _, _, one in self._numbers], dtype=np.float64)]
+        penalty = [np.array([one for _, _, one, _ in self._numbers], dtype=np.float64)]
         first = len(self._numbers)
         placed: list[list[Codes]] = [[], []]
         blocks = [(0, *block) for block in self._categories] + [(1, *block[:4]) for block in self._slopes]
-        for kind, name, codes, size, one in blocks:
-            names.append((name, first))
+        for kind, _, codes, size, one in blocks:
             placed[kind].append((codes + first).astype(np.int32))
             penalty.append(np.full(size, one))
             first += size
@@ -87,8 +91,10 @@ class DesignBuilder:
             for codes in placed
         )
         columns = np.array([column for *_, column in self._slopes], dtype=np.int64)
-        numbers = np.ascontiguousarray(np.stack([values for _, values, _ in self._numbers], axis=1))
-        return Design(numbers, categories, slopes, columns, np.concatenate(penalty), tuple(names))
+        numbers = np.ascontiguousarray(np.stack([values for _, values, _, _ in self._numbers], axis=1))
+        center = np.zeros(first)
+        center[: len(self._numbers)] = [one for *_, one in self._numbers]
+        return Design(numbers, categories, slopes, columns, np.concatenate(penalty), center)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -175,6 +181,17 @@ def one_row_each(responses: int) -> IntArray:
     return np.arange(responses + 1, dtype=np.int64)
 
 
+@contextmanager
+def _threads(rows: int) -> Iterator[None]:
+    """One thread for few rows: what others would save, waiting for them costs, most of all on a busy machine."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(1 if rows < FEW_ROWS else before)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
+
+
 def fit_logistic(
     design: Design, offsets: IntArray, correct: ByteArray, max_iterations: int = MAX_ITERATIONS
 ) -> FloatArray:
@@ -187,11 +204,13 @@ def fit_logistic(
     def loss(scaled: FloatArray) -> tuple[float, FloatArray]:
         weights = scaled * scale
         value, slope = _gradient(weights, *blocks, offsets, correct, PARTS)
-        penalised = value + 0.5 * float((design.penalty * weights * weights).sum())
-        return penalised, (slope + design.penalty * weights) * scale
+        off = weights - design.center
+        penalised = value + 0.5 * float((design.penalty * off * off).sum())
+        return penalised, (slope + design.penalty * off) * scale
 
     options = {"maxiter": max_iterations, "maxcor": MEMORY}
-    found = minimize(loss, np.zeros(design.penalty.size), jac=True, method="L-BFGS-B", options=options)
+    with _threads(design.rows):
+        found = minimize(loss, design.center / scale, jac=True, method="L-BFGS-B", options=options)
     weights: FloatArray = found.x * scale
     return weights
 
@@ -199,7 +218,8 @@ def fit_logistic(
 def logits(design: Design, offsets: IntArray, weights: FloatArray) -> FloatArray:
     """The logit of each response."""
     blocks = design.numbers, design.categories, design.slopes, design.slope_column
-    found: FloatArray = _logits(weights, *blocks, offsets)
+    with _threads(design.rows):
+        found: FloatArray = _logits(weights, *blocks, offsets)
     return found
 
 

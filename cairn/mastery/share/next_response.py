@@ -2,7 +2,7 @@
 
 What brings its accuracy (docs/explanation/mastery.md has the table): how often the item was tried before, the last
 outcomes as a pattern, on the skill and overall, time since the last work, and fading residuals. Blocks that a file
-cannot tell (items, times) are left out, and named in :attr:`NextResponse.left_out`.
+cannot tell (items, times) are left out.
 """
 
 from __future__ import annotations
@@ -52,11 +52,6 @@ class NextResponse:
     item_code: IntArray
     has_items: bool
     has_times: bool
-
-    @property
-    def left_out(self) -> list[str]:
-        """Kinds of features that the file could not tell."""
-        return [name for name, told in (("items", self.has_items), ("times", self.has_times)) if not told]
 
 
 def fit_next_response(train: Responses) -> NextResponse:

@@ -176,10 +176,10 @@ def merge(first: FloatArray, second: FloatArray, fading: Fading) -> FloatArray:
     for place, keep in enumerate(fading.kept):
         columns = slice(FIXED + 2 * place, FIXED + 2 * place + 2)
         merged[:, columns] += first[:, columns] * (keep**later)[:, None]
-    fades = np.nan_to_num(passed, nan=0.0)
     for place, half in enumerate(fading.seconds):
         columns = slice(fading.first_day + 3 * place, fading.first_day + 3 * place + 3)
-        merged[:, columns] += first[:, columns] * (2.0 ** (-fades / half))[:, None]
+        fade = np.nan_to_num(2.0 ** (-passed / half), nan=0.0)
+        merged[:, columns] += first[:, columns] * fade[:, None]
     is_alone = later == 0
     merged[is_alone] = first[is_alone]
     return merged

@@ -97,6 +97,48 @@ def test_no_prediction_sees_its_own_outcome(tmp_path: Path) -> None:
     assert not np.array_equal(predict(0), plain)
 
 
+def test_a_skill_that_is_named_twice_is_one(tmp_path: Path) -> None:
+    """Else its second entry would know the outcome of the first."""
+    path = write(tmp_path / "d.csv", "user_id,skill_id,correct\nu,a~~a~~b,1\nu,b~~b,0\n")
+    [data] = responses_from([(path, read_table(path))])
+    assert data.response.tolist() == [0, 0, 1]
+    assert [data.skills[code] for code in data.skill] == ["a", "b", "b"]
+
+
+def test_times_and_items_that_are_missing(tmp_path: Path) -> None:
+    """A missing time is refused by its row, a column without any is no times, an unnamed item is its skill's."""
+    head = "user_id,skill_id,item_id,correct,timestamp\n"
+    for gap in ("", "nan"):
+        path = write(tmp_path / "gap.csv", f"{head}u,a,i,1,5\nu,a,i,1,{gap}\n")
+        with pytest.raises(CairnError, match="row 2: timestamp is empty"):
+            read_table(path)
+    path = write(tmp_path / "text.csv", f"{head}u,a,i,1,monday\n")
+    with pytest.raises(CairnError, match=r"text\.csv: column timestamp holds no numbers"):
+        read_table(path)
+    path = write(tmp_path / "yes.csv", "user_id,skill_id,correct\nu,a,yes\n")
+    with pytest.raises(CairnError, match=r"yes\.csv: column correct holds no numbers"):
+        read_table(path)
+    path = write(tmp_path / "none.csv", f"{head}u,a,,1,\nu,b,,0,\nu,b,x,0,\n")
+    [data] = responses_from([(path, read_table(path))])
+    assert not data.has_times
+    assert data.has_items
+    assert [data.items[code] for code in data.item] == ["#a", "#b", "x"]
+    rows = "user_id,skill_id,correct,timestamp\nu,a,1,2026-01-03\nu,a,0,2026-01-02\n"
+    path = write(tmp_path / "dates.csv", rows)
+    [data] = responses_from([(path, read_table(path))])
+    assert data.correct.tolist() == [0, 1]
+    assert np.diff(data.at_seconds).tolist() == [86_400.0]
+
+
+def test_no_responses_say_so(tmp_path: Path) -> None:
+    some = write(tmp_path / "some.csv", "user_id,skill_id,correct\nu,a,1\n")
+    none = write(tmp_path / "none.csv", "user_id,skill_id,correct\n")
+    for files, message in (((some, none), "no responses to predict"), ((none, some), "no responses to learn from")):
+        train, test = responses_from([(path, read_table(path)) for path in files])
+        with pytest.raises(CairnError, match=message):
+            predict(train, test, "share", RULE)
+
+
 def test_order_is_by_time_and_equal_times_keep_the_file(tmp_path: Path) -> None:
     path = write(tmp_path / "o.csv", "user_id,skill_id,correct,timestamp\nu,a,1,9\nu,a,0,3\nu,b,1,3\n")
     [data] = responses_from([(path, read_table(path))])

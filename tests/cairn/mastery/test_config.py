@@ -42,6 +42,8 @@ def test_the_examples_load(settings: Settings) -> None:
         ("spacing_hour", 3, "'spacing_hour' was unexpected"),
         ("model.default.guess", 1.5, r"model\.default\.guess: 1\.5"),
         ("model.bounds.slip", [0.3, 0.1], r"model\.bounds\.slip: 0\.3 is above 0\.1"),
+        ("model.bounds.guess", [0, 0.3], r"model\.bounds\.guess\.0: 0 is less than the minimum of 1e-6"),
+        ("model.bounds.prior", [0.01, 1], r"model\.bounds\.prior\.1: 1 is greater than the maximum"),
         ("activity_types", {"atempt": "counts"}, "activity_types"),
     ],
 )

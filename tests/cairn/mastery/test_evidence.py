@@ -7,12 +7,24 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cairn.mastery.arrow import item_codes
 from cairn.mastery.config import EvidenceRule
-from cairn.mastery.evidence import AIDED, COUNTED, PRACTICE, RAPID, Attempts, judge, outcomes, score_shares
+from cairn.mastery.evidence import (
+    AIDED,
+    COUNTED,
+    PRACTICE,
+    RAPID,
+    Attempts,
+    judge,
+    outcomes,
+    score_shares,
+    unnamed_item,
+)
 
 HOUR = 3_600_000_000
 RULE = EvidenceRule(frozenset({"attempt"}), frozenset({"completion"}), 24 * 3600.0, True, 0.8, 1000)
@@ -72,8 +84,24 @@ def test_kinds_that_never_count_are_practice() -> None:
     assert verdicts([{"practice": True}, {"hour": 30}]) == [PRACTICE, COUNTED]
 
 
-def test_attempts_without_item_each_count() -> None:
-    assert verdicts([{"item": -1}, {"item": -1, "hour": 1}]) == [COUNTED, COUNTED]
+def unnamed(day: int) -> int:
+    return int(unnamed_item(np.array([day]))[0])
+
+
+def test_attempts_without_item_count_once_a_day() -> None:
+    """Whatever the spacing of named items: four in a row are one piece of evidence, the next day's is another."""
+    rows = [{"item": unnamed(0), "hour": hour} for hour in (0, 0, 0, 23)]
+    rows += [{"item": unnamed(1), "hour": 24}, {"item": 7, "hour": 25}]
+    for spacing_hours in (1, 24, 100):
+        rule = replace(RULE, spacing_seconds=spacing_hours * 3600.0)
+        assert verdicts(rows, rule) == [COUNTED, PRACTICE, PRACTICE, PRACTICE, COUNTED, COUNTED]
+
+
+def test_an_unnamed_item_is_told_by_the_local_day() -> None:
+    codes = item_codes(pa.array(["a", None, None, "a"]), np.array([20_000, 20_000, 20_001, 20_001]))
+    assert codes[0] == codes[3] >= 0
+    assert codes[1] != codes[2]
+    assert max(codes[1], codes[2]) < 0
 
 
 def test_equal_times_are_ordered_by_event_id() -> None:
@@ -85,7 +113,7 @@ def test_equal_times_are_ordered_by_event_id() -> None:
 row = st.fixed_dictionaries(
     {
         "pair": st.integers(0, 2),
-        "item": st.integers(-1, 3),
+        "item": st.integers(-4, 3).filter(lambda code: code != -1),
         "hour": st.integers(0, 90),
         "right": st.booleans(),
         "hints": st.booleans(),

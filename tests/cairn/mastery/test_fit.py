@@ -46,6 +46,17 @@ def test_forgetting_comes_back() -> None:
     assert fit.parameters[0, 4] == pytest.approx(0.1, abs=0.03)
 
 
+def test_bounds_of_nothing_and_certainty_are_held_off_both() -> None:
+    """A guess of 0 makes a right answer of who does not know impossible: nothing may be divided by that."""
+    sequences = simulate([Parameters(0.5, 0.2, 0.02, 0.02)], 200, 8, 9)
+    edges = Bounds((0.0,) * 5, (1.0, 1.0, 0.0, 0.0, 1.0))
+    fit = fit_bkt(sequences, edges)
+    assert np.isfinite(fit.parameters).all()
+    assert np.isfinite(fit.log_likelihood).all()
+    assert 0 < fit.parameters[0, 2] < 1e-5
+    assert 0 < fit.parameters[0, 3] < 1e-5
+
+
 def test_bounds_hold_and_cost_likelihood() -> None:
     sequences = simulate([Parameters(0.3, 0.1, 0.55, 0.05)], 800, 10, 7)
     bounded, free = fit_bkt(sequences, Bounds()), fit_bkt(sequences)

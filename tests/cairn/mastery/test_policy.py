@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,7 +16,7 @@ from cairn.mastery.policy import DAY_US, NEVER, STATES, expected_share, is_wheel
 POLICY = ThresholdPolicy(0.95, 0.85, 3, 60.0, 0.9, 0.9, 2.0)
 
 
-def states(known: list[float], days: list[float], as_of: float = 10_000.0, correct: list[int] | None = None):  # type: ignore[no-untyped-def]  # a test's shorthand
+def states(known: list[float], days: Sequence[float], as_of: float = 10_000.0, correct: list[int] | None = None):  # type: ignore[no-untyped-def]  # a test's shorthand
     """(changes as (to_state, day), standing) of one pair."""
     times = (np.array(days) * DAY_US).astype(np.int64)
     right = np.array(correct or [1] * len(known), dtype=np.int8)
@@ -64,6 +66,18 @@ def test_mastered_and_not_shown_is_review_due() -> None:
 def test_evidence_ends_a_review() -> None:
     assert states([0.99] * 4, [0, 1, 2, 90], as_of=91)[0][-2:] == [("review_due", 62), ("mastered", 90)]
     assert states([0.99, 0.99, 0.99, 0.8], [0, 1, 2, 90], as_of=91)[0][-2:] == [("review_due", 62), ("developing", 90)]
+
+
+def test_a_review_that_goes_wrong_is_not_mastered() -> None:
+    """Ten right, two hundred days, one wrong: the model is still sure (P is 1), the pupil was not able to."""
+    days = [*range(10), 210]
+    changes, standing = states([1.0] * 11, days, as_of=211, correct=[1] * 10 + [0])
+    assert changes[-2:] == [("review_due", 69), ("developing", 210)]
+    assert STATES[standing.state[0]] == "developing"
+    changes, _ = states([1.0] * 11, days, as_of=211, correct=[1] * 11)
+    assert changes[-1] == ("mastered", 210)
+    changes, _ = states([1.0] * 11, range(11), as_of=12, correct=[1] * 10 + [0])
+    assert changes[-1] == ("mastered", 2), "a slip while nothing is due changes nothing where the model stays sure"
 
 
 def test_wheel_spinning_counts_until_three_in_a_row() -> None:

@@ -13,6 +13,7 @@ from cairn.errors import CairnError
 from cairn.mastery.predictors import BktRule, predict
 from cairn.mastery.reliability import plot, reliability, write_plot
 from cairn.mastery.responses import Responses
+from cairn.mastery.share import difficulty, easiness
 from cairn.mastery.share.next_response import fit_next_response, predict_next_response
 from cairn.mastery.twins import find_twins
 
@@ -79,7 +80,6 @@ def test_a_file_without_items_and_times_is_told_so() -> None:
         at_seconds=np.full(train.user.size, np.nan),
     )
     model = fit_next_response(bare)
-    assert model.left_out == ["items", "times"]
     chance = predict_next_response(model, bare)
     assert np.isfinite(chance).all()
     assert chance.mean() == pytest.approx(train.correct.mean(), abs=0.02)
@@ -97,14 +97,13 @@ def test_every_model_gives_each_response_a_chance(model: str, bkt_rule: BktRule)
 def test_a_copied_pupil_is_found_and_others_are_not() -> None:
     train, test = drawn(1, pupils=20), drawn(2, pupils=6)
     users = [f"u{code}" for code in range(26)]
-    correct, item, skill = test.correct.copy(), test.item.copy(), test.skill
+    correct, item = test.correct.copy(), test.item.copy()
     copied = slice(2 * LENGTH, 3 * LENGTH)
     item[copied], correct[copied] = train.item[7 * LENGTH : 8 * LENGTH], train.correct[7 * LENGTH : 8 * LENGTH]
     one_each = np.arange(test.user.size)
     apart = replace(
         test, user=test.user + 20, item=item, correct=correct, response=one_each, skill=item % SKILLS, users=users
     )
-    assert skill.size
     plain = replace(train, response=np.arange(train.user.size), skill=train.item % SKILLS, users=users)
     assert find_twins(plain, apart) == [(22, 7)]
 
@@ -125,3 +124,30 @@ def test_the_plot_shows_each_bin_and_is_well_formed(tmp_path: Path) -> None:
     assert (tmp_path / "r.svg").read_text(encoding="utf-8").startswith("<svg")
     with pytest.raises(CairnError, match="cannot be written"):
         write_plot(tmp_path / "no" / "r.svg", "share", bins)
+
+
+def test_difficulty_out_of_fold_does_not_see_the_pupils_own_answers() -> None:
+    """Turning all of a train pupil's answers round leaves the difficulties that judge them as they were."""
+    train = drawn(1)
+    own = train.user == 3
+    turned = replace(train, correct=np.where(own, 1 - train.correct, train.correct).astype(np.int8))
+    first, none = train.first_skill(), np.zeros(train.user.size, np.int64)
+    plain, other = (
+        difficulty.out_of_fold(data.user, data.item, first, none, data.correct, ITEMS, SKILLS)
+        for data in (train, turned)
+    )
+    assert np.array_equal(plain[own], other[own])
+    assert not np.array_equal(plain[~own], other[~own])
+    single = [replace(data, response=np.arange(data.user.size), skill=first) for data in (train, turned)]
+    easy, changed = (easiness.out_of_fold(data) for data in single)
+    assert np.array_equal(easy[own], changed[own])
+    assert not np.array_equal(easy[~own], changed[~own])
+
+
+def test_predictions_do_not_depend_on_who_else_is_tested() -> None:
+    """Codes are shared between files, so other test pupils move the codes of train pupils: nothing may follow."""
+    train, test = drawn(1), drawn(2, pupils=5)
+    far = replace(train, user=train.user * 2 + 1)
+    assert np.array_equal(
+        predict_next_response(fit_next_response(train), test), predict_next_response(fit_next_response(far), test)
+    )
