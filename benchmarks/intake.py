@@ -27,11 +27,12 @@ from kafka import KafkaProducer
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+import lake
 from benchmarks.key_table import make_keys
 from cairn.settings import Settings
 from cairn.topics import ACTIVITY, RECEIPTS
 from infra.broker import start_broker
-from spark_jobs import intake
+from spark_jobs import intake, key_index
 from spark_jobs.intake_batch import BatchResult
 from spark_jobs.intake_parse import parse, value_ddl
 from spark_jobs.session import start_session
@@ -171,6 +172,9 @@ def main() -> None:
                 raise SystemExit(
                     f"{events - FIRST_EVENTS} events were sent and {accepted} accepted: nothing was measured"
                 )
+            standing = sum(file.rows for file in lake.table_files(settings, key_index.TABLE))
+            if standing < events + 0.99 * asked.standing_keys:
+                raise SystemExit(f"only {standing:,} keys stand after the round: nothing was measured")
             ways["intake"].append(seconds)
         best = {name: events / min(seconds) for name, seconds in ways.items()}
         overhead = small_batches(spark, settings, events)

@@ -57,9 +57,8 @@ class Made:
 class Bucket:
     """A bucket's attempts in order of pupil, competency and work (n); pairs begin at ``offsets`` (pairs + 1).
 
-    student, competency: codes (pairs). item: hash, one a day below -1 for none. org, class_id: codes in order of the
-    names, -1 for none. evidence: rows, also those of kinds that are no attempts; evidence_counts: the same by
-    competency.
+    student, competency: codes (pairs). item: hash, one a day below -1 for none. org, class_id: codes by name, -1 for
+    none. evidence: rows, also those of kinds that are no attempts; evidence_counts: the same by competency.
     """
 
     number: int
@@ -157,8 +156,8 @@ def compact(number: int, rows: pl.DataFrame, names: Names, rule: EvidenceRule) -
     offsets = np.r_[begin, student.size].astype(np.int64)
     time_us = _numbers(attempts["event_time"])
     item = (hash_texts(attempts["item_id"].rechunk().to_arrow()) >> np.uint64(2)).astype(np.int64)
-    is_unnamed = attempts["item_id"].is_null().to_numpy()
-    item[is_unnamed] = -2 - _numbers(attempts["work_date"])[is_unnamed]
+    day = _numbers(attempts["work_date"])
+    item = np.where(attempts["item_id"].is_null().to_numpy(), -2 - day, item)
     is_correct, has_hints = attempts["is_correct"].to_numpy(), attempts["has_hints"].to_numpy()
     never = attempts["never_counts"].to_numpy() | _follows(offsets, item, time_us, int(rule.spacing_seconds * 1e6))
     is_right = is_correct & ~has_hints if rule.are_hints_incorrect else is_correct
@@ -172,7 +171,7 @@ def compact(number: int, rows: pl.DataFrame, names: Names, rule: EvidenceRule) -
         student=student[begin],
         competency=competency[begin],
         time_us=time_us,
-        day=_numbers(attempts["work_date"]),
+        day=day,
         item=item,
         event=mix(hash_texts(attempts["event_id"].rechunk().to_arrow()), is_right.astype(np.uint64)),
         hints=_numbers(attempts["hints"]),

@@ -183,7 +183,7 @@ def evaluate(
     """
     from cairn.errors import UsageError
     from cairn.mastery.config import load_config
-    from cairn.mastery.follow_up import CALLERS
+    from cairn.mastery.follow_up import check_caller
     from cairn.mastery.predictors import MODELS, BktRule
     from cairn.settings import settings
 
@@ -194,6 +194,8 @@ def evaluate(
         return
     if model not in MODELS:
         raise UsageError(f"no model {model!r}: choose one of {', '.join(MODELS)}")
+    if policy:
+        check_caller(model)
     rule = BktRule(None if unbounded else fitting.bounds, fitting.default)
     if from_lake is not None and policy:
         raise UsageError("--policy follows pupils in files: give --train FILE and --test FILE")
@@ -203,8 +205,6 @@ def evaluate(
 
         with spark_errors(current):
             measured = next_response_accuracy(current, from_lake, model, rule, plot)
-    elif policy and model not in CALLERS:
-        raise UsageError(f"--policy judges what calls pupils mastered: choose {', '.join(CALLERS)}, not {model!r}")
     elif train is None or test is None:
         raise UsageError("give --train FILE and --test FILE, or --from-lake FRAMEWORK")
     else:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from cairn.mastery.bkt import ByteArray, FloatArray, IntArray
+from cairn.mastery.groups import earlier_of_owner
 from cairn.mastery.responses import Responses
 
 CALIBRATION_BINS = 10
@@ -109,8 +110,14 @@ def metrics(correct: ByteArray, predicted: FloatArray, student: IntArray) -> dic
 
 def log_loss(correct: ByteArray, predicted: FloatArray) -> float:
     """Mean of minus the logarithm of the chance that was given to what happened; chances held off 0 and 1."""
+    return float(np.mean(surprise(correct, predicted)))
+
+
+def surprise(correct: ByteArray, predicted: FloatArray) -> FloatArray:
+    """Minus the logarithm of the chance that was given to what happened, of each response."""
     clipped = np.clip(predicted, CLIP, 1.0 - CLIP)
-    return float(-np.mean(np.where(correct == 1, np.log(clipped), np.log1p(-clipped))))
+    lost: FloatArray = -np.where(correct == 1, np.log(clipped), np.log1p(-clipped))
+    return lost
 
 
 def measure(data: Responses, predicted: FloatArray) -> dict[str, Any]:
@@ -137,10 +144,7 @@ def by_opportunity(data: Responses, predicted: FloatArray) -> list[dict[str, Any
     Of several skills the one that was met least often counts.
     """
     cell = data.user[data.response] * len(data.skills) + data.skill
-    order = np.argsort(cell, kind="stable")
-    starts = np.flatnonzero(np.r_[True, cell[order][1:] != cell[order][:-1]][: order.size])
-    met = np.empty(cell.size, dtype=np.int64)
-    met[order] = 1 + np.arange(cell.size) - np.repeat(starts, np.diff(np.r_[starts, cell.size]))
+    met = 1 + earlier_of_owner(cell)
     number = np.minimum.reduceat(met, data.entry_offsets()[:-1]) if met.size else met
     found = []
     for first, last in OPPORTUNITIES:
@@ -164,26 +168,25 @@ def bootstrap(
     random = np.random.default_rng(SEED)
     _, pupil = np.unique(student, return_inverse=True)
     pupils = int(pupil.max()) + 1 if pupil.size else 0
-    clipped = np.clip(predicted, CLIP, 1.0 - CLIP)
-    surprise = -np.where(correct == 1, np.log(clipped), np.log1p(-clipped))
+    if pupils < 2:
+        return {name: [float("nan")] * 2 for name in _BOOTSTRAPPED}
     size = np.bincount(pupil, minlength=pupils)
-    lost = np.bincount(pupil, weights=surprise, minlength=pupils)
+    lost = np.bincount(pupil, weights=surprise(correct, predicted), minlength=pupils)
     squared = np.bincount(pupil, weights=(predicted - correct) ** 2, minlength=pupils)
     own = student_aucs(correct, predicted, pupil)
     order = np.argsort(predicted, kind="stable")
+    in_order, owner = correct[order], pupil[order]
     runs = np.flatnonzero(np.r_[True, np.diff(predicted[order]) > 0][: order.size])
     sums: dict[str, list[float]] = {name: [] for name in _BOOTSTRAPPED}
     for _ in range(draws):
         times = np.bincount(random.integers(0, pupils, pupils), minlength=pupils).astype(np.float64)
         total = float(times @ size)
         weight = times[own.student]
-        sums["auc"].append(_weighted_auc(correct[order], times[pupil[order]], runs))
+        sums["auc"].append(_weighted_auc(in_order, times[owner], runs))
         sums["auc_within_student"].append(_average(own.auc, weight))
         sums["auc_within_student_weighted"].append(_average(own.auc, weight * own.responses))
         sums["rmse"].append(float(np.sqrt(times @ squared / total)))
         sums["log_loss"].append(float(times @ lost / total))
-    if pupils < 2:
-        return {name: [float("nan")] * 2 for name in sums}
     return {name: [float(np.nanpercentile(values, at)) for at in INTERVAL] for name, values in sums.items()}
 
 

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 
 from cairn.mastery.bkt import FloatArray
-from cairn.mastery.follow_up import EvidenceMinimum, SharePolicy, has_enough
+from cairn.mastery.follow_up import EvidenceMinimum, SharePolicy, ask_in_a_week, has_enough
 from cairn.mastery.responses import Responses
-from cairn.mastery.share.doubt import chance_above, interval
-from cairn.mastery.share.durable import GAP_DAYS, evidence_on, fit_durable, reference_logits
-from cairn.mastery.share.logistic import chances
+from cairn.mastery.share.doubt import interval
+from cairn.mastery.share.durable import evidence_on, fit_durable
 from cairn.mastery.share.state import COUNT
 
 LEVEL = 0.9
@@ -32,16 +31,11 @@ def against_truth(train: Responses, test: Responses, true_share: FloatArray, spa
     counted = test.first_attempts(spacing_seconds)
     evidence = evidence_on(model.head, test.of(counted))
     last = evidence.offsets[1:] - 1
-    week = np.full(last.size, GAP_DAYS)
-    pair, pupil = evidence.after[last], evidence.pupil_after[last]
-    asked = reference_logits(model.head, pair, pupil, evidence.skill[last], week)
-    share = chances(asked).mean(axis=1)
-    width = model.doubt.width(share, pair[:, COUNT], week)
-    low, high = interval(asked, width, LEVEL)
+    asked = ask_in_a_week(model, evidence, last, policy)
+    low, high = interval(asked.logits, asked.width, LEVEL)
     truth = true_share[counted][evidence.response[last]]
-    has_attempts, enough = pair[:, COUNT] >= minimum.attempts, has_enough(evidence, minimum)[last]
-    is_sure = chance_above(asked, width, policy.floor) >= policy.chance
-    is_called = enough & (share >= policy.bar) & is_sure
+    has_attempts, enough = evidence.after[last, COUNT] >= minimum.attempts, has_enough(evidence, minimum)[last]
+    share, is_called = asked.share, enough & asked.is_mastered
     holds = (truth >= low) & (truth <= high)
     developing = has_attempts & (share >= DEVELOPING[0]) & (share < DEVELOPING[1])
     deserves = enough & (truth >= policy.bar)

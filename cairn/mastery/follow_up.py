@@ -26,6 +26,7 @@ from cairn.mastery.responses import Responses
 from cairn.mastery.share.doubt import NEXT, chance_above
 from cairn.mastery.share.durable import (
     GAP_DAYS,
+    DurableShare,
     Evidence,
     evidence_of,
     evidence_on,
@@ -90,13 +91,18 @@ def after_mastery(
     all, so that they can be compared. Raises UsageError for a model
     that calls nobody mastered by itself.
     """
-    if model not in CALLERS:
-        raise UsageError(f"--policy judges what calls pupils mastered: choose {', '.join(CALLERS)}, not {model!r}")
+    check_caller(model)
     seen, unseen = (part.of(part.first_attempts(spacing_seconds)) for part in (train, test))
     calls = CALLERS[model](seen, unseen, rule, policy)
     needed = minimum or EvidenceMinimum()
     dropped = [name for name, told in (("items", test.has_items), ("days", test.has_times)) if not told]
     return {**_told(calls, has_enough(calls.evidence, needed)), "clauses_dropped": dropped}
+
+
+def check_caller(model: str) -> None:
+    """Raises UsageError for a model that calls nobody mastered by itself."""
+    if model not in CALLERS:
+        raise UsageError(f"--policy judges what calls pupils mastered: choose {', '.join(CALLERS)}, not {model!r}")
 
 
 def has_enough(evidence: Evidence, minimum: EvidenceMinimum) -> BoolArray:
@@ -129,16 +135,32 @@ def _distinct(offsets: IntArray, item: IntArray, day: IntArray) -> tuple[IntArra
     return items, days
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Rows of evidence asked a week later: logits on the reference items, width of doubt, share, verdict."""
+
+    logits: FloatArray
+    width: FloatArray
+    share: FloatArray
+    is_mastered: BoolArray
+
+
+def ask_in_a_week(model: DurableShare, evidence: Evidence, rows: IntArray, policy: SharePolicy) -> Asked:
+    """What the share policy says behind each of the rows, the evidence minimum apart."""
+    week = np.full(rows.size, GAP_DAYS)
+    pair = evidence.after[rows]
+    logits = reference_logits(model.head, pair, evidence.pupil_after[rows], evidence.skill[rows], week)
+    share = chances(logits).mean(axis=1)
+    width = model.doubt.width(share, pair[:, COUNT], week)
+    is_sure = chance_above(logits, width, policy.floor) >= policy.chance
+    return Asked(logits, width, share, (share >= policy.bar) & is_sure)
+
+
 def _share(train: Responses, test: Responses, _rule: BktRule, _policy: ThresholdPolicy) -> Calls:
     model = fit_durable(train)
-    head, rule = model.head, SharePolicy()
-    evidence = evidence_on(head, test)
-    week = np.full(evidence.response.size, GAP_DAYS)
-    asked = reference_logits(head, evidence.after, evidence.pupil_after, evidence.skill, week)
-    share = chances(asked).mean(axis=1)
-    width = model.doubt.width(share, evidence.after[:, COUNT], week)
-    is_sure = chance_above(asked, width, rule.floor) >= rule.chance
-    return Calls(evidence, share, (share >= rule.bar) & is_sure)
+    evidence = evidence_on(model.head, test)
+    asked = ask_in_a_week(model, evidence, np.arange(evidence.response.size), SharePolicy())
+    return Calls(evidence, asked.share, asked.is_mastered)
 
 
 def _bkt_threshold(model: str) -> Caller:

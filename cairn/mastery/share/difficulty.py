@@ -48,7 +48,7 @@ def estimate(
     """Difficulties from responses: codes of item and (first) skill, attempt at the item from 0, 0 or 1."""
     place = np.minimum(attempt, MOST_ATTEMPTS - 1)
     mean = float(correct.mean()) if correct.size else 0.5
-    by_attempt = _shares(place, correct, MOST_ATTEMPTS, SKILL_PRIOR, np.full(MOST_ATTEMPTS, mean))
+    by_attempt = shares_right(place, correct, MOST_ATTEMPTS, SKILL_PRIOR, np.full(MOST_ATTEMPTS, mean))
     of_skill = _two_way(skill, place, correct, skills, SKILL_PRIOR, np.tile(by_attempt, (skills, 1)))
     skill_of = np.zeros(items, dtype=np.int64)
     skill_of[item] = skill
@@ -72,7 +72,7 @@ def out_of_fold(
     return found
 
 
-def _shares(codes: IntArray, correct: ByteArray, size: int, prior: float, expected: FloatArray) -> FloatArray:
+def shares_right(codes: IntArray, correct: ByteArray, size: int, prior: float, expected: FloatArray) -> FloatArray:
     """The share right by code, drawn to ``expected`` by ``prior`` responses."""
     count = np.bincount(codes, minlength=size)
     wins = np.bincount(codes, weights=correct, minlength=size)
@@ -87,5 +87,5 @@ def _two_way(
     cell = row * MOST_ATTEMPTS + place
     surplus = np.bincount(row, weights=correct - expected[row, place], minlength=rows)
     moved = expected + (surplus / (np.bincount(row, minlength=rows) + prior))[:, None]
-    shares = _shares(cell, correct, rows * MOST_ATTEMPTS, prior, np.clip(moved, LOWEST, HIGHEST).ravel())
+    shares = shares_right(cell, correct, rows * MOST_ATTEMPTS, prior, np.clip(moved, LOWEST, HIGHEST).ravel())
     return shares.reshape(rows, MOST_ATTEMPTS)

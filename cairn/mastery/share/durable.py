@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.mastery.bkt import FloatArray, IntArray
+from cairn.mastery.groups import sorted_offsets
 from cairn.mastery.responses import Responses
 from cairn.mastery.share.doubt import NEXT, Doubt, Followed, fit_doubt
 from cairn.mastery.share.easiness import Easiness, estimate, out_of_fold
-from cairn.mastery.share.history import sorted_offsets
 from cairn.mastery.share.logistic import Design, DesignBuilder, chances, fit_logistic, logits, one_row_each
 from cairn.mastery.share.state import (
     COUNT,
@@ -37,6 +37,7 @@ from cairn.mastery.share.state import (
     fold_each,
     residual_over_days,
     residual_over_opportunities,
+    states_before,
 )
 
 GAP_DAYS = 7.0
@@ -50,8 +51,6 @@ SKILL, PATTERN = 20.0, 2.0
 # able pupils, and a fitted weight would call them easier than they are.
 FIXED = 1e6
 PATTERNS = 64
-
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -185,10 +184,7 @@ def evidence_of(data: Responses, easiness: FloatArray) -> Evidence:
     """Rows of counted responses; ``easiness`` is the logit of each response's item."""
     outcome = data.correct.astype(np.float64)
     residual = outcome - chances(easiness)
-    by_user, bounds = sorted_offsets(data.user)
-    pupil = np.empty((data.user.size, PUPIL.width))
-    start = PUPIL.empty(bounds.size - 1)
-    pupil[by_user] = fold_each(start, bounds, data.at_seconds[by_user], outcome[by_user], residual[by_user], PUPIL)
+    pupil = states_before(data.user, data.at_seconds, outcome, residual, PUPIL)
     pupil_after = appended(pupil, data.at_seconds, outcome, residual, PUPIL)
     order, offsets = sorted_offsets(data.user[data.response] * len(data.skills) + data.skill)
     response = data.response[order]

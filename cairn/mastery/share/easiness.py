@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.mastery.bkt import FloatArray
+from cairn.mastery.groups import earlier_of_owner
 from cairn.mastery.responses import Responses
-from cairn.mastery.share.history import sorted_offsets
+from cairn.mastery.share.difficulty import HIGHEST, LOWEST, SKILL_PRIOR, shares_right
 from cairn.mastery.share.logistic import DesignBuilder, fit_logistic, one_row_each
 
 FOLDS = 2
-SKILL_RESPONSES, EDGE = 20.0, 0.01
 # The pupil's prior is wide: drawn to the average, pupils would leave part of their strength to the items they tried.
 SKILL, ITEM, PAIR = 0.1, 0.7, 0.4
 MAX_ITERATIONS = 40
@@ -51,10 +51,7 @@ def estimate(data: Responses) -> Easiness:
     pair = np.unique(data.user * skills + first, return_inverse=True)[1].astype(np.int64)
     build = DesignBuilder(data.user.size)
     build.number("intercept", np.ones(data.user.size), 0.01)
-    order, offsets = sorted_offsets(pair)
-    practised = np.empty(data.user.size)
-    practised[order] = np.arange(order.size) - np.repeat(offsets[:-1], np.diff(offsets))
-    build.number("practice", np.log1p(practised), 0.1)
+    build.number("practice", np.log1p(earlier_of_owner(pair)), 0.1)
     build.category("skill", first, skills, SKILL)
     build.category("item", data.item, items, ITEM)
     build.category("pair", pair, int(pair.max(initial=-1)) + 1, PAIR)
@@ -69,12 +66,11 @@ def estimate(data: Responses) -> Easiness:
 
 
 def _of_skills(data: Responses) -> Easiness:
-    """Logits of the skills' shares right, drawn to all skills' by SKILL_RESPONSES responses."""
+    """Logits of the skills' shares right, drawn to all skills' as difficulties are."""
     skills, first = len(data.skills), data.first_skill()
     mean = float(data.correct.mean()) if data.correct.size else 0.5
-    count = np.bincount(first, minlength=skills) + SKILL_RESPONSES
-    share = (np.bincount(first, weights=data.correct, minlength=skills) + SKILL_RESPONSES * mean) / count
-    logit = np.log(np.clip(share, EDGE, 1.0 - EDGE) / np.clip(1.0 - share, EDGE, 1.0 - EDGE))
+    share = np.clip(shares_right(first, data.correct, skills, SKILL_PRIOR, np.full(skills, mean)), LOWEST, HIGHEST)
+    logit = np.log(share / (1.0 - share))
     return Easiness(logit, logit, np.ones(skills, dtype=bool))
 
 

@@ -12,8 +12,9 @@ import numba
 import numpy as np
 
 from cairn.mastery.bkt import ByteArray, FloatArray, IntArray
+from cairn.mastery.groups import earlier_of_owner, sorted_offsets
 from cairn.mastery.responses import Responses
-from cairn.mastery.share.state import PAIR, PUPIL, aged, fold_each
+from cairn.mastery.share.state import LAST_AT, PAIR, PUPIL, aged, states_before
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,9 @@ class History:
 
     since_pair, since_pupil: seconds since the last work on the skill and of the pupil, NaN where there was none or no
     times are told. responses_since_pair: how many of the pupil's responses ago the skill was worked on, 1 the last,
-    -1 never. run: responses in
-    a row on the skill just before. new_skills: skills the pupil had met before. first_surplus: the residual on first
-    attempts at a skill, fading. attempt: earlier attempts at the item; item_outcomes: the last three there, as bits
-    behind a leading one; responses_since_item: as for the pair.
+    -1 never. run: responses in a row on the skill just before. skills_met: by the pupil, before. first_surplus: the
+    residual on first attempts at a skill, fading. attempt: earlier attempts at the item; item_outcomes: the last three
+    there, as bits behind a leading one; responses_since_item: as for the pair.
     """
 
     pair: FloatArray
@@ -34,19 +34,11 @@ class History:
     since_pupil: FloatArray
     responses_since_pair: IntArray
     run: IntArray
-    new_skills: IntArray
+    skills_met: IntArray
     first_surplus: FloatArray
     attempt: IntArray
     item_outcomes: IntArray
     responses_since_item: IntArray
-
-
-def sorted_offsets(owner: IntArray) -> tuple[IntArray, IntArray]:
-    """(order, offsets): places by owner, the order within kept, and the bounds of each owner's."""
-    order = np.argsort(owner, kind="stable").astype(np.int64)
-    by_owner = owner[order]
-    starts = np.flatnonzero(np.r_[True, by_owner[1:] != by_owner[:-1]][: order.size])
-    return order, np.r_[starts, order.size].astype(np.int64)
 
 
 def before_each(data: Responses, expected: FloatArray) -> History:
@@ -58,28 +50,23 @@ def before_each(data: Responses, expected: FloatArray) -> History:
     user = data.user[response]
     width = int(skill.max()) + 1 if skill.size else 1
     pair = np.unique(user * width + skill, return_inverse=True)[1].astype(np.int64)
-    order, offsets = sorted_offsets(pair)
-    of_pair = np.empty((pair.size, PAIR.width))
-    chosen = response[order]
-    start = PAIR.empty(offsets.size - 1)
-    of_pair[order] = fold_each(start, offsets, at[chosen], outcome[chosen], residual[chosen], PAIR)
-    by_user, bounds = sorted_offsets(data.user)
-    of_pupil = np.empty((data.user.size, PUPIL.width))
-    start = PUPIL.empty(bounds.size - 1)
-    of_pupil[by_user] = fold_each(start, bounds, at[by_user], outcome[by_user], residual[by_user], PUPIL)
+    of_pair = states_before(pair, at[response], outcome[response], residual[response], PAIR)
+    of_pupil = states_before(data.user, at, outcome, residual, PUPIL)
     items = int(data.item.max()) + 1 if data.item.size else 1
     cell = np.unique(data.user * items + data.item, return_inverse=True)[1].astype(np.int64)
-    walked = _walk(by_user, data.user, data.entry_offsets(), pair, skill, cell, data.correct, residual)
+    walked = _walk(
+        sorted_offsets(data.user)[0], data.user, data.entry_offsets(), pair, skill, cell, data.correct, residual
+    )
     ages = at[response]
-    attempt, item_outcomes, since_item, since_pair, run, new_skills, surplus = walked
+    attempt, item_outcomes, since_item, since_pair, run, skills_met, surplus = walked
     return History(
         pair=aged(of_pair, ages, PAIR),
         pupil=aged(of_pupil[response], ages, PUPIL),
-        since_pair=ages - of_pair[:, 3],
-        since_pupil=ages - of_pupil[response, 3],
+        since_pair=ages - of_pair[:, LAST_AT],
+        since_pupil=ages - of_pupil[response, LAST_AT],
         responses_since_pair=since_pair,
         run=run,
-        new_skills=new_skills,
+        skills_met=skills_met,
         first_surplus=surplus,
         attempt=attempt[response],
         item_outcomes=item_outcomes[response],
@@ -92,11 +79,7 @@ def attempts_at_items(data: Responses) -> IntArray:
     if not data.has_items:
         return np.zeros(data.user.size, dtype=np.int64)
     items = int(data.item.max()) + 1 if data.item.size else 1
-    order, offsets = sorted_offsets(data.user * items + data.item)
-    found = np.empty(data.user.size, dtype=np.int64)
-    sizes = np.diff(offsets)
-    found[order] = np.arange(order.size) - np.repeat(offsets[:-1], sizes)
-    return found
+    return earlier_of_owner(data.user * items + data.item)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -115,15 +98,11 @@ def _walk(
     attempt, outcomes = np.zeros(responses, np.int64), np.ones(responses, np.int64)
     since_item = np.full(responses, -1, np.int64)
     since_pair, run = np.full(rows, -1, np.int64), np.zeros(rows, np.int64)
-    new_skills, surplus = np.zeros(rows, np.int64), np.zeros(rows)
+    skills_met, surplus = np.zeros(rows, np.int64), np.zeros(rows)
     cells = cell.max() + 1 if responses else 0
     pairs = pair.max() + 1 if rows else 0
-    tries, last_outcomes, last_of_cell = (
-        np.zeros(cells, np.int64),
-        np.ones(cells, np.int64),
-        np.full(cells, -1, np.int64),
-    )
-    last_of_pair = np.full(pairs, -1, np.int64)
+    tries, last_outcomes = np.zeros(cells, np.int64), np.ones(cells, np.int64)
+    last_of_cell, last_of_pair = np.full(cells, -1, np.int64), np.full(pairs, -1, np.int64)
     who, place, met, in_a_row, last_skill = -1, 0, 0, 0, -1
     fading, weight = 0.0, 0.0
     for i in order:
@@ -141,7 +120,7 @@ def _walk(
                 since_pair[e] = place - last_of_pair[p]
             else:
                 first += 1
-            new_skills[e], surplus[e] = met, fading / (weight + 1.0)
+            skills_met[e], surplus[e] = met, fading / (weight + 1.0)
             if skill[e] == last_skill:
                 run[e], same = in_a_row, 1
             last_of_pair[p] = place
@@ -155,4 +134,4 @@ def _walk(
         last_outcomes[c] = 8 + (bits & 7) if bits >= 16 else bits
         last_of_cell[c] = place
         place += 1
-    return attempt, outcomes, since_item, since_pair, run, new_skills, surplus
+    return attempt, outcomes, since_item, since_pair, run, skills_met, surplus

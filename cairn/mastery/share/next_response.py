@@ -109,7 +109,7 @@ def _counts(build: DesignBuilder, past: History, skill: IntArray, skills: int) -
     build.category("skill by tries", skill * COUNTS + number, skills * COUNTS, SKILL)
     run: IntArray = np.minimum(past.run, RUNS - 1)
     build.category("skill by run", skill * RUNS + run, skills * RUNS, PATTERN / 3)
-    met: IntArray = np.minimum(past.new_skills, ORDER - 1)
+    met: IntArray = np.minimum(past.skills_met, ORDER - 1)
     build.category("skill by skills met", skill * ORDER + met, skills * ORDER, PATTERN)
 
 

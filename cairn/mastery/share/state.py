@@ -17,6 +17,7 @@ import numba
 import numpy as np
 
 from cairn.mastery.bkt import FloatArray, IntArray
+from cairn.mastery.groups import sorted_offsets
 
 # Columns of every state. LAST_FIVE: the outcomes as bits behind a leading one, newest last (1 is none, 32 to 63 five).
 COUNT, WINS, LAST_FIVE, LAST_AT = range(4)
@@ -143,6 +144,17 @@ def fold_each(
     before = np.empty((at_seconds.size, fading.width))
     _fold(start, offsets, at_seconds, outcome, residual, fading.kept, fading.seconds, before)
     return before
+
+
+def states_before(
+    owner: IntArray, at_seconds: FloatArray, outcome: FloatArray, residual: FloatArray, fading: Fading
+) -> FloatArray:
+    """The state before each response, as :func:`fold_each` from nothing; responses in order of work, owners mixed."""
+    order, offsets = sorted_offsets(owner)
+    found = np.empty((owner.size, fading.width))
+    start = fading.empty(offsets.size - 1)
+    found[order] = fold_each(start, offsets, at_seconds[order], outcome[order], residual[order], fading)
+    return found
 
 
 def appended(

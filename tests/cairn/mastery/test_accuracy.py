@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.mastery_accuracy import split
 from cairn.errors import CairnError, UsageError
 from cairn.mastery import accuracy as metrics
 from cairn.mastery.bkt import Parameters
 from cairn.mastery.fit import Bounds
 from cairn.mastery.predictors import BktRule, evaluate, fit_responses, predict, predict_bkt
-from cairn.mastery.responses import Responses, read_table, responses_from
+from cairn.mastery.responses import read_table, responses_from
 
 DEFAULT = Parameters(0.35, 0.12, 0.2, 0.1)
 RULE = BktRule(Bounds(), DEFAULT)
@@ -220,16 +221,6 @@ def test_weighted_auc_of_the_bootstrap_is_the_auc_of_repeated_pupils() -> None:
     runs = np.flatnonzero(np.r_[True, np.diff(chance[order]) > 0])
     found = metrics._weighted_auc(correct[order], times[order].astype(np.float64), runs)
     assert found == pytest.approx(metrics.auc(np.repeat(correct, times), np.repeat(chance, times)))
-
-
-def split(path: Path) -> tuple[Responses, Responses]:
-    """The seed-1 split of reference/mastery.md: a fifth of the sorted users is the test."""
-    [data] = responses_from([(path, read_table(path))])
-    users = np.array(data.users)
-    ids = np.sort(users.astype(np.int64)) if all(name.isdigit() for name in data.users) else np.sort(users)
-    chosen = np.random.default_rng(1).permutation(len(ids))[: len(ids) // 5]
-    is_test = np.isin(users, ids[chosen].astype(str))[data.user]
-    return data.of(~is_test), data.of(is_test)
 
 
 @pytest.mark.parametrize(
