@@ -28,7 +28,8 @@ import numpy as np
 import polars as pl
 
 import lake
-from benchmarks.mastery_peer_fold import Bucket, Made, Names, NumberArray, compact, fold
+from benchmarks.mastery_peer_evidence import Bucket, Names, compact
+from benchmarks.mastery_peer_fold import Made, NumberArray, fold
 from cairn.calendar import DistrictCalendar
 from cairn.mastery.bkt import IntArray
 from cairn.mastery.config import PARAMETER_NAMES, MasteryConfig, load_config

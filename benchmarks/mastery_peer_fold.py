@@ -11,37 +11,17 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from benchmarks.mastery_peer_evidence import Bucket, Names
 from cairn.mastery import bkt
 from cairn.mastery.bkt import ByteArray, FloatArray, IntArray
-from cairn.mastery.config import EvidenceRule, MasteryConfig
-from cairn.mastery.hashing import HashArray, hash_texts, hex_texts, mix, pair_keys
+from cairn.mastery.config import MasteryConfig
+from cairn.mastery.hashing import hash_texts, hex_texts, mix, pair_keys
 from cairn.mastery.models import ModelTable
-from cairn.mastery.policy import NEVER, STATES, Standing, Transitions, expected_share, nothing_yet, walk
+from cairn.mastery.policy import NEVER, NO_ITEM, STATES, Standing, Transitions, expected_share, nothing_yet, walk
 
 NumberArray = npt.NDArray[Any]
 INSTANT = pl.Datetime("us", "UTC")
 STRETCH = ("m00", "m01", "m10", "m11", "log_scale")
-
-
-@dataclass(frozen=True)
-class Names:
-    """Pupils and competencies by code (sorted by name), their hashes; each pupil's bucket and rank by bucket, key."""
-
-    students: pl.Series
-    competencies: pl.Series
-    student_hash: HashArray
-    competency_hash: HashArray
-    bucket: IntArray
-    rank: IntArray
-
-    @classmethod
-    def of(cls, students: pl.Series, competencies: pl.Series, buckets: int) -> Names:
-        """From sorted distinct names."""
-        student_hash = hash_texts(students.rechunk().to_arrow())
-        bucket = (student_hash % np.uint64(buckets)).astype(np.int64)
-        rank = np.empty(bucket.size, dtype=np.int64)
-        rank[np.argsort(bucket, kind="stable")] = np.arange(bucket.size)
-        return cls(students, competencies, student_hash, hash_texts(competencies.rechunk().to_arrow()), bucket, rank)
 
 
 @dataclass(frozen=True)
@@ -51,51 +31,6 @@ class Made:
     as_of_us: int
     data_date: date
     recorded_at: datetime
-
-
-@dataclass(frozen=True)
-class Bucket:
-    """A bucket's attempts in order of pupil, competency and work (n); pairs begin at ``offsets`` (pairs + 1).
-
-    student, competency: codes (pairs). item: hash, one a day below -1 for none. org, class_id: codes by name, -1 for
-    none. evidence: rows, also those of kinds that are no attempts; evidence_counts: the same by competency.
-    """
-
-    number: int
-    evidence: int
-    evidence_counts: IntArray
-    offsets: IntArray
-    student: IntArray
-    competency: IntArray
-    time_us: IntArray
-    day: IntArray
-    item: IntArray
-    event: HashArray
-    hints: IntArray
-    duration_ms: IntArray
-    org: IntArray
-    class_id: IntArray
-    orgs: pl.Series
-    classes: pl.Series
-    is_correct: ByteArray
-    is_right: ByteArray
-    is_counted: npt.NDArray[np.bool_]
-
-
-@numba.njit(cache=True, nogil=True)
-def _follows(offsets: IntArray, item: IntArray, time_us: IntArray, spacing_us: int) -> npt.NDArray[np.bool_]:
-    """Whether an attempt comes within the spacing after one at the same item of the same pair."""
-    out = np.zeros(item.size, dtype=np.bool_)
-    for pair in range(offsets.size - 1):
-        for i in range(offsets[pair], offsets[pair + 1]):
-            j = i - 1
-            within = spacing_us if item[i] >= 0 else 26 * 3_600 * 1_000_000
-            while j >= offsets[pair] and time_us[i] - time_us[j] < within:
-                if item[j] == item[i]:
-                    out[i] = True
-                    break
-                j -= 1
-    return out
 
 
 @numba.njit(cache=True, nogil=True)
@@ -129,79 +64,6 @@ def _most_frequent(codes: IntArray, starts: IntArray) -> IntArray:
     return out
 
 
-def compact(number: int, rows: pl.DataFrame, names: Names, rule: EvidenceRule) -> Bucket:
-    """The attempts of a bucket's sorted evidence, judged by the district's rule, as arrays."""
-    counts = np.bincount(rows["competency"].to_numpy(), minlength=len(names.competencies))
-    kind = pl.col("activity_type").cast(pl.String)
-    limit: pl.Expr = pl.lit(rule.rapid_guess_ms)
-    if rule.rapid_guess_ms_by_item:
-        item_id = pl.col("item_id").cast(pl.String)
-        limit = item_id.replace_strict(rule.rapid_guess_ms_by_item, default=limit, return_dtype=pl.Int64)
-    duration = pl.col("duration_ms")
-    attempts = (
-        rows.lazy()
-        .filter(kind.is_in(sorted(rule.counted_types | rule.practice_types)))
-        .with_columns(
-            is_correct=pl.coalesce("success", pl.col("score_share") >= rule.success_share - 1e-12),
-            has_hints=pl.col("hints").fill_null(0) > 0,
-            never_counts=kind.is_in(sorted(rule.practice_types))
-            | ((duration >= 0) & (duration < limit)).fill_null(False),
-        )
-        .filter(pl.col("is_correct").is_not_null())
-        .collect()
-    )
-    student, competency = (attempts[name].to_numpy().astype(np.int64) for name in ("student", "competency"))
-    change = (student[1:] != student[:-1]) | (competency[1:] != competency[:-1])
-    begin = np.r_[0, np.flatnonzero(change) + 1] if student.size else np.zeros(0, dtype=np.int64)
-    offsets = np.r_[begin, student.size].astype(np.int64)
-    time_us = _numbers(attempts["event_time"])
-    item = (hash_texts(attempts["item_id"].rechunk().to_arrow()) >> np.uint64(2)).astype(np.int64)
-    day = _numbers(attempts["work_date"])
-    item = np.where(attempts["item_id"].is_null().to_numpy(), -2 - day, item)
-    is_correct, has_hints = attempts["is_correct"].to_numpy(), attempts["has_hints"].to_numpy()
-    never = attempts["never_counts"].to_numpy() | _follows(offsets, item, time_us, int(rule.spacing_seconds * 1e6))
-    is_right = is_correct & ~has_hints if rule.are_hints_incorrect else is_correct
-    org, orgs = _by_name(attempts["org_id"])
-    class_id, classes = _by_name(attempts["class_id"])
-    return Bucket(
-        number=number,
-        evidence=rows.height,
-        evidence_counts=counts.astype(np.int64),
-        offsets=offsets,
-        student=student[begin],
-        competency=competency[begin],
-        time_us=time_us,
-        day=day,
-        item=item,
-        event=mix(hash_texts(attempts["event_id"].rechunk().to_arrow()), is_right.astype(np.uint64)),
-        hints=_numbers(attempts["hints"]),
-        duration_ms=_numbers(attempts["duration_ms"]),
-        org=org,
-        class_id=class_id,
-        orgs=orgs,
-        classes=classes,
-        is_correct=is_correct.astype(np.int8),
-        is_right=is_right.astype(np.int8),
-        is_counted=~never if rule.are_hints_incorrect else ~(never | has_hints),
-    )
-
-
-def _numbers(column: pl.Series) -> IntArray:
-    """Instants, days and counts as whole numbers, 0 for null."""
-    numbers: IntArray = column.to_physical().cast(pl.Int64).fill_null(0).to_numpy()
-    return numbers
-
-
-def _by_name(column: pl.Series) -> tuple[IntArray, pl.Series]:
-    """Codes in order of the names (-1 for null), and the names."""
-    names = column.drop_nulls().unique().cast(pl.String).sort()
-    places = column.to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
-    # The last cell stands for null, which -1 finds.
-    code_of = np.full(places.max(initial=-1) + 2, -1, dtype=np.int64)
-    code_of[names.cast(column.dtype).to_physical().to_numpy()] = np.arange(len(names))
-    return code_of[places], names
-
-
 def fold(
     bucket: Bucket, names: Names, models: ModelTable, config: MasteryConfig, made: Made
 ) -> dict[str, pl.DataFrame]:
@@ -213,11 +75,13 @@ def fold(
     right = bucket.is_right[counted]
     start = models.parameters[rows, bkt.PRIOR]
     known = bkt.advance(start, right, offsets, rows, models.parameters)
-    begun = nothing_yet(rows.size)
+    begun = nothing_yet(rows.size, config.policy.minimum.items)
     moves, now = walk(
         known,
         right,
         bucket.time_us[counted],
+        bucket.day[counted],
+        bucket.item[counted],
         bucket.event[counted],
         offsets,
         start,
@@ -270,7 +134,7 @@ def _instants(values: IntArray) -> pl.Series:
 
 def _whole(frame: pl.DataFrame, made: Made, *, is_ledger: bool = False) -> pl.DataFrame:
     """With what every row of a table shares; counts as the contracts type them."""
-    counts = ("attempts", "counted_attempts", "correct", "counted_correct", "hints", "right_in_a_row")
+    counts = ("attempts", "counted_attempts", "correct", "counted_correct", "hints", "right_in_a_row", "counted_days")
     whole = {*counts, "opportunities_without_three"} & set(frame.columns)
     frame = frame.with_columns(
         *(pl.col(name).cast(pl.Int32) for name in sorted(whole)),
@@ -307,6 +171,8 @@ def _states(
             "next_transition_at": now.next_us,
             "evidence_hash": now.evidence.view(np.int64),
             "right_in_a_row": now.in_a_row,
+            "counted_items": _lists(now.items),
+            "counted_days": now.days,
             "last_work_date": pl.Series(bucket.day[last].astype(np.int32)).cast(pl.Date),
             "recent_attempts": _recent(bucket, int(config.evidence.spacing_seconds * 1e6)),
         }
@@ -315,6 +181,12 @@ def _states(
     return _whole(frame, about.made).with_columns(
         pl.when(upcoming != NEVER).then(upcoming).cast(INSTANT), policy_version=pl.lit(config.policy_version)
     )
+
+
+def _lists(items: IntArray) -> pl.Series:
+    """The items of each pair, as far as there are any."""
+    lists = pl.Series(items).cast(pl.List(pl.Int64))
+    return lists.list.eval(pl.element().filter(pl.element() != NO_ITEM))
 
 
 def _recent(bucket: Bucket, spacing_us: int) -> pl.Series:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Pupils who teach the model and pupils who judge it, of a simulated family.
 SIMULATED_PUPILS, SIMULATED_SEED = (800, 400), 7
+# Attempts that an explanation shows on a screen.
+MOST_ATTEMPTS = 20
 
 app = typer.Typer(help="Fit, update, evaluate and explain mastery.", no_args_is_help=True)
 
@@ -298,7 +300,9 @@ def explain(
     as_of: Annotated[str | None, typer.Option("--as-of", help="As the nights up to this day had it.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The chain from a state to the payloads: decisions, the events behind each, and the versions used.
+    """Why a pupil stands where she does: a sentence, what each attempt moved or why it does not count, the payloads.
+
+    Decisions come with the events behind each and the versions used; --json has the Kafka offsets and every attempt.
 
     Example: cairn mastery explain 4f2a9c8be1d0 MATH.3.NF.1 --as-of 2026-10-14
     """
@@ -315,7 +319,7 @@ def explain(
 
 def _as_text(found: dict[str, Any]) -> str:
     """An explanation for a person: one line a decision, its events below."""
-    lines = [f"state: {found['state']}"]
+    lines = [found["why"]]
     for decision in found["decisions"]:
         lines.append(
             f"{decision['at']}  {decision['from']} -> {decision['to']}  "
@@ -325,4 +329,14 @@ def _as_text(found: dict[str, Any]) -> str:
         for event in decision["evidence"]:
             right = {True: "right", False: "wrong", None: "-"}[event["success"]]
             lines.append(f"    {event['event_time']}  {right:5}  {event['item_id']}  {event['event_id']}")
+    lines.append("attempts, and how much of 100 expected right each one moved")
+    earlier = found["attempts"][:-MOST_ATTEMPTS]
+    if earlier:
+        lines.append(f"    ... {len(earlier)} earlier ones: see --json")
+    lines += [_attempt_as_text(one) for one in found["attempts"][-MOST_ATTEMPTS:]]
     return "\n".join(lines)
+
+
+def _attempt_as_text(one: dict[str, Any]) -> str:
+    worth = one["why_not"] or f"{100 * one['moved']:+.1f} to {100 * one['share']:.1f}"
+    return f"    {one['event_time']}  {one['outcome'] or '-':5}  {one['item_id'] or '-'}  {worth}"

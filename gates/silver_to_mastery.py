@@ -44,7 +44,7 @@ STATE_RULES = (
     _never(
         f"{STATE}.evidence",
         "the state does not fit its evidence: rebuild the pairs with 'cairn mastery update'",
-        "(state in ('mastered', 'review_due') and counted_attempts = 0)"
+        "(state in ('mastered', 'review_due') and (counted_attempts = 0 or counted_days = 0))"
         " or (state = 'not_started' and counted_attempts > 0)",
     ),
 )

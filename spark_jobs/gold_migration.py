@@ -1,13 +1,16 @@
-"""A home whose gold was written before there were buckets of pupils: brought over once, before its next night.
+"""A home whose gold was written by an earlier Cairn: brought over once, before its next night.
 
-States and days are derived: their new tables begin empty and the next night fills them from the evidence, which it
-resolves anew from all of silver. The ledger is history: its rows are kept, and what of them no longer follows under the
-new ids is taken back by that night as by any other.
+From before there were buckets of pupils: states and days are derived, their new tables begin empty and the next night
+fills them from the evidence, which it resolves anew from all of silver. The ledger is history: its rows are kept, and
+what of them no longer follows under the new ids is taken back by that night as by any other.
+
+From before states told items and days: the rows are kept with none of either, and the next night restates them all.
 """
 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -20,6 +23,8 @@ from cairn.settings import Settings
 from spark_jobs import night_record
 from spark_jobs.night_record import DAY, DECISION, STATE, NightRecord
 
+# A record of this kind says that states are being rewritten: its version of them is no longer, or not yet, theirs.
+WIDENING = "widening"
 # Rows of silver are new to the night after the migration, all of them.
 NOTHING_READ = -1
 
@@ -49,6 +54,37 @@ def migrate_if_needed(settings: Settings) -> NightRecord | None:
     )
     night_record.record(settings, record)
     return record
+
+
+def widen_if_needed(settings: Settings, last: NightRecord) -> NightRecord:
+    """Give the states of nights on record the columns that they lack; returns the newest record.
+
+    Call with the lease of mastery held. The record that it makes names no policy, so that the next night restates every
+    pair. Interrupted, it goes on when called again.
+    """
+    if lake.needs_migration(settings, STATE):
+        if last.kind != WIDENING:
+            last = _recorded(settings, last, WIDENING, last.versions[STATE])
+        lake.migrate(settings, STATE, _without_items, progress=_told(STATE))
+    if last.kind == WIDENING:
+        last = _recorded(settings, last, "migration", lake.current_version(settings, STATE))
+    return last
+
+
+def _recorded(settings: Settings, last: NightRecord, kind: str, version: int) -> NightRecord:
+    """Put on record that nothing changed but how, or where, states lie."""
+    versions = {**last.versions, STATE: version}
+    record = replace(last, night=last.night + 1, kind=kind, versions=versions, policy_version="")
+    record = replace(record, pairs=0, attempts=0, decisions=0)
+    night_record.record(settings, record)
+    return record
+
+
+def _without_items(rows: pa.Table) -> pa.Table:
+    nothing = np.zeros(rows.num_rows + 1, dtype=np.int32)
+    none = pa.ListArray.from_arrays(pa.array(nothing), pa.array([], pa.int64()))
+    rows = rows.append_column("counted_items", none).append_column("counted_days", pa.array(nothing[1:]))
+    return lake.conform(rows, STATE)
 
 
 def _newest_date(settings: Settings) -> date:

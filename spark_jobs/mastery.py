@@ -25,7 +25,7 @@ from cairn.mastery.models import ModelTable
 from cairn.mastery.states import Night
 from cairn.settings import Settings
 from spark_jobs import evidence, evidence_sources, mastery_model, night_record, tasks
-from spark_jobs.gold_migration import migrate_if_needed
+from spark_jobs.gold_migration import migrate_if_needed, widen_if_needed
 from spark_jobs.mastery_bucket import BucketJob, BucketResult, fold_bucket
 from spark_jobs.mastery_upkeep import compact_if_due
 from spark_jobs.night_record import DAY, DECISION, EVIDENCE, STATE, VOID, WAITING, NightRecord
@@ -105,8 +105,7 @@ def update(
                 held_schools=[],
                 healed=[],
             )
-        if last is None:
-            last = migrate_if_needed(settings)
+        last = migrate_if_needed(settings) if last is None else widen_if_needed(settings, last)
         night_record.roll_back(settings, last)
         end = as_of or DistrictCalendar.load(settings).day_bounds(data_date)[1]
         buckets = night_record.pupil_buckets(settings, last)

@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 import lake
 from cairn.errors import CairnError
 from cairn.mastery import arrow, hashing, resolve
-from cairn.mastery.config import EvidenceRule, load_config
-from cairn.mastery.evidence import COUNTED, judge
+from cairn.mastery.config import MasteryConfig, load_config
+from cairn.mastery.explanation import explain, sentence
 from cairn.mastery.ledger import newest
+from cairn.mastery.models import ModelTable, default_row, table_from
 from cairn.settings import Settings
 from spark_jobs import night_record
 from spark_jobs.night_record import DECISION, EVIDENCE, NIGHT, STATE, NightRecord
@@ -44,10 +44,13 @@ MOST_EVENTS = 10
 def explain_pair(settings: Settings, student_key: str, competency: str, night: date | None = None) -> dict[str, Any]:
     """State and standing decisions of a pair, as the nights up to ``night`` had them (all where None).
 
-    Returns student_key, competency_id, state and decisions, each with at, from, to, p_known, counted_attempts,
-    evidence (the newest ten counted events behind it, with the Kafka partition and offset that bronze keeps the payload
-    under), model, policy, data_date. ``competency`` is an id or a code. Raises CairnError where either is not known.
+    Returns student_key, competency_id, state, why (a sentence for a teacher), share, share_low, share_high (of that
+    night), attempts (as :class:`Explanation` has them) and decisions, each with at, from, to, p_known,
+    counted_attempts, evidence (the newest ten counted events behind it, with the Kafka partition and offset that bronze
+    keeps the payload under), model, policy, data_date. ``competency`` is an id or a code. Raises CairnError where
+    either is not known.
     """
+    config = load_config(settings)
     competency_id = _competency_id(settings, competency)
     last = night_record.newest(settings)
     states = _of_pair(settings, last, STATE, student_key, competency_id)
@@ -62,15 +65,23 @@ def explain_pair(settings: Settings, student_key: str, competency: str, night: d
         state = current[0]["state"] if current else "not_started"
     else:
         state = decisions[-1]["to_state"] if decisions else "not_started"
-    evidence = _of_pair(settings, last, EVIDENCE, student_key, competency_id, EVIDENCE_COLUMNS)
-    counted = _counted(evidence, _last_number(settings, night), load_config(settings).evidence)
-    behind = [_newest_of(counted, row["counted_attempts"]) for row in decisions]
+    changes = _of_pair(settings, last, EVIDENCE, student_key, competency_id, EVIDENCE_COLUMNS)
+    evidence, taken_back = _as_of(changes, _last_number(settings, night))
+    models = _models(settings, states, _last_number(settings, night), config)
+    found = explain(evidence, taken_back, competency_id, models, config)
+    counted = found.newest_counted
+    behind = [counted[: row["counted_attempts"]][-MOST_EVENTS:] for row in decisions]
     named = pa.array([event for event_ids in behind for event in event_ids], pa.string())
-    events = _events(settings, counted.filter(pc.is_in(counted["event_id"], value_set=named)))
+    events = _events(settings, evidence.filter(pc.is_in(evidence["event_id"], value_set=named)))
     return {
         "student_key": student_key,
         "competency_id": competency_id,
         "state": state,
+        "why": sentence(state, found, config.policy),
+        "share": found.share,
+        "share_low": found.share_low,
+        "share_high": found.share_high,
+        "attempts": found.attempts,
         "decisions": [
             {
                 "at": row["decided_at"].isoformat(),
@@ -125,23 +136,30 @@ def _last_number(settings: Settings, night: date | None) -> int | None:
     return int(pc.max(numbers).as_py() or 0)
 
 
-def _counted(evidence: pa.Table, last_number: int | None, rule: EvidenceRule) -> pa.Table:
-    """The pair's counted events in order of work (event_id, event_time), as they stood after night ``last_number``.
+def _as_of(changes: pa.Table, last_number: int | None) -> tuple[pa.Table, pa.Table]:
+    """(evidence, taken back): the pair's rows that stood after night ``last_number``, and those that no longer did.
 
     What was taken away before a compaction is not in the table any more, so an earlier night is shown without it.
     """
     if last_number is not None:
-        evidence = evidence.filter(pc.less_equal(evidence["night"], last_number))
-    evidence = arrow.usable(resolve.standing(evidence, hashing.hash_texts(evidence["event_id"])), rule)
-    judged = judge(arrow.attempts_from(evidence, np.zeros(evidence.num_rows, dtype=np.int64), rule), rule)
-    order = judged.order[judged.verdict == COUNTED]
-    return evidence.select(["event_id", "event_time"]).take(pa.array(order))
+        changes = changes.filter(pc.less_equal(changes["night"], last_number))
+    stands = resolve.standing(changes, hashing.hash_texts(changes["event_id"]))
+    gone = changes.filter(pc.invert(pc.is_in(changes["event_id"], value_set=pc.unique(stands["event_id"]))))
+    return stands, gone.filter(gone["is_removed"])
 
 
-def _newest_of(counted: pa.Table, attempts: int) -> list[str]:
-    """Ids of the newest of the first ``attempts`` counted events, in order of work."""
-    event_ids: list[str] = counted["event_id"].slice(0, attempts).to_pylist()
-    return event_ids[-MOST_EVENTS:]
+def _models(settings: Settings, states: pa.Table, last_number: int | None, config: MasteryConfig) -> ModelTable:
+    """The parameters that the pair's state was computed with. Raises CairnError where they are not on record."""
+    if last_number is not None:
+        states = states.filter(pc.less_equal(states["night"], last_number))
+    [version] = newest(states, ("pair_key",))["model_version"].to_pylist() or [None]
+    default = default_row(config.fit.default)
+    if version is None or version == default["model_version"]:
+        return table_from([default], config.fit.default)
+    rows = lake.read(settings, "gold.mastery_model", filters=pc.field("model_version") == version).to_pylist()
+    if not rows:
+        raise CairnError(f"model version {version} is not on record: restore gold.mastery_model from its backup")
+    return table_from([{**row, "is_active": True} for row in rows], config.fit.default)
 
 
 def _competency_id(settings: Settings, competency: str) -> str:

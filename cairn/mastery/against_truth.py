@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from cairn.mastery.bkt import FloatArray
-from cairn.mastery.follow_up import EvidenceMinimum, SharePolicy, ask_in_a_week, has_enough
+from cairn.mastery.config import EvidenceMinimum
+from cairn.mastery.follow_up import SharePolicy, ask_in_a_week, has_enough
 from cairn.mastery.responses import Responses
 from cairn.mastery.share.doubt import interval
 from cairn.mastery.share.durable import evidence_on, fit_durable

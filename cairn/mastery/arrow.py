@@ -117,7 +117,7 @@ def integers(column: pa.Array | pa.ChunkedArray, missing: int = 0) -> IntArray:
 
 def usable(table: pa.Table, rule: EvidenceRule) -> pa.Table:
     """The rows whose kind counts or is practice and that have an outcome, with ``is_correct`` beside them."""
-    kinds = is_in(table["activity_type"], rule.counted_types | rule.practice_types)
+    kinds = is_in(table["activity_type"], rule.counted_types | rule.total_types | rule.practice_types)
     result = outcomes(floats(table["success"]), floats(table["score_share"]), rule.success_share)
     return kept(table.append_column("is_correct", pa.array(result == 1)), kinds & (result >= 0))
 
@@ -158,7 +158,7 @@ def kept(table: pa.Table, chosen: BoolArray) -> pa.Table:
 
 def attempts_from(table: pa.Table, pair: IntArray, rule: EvidenceRule) -> Attempts:
     """The rows of :func:`usable` as attempts; ``pair`` is each row's code of pupil and competency."""
-    time_us = integers(table["event_time"])
+    time_us, day = integers(table["event_time"]), integers(table["work_date"])
     limits = np.full(table.num_rows, rule.rapid_guess_ms, dtype=np.int64)
     if rule.rapid_guess_ms_by_item:
         item, items = coded(table["item_id"])
@@ -167,11 +167,13 @@ def attempts_from(table: pa.Table, pair: IntArray, rule: EvidenceRule) -> Attemp
     duration = integers(table["duration_ms"], missing=-1)
     return Attempts(
         pair=pair,
-        item=item_codes(table["item_id"], integers(table["work_date"])),
+        item=item_codes(table["item_id"], day),
         time_us=time_us,
+        day=day,
         event_rank=tie_ranks(pair, time_us, table["event_id"]),
         is_correct=table["is_correct"].to_numpy(),
         has_hints=integers(table["hints"]) > 0,
+        is_total=is_in(table["activity_type"], rule.total_types),
         is_practice=is_in(table["activity_type"], rule.practice_types),
         is_rapid=(duration >= 0) & (duration < limits),
     )
@@ -194,6 +196,13 @@ def tie_ranks(pair: IntArray, time_us: IntArray, event_id: pa.Array | pa.Chunked
     if tied.size:
         ranks[tied] = integers(pc.rank(event_id.take(pa.array(tied)), tiebreaker="dense"))
     return ranks
+
+
+def list_values(column: pa.ChunkedArray) -> tuple[IntArray, IntArray]:
+    """(values, sizes): a column of lists of integers as all its values, and how many each row has."""
+    lists = column.combine_chunks()
+    lists = pa.concat_arrays(lists.chunks) if isinstance(lists, pa.ChunkedArray) else lists
+    return integers(lists.flatten()), integers(pc.list_value_length(lists))
 
 
 def is_in(column: pa.Array | pa.ChunkedArray, names: frozenset[str]) -> BoolArray:

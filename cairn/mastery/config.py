@@ -16,7 +16,8 @@ from cairn.settings import Settings
 
 # Goes up when the same files come to mean something else: then the next night restates every pair.
 # 2: attempts without an item count once a day; a review that goes wrong is not mastered.
-RULES_REVISION = 2
+# 3: mastery asks for different items and days; a total does not count beside the answers that it sums up.
+RULES_REVISION = 3
 PARAMETER_NAMES = ("prior", "learn", "guess", "slip", "forget")
 
 
@@ -25,6 +26,7 @@ class EvidenceRule:
     """What counts as evidence (``evidence.yaml`` says what each part means)."""
 
     counted_types: frozenset[str]
+    total_types: frozenset[str]
     practice_types: frozenset[str]
     spacing_seconds: float
     are_hints_incorrect: bool
@@ -46,12 +48,21 @@ class FitRule:
 
 
 @dataclass(frozen=True)
+class EvidenceMinimum:
+    """What "mastered" needs at least: counted attempts, on different items, over different days."""
+
+    attempts: int = 4
+    items: int = 3
+    days: int = 2
+
+
+@dataclass(frozen=True)
 class ThresholdPolicy:
     """When a pupil counts as having mastered a competency (``policy.yaml`` says what each part means)."""
 
     gain: float
     lose: float
-    minimum_counted_attempts: int
+    minimum: EvidenceMinimum
     review_after_days: float
     interval_level: float
     recency_weight: float
@@ -97,6 +108,7 @@ def evidence_from(raw: dict[str, Any], where: str = "evidence.yaml") -> tuple[Ev
     types = raw["activity_types"]
     rule = EvidenceRule(
         counted_types=frozenset(name for name, use in types.items() if use == "counts"),
+        total_types=frozenset(name for name, use in types.items() if use == "total"),
         practice_types=frozenset(name for name, use in types.items() if use == "practice"),
         spacing_seconds=float(raw["spacing_hours"]) * 3600.0,
         are_hints_incorrect=raw["hints"] == "incorrect",
@@ -129,7 +141,7 @@ def policy_from(raw: dict[str, Any], where: str = "policy.yaml") -> ThresholdPol
     return ThresholdPolicy(
         gain=float(raw["gain"]),
         lose=float(raw["lose"]),
-        minimum_counted_attempts=int(raw["minimum_counted_attempts"]),
+        minimum=EvidenceMinimum(**raw["minimum_evidence"]),
         review_after_days=float(raw["review_after_days"]),
         interval_level=float(interval["level"]),
         recency_weight=float(interval["recency_weight"]),

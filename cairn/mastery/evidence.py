@@ -4,7 +4,9 @@ The rule (see ``schemas/district/evidence.yaml``): the first scored attempt at a
 only when the spacing has passed since the pupil last worked on the item, however that attempt went (an attempt with
 hints or a rapid guess shows the item as well). Attempts that name no item count once a local day: four of them within a
 minute may be one question asked again. A rapid guess is never evidence. An attempt with hints is evidence of
-not right alone, or only practice, as the rule says. Equal work times are ordered by event_id.
+not right alone, or only practice, as the rule says. A total (the score of a quiz, a grade) counts where no single
+answer of the pupil on the competency was sent that day: beside its questions it would count them twice. Equal work
+times are ordered by event_id.
 """
 
 from __future__ import annotations
@@ -20,8 +22,15 @@ from cairn.mastery.config import EvidenceRule
 
 BoolArray = npt.NDArray[np.bool_]
 
-# Verdicts on an attempt.
-COUNTED, PRACTICE, RAPID, AIDED = range(4)
+# Verdicts on an attempt: why it counts or does not.
+COUNTED, PRACTICE, RAPID, AIDED, REPEATED, TOTAL = range(6)
+REASONS = {
+    PRACTICE: "practice: this kind of work is never evidence",
+    RAPID: "a rapid guess: answered quicker than the item can be read",
+    AIDED: "help was asked for",
+    REPEATED: "the same item again too soon, or a second attempt of the day that names no item",
+    TOTAL: "a total beside its single answers, which count by themselves",
+}
 # An item that is not named is one of its local day: below this, the further the later the day.
 FIRST_UNNAMED = -2
 # A local day has 25 hours when clocks are put back, and never as many as this.
@@ -33,16 +42,19 @@ class Attempts:
     """Attempts with an outcome, as parallel arrays (n each), in any order.
 
     pair: code of pupil and competency. item: code or hash, unnamed_item() where none is named. time_us: work time,
-    microseconds since 1970 UTC. event_rank: order of the event_id. is_correct, has_hints, is_practice (its kind never
-    counts): flags. is_rapid: quicker than the item's threshold.
+    microseconds since 1970 UTC. day: local day since 1970. event_rank: order of the event_id. is_correct, has_hints,
+    is_total (a score over several answers), is_practice (its kind never counts): flags. is_rapid: quicker than the
+    item's threshold.
     """
 
     pair: IntArray
     item: IntArray
     time_us: IntArray
+    day: IntArray
     event_rank: IntArray
     is_correct: BoolArray
     has_hints: BoolArray
+    is_total: BoolArray
     is_practice: BoolArray
     is_rapid: BoolArray
 
@@ -51,7 +63,7 @@ class Attempts:
 class Judged:
     """The attempts in order of pair and work. order: positions in the input; the rest follow that order.
 
-    verdict: COUNTED, PRACTICE, RAPID or AIDED. is_right: right, unaided where the rule asks for it.
+    verdict: COUNTED or a key of REASONS. is_right: right, unaided where the rule asks for it.
     """
 
     order: IntArray
@@ -110,6 +122,14 @@ def work_order(pair: IntArray, time_us: IntArray, rank: IntArray | None = None) 
     return np.lexsort((time_us, pair) if rank is None else (rank, time_us, pair)).astype(np.int64)
 
 
+def _shares_day(pair: IntArray, day: IntArray, is_one: BoolArray) -> BoolArray:
+    """Whether any attempt of the same pair and day is one; all in order of pair and work."""
+    is_next = (np.diff(pair, prepend=-1) != 0) | (np.diff(day, prepend=-1) != 0)
+    stretch = np.cumsum(is_next) - 1
+    has_one: BoolArray = np.bincount(stretch[is_one], minlength=int(stretch[-1]) + 1)[stretch] > 0
+    return has_one
+
+
 def judge(attempts: Attempts, rule: EvidenceRule) -> Judged:
     """Apply the rule. The result is the same for any order of the input."""
     order = work_order(attempts.pair, attempts.time_us, attempts.event_rank)
@@ -119,8 +139,14 @@ def judge(attempts: Attempts, rule: EvidenceRule) -> Judged:
     verdict = np.full(order.size, COUNTED, dtype=np.int8)
     if not rule.are_hints_incorrect:
         verdict[has_hints] = AIDED
-    verdict[is_repeat | attempts.is_practice[order]] = PRACTICE
+    verdict[is_repeat] = REPEATED
+    is_practice = attempts.is_practice[order]
+    verdict[is_practice] = PRACTICE
     verdict[attempts.is_rapid[order]] = RAPID
+    is_total = attempts.is_total[order]
+    if is_total.any():
+        has_single = _shares_day(attempts.pair[order], attempts.day[order], ~is_total & ~is_practice)
+        verdict[is_total & has_single] = TOTAL
     is_correct = attempts.is_correct[order]
     is_right = is_correct & ~has_hints if rule.are_hints_incorrect else is_correct
     return Judged(order, verdict, is_right)

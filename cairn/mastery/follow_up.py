@@ -20,7 +20,7 @@ from cairn.errors import UsageError
 from cairn.mastery import bkt
 from cairn.mastery.accuracy import DRAWS, INTERVAL, SEED
 from cairn.mastery.bkt import GUESS, SLIP, FloatArray, IntArray
-from cairn.mastery.config import ThresholdPolicy
+from cairn.mastery.config import EvidenceMinimum, ThresholdPolicy
 from cairn.mastery.predictors import BktRule, fitted_parameters
 from cairn.mastery.responses import Responses
 from cairn.mastery.share.doubt import NEXT, chance_above
@@ -56,15 +56,6 @@ class SharePolicy:
 
 
 @dataclass(frozen=True)
-class EvidenceMinimum:
-    """What "mastered" needs at least: counted attempts, on different items, over different (UTC) days."""
-
-    attempts: int = 4
-    items: int = 3
-    days: int = 2
-
-
-@dataclass(frozen=True)
 class Calls:
     """Of each row of evidence: the share promised behind it, and whether the policy says mastered there."""
 
@@ -83,20 +74,18 @@ def after_mastery(
     rule: BktRule,
     policy: ThresholdPolicy,
     spacing_seconds: float,
-    minimum: EvidenceMinimum | None = None,
 ) -> dict[str, Any]:
     """Follow the test pupils past "mastered", the model fitted on the train pupils' counted attempts.
 
-    ``model`` is share, or bkt or bkt_forget by the gain of the threshold policy; the evidence minimum is the same for
-    all, so that they can be compared. Raises UsageError for a model
-    that calls nobody mastered by itself.
+    ``model`` is share, or bkt or bkt_forget by the gain of the threshold policy; the policy's minimum of evidence (days
+    in UTC) holds for all, so that they can be compared. Raises UsageError for a model that calls nobody mastered by
+    itself.
     """
     check_caller(model)
     seen, unseen = (part.of(part.first_attempts(spacing_seconds)) for part in (train, test))
     calls = CALLERS[model](seen, unseen, rule, policy)
-    needed = minimum or EvidenceMinimum()
     dropped = [name for name, told in (("items", test.has_items), ("days", test.has_times)) if not told]
-    return {**_told(calls, has_enough(calls.evidence, needed)), "clauses_dropped": dropped}
+    return {**_told(calls, has_enough(calls.evidence, policy.minimum)), "clauses_dropped": dropped}
 
 
 def check_caller(model: str) -> None:

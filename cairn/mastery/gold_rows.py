@@ -17,7 +17,7 @@ from cairn.mastery.config import MasteryConfig
 from cairn.mastery.evidence import BoolArray
 from cairn.mastery.hashing import HashArray, hash_texts, hex_texts, mix
 from cairn.mastery.models import ModelTable
-from cairn.mastery.policy import NEVER, STATES, Standing, Transitions, expected_share
+from cairn.mastery.policy import NEVER, NO_ITEM, STATES, Standing, Transitions, expected_share
 
 STRETCH_COLUMNS = ("m00", "m01", "m10", "m11", "log_scale")
 
@@ -233,6 +233,8 @@ def states(
             "data_date": _same_day(night, work.pairs),
             "evidence_hash": pa.array(now.evidence.view(np.int64)),
             "right_in_a_row": pa.array(now.in_a_row.astype(np.int32)),
+            "counted_items": _items(now.items),
+            "counted_days": pa.array(now.days.astype(np.int32)),
             "last_work_date": _days(last_day),
             "recent_attempts": pa.ListArray.from_arrays(
                 pa.array(work.recent[0].astype(np.int32)), pa.array(work.recent[1])
@@ -240,6 +242,13 @@ def states(
             "pair_key": pa.array(work.keys),
         }
     )
+
+
+def _items(items: IntArray) -> pa.ListArray:
+    """The items of each pair, as far as there are any."""
+    is_there = items != NO_ITEM
+    ends = np.r_[0, np.cumsum(is_there.sum(axis=1))].astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(ends), pa.array(items[is_there]))
 
 
 def decisions(work: Work, transitions: Transitions, night: Night) -> pa.Table:

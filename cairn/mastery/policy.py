@@ -18,6 +18,8 @@ DAY_US = 86_400_000_000
 IN_A_ROW = 3
 WHEEL_SPINNING_OPPORTUNITIES = 10
 NEVER = np.iinfo(np.int64).max
+# No item's code: hashes are not negative, and unnamed items are codes of days.
+NO_ITEM = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class Standing:
     state: position in STATES. since_us is 0 where nothing has counted yet; next_us is NEVER where no time alone will
     change the state; in_a_row: right in a row up to the last, at most IN_A_ROW; without_three counts opportunities
     since the start without three right in a row, 0 once reached; counted: counted attempts; last_us: the last of them,
-    0 where there is none; evidence: sum of the hashes of the counted attempts.
+    0 where there is none; evidence: sum of the hashes of the counted attempts; items (pairs x as many as mastery asks
+    for): the first different ones among them, NO_ITEM behind; days: local days with counted attempts.
     """
 
     state: ByteArray
@@ -54,13 +57,16 @@ class Standing:
     counted: IntArray
     last_us: IntArray
     evidence: HashArray
+    items: IntArray
+    days: IntArray
 
 
-def nothing_yet(pairs: int) -> Standing:
-    """Where pairs stand before any evidence."""
+def nothing_yet(pairs: int, items: int) -> Standing:
+    """Where pairs stand before any evidence, where mastery asks for so many different items."""
     zero = np.zeros(pairs, dtype=np.int64)
-    never = np.full(pairs, NEVER, dtype=np.int64)
-    return Standing(np.zeros(pairs, dtype=np.int8), zero, never, zero, zero, zero, zero, np.zeros(pairs, np.uint64))
+    never, none = np.full(pairs, NEVER, dtype=np.int64), np.full((pairs, items), NO_ITEM, dtype=np.int64)
+    no_hash = np.zeros(pairs, np.uint64)
+    return Standing(np.zeros(pairs, dtype=np.int8), zero, never, zero, zero, zero, zero, no_hash, none, zero)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -71,36 +77,72 @@ def _note(found: IntArray, count: int, pair: int, at_us: int, old: int, new: int
 
 
 @numba.njit(cache=True, nogil=True)
+def _seen(items: IntArray, item: int) -> int:
+    """How many different items a pair has with this one, which is noted where it is new and there is room."""
+    for place in range(items.size):
+        if items[place] == item:
+            break
+        if items[place] == NO_ITEM:
+            items[place] = item
+            break
+    for place in range(items.size):
+        if items[place] == NO_ITEM:
+            return place
+    return items.size
+
+
+@numba.njit(cache=True, nogil=True)
+def _state_after(
+    state: int, is_right: bool, known: float, has_items: bool, has_days: bool, gain: float, lose: float
+) -> int:
+    """The state after a counted attempt; ``has_items``: counted attempts and items are enough, ``has_days``: days."""
+    if not has_items:
+        return 1
+    if state == 4 and not is_right:
+        return 2  # A review that goes wrong is what reviews are for, however sure the model was.
+    if known < (lose if state >= 3 else gain):
+        return 2
+    if has_days or state >= 3:
+        return 3
+    return max(state, 1)  # What is right in one sitting is not mastered yet, and who was developing still is.
+
+
+@numba.njit(cache=True, nogil=True)
 def _walk(
     known: FloatArray,
     correct: ByteArray,
     time_us: IntArray,
+    day: IntArray,
+    item: IntArray,
     event: HashArray,
     offsets: IntArray,
     start: FloatArray,
     standing: IntArray,
+    items: IntArray,
     evidence: HashArray,
     gain: float,
     lose: float,
-    minimum: int,
+    minimum: tuple[int, int],
     review_us: int,
     as_of_us: int,
-) -> tuple[IntArray, FloatArray, HashArray, IntArray, IntArray, HashArray]:
-    """Transitions (pair, at, from, to, counted), their known and evidence; standing, next instant, evidence a pair.
+) -> tuple[IntArray, FloatArray, HashArray, IntArray, IntArray, IntArray, HashArray]:
+    """Transitions (pair, at, from, to, counted), their known and evidence; standing, items, next instant, evidence.
 
-    ``standing`` has a row a pair: state, since, in a row, without three, counted, last.
+    ``standing`` has a row a pair: state, since, in a row, without three, counted, last, days. ``minimum``: counted
+    attempts and days; that of items is the width of ``items``.
     """
+    least, least_days = minimum
     pairs = offsets.size - 1
     found = np.empty((2 * known.size + pairs, 5), dtype=np.int64)
     found_known = np.empty(2 * known.size + pairs)
     found_evidence = np.empty(2 * known.size + pairs, dtype=np.uint64)
     count = 0
-    final = standing.copy()
+    final, kept = standing.copy(), items.copy()
     upcoming = np.full(pairs, np.iinfo(np.int64).max, dtype=np.int64)
     sums = evidence.copy()
     for pair in range(pairs):
         state, since, streak = standing[pair, 0], standing[pair, 1], standing[pair, 2]
-        number, last = standing[pair, 4], standing[pair, 5]
+        number, last, days, latest = standing[pair, 4], standing[pair, 5], standing[pair, 6], -1
         has_three = number > 0 and standing[pair, 3] == 0
         p, total = start[pair], evidence[pair]
         for i in range(offsets[pair], offsets[pair + 1]):
@@ -114,14 +156,10 @@ def _walk(
             number += 1
             p, last = known[i], time_us[i]
             total += event[i]
-            if number < minimum:
-                new = 1
-            elif state == 4 and not correct[i]:
-                new = 2  # A review that goes wrong is what reviews are for, however sure the model was.
-            elif state >= 3:
-                new = 3 if p >= lose else 2
-            else:
-                new = 3 if p >= gain else 2
+            if day[i] != latest:  # a night goes on from an earlier day
+                days, latest = days + 1, day[i]
+            has_items = _seen(kept[pair], item[i]) == kept.shape[1] and number >= least
+            new = _state_after(state, correct[i] != 0, p, has_items, days >= least_days, gain, lose)
             if new != state:
                 since = last
                 found_known[count], found_evidence[count] = p, total
@@ -138,14 +176,17 @@ def _walk(
                 upcoming[pair] = due
         final[pair, 0], final[pair, 1], final[pair, 2] = state, since, min(streak, 3)
         final[pair, 3], final[pair, 4], final[pair, 5] = 0 if has_three else number, number, last
+        final[pair, 6] = days
         sums[pair] = total
-    return found[:count], found_known[:count], found_evidence[:count], final, upcoming, sums
+    return found[:count], found_known[:count], found_evidence[:count], final, kept, upcoming, sums
 
 
 def walk(
     known: FloatArray,
     correct: ByteArray,
     time_us: IntArray,
+    day: IntArray,
+    item: IntArray,
     event: HashArray,
     offsets: IntArray,
     start: FloatArray,
@@ -155,9 +196,11 @@ def walk(
 ) -> tuple[Transitions, Standing]:
     """Apply the policy to counted attempts in order of work, pair after pair (``offsets`` bounds them).
 
-    ``known`` is the model's state after each attempt, ``start`` (pairs) before the first; ``event`` the hash of each
-    attempt and its outcome; ``standing`` where each pair stood. Rules: below the minimum of counted attempts "not
-    enough evidence"; then mastered from ``gain`` on, and lost below ``lose``; mastered and not shown for
+    ``known`` is the model's state after each attempt, ``start`` (pairs) before the first; ``day`` is the local day of
+    each attempt, ``item`` the code of its item, ``event`` the hash of it and its outcome; ``standing`` where each pair
+    stood, on an earlier day. Rules: below the minimum of counted attempts and of different items "not enough evidence";
+    then mastered from ``gain`` on, where the minimum of days is reached too, and lost below ``lose``; who would be
+    mastered but for the days stays at "not enough evidence" or developing; mastered and not shown for
     ``review_after_days`` is review due, from which the next attempt leads back to mastered (not below ``lose``) or to
     developing. Time passes up to, not including, ``as_of_us``.
     """
@@ -169,21 +212,25 @@ def walk(
             standing.without_three,
             standing.counted,
             standing.last_us,
+            standing.days,
         ],
         axis=1,
     )
-    found, found_known, found_evidence, final, upcoming, sums = _walk(
+    found, found_known, found_evidence, final, items, upcoming, sums = _walk(
         known,
         correct,
         time_us,
+        day,
+        item,
         event,
         offsets,
         start,
         np.ascontiguousarray(before),
+        standing.items,
         standing.evidence,
         policy.gain,
         policy.lose,
-        policy.minimum_counted_attempts,
+        (policy.minimum.attempts, policy.minimum.days),
         int(policy.review_after_days * DAY_US),
         as_of_us,
     )
@@ -196,8 +243,9 @@ def walk(
         found_known,
         found_evidence,
     )
-    state, since, in_a_row, without_three, counted, last = (np.ascontiguousarray(final[:, i]) for i in range(6))
-    return transitions, Standing(state.astype(np.int8), since, upcoming, in_a_row, without_three, counted, last, sums)
+    state, since, in_a_row, without_three, counted, last, days = (np.ascontiguousarray(part) for part in final.T)
+    now = Standing(state.astype(np.int8), since, upcoming, in_a_row, without_three, counted, last, sums, items, days)
+    return transitions, now
 
 
 def expected_share(

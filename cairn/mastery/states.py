@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from cairn.mastery import arrow, gold_rows
 from cairn.mastery.bkt import IntArray
+from cairn.mastery.config import ThresholdPolicy
 from cairn.mastery.evidence import COUNTED, Attempts, judge
 from cairn.mastery.gold_rows import Before, Night, Recent, Restated, Work, named
 from cairn.mastery.hashing import hash_texts, mix, pair_keys
@@ -41,8 +41,12 @@ STANDING_COLUMNS = (
     "last_work_date",
     "state_since_at",
     "evidence_hash",
+    "counted_items",
+    "counted_days",
     "recent_attempts",
 )
+# The day of attempts that an earlier night judged: before any day of the night's.
+EARLIER_DAY = np.int64(-1)
 
 
 def restate(table: pa.Table, night: Night) -> Restated:
@@ -74,6 +78,8 @@ def _fold(table: pa.Table, night: Night, standing: pa.Table | None) -> Restated:
         known,
         correct,
         work.time_us[counted],
+        work.day[counted],
+        work.item[counted],
         events,
         offsets,
         before.model,
@@ -99,7 +105,7 @@ def _prepare(table: pa.Table, night: Night, standing: pa.Table | None) -> tuple[
     both, pair = np.unique(student * width + competency, return_inverse=True)
     pair = pair.reshape(-1).astype(np.int64)
     standing_pair, pair = pair[:stood], pair[stood:]
-    before = _before(standing, standing_pair, both.size)
+    before = _before(standing, standing_pair, both.size, night.config.policy)
     attempts = arrow.attempts_from(table, pair, rule)
     attempts, new = _with_recent(attempts, before.recent)
     judged = judge(attempts, rule)
@@ -137,9 +143,9 @@ def _coded_with(table: pa.Table, standing: pa.Table | None, name: str) -> tuple[
     return arrow.coded(pa.chunked_array([chunk for column in text for chunk in column.chunks], pa.string()))
 
 
-def _before(standing: pa.Table | None, place: IntArray, pairs: int) -> Before:
+def _before(standing: pa.Table | None, place: IntArray, pairs: int, rule: ThresholdPolicy) -> Before:
     """Where each of the pairs stood; nothing yet for those without a standing row."""
-    policy, zero = nothing_yet(pairs), np.zeros(pairs, dtype=np.int64)
+    policy, zero = nothing_yet(pairs, rule.minimum.items), np.zeros(pairs, dtype=np.int64)
     if standing is None or standing.num_rows == 0:
         nothing = np.zeros(0, dtype=np.int64)
         return Before(policy, np.full(pairs, np.nan), zero, zero, zero, zero, zero, Recent(nothing, nothing, nothing))
@@ -164,11 +170,11 @@ def _before(standing: pa.Table | None, place: IntArray, pairs: int) -> Before:
         counted=counted,
         last_us=np.where(counted > 0, last_us, 0),
         evidence=put("evidence_hash").view(np.uint64),
+        items=_put_lists(standing["counted_items"], place, policy.items),
+        days=put("counted_days"),
     )
-    lists = standing["recent_attempts"].combine_chunks()
-    lists = pa.concat_arrays(lists.chunks) if isinstance(lists, pa.ChunkedArray) else lists
-    values = arrow.integers(lists.flatten())
-    sizes = arrow.integers(pc.list_value_length(lists)) // 2
+    values, sizes = arrow.list_values(standing["recent_attempts"])
+    sizes = sizes // 2
     return Before(
         policy=policy,
         model=model,
@@ -179,6 +185,15 @@ def _before(standing: pa.Table | None, place: IntArray, pairs: int) -> Before:
         last_day=put("last_work_date"),
         recent=Recent(np.repeat(place, sizes), values[0::2], values[1::2]),
     )
+
+
+def _put_lists(column: pa.ChunkedArray, place: IntArray, nothing: IntArray) -> IntArray:
+    """Lists of the standing rows as rows of a matrix, behind what each row has of them: NO_ITEM."""
+    values, sizes = arrow.list_values(column)
+    found = nothing.copy()
+    row = np.repeat(place, sizes)
+    found[row, np.arange(values.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)] = values
+    return found
 
 
 def _started(before: Before, work: Work, night: Night) -> Before:
@@ -198,9 +213,11 @@ def _with_recent(attempts: Attempts, recent: Recent) -> tuple[Attempts, IntArray
         pair=np.r_[attempts.pair, recent.pair],
         item=np.r_[attempts.item, recent.item],
         time_us=np.r_[attempts.time_us, recent.time_us],
+        day=np.r_[attempts.day, np.full(size, EARLIER_DAY)],
         event_rank=np.r_[attempts.event_rank, np.zeros(size, dtype=np.int64)],
         is_correct=np.r_[attempts.is_correct, no],
         has_hints=np.r_[attempts.has_hints, no],
+        is_total=np.r_[attempts.is_total, no],
         is_practice=np.r_[attempts.is_practice, no],
         is_rapid=np.r_[attempts.is_rapid, no],
     )

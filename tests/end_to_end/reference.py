@@ -65,6 +65,7 @@ def _stand(
     standing = Standing()
     known = parameter["prior"]
     last_seen: dict[str, datetime] = {}
+    minimum, items, days = policy["minimum_evidence"], set(), set()
     for event in events:
         item, at = event["item_id"], event["event_time"]
         is_repeat = item in last_seen and at - last_seen[item] < spacing
@@ -77,12 +78,17 @@ def _stand(
         after = known * p_right / (known * p_right + (1 - known) * p_guess)
         known = after + (1 - after) * parameter["learn"]
         standing.counted += 1
-        if standing.counted < policy["minimum_counted_attempts"]:
+        items.add(item)
+        days.add(event["work_date"])
+        is_over = known >= (policy["lose"] if standing.state == "mastered" else policy["gain"])
+        if standing.counted < minimum["attempts"] or len(items) < minimum["items"]:
             new = "not_enough_evidence"
-        elif known >= (policy["lose"] if standing.state == "mastered" else policy["gain"]):
+        elif not is_over:
+            new = "developing"
+        elif len(days) >= minimum["days"]:
             new = "mastered"
         else:
-            new = "developing"
+            new = "developing" if standing.state == "developing" else "not_enough_evidence"
         if new == "mastered" and standing.state != "mastered":
             standing.mastered_at = at
         standing.state = new

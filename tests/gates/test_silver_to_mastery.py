@@ -45,6 +45,8 @@ def state(number: int, **changes: Any) -> dict[str, Any]:
         "state_since_at": NOW,
         "evidence_hash": number,
         "right_in_a_row": 0,
+        "counted_items": [1, 2, 3],
+        "counted_days": 2,
         "last_work_date": DATA_DATE,
         "recent_attempts": [],
         **change(number),
@@ -113,7 +115,8 @@ def test_sound_states_and_decisions_are_green(settings: Settings) -> None:
 
 def test_what_does_not_fit_holds_the_pupils_school(settings: Settings) -> None:
     unfounded = {"state": "mastered", "counted_attempts": 0, "counted_correct": 0}
-    states = [state(n) for n in range(8)]
+    states = [state(n) for n in range(8) if n != 6]
+    states += [state(6, state="mastered", counted_days=0)]
     states += [state(8, **unfounded), state(0, data_date=date(2026, 10, 1), **unfounded, night=0)]
     # Mended by a later run of the same night, and taken out by one: neither stands.
     states += [state(7, **unfounded, night=0), state(9, **unfounded)]
@@ -122,7 +125,7 @@ def test_what_does_not_fit_holds_the_pupils_school(settings: Settings) -> None:
     outcome = run_gate("silver_to_mastery", settings, DATA_DATE)
     assert failed(outcome.results) == [
         ("gold.mastery_decision.p_known.range", "school", "school-1", ["decision-9"]),
-        ("gold.mastery_state.evidence", "school", "school-0", ["8"]),
+        ("gold.mastery_state.evidence", "school", "school-0", ["6", "8"]),
     ]
     assert outcome.held == [("school", "school-0"), ("school", "school-1")]
     assert not outcome.is_structural_failure

@@ -13,6 +13,8 @@ import lake
 from cairn.errors import CairnError
 from cairn.mastery import hashing
 from cairn.mastery.config import load_config
+from cairn.mastery.evidence import REASONS, REPEATED
+from cairn.mastery.explanation import TAKEN_BACK, Explanation, sentence
 from cairn.mastery.ledger import decision_changes
 from cairn.mastery.models import default_row, table_from
 from cairn.mastery.states import COLUMNS, Night, Restated, restate
@@ -28,8 +30,9 @@ BUCKET = int(hashing.buckets_of(pa.array(["p1"]), 2)[0])
 
 
 def evidence(number: int, *, night: int, success: bool = True, item: str = "", is_removed: bool = False) -> Any:
-    """A row of silver.evidence of p1 on c0, each number ten minutes after the one before."""
-    at = small.minutes(FIRST if number < 4 else SECOND, 10 * number)
+    """A row of silver.evidence of p1 on c0, each number ten minutes after the one before; the first a day earlier."""
+    day = FIRST if number < 4 else SECOND
+    at = small.minutes(day if number else FIRST - timedelta(days=1), 10 * number)
     return {
         "student_key": "p1",
         "competency_id": "c0",
@@ -118,8 +121,43 @@ def test_an_earlier_night_is_explained_as_it_was(nights: Settings) -> None:
     found = explain_pair(nights, "p1", "c0", FIRST)
     assert found["state"] == "mastered"
     assert [event["event_id"] for event in found["decisions"][-1]["evidence"]] == ["e00", "e01", "e02", "e03"]
+    assert [one["event_id"] for one in found["attempts"]] == ["e00", "e01", "e02", "e03"]
+    assert found["why"].startswith("Mastered: 4 of 4 counted answers right, on 4 items over 2 days; about ")
     before = explain_pair(nights, "p1", "c0", FIRST - timedelta(days=1))
     assert (before["state"], before["decisions"]) == ("not_started", [])
+
+
+def test_every_attempt_says_what_it_moved_or_why_it_does_not_count(nights: Settings) -> None:
+    """The shares add up to the one of the state, which the night wrote."""
+    found = explain_pair(nights, "p1", "c0")
+    told = {one["event_id"]: one for one in found["attempts"]}
+    assert told["e18"]["why_not"] == REASONS[REPEATED]
+    assert told["e02"]["why_not"] == TAKEN_BACK
+    counted = [one for one in found["attempts"] if one["counts"]]
+    [state] = [row for row in small.states(nights) if row["student_key"] == "p1"]
+    assert len(counted) == state["counted_attempts"] == 17
+    assert found["share"] == pytest.approx(state["expected_share"], abs=1e-9) == counted[-1]["share"]
+    assert (found["share_low"], found["share_high"]) == pytest.approx(
+        (state["share_low"], state["share_high"]), abs=1e-9
+    )
+    config = load_config(nights)
+    start = config.fit.default
+    begun = start.prior * (1 - start.slip) + (1 - start.prior) * start.guess
+    assert sum(one["moved"] for one in counted) == pytest.approx(found["share"] - begun)
+    assert [one["moved"] > 0 for one in counted] == [one["outcome"] == "right" for one in counted]
+
+
+def test_each_state_has_its_sentence(nights: Settings) -> None:
+    found = Explanation([], 0.9123, 0.8, 0.97, 4, 3, 2, 1)
+    policy = load_config(nights).policy
+    assert sentence("not_enough_evidence", found, policy) == (
+        "Not enough evidence: 3 of 4 counted answers right, on 2 items over 1 day;"
+        " mastery asks for at least 4 answers on 3 items over 2 days."
+    )
+    assert "about 91 of 100 expected right now (90 % sure: 80 to 97)" in sentence("mastered", found, policy)
+    assert sentence("review_due", found, policy).startswith("Review due: mastered, but not shown for 60 days")
+    assert sentence("developing", found, policy).startswith("Developing: 3 of 4")
+    assert sentence("not_started", found, policy).startswith("Not started")
 
 
 def test_what_is_not_known_is_said(nights: Settings) -> None:

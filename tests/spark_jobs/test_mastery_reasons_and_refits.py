@@ -26,7 +26,11 @@ def test_each_decision_says_why_it_was_recorded(spark: SparkSession, settings: S
         before = len(small.rows(settings, "gold.mastery_decision"))
         rows = [
             small.event(
-                f"{pupil}-{day}-{n}", f"s-{pupil}", f"i{n}", small.minutes(START + timedelta(days=at), 9 * n), True
+                f"{pupil}-{day}-{at}-{n}",
+                f"s-{pupil}",
+                f"i{n}",
+                small.minutes(START + timedelta(days=at), 9 * n),
+                True,
             )
             for pupil, at in work
             for n in range(8)
@@ -37,7 +41,7 @@ def test_each_decision_says_why_it_was_recorded(spark: SparkSession, settings: S
         return {(row["student_key"], row["reason"]) for row in ledger[before:]}
 
     assert night(0, ("p0", 0)) == {("p0", "work")}
-    assert night(3, ("p1", 3)) == {("p1", "work")}
+    assert night(3, ("p1", 2), ("p1", 3)) == {("p1", "work")}
     assert night(4, ("p0", -2)) == {("p0", "late")}
     assert night(120) == {("p0", "time"), ("p1", "time")}, "a review falls due by time alone"
     changed = {**model, "model_version": "other", "learn": 0.01, "guess": 0.35, "is_active": False}

@@ -19,6 +19,9 @@ from cairn.mastery.evidence import (
     COUNTED,
     PRACTICE,
     RAPID,
+    REASONS,
+    REPEATED,
+    TOTAL,
     Attempts,
     judge,
     outcomes,
@@ -27,7 +30,9 @@ from cairn.mastery.evidence import (
 )
 
 HOUR = 3_600_000_000
-RULE = EvidenceRule(frozenset({"attempt"}), frozenset({"completion"}), 24 * 3600.0, True, 0.8, 1000)
+RULE = EvidenceRule(
+    frozenset({"attempt"}), frozenset({"grade"}), frozenset({"completion"}), 24 * 3600.0, True, 0.8, 1000
+)
 
 
 def attempts(rows: list[dict[str, Any]]) -> Attempts:
@@ -40,9 +45,11 @@ def attempts(rows: list[dict[str, Any]]) -> Attempts:
         pair=column("pair", 0, np.int64),
         item=column("item", 1, np.int64),
         time_us=column("hour", 0, np.int64) * HOUR,
+        day=column("hour", 0, np.int64) // 24,
         event_rank=np.array([row.get("rank", i) for i, row in enumerate(rows)], dtype=np.int64),
         is_correct=column("right", True, bool),
         has_hints=column("hints", False, bool),
+        is_total=column("total", False, bool),
         is_practice=column("practice", False, bool),
         is_rapid=column("rapid", False, bool),
     )
@@ -54,30 +61,30 @@ def verdicts(rows: list[dict[str, Any]], rule: EvidenceRule = RULE) -> list[int]
 
 def test_retries_within_the_spacing_are_practice() -> None:
     rows = [{"hour": 0}, {"hour": 1}, {"hour": 2}, {"hour": 3, "item": 2}]
-    assert verdicts(rows) == [COUNTED, PRACTICE, PRACTICE, COUNTED]
+    assert verdicts(rows) == [COUNTED, REPEATED, REPEATED, COUNTED]
 
 
 def test_after_the_spacing_an_item_counts_again() -> None:
-    assert verdicts([{"hour": 0}, {"hour": 24}, {"hour": 47}]) == [COUNTED, COUNTED, PRACTICE]
+    assert verdicts([{"hour": 0}, {"hour": 24}, {"hour": 47}]) == [COUNTED, COUNTED, REPEATED]
 
 
 def test_spacing_runs_from_the_last_time_the_item_was_seen() -> None:
-    assert verdicts([{"hour": 0}, {"hour": 20}, {"hour": 40}]) == [COUNTED, PRACTICE, PRACTICE]
+    assert verdicts([{"hour": 0}, {"hour": 20}, {"hour": 40}]) == [COUNTED, REPEATED, REPEATED]
 
 
 def test_hints_make_an_attempt_not_right_alone() -> None:
     judged = judge(attempts([{"hints": True}, {"hour": 1}]), RULE)
-    assert judged.verdict.tolist() == [COUNTED, PRACTICE]
+    assert judged.verdict.tolist() == [COUNTED, REPEATED]
     assert judged.is_right.tolist() == [False, True]
 
 
 def test_hints_can_be_practice() -> None:
     rule = replace(RULE, are_hints_incorrect=False)
-    assert verdicts([{"hints": True}, {"hour": 1}, {"hour": 30}], rule) == [AIDED, PRACTICE, COUNTED]
+    assert verdicts([{"hints": True}, {"hour": 1}, {"hour": 30}], rule) == [AIDED, REPEATED, COUNTED]
 
 
 def test_rapid_guesses_are_marked_and_show_the_item() -> None:
-    assert verdicts([{"rapid": True}, {"hour": 1}]) == [RAPID, PRACTICE]
+    assert verdicts([{"rapid": True}, {"hour": 1}]) == [RAPID, REPEATED]
 
 
 def test_kinds_that_never_count_are_practice() -> None:
@@ -94,7 +101,21 @@ def test_attempts_without_item_count_once_a_day() -> None:
     rows += [{"item": unnamed(1), "hour": 24}, {"item": 7, "hour": 25}]
     for spacing_hours in (1, 24, 100):
         rule = replace(RULE, spacing_seconds=spacing_hours * 3600.0)
-        assert verdicts(rows, rule) == [COUNTED, PRACTICE, PRACTICE, PRACTICE, COUNTED, COUNTED]
+        assert verdicts(rows, rule) == [COUNTED, REPEATED, REPEATED, REPEATED, COUNTED, COUNTED]
+
+
+def test_a_quiz_total_does_not_count_beside_its_questions() -> None:
+    quiz = [{"hour": 9, "item": 1}, {"hour": 9, "item": 2}, {"hour": 10, "item": 9, "total": True}]
+    assert verdicts(quiz) == [COUNTED, COUNTED, TOTAL]
+    assert verdicts([*quiz, {"hour": 34, "item": 8, "total": True}])[-1] == COUNTED, "alone on its day it is evidence"
+    assert verdicts([{"hour": 9, "item": 9, "total": True}, {"hour": 10, "item": 1}]) == [TOTAL, COUNTED]
+    assert verdicts([{"hour": 9, "practice": True}, {"hour": 10, "item": 9, "total": True}]) == [PRACTICE, COUNTED]
+    assert verdicts([{"hour": 9, "pair": 1}, {"hour": 10, "item": 9, "pair": 2, "total": True}]) == [COUNTED, COUNTED]
+
+
+def test_every_verdict_but_counted_has_a_reason() -> None:
+    assert set(REASONS) == {PRACTICE, RAPID, AIDED, REPEATED, TOTAL}
+    assert COUNTED not in REASONS
 
 
 def test_an_unnamed_item_is_told_by_the_local_day() -> None:
@@ -119,6 +140,7 @@ row = st.fixed_dictionaries(
         "hints": st.booleans(),
         "rapid": st.booleans(),
         "practice": st.booleans(),
+        "total": st.booleans(),
     }
 )
 

@@ -1,0 +1,159 @@
+"""What the peer makes of a bucket's evidence: the attempts in order of work, judged by the district's rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from cairn.mastery.bkt import ByteArray, IntArray
+from cairn.mastery.config import EvidenceRule
+from cairn.mastery.hashing import HashArray, hash_texts, mix
+
+
+@dataclass(frozen=True)
+class Names:
+    """Pupils and competencies by code (sorted by name), their hashes; each pupil's bucket and rank by bucket, key."""
+
+    students: pl.Series
+    competencies: pl.Series
+    student_hash: HashArray
+    competency_hash: HashArray
+    bucket: IntArray
+    rank: IntArray
+
+    @classmethod
+    def of(cls, students: pl.Series, competencies: pl.Series, buckets: int) -> Names:
+        """From sorted distinct names."""
+        student_hash = hash_texts(students.rechunk().to_arrow())
+        bucket = (student_hash % np.uint64(buckets)).astype(np.int64)
+        rank = np.empty(bucket.size, dtype=np.int64)
+        rank[np.argsort(bucket, kind="stable")] = np.arange(bucket.size)
+        return cls(students, competencies, student_hash, hash_texts(competencies.rechunk().to_arrow()), bucket, rank)
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket's attempts in order of pupil, competency and work (n); pairs begin at ``offsets`` (pairs + 1).
+
+    student, competency: codes (pairs). item: hash, one a day below -1 for none. org, class_id: codes by name, -1 for
+    none. evidence: rows, also those of kinds that are no attempts; evidence_counts: the same by competency.
+    """
+
+    number: int
+    evidence: int
+    evidence_counts: IntArray
+    offsets: IntArray
+    student: IntArray
+    competency: IntArray
+    time_us: IntArray
+    day: IntArray
+    item: IntArray
+    event: HashArray
+    hints: IntArray
+    duration_ms: IntArray
+    org: IntArray
+    class_id: IntArray
+    orgs: pl.Series
+    classes: pl.Series
+    is_correct: ByteArray
+    is_right: ByteArray
+    is_counted: npt.NDArray[np.bool_]
+
+
+@numba.njit(cache=True, nogil=True)
+def _follows(offsets: IntArray, item: IntArray, time_us: IntArray, spacing_us: int) -> npt.NDArray[np.bool_]:
+    """Whether an attempt comes within the spacing after one at the same item of the same pair."""
+    out = np.zeros(item.size, dtype=np.bool_)
+    for pair in range(offsets.size - 1):
+        for i in range(offsets[pair], offsets[pair + 1]):
+            j = i - 1
+            within = spacing_us if item[i] >= 0 else 26 * 3_600 * 1_000_000
+            while j >= offsets[pair] and time_us[i] - time_us[j] < within:
+                if item[j] == item[i]:
+                    out[i] = True
+                    break
+                j -= 1
+    return out
+
+
+def compact(number: int, rows: pl.DataFrame, names: Names, rule: EvidenceRule) -> Bucket:
+    """The attempts of a bucket's sorted evidence, judged by the district's rule, as arrays."""
+    counts = np.bincount(rows["competency"].to_numpy(), minlength=len(names.competencies))
+    kind = pl.col("activity_type").cast(pl.String)
+    limit: pl.Expr = pl.lit(rule.rapid_guess_ms)
+    if rule.rapid_guess_ms_by_item:
+        item_id = pl.col("item_id").cast(pl.String)
+        limit = item_id.replace_strict(rule.rapid_guess_ms_by_item, default=limit, return_dtype=pl.Int64)
+    duration = pl.col("duration_ms")
+    attempts = (
+        rows.lazy()
+        .filter(kind.is_in(sorted(rule.counted_types | rule.total_types | rule.practice_types)))
+        .with_columns(
+            is_correct=pl.coalesce("success", pl.col("score_share") >= rule.success_share - 1e-12),
+            has_hints=pl.col("hints").fill_null(0) > 0,
+            is_total=kind.is_in(sorted(rule.total_types)),
+            is_single=kind.is_in(sorted(rule.counted_types)),
+            never_counts=kind.is_in(sorted(rule.practice_types))
+            | ((duration >= 0) & (duration < limit)).fill_null(False),
+        )
+        .filter(pl.col("is_correct").is_not_null())
+        .with_columns(
+            never_counts=pl.col("never_counts")
+            | (pl.col("is_total") & pl.col("is_single").any().over("student", "competency", "work_date"))
+        )
+        .collect()
+    )
+    student, competency = (attempts[name].to_numpy().astype(np.int64) for name in ("student", "competency"))
+    change = (student[1:] != student[:-1]) | (competency[1:] != competency[:-1])
+    begin = np.r_[0, np.flatnonzero(change) + 1] if student.size else np.zeros(0, dtype=np.int64)
+    offsets = np.r_[begin, student.size].astype(np.int64)
+    time_us = _numbers(attempts["event_time"])
+    item = (hash_texts(attempts["item_id"].rechunk().to_arrow()) >> np.uint64(2)).astype(np.int64)
+    day = _numbers(attempts["work_date"])
+    item = np.where(attempts["item_id"].is_null().to_numpy(), -2 - day, item)
+    is_correct, has_hints = attempts["is_correct"].to_numpy(), attempts["has_hints"].to_numpy()
+    never = attempts["never_counts"].to_numpy() | _follows(offsets, item, time_us, int(rule.spacing_seconds * 1e6))
+    is_right = is_correct & ~has_hints if rule.are_hints_incorrect else is_correct
+    org, orgs = _by_name(attempts["org_id"])
+    class_id, classes = _by_name(attempts["class_id"])
+    return Bucket(
+        number=number,
+        evidence=rows.height,
+        evidence_counts=counts.astype(np.int64),
+        offsets=offsets,
+        student=student[begin],
+        competency=competency[begin],
+        time_us=time_us,
+        day=day,
+        item=item,
+        event=mix(hash_texts(attempts["event_id"].rechunk().to_arrow()), is_right.astype(np.uint64)),
+        hints=_numbers(attempts["hints"]),
+        duration_ms=_numbers(attempts["duration_ms"]),
+        org=org,
+        class_id=class_id,
+        orgs=orgs,
+        classes=classes,
+        is_correct=is_correct.astype(np.int8),
+        is_right=is_right.astype(np.int8),
+        is_counted=~never if rule.are_hints_incorrect else ~(never | has_hints),
+    )
+
+
+def _numbers(column: pl.Series) -> IntArray:
+    """Instants, days and counts as whole numbers, 0 for null."""
+    numbers: IntArray = column.to_physical().cast(pl.Int64).fill_null(0).to_numpy()
+    return numbers
+
+
+def _by_name(column: pl.Series) -> tuple[IntArray, pl.Series]:
+    """Codes in order of the names (-1 for null), and the names."""
+    names = column.drop_nulls().unique().cast(pl.String).sort()
+    places = column.to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
+    # The last cell stands for null, which -1 finds.
+    code_of = np.full(places.max(initial=-1) + 2, -1, dtype=np.int64)
+    code_of[names.cast(column.dtype).to_physical().to_numpy()] = np.arange(len(names))
+    return code_of[places], names
