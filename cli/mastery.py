@@ -31,7 +31,7 @@ PredictorOption = Annotated[
     ),
 ]
 PolicyOption = Annotated[
-    bool, typer.Option("--policy", help="Also what follows a call of 'mastered': share, bkt or bkt_forget, on files.")
+    bool, typer.Option("--policy", help="Also what follows a call of 'mastered': share, bkt or bkt_forget.")
 ]
 SimulatedOption = Annotated[
     str | None,
@@ -172,14 +172,18 @@ def evaluate(
     simulated: SimulatedOption = None,
     plot: PlotOption = None,
     from_lake: Annotated[
-        str | None, typer.Option("--from-lake", help="Framework in the lake: split its pupils 80/20 instead of files.")
+        str | None,
+        typer.Option(
+            "--from-lake",
+            help="Framework in the lake, in place of files: its evidence that counts, pupils split 80/20.",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Predict each next response of students the model has not seen: AUC, RMSE, log-loss, calibration.
 
     Files need user_id, skill_id (several as a~~b) and correct (0 or 1); item_id and timestamp make the share model
-    better. Intervals are over pupils.
+    better. Intervals are over pupils. From the lake the evidence that counts is judged, as nights judge it.
 
     Example: cairn mastery evaluate --train train.parquet --test test.parquet --model share --plot reliability.svg
     """
@@ -199,14 +203,12 @@ def evaluate(
     if policy:
         check_caller(model)
     rule = BktRule(None if unbounded else fitting.bounds, fitting.default)
-    if from_lake is not None and policy:
-        raise UsageError("--policy follows pupils in files: give --train FILE and --test FILE")
     if from_lake is not None:
-        from spark_jobs.evaluate_lake import next_response_accuracy
+        from spark_jobs.evaluate_lake import mastery_accuracy
         from spark_jobs.spark_errors import spark_errors
 
         with spark_errors(current):
-            measured = next_response_accuracy(current, from_lake, model, rule, plot)
+            measured = mastery_accuracy(current, from_lake, model, rule, plot, has_policy=policy)
     elif train is None or test is None:
         raise UsageError("give --train FILE and --test FILE, or --from-lake FRAMEWORK")
     else:
@@ -286,6 +288,11 @@ def _policy_as_text(found: dict[str, Any]) -> list[str]:
             f"  next five first attempts ({found['mastered_pairs_with_next5']:,} have five): promised "
             f"{_number(found['promised_share'])}, right {_number(found['next5_correct'])} "
             f"({_number(low)} to {_number(high)}), under 60 % for {found['under_60_pct']} %"
+        )
+    if "changed_twice_pct" in found:
+        lines.append(
+            f"  from night to night: {found['changed_twice_pct']} % of {found['pairs_with_verdict']:,} with a verdict"
+            " change state twice within ten nights"
         )
     for one in [{"days": "any", **found["next_answer"]}, *found["next_answer_by_gap_days"]]:
         told = f"promised {_number(one['promised'])}, right {_number(one['correct'])}"

@@ -1,4 +1,8 @@
-"""How well the lake's responses on one framework can be predicted: some pupils teach the model, others judge it."""
+"""How well the lake's responses on one framework can be predicted: some pupils teach the model, others judge it.
+
+Mastery is judged on the evidence that counts, by the rule that nights use; all scored responses are what an intake of
+research data is held against.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,8 @@ import lake
 from cairn.errors import CairnError
 from cairn.mastery import arrow, hashing
 from cairn.mastery.config import EvidenceRule, load_config
+from cairn.mastery.evidence import COUNTED, judge
+from cairn.mastery.follow_up import after_mastery
 from cairn.mastery.predictors import BktRule, evaluate
 from cairn.mastery.resolve import EVENT_COLUMNS, SILVER_COLUMNS, events_of, resolve, standing
 from cairn.mastery.responses import Responses
@@ -40,37 +46,83 @@ _NARROW = pa.schema(
         ("student_key", _TEXT),
         ("competency_id", _TEXT),
         ("item_id", _TEXT),
-        ("event", pa.uint64()),
+        ("event_id", pa.string()),
         ("event_time", pa.timestamp("us", tz="UTC")),
+        ("work_date", pa.date32()),
+        ("activity_type", _TEXT),
+        ("hints", pa.int32()),
+        ("duration_ms", pa.int64()),
         ("is_correct", pa.bool_()),
     ]
 )
+_CODED = ("student_key", "competency_id", "item_id", "activity_type")
 _NOTHING = _NARROW.empty_table()
 
 
 def next_response_accuracy(
     settings: Settings, framework: str, model: str, rule: BktRule, plot: Path | None = None
 ) -> dict[str, Any]:
-    """Next-response metrics of a framework's competencies (named by id, or by code or title of its top).
+    """Next-response metrics over all scored responses of a framework, practice included.
 
-    All scored responses in order of work, practice included, those too that no night has looked at yet; parameters come
-    from four fifths of the pupils and are judged on the others; a response with several competencies is predicted once.
-    Returns what :func:`cairn.mastery.predictors.evaluate` returns, and seconds. Raises CairnError where the framework
-    is unknown or too small.
+    The framework's competencies are named by id, or by code or title of its top; those responses count too that no
+    night has looked at yet. Parameters come from four fifths of the pupils and are judged on the others; a response
+    with several competencies is predicted once. Returns what :func:`cairn.mastery.predictors.evaluate` returns, and
+    seconds. Raises CairnError where the framework is unknown or too small.
+    """
+    started = time.perf_counter()
+    table = _scored(settings, framework, load_config(settings).evidence)
+    train, test = _split(_responses(table, _item_names(table)), framework)
+    return {**evaluate(train, test, model, rule, plot), "seconds": round(time.perf_counter() - started, 3)}
+
+
+def mastery_accuracy(
+    settings: Settings, framework: str, model: str, rule: BktRule, plot: Path | None = None, *, has_policy: bool = False
+) -> dict[str, Any]:
+    """As :func:`next_response_accuracy`, on the evidence that counts by the district's rule, as nights judge it.
+
+    ``has_policy`` adds what followed a call of mastered (:func:`cairn.mastery.follow_up.after_mastery`);
+    counted_of_scored_pct says how much of what was scored counts.
     """
     started = time.perf_counter()
     config = load_config(settings)
+    table = _scored(settings, framework, config.evidence)
+    counted = _counted(table, config.evidence)
+    train, test = _split(_responses(counted, _item_names_by_day(counted)), framework)
+    found = evaluate(train, test, model, rule, plot)
+    if has_policy:
+        found |= after_mastery(train, test, model, rule, config.policy, config.evidence.spacing_seconds)
+    share = 100.0 * counted.num_rows / max(1, table.num_rows)
+    return {**found, "counted_of_scored_pct": round(share, 1), "seconds": round(time.perf_counter() - started, 3)}
+
+
+def _scored(settings: Settings, framework: str, rule: EvidenceRule) -> pa.Table:
+    """The framework's scored responses, one row an event, pupil and competency."""
     wanted = frozenset(_competencies(settings, framework))
-    parts = [_NOTHING, *(_narrow(table, wanted, config.evidence) for table in _evidence(settings))]
-    data = _responses(_once(pa.concat_tables(parts).unify_dictionaries()))
+    parts = [_NOTHING, *(_narrow(table, wanted, rule) for table in _evidence(settings))]
+    return _once(pa.concat_tables(parts).unify_dictionaries())
+
+
+def _counted(table: pa.Table, rule: EvidenceRule) -> pa.Table:
+    """The rows that count, with ``is_correct`` as the rule has it (unaided)."""
+    student, _ = arrow.coded(table["student_key"])
+    competency, competencies = arrow.coded(table["competency_id"])
+    attempts = arrow.attempts_from(table, student * max(1, len(competencies)) + competency, rule)
+    judged = judge(attempts, rule)
+    is_counted = judged.verdict == COUNTED
+    rows = table.take(pa.array(judged.order[is_counted]))
+    place = rows.column_names.index("is_correct")
+    return rows.set_column(place, "is_correct", pa.array(judged.is_right[is_counted]))
+
+
+def _split(data: Responses, framework: str) -> tuple[Responses, Responses]:
+    """(to learn from, to judge by). Raises CairnError where there are too few pupils."""
     if len(data.users) < MINIMUM_STUDENTS:
         raise CairnError(
             f"framework {framework!r} has responses of {len(data.users)} linked pupils, {MINIMUM_STUDENTS} are needed:"
             " load the roster and its activity first"
         )
     is_test = np.array([zlib.crc32(name.encode()) % TEST_SHARE == 0 for name in data.users])[data.user]
-    found = evaluate(data.of(~is_test), data.of(is_test), model, rule, plot)
-    return {**found, "seconds": round(time.perf_counter() - started, 3)}
+    return data.of(~is_test), data.of(is_test)
 
 
 def _competencies(settings: Settings, framework: str) -> list[str]:
@@ -115,10 +167,8 @@ def _groups(settings: Settings, name: str, version: int) -> list[list[lake.File]
 def _narrow(table: pa.Table, competencies: frozenset[str], rule: EvidenceRule) -> pa.Table:
     """Scored responses on the competencies, in the few columns that an evaluation holds for all of them at once."""
     table = arrow.usable(table.filter(pa.array(arrow.is_in(table["competency_id"], competencies))), rule)
-    coded = {name: _coded(table[name]) for name in ("student_key", "competency_id", "item_id")}
-    event = pa.array(hashing.hash_texts(table["event_id"]))
-    plain = {"event": event, "event_time": table["event_time"], "is_correct": table["is_correct"]}
-    return pa.table({**coded, **plain}, schema=_NARROW)
+    columns = {name: _coded(table[name]) if name in _CODED else table[name] for name in _NARROW.names}
+    return pa.table(columns, schema=_NARROW)
 
 
 def _coded(column: pa.ChunkedArray) -> pa.DictionaryArray:
@@ -130,19 +180,30 @@ def _coded(column: pa.ChunkedArray) -> pa.DictionaryArray:
 def _once(table: pa.Table) -> pa.Table:
     """Each event once a competency and pupil: one that waited for several things is there several times."""
     pair = hashing.mix(hashing.hash_texts(table["student_key"]), hashing.hash_texts(table["competency_id"]))
-    key = hashing.mix(table["event"].to_numpy(), pair)
+    key = hashing.mix(hashing.hash_texts(table["event_id"]), pair)
     first = np.unique(key, return_index=True)[1]
     return table if first.size == table.num_rows else table.take(pa.array(np.sort(first)))
 
 
-def _responses(table: pa.Table) -> Responses:
-    """Rows an event and competency as responses in order of work; an item that is not named is one of its skill."""
+def _item_names(table: pa.Table) -> pa.ChunkedArray:
+    """The item of each row; one that is not named is one of its skill."""
+    unnamed = pc.binary_join_element_wise("", table["competency_id"].cast(pa.string()), "#")
+    return pc.coalesce(table["item_id"].cast(pa.string()), unnamed)
+
+
+def _item_names_by_day(table: pa.Table) -> pa.ChunkedArray:
+    """The item of each row; one that is not named is one of its skill and day, as the evidence rule has it."""
+    day = table["work_date"].cast(pa.string())
+    unnamed = pc.binary_join_element_wise("", table["competency_id"].cast(pa.string()), day, "#")
+    return pc.coalesce(table["item_id"].cast(pa.string()), unnamed)
+
+
+def _responses(table: pa.Table, item_names: pa.ChunkedArray) -> Responses:
+    """Rows an event and competency as responses in order of work."""
     user, students = arrow.coded(table["student_key"])
     skill, skills = arrow.coded(table["competency_id"])
-    unnamed = pc.binary_join_element_wise("", table["competency_id"].cast(pa.string()), "#")
-    named = table["item_id"].cast(pa.string())
-    item, items = arrow.coded(pc.coalesce(named, unnamed))
-    event = table["event"].to_numpy()
+    item, items = arrow.coded(item_names)
+    event = hashing.hash_texts(table["event_id"])
     at_us = arrow.integers(table["event_time"])
     order = np.lexsort((skill, event, at_us))
     sorted_events = event[order]
@@ -158,6 +219,6 @@ def _responses(table: pa.Table) -> Responses:
         users=students,
         items=items,
         skills=skills,
-        has_items=named.null_count < len(named),
+        has_items=table["item_id"].null_count < table.num_rows,
         has_times=True,
     )

@@ -8,10 +8,11 @@ import numpy as np
 
 from cairn.mastery.bkt import FloatArray
 from cairn.mastery.config import EvidenceMinimum
-from cairn.mastery.follow_up import SharePolicy, ask_in_a_week, has_enough
+from cairn.mastery.follow_up import ask_in_a_week, has_enough
 from cairn.mastery.responses import Responses
 from cairn.mastery.share.doubt import interval
 from cairn.mastery.share.durable import evidence_on, fit_durable
+from cairn.mastery.share.policy import SharePolicy
 from cairn.mastery.share.state import COUNT
 
 LEVEL = 0.9

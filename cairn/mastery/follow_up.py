@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.errors import UsageError
-from cairn.mastery import bkt
+from cairn.mastery import bkt, steadiness
 from cairn.mastery.accuracy import DRAWS, INTERVAL, SEED
 from cairn.mastery.bkt import GUESS, SLIP, FloatArray, IntArray
 from cairn.mastery.config import EvidenceMinimum, ThresholdPolicy
@@ -36,6 +36,7 @@ from cairn.mastery.share.durable import (
     reference_logits,
 )
 from cairn.mastery.share.logistic import chances
+from cairn.mastery.share.policy import SharePolicy
 from cairn.mastery.share.state import COUNT, DAY_SECONDS
 
 BoolArray = npt.NDArray[np.bool_]
@@ -47,21 +48,17 @@ GAPS = ((0.0, 1.0), (1.0, 4.0), (4.0, 14.0), (14.0, 60.0), (60.0, np.inf))
 
 
 @dataclass(frozen=True)
-class SharePolicy:
-    """Mastered: a durable share of ``bar``, P(share at least ``floor``) of ``chance``, and the evidence rule."""
-
-    bar: float = 0.85
-    floor: float = 0.75
-    chance: float = 0.90
-
-
-@dataclass(frozen=True)
 class Calls:
-    """Of each row of evidence: the share promised behind it, and whether the policy says mastered there."""
+    """Of each row of evidence: the share promised behind it, and whether the policy says mastered there.
+
+    steadiness: how often what was said was taken back (:func:`cairn.mastery.steadiness.told`); None where that is not
+    known: for other policies, and where no times are told.
+    """
 
     evidence: Evidence
     promised: FloatArray
     is_mastered: BoolArray
+    steadiness: dict[str, Any] | None = None
 
 
 Caller = Callable[[Responses, Responses, BktRule, ThresholdPolicy], Calls]
@@ -96,15 +93,19 @@ def check_caller(model: str) -> None:
 
 def has_enough(evidence: Evidence, minimum: EvidenceMinimum) -> BoolArray:
     """Whether each row completes the evidence minimum; clauses that the file cannot tell are dropped."""
+    has_items, has_days = evidence_told(evidence, minimum)
+    return has_items & has_days
+
+
+def evidence_told(evidence: Evidence, minimum: EvidenceMinimum) -> tuple[BoolArray, BoolArray]:
+    """(attempts and items, days): whether each row has enough of them; what the file cannot tell is enough."""
     data = evidence.data
     day = np.floor(np.nan_to_num(evidence.at_seconds) / DAY_SECONDS).astype(np.int64)
     items, days = _distinct(evidence.offsets, data.item[evidence.response], day)
     enough = evidence.after[:, COUNT] >= minimum.attempts
     if data.has_items:
         enough &= items >= minimum.items
-    if data.has_times:
-        enough &= days >= minimum.days
-    return enough
+    return enough, (days >= minimum.days) | (not data.has_times)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -145,11 +146,15 @@ def ask_in_a_week(model: DurableShare, evidence: Evidence, rows: IntArray, polic
     return Asked(logits, width, share, (share >= policy.bar) & is_sure)
 
 
-def _share(train: Responses, test: Responses, _rule: BktRule, _policy: ThresholdPolicy) -> Calls:
-    model = fit_durable(train)
+def _share(train: Responses, test: Responses, _rule: BktRule, policy: ThresholdPolicy) -> Calls:
+    model, of_share = fit_durable(train), SharePolicy()
     evidence = evidence_on(model.head, test)
-    asked = ask_in_a_week(model, evidence, np.arange(evidence.response.size), SharePolicy())
-    return Calls(evidence, asked.share, asked.is_mastered)
+    asked = ask_in_a_week(model, evidence, np.arange(evidence.response.size), of_share)
+    steady = None
+    if test.has_times:
+        found = steadiness.verdicts(model, evidence, of_share, *evidence_told(evidence, policy.minimum))
+        steady = steadiness.told(steadiness.walked(model, evidence, found, of_share))
+    return Calls(evidence, asked.share, asked.is_mastered, steady)
 
 
 def _bkt_threshold(model: str) -> Caller:
@@ -194,6 +199,7 @@ def _told(calls: Calls, enough: BoolArray) -> dict[str, Any]:
         "next5_correct": _mean(share),
         "next5_interval95": _drawn(share, pupil),
         "under_60_pct": None if not share.size else round(100.0 * float((share < BROKEN - 1e-9).mean()), 2),
+        **(calls.steadiness or {}),
         "next_answer": _next_answer(calls, has_next),
         "next_answer_by_gap_days": _by_gap(calls, has_next),
     }

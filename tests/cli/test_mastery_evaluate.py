@@ -83,8 +83,10 @@ def test_policy_tells_what_followed_a_call_of_mastered(
     shown = capsys.readouterr().out
     assert "pupils' competencies" in shown
     assert "next answer after any days" in shown
+    assert "change state twice within ten nights" in shown
     assert run("--train", train, "--test", test, "--model", "elo", "--policy") == 2
-    assert run("--from-lake", "x", "--policy") == 2
+    assert run("--from-lake", "x", "--policy") == 1
+    assert "no framework 'x' in the lake" in capsys.readouterr().err
 
 
 def test_simulated_families_are_judged_against_their_truth(

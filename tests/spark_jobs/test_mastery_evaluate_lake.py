@@ -72,3 +72,37 @@ def test_accuracy_and_fit_from_the_lake(spark: SparkSession, settings: Settings)
         promote(settings, "bkt-nothing")
     assert models["c0"]["guess"] == pytest.approx(0.2, abs=0.1)
     assert len(small.rows(settings, "gold.item_difficulty")) == 12
+
+
+def test_mastery_is_judged_on_the_evidence_that_counts(settings: Settings) -> None:
+    """Retries an hour later, rapid guesses and totals beside answers are scored and do not count; help is not right."""
+    from spark_jobs.evaluate_lake import mastery_accuracy, next_response_accuracy
+
+    small.seed(settings, PUPILS, {f"i{n}": "c0" for n in range(12)})
+    chance = random.Random(5)
+    events = []
+    for pupil in PUPILS:
+        for n in range(12):
+            day = START + timedelta(days=n)
+            right = chance.random() < 0.7
+            events += [
+                small.event(f"{pupil}-{n:02d}", f"s-{pupil}", f"i{n}", small.minutes(day, 0), right),
+                small.event(f"{pupil}-{n:02d}-again", f"s-{pupil}", f"i{n}", small.minutes(day, 60), True),
+            ]
+        late = START + timedelta(days=30)
+        told = {"duration_ms": 300}
+        events.append(small.event(f"{pupil}-rapid", f"s-{pupil}", "i0", small.minutes(late, 0), True, **told))
+        late += timedelta(days=2)
+        events.append(small.event(f"{pupil}-aided", f"s-{pupil}", "i1", small.minutes(late, 0), True, hints=2))
+        total = {"activity_type": "assessment"}
+        events.append(small.event(f"{pupil}-total", f"s-{pupil}", "i2", small.minutes(late, 9), True, **total))
+    small.write(settings, "silver.learner_activity", events)
+    judged = [pupil for pupil in PUPILS if zlib.crc32(pupil.encode()) % 5 == 0]
+    assert next_response_accuracy(settings, "framework", "share", RULE)["responses"] == 27 * len(judged)
+    found = mastery_accuracy(settings, "framework", "share", RULE, has_policy=True)
+    assert found["responses"] == 13 * len(judged)
+    assert found["counted_of_scored_pct"] == pytest.approx(100 * 13 / 27, abs=0.06)
+    assert found["pairs"] == found["pairs_with_enough_evidence"] == len(judged)
+    bkt = mastery_accuracy(settings, "framework", "bkt", RULE, has_policy=True)
+    assert bkt["mastered_pairs"] > 0
+    assert bkt["next_answer"]["pairs"] > 0
