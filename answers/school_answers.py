@@ -17,6 +17,8 @@ Row = dict[str, Any]
 NEEDS_ADULT = """
 select * from mart_needs_adult where school_id = ?
 order by priority, counted_attempts desc, student_key, competency_id, reason"""
+REVIEWS_DUE = """
+select * from mart_review_due where school_id = ? order by class_title, competency_code, due_since_at, student_key"""
 MOVES_ON = """
 select * from mart_moves_on where school_id = ? order by mastered_at desc, student_key, competency_id"""
 # What the newest night decided; the mart holds a fortnight.
@@ -42,6 +44,7 @@ class SchoolView:
     data_date: date
     trust: Row | None
     needs_adult: list[Row]
+    reviews_due: list[Row]
     moves_on: list[Row]
     changes: list[Row]
     followups: list[Row]
@@ -52,7 +55,7 @@ class SchoolView:
     @property
     def student_keys(self) -> set[str]:
         """Every pupil who appears in any list."""
-        lists = (self.needs_adult, self.moves_on, self.changes, self.followups)
+        lists = (self.needs_adult, self.reviews_due, self.moves_on, self.changes, self.followups)
         named = {row["student_key"] for rows in lists for row in rows}
         return named.union(*(row["student_keys"] or () for row in self.groups))
 
@@ -75,6 +78,7 @@ def load_school(release: Opened, school_id: str) -> SchoolView | None:
         data_date=release.shown_date(school_id),
         trust=trust[0] if trust else None,
         needs_adult=release.rows(NEEDS_ADULT, [school_id]),
+        reviews_due=release.rows(REVIEWS_DUE, [school_id]),
         moves_on=release.rows(MOVES_ON, [school_id]),
         changes=release.rows(CHANGES, [school_id, release.shown_date(school_id)]),
         followups=[row for row in release.rows(FOLLOWUPS, [school_id]) if "outcome" in row],

@@ -17,13 +17,11 @@ REASONS = {
     "wheel_spinning": "stuck",
     "slipping": "slipping back",
     "silent": "gone quiet",
-    "review_due": "review due",
 }
 REASONS_LONG = {
     "wheel_spinning": "Many tries without three right in a row",
     "slipping": "Was doing better before",
     "silent": "No work lately",
-    "review_due": "Mastered a while ago; a short check is due",
 }
 OUTCOMES = {"worked": "worked", "not_yet": "not yet", "waiting": "no work since"}
 ROLES = {"school_leader": "School leader", "central_office": "Central office", "engineer": "Engineer"}

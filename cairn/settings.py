@@ -36,6 +36,9 @@ class Settings(BaseSettings):
     object_store_region: str = Field(default="us-east-1", description="region of the object store")
     object_store_key_id: str = Field(default="", description="key id for the object store; the machine's role if empty")
     object_store_secret: SecretStr = Field(default=SecretStr(""), description="secret for the object store")
+    adult_places_per_class: int = Field(
+        default=5, ge=1, description="pupils a class whom an adult can see first; the rest are one tap away"
+    )
     pupil_buckets: int = Field(
         default=0, description="buckets of what grows with pupils, set when its tables are made; by the roster where 0"
     )

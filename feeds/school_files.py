@@ -77,6 +77,7 @@ def feed_files(view: SchoolView, names: Names, zone: ZoneInfo) -> list[FeedFile]
     topic: Columns = (("competency_code", _field("competency_code")), ("competency", _field("competency_title")))
     needs: Columns = (
         ("priority", _field("priority")),
+        ("is_first", lambda row: "yes" if row["is_first"] else "no"),
         *pupil,
         ("reason", lambda row: wording.reason(row["reason"])),
         ("detail", _field("detail")),
@@ -89,8 +90,17 @@ def feed_files(view: SchoolView, names: Names, zone: ZoneInfo) -> list[FeedFile]
         *pupil,
         *topic,
         ("mastered_local", local("mastered_at")),
+        ("expected_right_pct", lambda row: _percent(row["expected_share"])),
+        ("expected_right_low_pct", lambda row: _percent(row["share_low"])),
+        ("expected_right_high_pct", lambda row: _percent(row["share_high"])),
         ("next_competency_code", _field("next_competency_code")),
         ("next_competency", _field("next_competency_title")),
+    )
+    reviews: Columns = (
+        *pupil,
+        *topic,
+        ("expected_right_pct", lambda row: _percent(row["expected_share"])),
+        ("last_work_local", local("last_event_at")),
     )
     changes: Columns = (
         *pupil,
@@ -118,6 +128,7 @@ def feed_files(view: SchoolView, names: Names, zone: ZoneInfo) -> list[FeedFile]
     return [
         _people("needs_adult.csv", "Who needs an adult, on what, the most urgent first", view.needs_adult, needs),
         _people("moves_on.csv", "Who moves on, and to what", view.moves_on, moves),
+        _people("reviews_due.csv", "Whose mastery is due for a short check", view.reviews_due, reviews),
         _people("changes.csv", "What changed in the night", view.changes, changes),
         _file("classes.csv", "Which class needs you", view.classes, classes, frozenset()),
         _file("groups.csv", "Small groups that would help", view.groups, groups, grouped),

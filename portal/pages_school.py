@@ -86,9 +86,12 @@ def school_page(request: Request, account: Account) -> Response:
             "moves_on": leading(view.moves_on, FIRST_ROWS),
         },
         "followup": followup_summary(view.followups),
+        "places_per_class": portal.settings.adult_places_per_class,
         "limit": None if wants_all else PAGE_ROWS,
         "counts": {
             "needs_adult": pupils(view.needs_adult),
+            "adult_first": pupils([row for row in view.needs_adult if row["is_first"]]),
+            "reviews_due": pupils(view.reviews_due),
             "moves_on": pupils(view.moves_on),
             "changes": len(view.changes),
         },

@@ -18,7 +18,7 @@ from pathlib import Path
 import lake
 from cairn.calendar import DistrictCalendar
 from cairn.errors import CairnError
-from cairn.mastery.policy import WHEEL_SPINNING_OPPORTUNITIES
+from cairn.mastery.policy import STUCK_BELOW_SHARE, WHEEL_SPINNING_OPPORTUNITIES
 from cairn.privacy import smallest_group
 from cairn.settings import Settings
 from gates.silence import SilenceRule
@@ -102,6 +102,8 @@ def _rules(settings: Settings) -> dict[str, str]:
         "CAIRN_SILENCE_WINDOW_DAYS": str(silence.window_days),
         "CAIRN_SILENCE_AT_LEAST_DAYS": str(silence.at_least_days),
         "CAIRN_WHEEL_SPINNING_OPPORTUNITIES": str(WHEEL_SPINNING_OPPORTUNITIES),
+        "CAIRN_STUCK_BELOW_SHARE": str(STUCK_BELOW_SHARE),
+        "CAIRN_ADULT_PLACES_PER_CLASS": str(settings.adult_places_per_class),
     }
 
 

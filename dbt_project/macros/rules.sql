@@ -8,6 +8,14 @@
     {{ env_var("CAIRN_WHEEL_SPINNING_OPPORTUNITIES") }}
 {%- endmacro %}
 
+{% macro stuck_below_share() -%}
+    {{ env_var("CAIRN_STUCK_BELOW_SHARE") }}
+{%- endmacro %}
+
+{% macro adult_places_per_class() -%}
+    {{ env_var("CAIRN_ADULT_PLACES_PER_CLASS") }}
+{%- endmacro %}
+
 {% macro silence_window_days() -%}
     {{ env_var("CAIRN_SILENCE_WINDOW_DAYS") }}
 {%- endmacro %}

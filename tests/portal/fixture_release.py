@@ -49,9 +49,14 @@ TABLES = {
     " model_version varchar, policy_version varchar, data_date date",
     "mart_needs_adult": "school_id varchar, class_id varchar, class_title varchar, student_key varchar,"
     " competency_id varchar, competency_code varchar, competency_title varchar, reason varchar, detail varchar,"
-    " counted_attempts bigint, expected_share double, last_event_at timestamptz, priority int",
+    " counted_attempts bigint, expected_share double, last_event_at timestamptz, blocks int, priority int,"
+    " is_first boolean",
+    "mart_review_due": "school_id varchar, class_id varchar, class_title varchar, student_key varchar,"
+    " competency_id varchar, competency_code varchar, competency_title varchar, counted_attempts bigint,"
+    " expected_share double, share_low double, share_high double, last_event_at timestamptz, due_since_at timestamptz",
     "mart_moves_on": "school_id varchar, class_id varchar, class_title varchar, student_key varchar,"
     " competency_id varchar, competency_code varchar, competency_title varchar, mastered_at timestamptz,"
+    " expected_share double, share_low double, share_high double,"
     " next_competency_id varchar, next_competency_code varchar, next_competency_title varchar",
     "mart_change": "school_id varchar, class_id varchar, class_title varchar, student_key varchar,"
     " competency_id varchar, competency_code varchar, competency_title varchar, from_state varchar, to_state varchar,"
@@ -125,12 +130,13 @@ def _pupil_rows(keys: dict[str, str], school: int, school_id: str) -> dict[str, 
             "mart_student_competency",
             "mart_student_decision",
             "mart_needs_adult",
+            "mart_review_due",
             "mart_moves_on",
             "mart_change",
             "mart_action_followup",
         )
     }
-    reasons = ("wheel_spinning", "slipping", "silent", "review_due")
+    reasons = ("wheel_spinning", "slipping", "silent")
     states = ("mastered", "developing", "not_enough_evidence", "review_due")
     for number in range(PUPILS_PER_SCHOOL):
         key = keys[sourced(school, number)]
@@ -165,12 +171,14 @@ def _pupil_rows(keys: dict[str, str], school: int, school_id: str) -> dict[str, 
         competency = COMPETENCIES[number % 3][:3]
         following = COMPETENCIES[number % 3 + 1][:3]
         if number % 3 == 0:
-            reason = reasons[(number // 3) % 4]
+            reason, order = reasons[(number // 3) % 3], (number % 2, 100 - number, number % 4 != 3)
             rows["mart_needs_adult"].append(
-                (*head, *competency, reason, "no three right in a row in 14 tries", 14, 0.41, _at(1), 100 - number)
+                (*head, *competency, reason, "no three right in a row in 14 tries", 14, 0.41, _at(1), *order)
             )
+        if number % 6 == 4:
+            rows["mart_review_due"].append((*head, *competency, 9, 0.78, 0.6, 0.9, _at(70), _at(10)))
         if number % 4 == 1:
-            rows["mart_moves_on"].append((*head, *competency, _at(0), *following))
+            rows["mart_moves_on"].append((*head, *competency, _at(0), 0.91, 0.8, 0.97, *following))
         if number % 5 == 2:
             rows["mart_change"].append(
                 (

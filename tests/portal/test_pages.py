@@ -104,6 +104,7 @@ def test_numbers_on_the_page_are_the_marts(pages: Any) -> None:
     for table, heading in (
         ("mart_needs_adult", "Who needs an adult: {} pupils"),
         ("mart_moves_on", "Who moves on: {} pupils"),
+        ("mart_review_due", "Short reviews due: {} pupils"),
     ):
         count = release.rows(f"select count(distinct student_key) as n from {table} where school_id = 'school-a'")
         assert heading.format(count[0]["n"]) in text

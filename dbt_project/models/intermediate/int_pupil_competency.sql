@@ -20,7 +20,8 @@ select
     state.model_version,
     state.policy_version,
     state.opportunities_without_three >= {{ wheel_spinning_opportunities() }}
-    and state.state not in ('mastered', 'review_due') as is_stuck
+    and state.state not in ('mastered', 'review_due')
+    and state.expected_share < {{ stuck_below_share() }} as is_stuck
 from {{ ref('stg_mastery_state') }} as state
 inner join {{ ref('stg_competency') }} as competency on state.competency_id = competency.competency_id
 inner join {{ ref('int_pupil_subject_class') }} as class

@@ -10,6 +10,19 @@ with mastered as (
         and decision.decided_date > release.data_date - 7
         and decision.decided_date <= release.data_date
     group by all
+),
+
+new_to_pupil as (
+    -- Nobody moves on to what she is developing in, stuck on or grouped for already.
+    select
+        ready.student_key,
+        ready.competency_id
+    from {{ ref('int_ready_to_learn') }} as ready
+    anti join {{ ref('int_pupil_competency') }} as own
+        on
+            ready.student_key = own.student_key
+            and ready.competency_id = own.competency_id
+            and (own.state = 'developing' or own.is_stuck)
 )
 
 select
@@ -21,6 +34,9 @@ select
     pair.competency_code,
     pair.competency_title,
     mastered.mastered_at,
+    pair.expected_share,
+    pair.share_low,
+    pair.share_high,
     following.competency_id as next_competency_id,
     following.competency_code as next_competency_code,
     following.competency_title as next_competency_title
@@ -30,7 +46,7 @@ inner join {{ ref('int_pupil_competency') }} as pair
         mastered.student_key = pair.student_key
         and mastered.competency_id = pair.competency_id
         and pair.state = 'mastered'
-left join {{ ref('int_ready_to_learn') }} as ready on mastered.student_key = ready.student_key
+left join new_to_pupil as ready on mastered.student_key = ready.student_key
 left join {{ ref('stg_competency') }} as following on ready.competency_id = following.competency_id
 left join {{ ref('stg_prerequisite') }} as edge
     on

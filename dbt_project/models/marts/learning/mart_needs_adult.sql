@@ -74,6 +74,14 @@ any_class as (
         ) = 1
 ),
 
+opened as (
+    select
+        edge.prerequisite_id as competency_id,
+        cast(count(*) as integer) as blocks
+    from {{ ref('stg_prerequisite') }} as edge
+    group by edge.prerequisite_id
+),
+
 pairs as (
     select
         pair.school_id,
@@ -86,27 +94,32 @@ pairs as (
         case
             when pair.is_stuck then 'wheel_spinning'
             when pair.state = 'developing' and slipped.slipped_date is not null then 'slipping'
-            when pair.state = 'review_due' then 'review_due'
         end as reason,
         case
             when pair.is_stuck
                 then pair.opportunities_without_three || ' opportunities without three right in a row'
             when pair.state = 'developing' and slipped.slipped_date is not null
                 then 'mastered until ' || strftime(slipped.slipped_date, '%Y-%m-%d') || ', now developing'
-            when pair.state = 'review_due'
+        end
+        || case
+            when cast(pair.last_event_at at time zone release.timezone as date) < release.pupil_silent_since_date
                 then
-                    'mastered before, last work '
+                    '; last work on it '
                     || strftime(cast(pair.last_event_at at time zone release.timezone as date), '%Y-%m-%d')
+            else ''
         end as detail,
         pair.counted_attempts,
         pair.expected_share,
-        pair.last_event_at
+        pair.last_event_at,
+        cast(pair.last_event_at at time zone release.timezone as date) < release.pupil_silent_since_date as is_old,
+        coalesce(opened.blocks, 0) as blocks
     from {{ ref('int_pupil_competency') }} as pair
     cross join {{ ref('stg_release') }} as release
     left join slipped
         on
             pair.student_key = slipped.student_key
             and pair.competency_id = slipped.competency_id
+    left join opened on pair.competency_id = opened.competency_id
 ),
 
 reasons as (
@@ -128,42 +141,76 @@ reasons as (
         coalesce('no work since ' || strftime(silent.last_work_date, '%Y-%m-%d'), 'no work yet') as detail,
         coalesce(last_pair.counted_attempts, 0) as counted_attempts,
         last_pair.expected_share,
-        last_pair.last_event_at
+        last_pair.last_event_at,
+        true as is_old,
+        0 as blocks
     from silent
     left join last_pair on silent.student_key = last_pair.student_key
     left join any_class
         on
             silent.student_key = any_class.student_key
             and silent.school_id = any_class.school_id
-)
+),
 
-select
-    reasons.school_id,
-    reasons.class_id,
-    reasons.class_title,
-    reasons.student_key,
-    reasons.competency_id,
-    reasons.competency_code,
-    reasons.competency_title,
-    reasons.reason,
-    reasons.detail,
-    reasons.counted_attempts,
-    reasons.expected_share,
-    reasons.last_event_at,
-    cast(
+-- What an hour of an adult would change: first by reason, work that rests behind it; then by how far the pupil is from
+-- knowing it and how many competencies wait for it.
+ranked as (
+    select
+        reasons.*,
         row_number() over (
             partition by reasons.school_id
             order by
-                case reasons.reason
-                    when 'wheel_spinning' then 1
-                    when 'slipping' then 2
-                    when 'silent' then 3
+                case
+                    when reasons.reason = 'wheel_spinning' and not reasons.is_old then 1
+                    when reasons.reason = 'slipping' and not reasons.is_old then 2
+                    when reasons.reason = 'silent' then 3
                     else 4
                 end,
+                round((1 - reasons.expected_share) * (1 + reasons.blocks), 9) desc nulls last,
                 reasons.counted_attempts desc,
-                reasons.expected_share,
                 reasons.student_key,
                 reasons.competency_id
-        ) as integer
-    ) as priority
-from reasons
+        ) as priority
+    from reasons
+),
+
+-- A pupil takes one place, in the class of the most urgent row.
+pupils as (
+    select
+        ranked.school_id,
+        ranked.student_key,
+        arg_min(coalesce(ranked.class_id, ''), ranked.priority) as class_id,
+        min(ranked.priority) as priority
+    from ranked
+    group by ranked.school_id, ranked.student_key
+),
+
+places as (
+    select
+        pupils.school_id,
+        pupils.student_key,
+        row_number() over (partition by pupils.school_id, pupils.class_id order by pupils.priority) as class_place
+    from pupils
+)
+
+select
+    ranked.school_id,
+    ranked.class_id,
+    ranked.class_title,
+    ranked.student_key,
+    ranked.competency_id,
+    ranked.competency_code,
+    ranked.competency_title,
+    ranked.reason,
+    ranked.detail,
+    ranked.counted_attempts,
+    ranked.expected_share,
+    ranked.last_event_at,
+    cast(ranked.blocks as integer) as blocks,
+    cast(ranked.priority as integer) as priority,
+    places.class_place <= {{ adult_places_per_class() }} as is_first
+from ranked
+inner join places
+    on
+        ranked.school_id = places.school_id
+        and ranked.student_key = places.student_key
