@@ -1,4 +1,9 @@
-"""Interim assessments: true ability, growth, a school's own share, the pilots' true effect, measurement error."""
+"""Interim assessments: what pupils have mastered of what was taught, ability, growth, their school, the pilots' true
+effect, measurement error.
+
+An assessment asks about what was taught: ``overall`` about all of a subject, a strand about its own domain. So a score
+rises with the true shares of those competencies, each as it was at the end of the day of the test.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.competency_truth import true_shares
 from simulator.framework import DOMAINS, SUBJECTS
 from simulator.pilot_design import PilotTruth
+from simulator.pupil_work import Work, present_order
 from simulator.roster_files import write_csv
 from simulator.world import World
 
@@ -29,66 +36,119 @@ HEADER = (
     "Percentile",
     "RapidGuess",
 )
-SCALE_MEAN, SCALE_SD, GRADE_STEP, GROWTH, ERROR_SD = 200.0, 12.0, 2.0, 4.0, 4.0
-GROWTH_SD, SCHOOL_GROWTH_SD = 2.0, 0.9
-TESTED_SHARE, RAPID_SHARE = 0.96, 0.015
+# Points: of the scale, of a standard deviation of ability, of a true share of 1 instead of 0 on everything taught.
+SCALE_MEAN, GRADE_STEP, ABILITY_POINTS, SHARE_POINTS = 200.0, 2.0, 7.5, 32.0
+TYPICAL_SHARE = 0.55  # the true share that leaves a score where ability alone puts it
+LEAST_COMPETENCIES = 5  # that an assessment or strand asks about: those not yet taught hang on ability alone
+# Points from fall to winter that practice does not account for: of all, of a pupil, of a school. A school's own growth,
+# near .15 of the scores' SD, is what a pilot has to be told from. With what schools start from
+# (``world.SCHOOL_ABILITY_SD``) they differ by .15 to .20 SD in fall and by .20 to .25 SD in winter.
+GROWTH, GROWTH_SD, SCHOOL_GROWTH_SD = 4.0, 2.0, 1.8
+ERROR_SD, STRAND_ERROR_SD = 4.0, 5.5  # points of measurement error: also the standard errors that are reported
+TESTED_SHARE, RAPID_SHARE, RAPID_LOSS_SD = 0.96, 0.015, 12.0
+DOMAIN_SIZE, SUBJECT_SIZE = 5, 20  # competencies
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Scores [window, subject, pupil], NaN where not tested, and the points that each pilot's effect is worth."""
+    """What was scored: ``score`` [window, subject, pupil], ``strand`` [window, subject, domain, pupil], NaN where not
+    tested; ``taken`` [window, subject, pupil] is the day (index).
+
+    ``effect_points`` are the points that each pilot's effect is worth on average to those treated, ``learning_points``
+    those of them that come by way of what they learned in their apps.
+    """
 
     score: Floats
+    strand: Floats
     taken: NDArray[np.int64]
     is_rapid: NDArray[np.bool_]
     effect_points: dict[str, float]
+    learning_points: dict[str, float]
 
 
-def simulate_outcomes(world: World, pilots: list[PilotTruth], seed: int) -> Outcomes:
-    """Draw both windows. A pilot's effect is its size times the SD of what its pupils would have scored without it."""
+def simulate_outcomes(world: World, work: Work, pilots: list[PilotTruth], seed: int) -> Outcomes:
+    """Score both windows. A pilot's effect is its size times the SD of what its pupils would have scored without it:
+    part of it is what they learned faster, the rest goes with the dose."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, 6]))
     students, n = world.students, len(world.students)
-    windows = (world.dates.fall, world.dates.winter)
-    base = SCALE_MEAN + GRADE_STEP * (students.grade - 3)[None, :] + SCALE_SD * students.ability_by.T
+    base = SCALE_MEAN + GRADE_STEP * (students.grade - 3)[None, :] + ABILITY_POINTS * students.ability_by.T
     growth = GROWTH + rng.normal(0, GROWTH_SD, (2, n))
     growth += rng.normal(0, SCHOOL_GROWTH_SD, (2, len(world.school_ids)))[:, students.school]
-    true = np.stack([base, base + growth])
-    error = rng.normal(0, ERROR_SD, true.shape)
-    is_rapid = rng.random(true.shape) < RAPID_SHARE
-    error = np.where(is_rapid, error - np.abs(rng.normal(0, 12, true.shape)), error)
+    general = np.stack([base, base + growth])
+    taken = np.stack([rng.integers(low, high + 1, (2, n)) for low, high in (world.dates.fall, world.dates.winter)])
+    is_rapid = rng.random(general.shape) < RAPID_SHARE
+    loss = np.where(is_rapid, np.abs(rng.normal(0, RAPID_LOSS_SD, general.shape)), 0.0)
+    error = rng.normal(0, ERROR_SD, general.shape)
+    strand_error = rng.normal(0, STRAND_ERROR_SD, (2, 2, SUBJECT_SIZE // DOMAIN_SIZE, n))
+    tested = (rng.random(general.shape) < TESTED_SHARE) & (students.join_day[None, None, :] <= taken)
+
+    overall, strands = _share_points(world, work, taken, without_pilots=False)
+    without = _share_points(world, work, taken, without_pilots=True)[0]
     effect_points: dict[str, float] = {}
+    learning_points: dict[str, float] = {}
     for pilot in pilots:
         inside = np.isin(students.school, pilot.pool)
-        points = pilot.effect_sd * float(np.std((true + error)[1, pilot.subject, inside]))
-        effect_points[pilot.pilot_id] = points
-        mean_dose = float(pilot.dose[pilot.is_treated].mean()) if pilot.is_treated.any() else 1.0
-        true[1, pilot.subject] += points * pilot.dose / mean_dose
-    taken = np.stack([rng.integers(low, high + 1, (2, n)) for low, high in windows])
-    tested = (rng.random(true.shape) < TESTED_SHARE) & (students.join_day[None, None, :] <= taken)
-    return Outcomes(np.where(tested, np.round(true + error, 1), np.nan), taken, is_rapid, effect_points)
+        unchanged = (general + without + error - loss)[1, pilot.subject, inside]
+        points = pilot.effect_sd * float(np.std(unchanged))
+        learned = float((overall - without)[1, pilot.subject, pilot.is_treated].mean())
+        effect_points[pilot.pilot_id], learning_points[pilot.pilot_id] = points, learned
+        general[1, pilot.subject] += (points - learned) * pilot.dose / pilot.dose[pilot.is_treated].mean()
+    scored = np.where(tested, np.round(general + overall + error - loss, 1), np.nan)
+    by_strand = np.round((general - loss)[:, :, None, :] + strands + strand_error, 1)
+    return Outcomes(
+        score=scored,
+        strand=np.where(tested[:, :, None, :], by_strand, np.nan),
+        taken=taken,
+        is_rapid=is_rapid,
+        effect_points=effect_points,
+        learning_points=learning_points,
+    )
 
 
-def write_outcomes(world: World, outcomes: Outcomes, out: Path, seed: int) -> int:
+def _share_points(world: World, work: Work, taken: NDArray[np.int64], *, without_pilots: bool) -> tuple[Floats, Floats]:
+    """Points that the true shares of what was taught add: to overall [window, subject, pupil] and to the strands
+    [window, subject, domain, pupil]."""
+    students, n = world.students, len(world.students)
+    if_not, if_known = true_shares(world.competency_truth, world.items, students.ability_by)
+    overall, strands = np.empty((2, 2, n)), np.empty((2, 2, SUBJECT_SIZE // DOMAIN_SIZE, n))
+    for window, subject in np.ndindex(2, 2):
+        day = taken[window, subject]
+        known = work.states.at_end_of(day, len(world.leaves), without_pilots=without_pilots)
+        own = slice(subject * SUBJECT_SIZE, (subject + 1) * SUBJECT_SIZE)
+        share = np.where(known[:, own], if_known[:, own], if_not[:, own])
+        taught = np.arange(SUBJECT_SIZE) <= present_order(world, np.arange(n), subject, day)[:, None]
+        overall[window, subject] = _points(share, taught)
+        for domain in range(SUBJECT_SIZE // DOMAIN_SIZE):
+            inside = slice(domain * DOMAIN_SIZE, (domain + 1) * DOMAIN_SIZE)
+            strands[window, subject, domain] = _points(share[:, inside], taught[:, inside])
+    return overall, strands
+
+
+def _points(share: Floats, taught: NDArray[np.bool_]) -> Floats:
+    """Points [pupil] from shares [pupil, competency], by how far those taught lie from the typical share."""
+    above = np.where(taught, share - TYPICAL_SHARE, 0.0).sum(axis=1)
+    return np.asarray(SHARE_POINTS * above / np.maximum(taught.sum(axis=1), LEAST_COMPETENCIES))
+
+
+def write_outcomes(world: World, outcomes: Outcomes, out: Path) -> int:
     """``assessments/fall.csv`` and ``winter.csv``: overall and a strand a domain; returns the number of rows."""
     from scipy.special import ndtr
 
-    rng = np.random.default_rng(np.random.SeedSequence([seed, 7]))
     written = 0
+    days = [day.isoformat() for day in world.dates.days]
     for w, window in enumerate(WINDOWS):
         rows: list[list[Any]] = []
         for s, subject in enumerate(SUBJECTS):
-            score = outcomes.score[w, s]
-            measures = {"overall": (score, 3.2)} | {
-                title: (np.round(score + rng.normal(0, 4.0, score.shape), 1), 5.1)
-                for title, _ in DOMAINS[subject].values()
-            }
-            centre, spread = np.nanmean(score), max(float(np.nanstd(score)), 1e-9)
-            days = [day.isoformat() for day in world.dates.days]
+            titles = [title for title, _ in DOMAINS[subject].values()]
+            measures = {"overall": (outcomes.score[w, s], ERROR_SD)}
+            measures |= {title: (outcomes.strand[w, s, d], STRAND_ERROR_SD) for d, title in enumerate(titles)}
             for measure, (values, standard_error) in measures.items():
+                # Of the pupils of this district: there is no other to compare with.
+                centre, spread = np.nanmean(values), max(float(np.nanstd(values)), 1e-9)
                 percentile = np.clip(np.round(100 * ndtr((values - centre) / spread)), 1, 99)
-                for i in np.flatnonzero(~np.isnan(score)).tolist():
+                for i in np.flatnonzero(~np.isnan(values)).tolist():
                     rows.append(
                         [
                             world.students.id[i],

@@ -1,21 +1,22 @@
 """What pupils do and come to know: a hidden yes-or-no state a competency with learning, forgetting, guess and slip.
 
 Vectorised over pupils, in steps of (day, subject, attempt). The chance of being right also depends on the item's
-difficulty and the pupil's ability, so the truth is near the family of Bayesian knowledge tracing, not inside it.
+difficulty and the pupil's ability (``competency_truth``), so the truth is near the family of Bayesian knowledge
+tracing, not inside it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.competency_truth import logistic, right_logit
 from simulator.pilot_design import PilotTruth
 from simulator.world import NEVER, SOURCES, World
 
-LEARN, FORGET_DAILY, GUESS, SLIP = 0.17, 0.004, 0.22, 0.09
 RAPID_SHARE, HINT_SHARE, RETRY_SHARE, OPENING_SHARE = 0.03, 0.14, 0.45, 0.30
 EXTRA_ATTEMPTS, MAX_ATTEMPTS = 2.0, 9
 SESSIONS_A_DAY = 0.306  # a pupil and subject; with 3.4 attempts a session this makes 2.2 events a school day
@@ -23,6 +24,31 @@ ATTEMPT, OPENING = 0, 1
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class States:
+    """The hidden state as days ended, one entry a pupil, competency and day on which it was worked at or forgotten; on
+    the first day one entry for every pupil and competency. In order of day; an entry holds until the pair's next.
+
+    ``known_without`` is what the same practice would have led to had no pilot made anybody learn faster.
+    """
+
+    pupil: NDArray[np.int32]
+    competency: NDArray[np.int8]
+    day: NDArray[np.int16]
+    known: Bools
+    known_without: Bools
+
+    def at_end_of(self, days: Ints, competencies: int, *, without_pilots: bool = False) -> Bools:
+        """State [pupil, competency] at the end of a day (index) of each pupil's own."""
+        state = np.zeros((len(days), competencies), dtype=bool)
+        until = self.day <= days[self.pupil]
+        column = self.known_without if without_pilots else self.known
+        # In order of day: of a pair's entries the last one stays.
+        state[self.pupil[until], self.competency[until]] = column[until]
+        return state
 
 
 @dataclass(frozen=True)
@@ -30,7 +56,8 @@ class Work:
     """Everything pupils did, one entry an event, in order of day; times are UTC microseconds.
 
     ``kind`` is ATTEMPT or OPENING (an app was opened: engagement, no item). ``known`` [pupil, competency] is the hidden
-    state at the end, ``opportunities`` how often it was practised; ``present`` [day, pupil] is attendance.
+    state at the end, ``opportunities`` how often it was practised, ``states`` how it came to be; ``present``
+    [day, pupil] is attendance.
     """
 
     pupil: Ints
@@ -48,9 +75,10 @@ class Work:
     is_rapid: NDArray[np.bool_]
     event_us: Ints
     session: Ints
-    known: NDArray[np.bool_]
+    known: Bools
     opportunities: Ints
-    present: NDArray[np.bool_]
+    present: Bools
+    states: States
 
     def __len__(self) -> int:
         return len(self.pupil)
@@ -79,11 +107,14 @@ COLUMNS = [
 class _State:
     """What changes while the days go by."""
 
-    known: NDArray[np.bool_]
+    known: Bools
+    known_without: Bools
     opportunities: Ints
     tries: NDArray[np.int16]
+    worked: Bools  # [pupil, competency], this day
     sessions: int = 0
     rows: dict[str, list[NDArray[np.generic]]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
+    ends: list[States] = field(default_factory=list)
 
     def record(self, **columns: NDArray[np.generic] | int) -> None:
         size = len(columns["pupil"])  # type: ignore[arg-type]  # always an array: the pupils of this step
@@ -91,16 +122,26 @@ class _State:
             value = columns.get(name, 0)
             self.rows[name].append(np.full(size, value) if isinstance(value, int) else value)
 
+    def end_day(self, day: int, forget_daily: Floats, rng: np.random.Generator) -> None:
+        """Some of what was known is forgotten, and what the day changed is written down."""
+        keeps = rng.random(self.known.shape) >= forget_daily
+        changed = self.worked | (self.known & ~keeps) | (self.known_without & ~keeps)
+        self.known &= keeps
+        self.known_without &= keeps
+        pupil, competency = np.nonzero(changed if day else np.ones_like(changed))
+        self.ends.append(
+            States(
+                pupil.astype(np.int32),
+                competency.astype(np.int8),
+                np.full(len(pupil), day, dtype=np.int16),
+                self.known[pupil, competency],
+                self.known_without[pupil, competency],
+            )
+        )
+        self.worked[:] = False
 
-def _logit(p: float) -> float:
-    return float(np.log(p / (1 - p)))
 
-
-def _logistic(x: Floats) -> Floats:
-    return np.asarray(1.0 / (1.0 + np.exp(-x)), dtype=np.float64)
-
-
-def _start(world: World, rng: np.random.Generator) -> NDArray[np.bool_]:
+def _start(world: World, rng: np.random.Generator) -> Bools:
     """Known before the first day: what earlier grades taught, more of it for the able."""
     students, leaves = world.students, world.leaves
     subject = np.array([0 if leaf.subject == "math" else 1 for leaf in leaves])
@@ -108,14 +149,20 @@ def _start(world: World, rng: np.random.Generator) -> NDArray[np.bool_]:
     first = world.classes.first_competency[students.class_before][:, subject]
     chance = np.where(order[None, :] < first, 0.8, 0.18)
     shifted = np.log(chance / (1 - chance)) + 0.7 * students.ability_by[:, subject]
-    return np.asarray(rng.random(shifted.shape) < _logistic(shifted))
+    return np.asarray(rng.random(shifted.shape) < logistic(shifted))
+
+
+def present_order(world: World, pupils: Ints, subject: int, day: Ints | int) -> Ints:
+    """Order (0 to 19 in its subject) of the competency that each pupil's class is at on a day: it and all before it
+    have been taught by then."""
+    classes = world.classes
+    room = world.students.class_on(pupils, subject, day)
+    return np.minimum(classes.first_competency[room] + (day / classes.pace_days[room]).astype(np.int64), 19)
 
 
 def _choose(world: World, pupils: Ints, subject: int, day: int, rng: np.random.Generator) -> Ints:
     """The competency (index) each pupil works on: mostly the class's present one, some review, a little ahead."""
-    classes, students = world.classes, world.students
-    room = students.class_on(pupils, subject, day)
-    present = np.minimum(classes.first_competency[room] + (day / classes.pace_days[room]).astype(np.int64), 19)
+    present = present_order(world, pupils, subject, day)
     u = rng.random(len(pupils))
     review = np.floor(rng.random(len(pupils)) * (present + 1)).astype(np.int64)
     ahead = np.minimum(present + 1, 19)
@@ -134,13 +181,12 @@ def _attempt(
     known = state.known[pupils, competency]
     is_rapid = rng.random(n) < RAPID_SHARE
     hints = np.where((rng.random(n) < np.where(known, 0.4, 1.3) * HINT_SHARE) & ~is_rapid, rng.integers(1, 4, n), 0)
-    base = np.where(
-        known, _logit(1 - SLIP) + 0.3 * ability - 0.6 * difficulty, _logit(GUESS) + 0.25 * ability - 0.4 * difficulty
-    )
-    chance = np.where(is_rapid, 0.25, _logistic(base + boost + 0.5 * (hints > 0)))
+    base = right_logit(world.competency_truth, competency, known, ability, difficulty)
+    chance = np.where(is_rapid, 0.25, logistic(base + boost + 0.5 * (hints > 0)))
     seconds = np.where(is_rapid, rng.uniform(0.6, 2.2, n), np.exp(rng.normal(3.1, 0.5, n)) + 6 * hints)
     state.tries[pupils, item] += 1
     state.opportunities[pupils, competency] += 1
+    state.worked[pupils, competency] = True
     return {
         "pupil": pupils,
         "item": item,
@@ -153,8 +199,9 @@ def _attempt(
 
 
 def _learn(
-    world: World, state: _State, answer: dict[str, NDArray[np.generic]], rate: Floats, rng: np.random.Generator
+    world: World, state: _State, answer: dict[str, NDArray[np.generic]], speed: Floats, rng: np.random.Generator
 ) -> None:
+    """What the answer taught. One draw serves both states, so that a pilot's pupils never know less with it."""
     pupils = np.asarray(answer["pupil"], dtype=np.int64)
     competency = world.items.competency[np.asarray(answer["item"], dtype=np.int64)]
     ability = world.students.ability_by[pupils, competency // 20]
@@ -162,14 +209,16 @@ def _learn(
     for origin, destination in world.edges:
         before[destination] = origin
     needed = before[competency]
-    is_ready = (needed < 0) | state.known[pupils, np.maximum(needed, 0)]
-    chance = rate[pupils] * np.where(is_ready, 1.0, 0.35) * np.clip(1 + 0.35 * ability, 0.3, 2.0)
-    chance = np.where(np.asarray(answer["is_rapid"], dtype=bool), 0.0, chance)
-    state.known[pupils, competency] |= rng.random(len(pupils)) < chance
+    usual = world.competency_truth.learn[competency] * np.clip(1 + 0.35 * ability, 0.3, 2.0)
+    usual = np.where(np.asarray(answer["is_rapid"], dtype=bool), 0.0, usual)
+    u = rng.random(len(pupils))
+    for known, chance in ((state.known, usual * speed[pupils]), (state.known_without, usual)):
+        is_ready = (needed < 0) | known[pupils, np.maximum(needed, 0)]
+        known[pupils, competency] |= u < chance * np.where(is_ready, 1.0, 0.35)
 
 
 def _session(
-    world: World, state: _State, pupils: Ints, subject: int, day: int, rate: Floats, rng: np.random.Generator
+    world: World, state: _State, pupils: Ints, subject: int, day: int, speed: Floats, rng: np.random.Generator
 ) -> None:
     """One sitting of each of these pupils with a subject's app on a day."""
     classes, students = world.classes, world.students
@@ -210,7 +259,7 @@ def _session(
                 **answer,
                 **{name: column[here] for name, column in fixed.items()},
             )
-            _learn(world, state, answer, rate, rng)
+            _learn(world, state, answer, speed, rng)
             wrong = ~np.asarray(answer["is_correct"], dtype=bool) & ~np.asarray(answer["is_rapid"], dtype=bool)
             again = wrong & (rng.random(len(here)) < RETRY_SHARE)
             here, item = here[again], item[again]
@@ -225,10 +274,13 @@ def simulate_work(
     rng = np.random.default_rng(np.random.SeedSequence([seed, 2]))
     students, days = world.students, len(world.dates.days)
     count = len(students)
+    known = _start(world, rng)
     state = _State(
-        _start(world, rng),
-        np.zeros((count, len(world.leaves)), dtype=np.int64),
-        np.zeros((count, len(world.items.ids)), dtype=np.int16),
+        known=known,
+        known_without=known.copy(),
+        opportunities=np.zeros(known.shape, dtype=np.int64),
+        tries=np.zeros((count, len(world.items.ids)), dtype=np.int16),
+        worked=np.zeros(known.shape, dtype=bool),
     )
     present = rng.random((days, count)) < np.clip(0.955 + 0.015 * students.ability, 0.8, 0.995)
     everyone = np.arange(count)
@@ -238,16 +290,17 @@ def simulate_work(
             is_silent = (world.source(school, subject) == world.silent_source) & (day >= world.silent_from)
             active = present[day] & (rng.random(count) < SESSIONS_A_DAY * students.activity)
             active &= (day >= students.join_day) & ~is_silent
-            rate = np.full(count, LEARN)
+            speed = np.ones(count)
             for pilot in pilots:
                 if pilot.subject == subject and pilot.first_day <= day <= pilot.last_day:
-                    rate = np.where(pilot.is_treated, rate * (1 + pilot.effect_sd), rate)
-            _session(world, state, np.flatnonzero(active), subject, day, rate, rng)
-        state.known &= rng.random(state.known.shape) >= FORGET_DAILY
+                    speed = np.where(pilot.is_treated, speed * (1 + pilot.learns_faster), speed)
+            _session(world, state, np.flatnonzero(active), subject, day, speed, rng)
+        state.end_day(day, world.competency_truth.forget_daily, rng)
         if on_progress:
             on_progress("pupils at work", day + 1, days)
     columns = {name: np.concatenate(parts) for name, parts in state.rows.items()}
-    return Work(**columns, known=state.known, opportunities=state.opportunities, present=present)
+    states = States(*(np.concatenate([getattr(end, f.name) for end in state.ends]) for f in fields(States)))
+    return Work(**columns, known=state.known, opportunities=state.opportunities, present=present, states=states)
 
 
-__all__ = ["ATTEMPT", "NEVER", "OPENING", "SOURCES", "Work", "simulate_work"]
+__all__ = ["ATTEMPT", "NEVER", "OPENING", "SOURCES", "States", "Work", "present_order", "simulate_work"]

@@ -9,12 +9,14 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from simulator.competency_truth import true_shares
 from simulator.faults import CONFLICT, DUPLICATE, FAULT_NAMES, MALFORMED, MALFORMED_KINDS, VOID, Lines
 from simulator.outcomes import Outcomes
 from simulator.pilot_design import PilotTruth
 from simulator.pupil_work import ATTEMPT, Work
 from simulator.world import NEVER, SOURCES, World
 
+SHARE_ROWS = 1_000_000  # rows of shares.parquet made at a time
 COUNTED = ("accepted", "duplicate", "conflict", "rejected")
 
 
@@ -33,11 +35,14 @@ def counts_as(work: Work, lines: Lines) -> NDArray[np.str_]:
 def write_truth(
     world: World, work: Work, lines: Lines, pilots: list[PilotTruth], outcomes: Outcomes, out: Path
 ) -> None:
-    """``students``, ``states`` and ``events`` as parquet, ``pilots`` and ``faults`` as JSON."""
+    """``students``, ``competencies``, ``states``, ``shares`` and ``events`` as parquet, ``pilots`` and ``faults`` as
+    JSON."""
     folder = out / "truth"
     folder.mkdir(parents=True, exist_ok=True)
     _write_students(world, folder)
+    _write_competencies(world, folder)
     _write_states(world, work, folder)
+    _write_shares(world, work, folder)
     _write_events(world, work, lines, folder)
     (folder / "pilots.json").write_bytes(
         orjson.dumps({"pilots": [_pilot(world, p, outcomes) for p in pilots]}, option=orjson.OPT_INDENT_2)
@@ -91,6 +96,42 @@ def _write_states(world: World, work: Work, folder: Path) -> None:
     )
 
 
+def _write_competencies(world: World, folder: Path) -> None:
+    """The chances that were drawn for each competency."""
+    truth = world.competency_truth
+    _write(
+        {
+            "competency_id": [leaf.identifier for leaf in world.leaves],
+            "learn": truth.learn,
+            "forget_daily": truth.forget_daily,
+            "guess": truth.guess,
+            "slip": truth.slip,
+        },
+        folder / "competencies.parquet",
+    )
+
+
+def _write_shares(world: World, work: Work, folder: Path) -> None:
+    """Each pupil's true share of each competency as days ended, in order of day: a row on the first day, and on each
+    day on which the pupil worked at it or forgot it. The share of a row holds until the pair's next row."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    states = work.states
+    by_state = true_shares(world.competency_truth, world.items, world.students.ability_by)
+    competencies = [leaf.identifier for leaf in world.leaves]
+    days = np.array(world.dates.days, dtype="datetime64[D]")
+    types = (pa.string(), pa.string(), pa.date32(), pa.float32())
+    schema = pa.schema(list(zip(("student_id", "competency_id", "date", "true_share"), types, strict=True)))
+    with pq.ParquetWriter(folder / "shares.parquet", schema, compression="zstd") as file:
+        for start in range(0, len(states.pupil), SHARE_ROWS):
+            rows = slice(start, start + SHARE_ROWS)
+            pupil, competency = states.pupil[rows].astype(np.int64), states.competency[rows].astype(np.int64)
+            share = by_state[states.known[rows].astype(np.int64), pupil, competency]
+            names = (_names(world.students.id, pupil), _names(competencies, competency))
+            file.write_table(pa.table([*names, days[states.day[rows]], share], schema=schema))
+
+
 def _write_events(world: World, work: Work, lines: Lines, folder: Path) -> None:
     import pyarrow as pa
 
@@ -131,6 +172,7 @@ def _pilot(world: World, pilot: PilotTruth, outcomes: Outcomes) -> dict[str, Any
         "pilot_id": pilot.pilot_id,
         "effect_sd": pilot.effect_sd,
         "effect_points": outcomes.effect_points[pilot.pilot_id],
+        "learning_points": outcomes.learning_points[pilot.pilot_id],
         "treatment": [world.school_ids[s] for s in pilot.treated],
         "comparison": [world.school_ids[s] for s in pilot.comparison],
         "planned_minutes": pilot.planned_minutes,

@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from cairn.errors import UsageError
 from simulator import naming
+from simulator.competency_truth import CompetencyTruth, draw_competency_truth
 from simulator.dates import Dates
 from simulator.framework import SUBJECTS, Competency, Items, competencies, make_items, prerequisites
 
 CLASS_SIZE = 28
 NEVER = 10_000  # a day index after every simulated day
 MOVE_SHARE, JOIN_SHARE = 0.02, 0.015
+# Of pupils' ability between schools: with it fall scores differ by about .17 SD between schools (``outcomes``).
+SCHOOL_ABILITY_SD = 0.2
 GRADES = ((3, 4, 5), (6, 7, 8))  # elementary (even schools), middle (odd schools)
 
 Ints = NDArray[np.int64]
@@ -72,7 +75,7 @@ class Students:
         """School index of each pupil on a day."""
         return np.where(day >= self.move_day[pupils], self.school_after[pupils], self.school[pupils])
 
-    def class_on(self, pupils: Ints, subject: int, day: int) -> Ints:
+    def class_on(self, pupils: Ints, subject: int, day: Ints | int) -> Ints:
         """Class index of each pupil in a subject on a day."""
         after = day >= self.move_day[pupils]
         return np.asarray(np.where(after, self.class_after[pupils, subject], self.class_before[pupils, subject]))
@@ -115,6 +118,7 @@ class World:
     leaves: list[Competency]
     edges: list[tuple[int, int]]
     items: Items
+    competency_truth: CompetencyTruth
     classes: Classes
     staff: Staff
     students: Students
@@ -201,7 +205,7 @@ def _students(schools: int, count: int, days: int, rng: np.random.Generator) -> 
             rows.append(options[section * 2 : section * 2 + 2])
         return np.array(rows, dtype=np.int64)
 
-    school_effect = rng.normal(0.0, 0.3, schools)
+    school_effect = rng.normal(0.0, SCHOOL_ABILITY_SD, schools)
     ability = 0.9 * rng.normal(0.0, 1.0, count) + school_effect[school]
     given, family, usernames = naming.people(count, rng)
     students = Students(
@@ -247,7 +251,7 @@ def build_world(schools: int, students: int, days: int, seed: int, last: date | 
     if schools > 999:
         raise UsageError(f"--schools {schools}: at most 999")
     dates = Dates.of(days, last)
-    streams = [np.random.default_rng(s) for s in np.random.SeedSequence([seed, 1]).spawn(3)]
+    streams = [np.random.default_rng(s) for s in np.random.SeedSequence([seed, 1]).spawn(4)]
     pupils, classes = _students(schools, students, days, streams[0])
     leaves = competencies()
     used = sorted({s for pair in SOURCE_OF_SCHOOL[: min(3, schools)] for s in pair})
@@ -258,6 +262,7 @@ def build_world(schools: int, students: int, days: int, seed: int, last: date | 
         leaves=leaves,
         edges=prerequisites(leaves),
         items=make_items(leaves, streams[1]),
+        competency_truth=draw_competency_truth(len(leaves), streams[3]),
         classes=classes,
         staff=_staff(classes, schools, streams[2]),
         students=pupils,

@@ -11,6 +11,7 @@ from pilots.plan import Plan
 from simulator.outcomes import simulate_outcomes
 from simulator.pilot_design import design_pilots
 from simulator.plan_files import plan as plan_of
+from simulator.pupil_work import simulate_work
 from simulator.world import NEVER, build_world
 
 Marts = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
@@ -22,7 +23,7 @@ def simulated_pilots(
     """Plan and (mart_pilot_pupil, mart_pilot_school, mart_rollout_school) of both pilots in 24 schools."""
     world = build_world(24, 1500, 60, seed)
     pilots = design_pilots(world, seed)
-    outcomes = simulate_outcomes(world, pilots, seed)
+    outcomes = simulate_outcomes(world, simulate_work(world, pilots, seed), pilots, seed)
     s, found = world.students, {}
     for pilot in pilots:
         plan = Plan(json.loads(json.dumps(plan_of(world, pilot), default=str)))

@@ -170,7 +170,7 @@ def test_small_districts_are_districts_too(tmp_path: Path, schools: int, student
 def test_with_24_schools_pilots_have_six_schools_an_arm(tmp_path: Path) -> None:
     generate(tmp_path / "d", 24, 240, 5, 7)
     pilots = orjson.loads((tmp_path / "d" / "truth" / "pilots.json").read_bytes())["pilots"]
-    assert [(p["effect_sd"], len(p["treatment"]), len(p["comparison"])) for p in pilots] == [(0.35, 6, 6), (0.0, 6, 6)]
+    assert [(p["effect_sd"], len(p["treatment"]), len(p["comparison"])) for p in pilots] == [(0.15, 6, 6), (0.0, 6, 6)]
 
 
 def test_the_gateway_takes_what_the_truth_says_it_takes(district: Path, settings: Settings) -> None:
