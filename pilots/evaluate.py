@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from pilots import wwc
+from pilots import power, wwc
 from pilots.analysis import METHODS, Analysis, analyse
 from pilots.decision import FORMATIVE_BELOW, Evidence, decide, statement
 from pilots.effect_size import size_label
@@ -294,6 +294,20 @@ def _schools(plan: Plan, schools: pd.DataFrame, analysis: Analysis | None) -> li
     return result
 
 
+def _could_miss(plan: Plan, analysis: Analysis | None) -> str | None:
+    """What a comparison of this size cannot tell, where an effect that the plan calls enough could be missed."""
+    if analysis is None or analysis.interval_sd is None or analysis.df is None:
+        return None
+    low, high = analysis.interval_sd
+    found = power.detectable((high - low) / 2, analysis.df)
+    if found <= plan.smallest_effect:
+        return None
+    return (
+        f"A comparison of this size finds an effect of {found:.2f} SD in four of five cases and misses smaller ones"
+        f" more often; the plan calls {plan.smallest_effect:.2f} SD enough."
+    )
+
+
 def _warnings(plan: Plan, sample: Sample, analysis: Analysis | None) -> list[str]:
     found = []
     if sample.moved_share > CROSSOVER_WARNING:
@@ -304,6 +318,8 @@ def _warnings(plan: Plan, sample: Sample, analysis: Analysis | None) -> list[str
         found.append(f"Comparison pupils got {sample.comparison_minutes:.0f} minutes of the change on average.")
     if analysis is not None and analysis.smallest_p is not None and analysis.smallest_p > ALPHA:
         found.append("This design cannot reach significance.")
+    if missed := _could_miss(plan, analysis):
+        found.append(missed)
     if guardrails := plan.analysis.get("guardrails", ()):
         found.append(f"{len(guardrails)} planned guardrails are not measured, so the rule does not say SCALE.")
     if not plan.is_random:

@@ -35,6 +35,18 @@ def mdes(
     return float(multiplier * math.sqrt(variance))
 
 
+def detectable(half_width: float, df: float, alpha: float = 0.05, power: float = 0.80) -> float:
+    """The effect that a comparison as exact as this one finds with the power asked for, in the unit of ``half_width``.
+
+    ``half_width`` is half of its 1 - alpha interval at ``df`` degrees of freedom: the standard error follows from it,
+    and an effect is found where it is (t(1-alpha/2) + t(power)) standard errors (Bloom 1995).
+    """
+    from scipy.special import stdtrit
+
+    critical = float(stdtrit(df, 1 - alpha / 2))
+    return half_width * (critical + float(stdtrit(df, power))) / critical
+
+
 def smallest_p(treated_schools: int, comparison_schools: int) -> float:
     """The smallest two-sided p that an exact permutation of schools can reach: 2/C(G,k) for equal arms, else 1/C."""
     total = math.comb(treated_schools + comparison_schools, treated_schools)

@@ -62,6 +62,9 @@ def test_benjamini_hochberg() -> None:
 
 def test_smallest_detectable_effect() -> None:
     assert power.mdes(10, 10, 15, 0.17) == pytest.approx(0.6290064176914, abs=EXACT)
+    # The same effect from the interval that such a comparison would have: 2.1009 standard errors at 18 df either way.
+    error = 0.6290064176914 / (2.1009220402 + 0.8619899)
+    assert power.detectable(2.1009220402 * error, 18) == pytest.approx(0.62901, abs=5e-5)
     assert power.smallest_p(2, 10) == pytest.approx(1 / 66)
     assert power.smallest_p(3, 3) == pytest.approx(0.1)
     assert "cannot reach significance" in power.advice(3, 3, 0.9)

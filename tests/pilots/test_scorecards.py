@@ -74,6 +74,16 @@ def test_over_many_districts_the_rule_claims_no_more_than_its_power_allows() -> 
     assert min(holds.values()) >= 0.87 * runs, holds
 
 
+def test_a_card_says_what_a_comparison_of_its_size_can_miss(simulated: dict[str, tuple[Plan, Marts]]) -> None:
+    plan, m = simulated["fraction-studio"]
+    card = evaluate(plan, *m, "learning-1", AFTER)
+    [said] = [warning for warning in card["warnings"] if "in four of five cases" in warning]
+    effect = card["estimates"][0]
+    found = float(said.split(" SD")[0].rsplit(" ", 1)[1])
+    assert (effect["high"] - effect["low"]) / 2 < found < effect["high"] - effect["low"]
+    assert f"the plan calls {plan.smallest_effect:.2f} SD enough" in said
+
+
 def test_the_same_input_gives_the_same_card(simulated: dict[str, tuple[Plan, Marts]]) -> None:
     plan, m = simulated["fraction-studio"]
     one = evaluate(plan, *m, "learning-1", AFTER)
