@@ -82,6 +82,8 @@ def feed_files(view: SchoolView, names: Names, zone: ZoneInfo) -> list[FeedFile]
         ("reason", lambda row: wording.reason(row["reason"])),
         ("detail", _field("detail")),
         *topic,
+        ("likely_gap_code", _field("gap_competency_code")),
+        ("likely_gap", _field("gap_competency_title")),
         ("counted_attempts", _field("counted_attempts")),
         ("expected_right_pct", lambda row: _percent(row["expected_share"])),
         ("last_work_local", local("last_event_at")),

@@ -49,8 +49,9 @@ TABLES = {
     " model_version varchar, policy_version varchar, data_date date",
     "mart_needs_adult": "school_id varchar, class_id varchar, class_title varchar, student_key varchar,"
     " competency_id varchar, competency_code varchar, competency_title varchar, reason varchar, detail varchar,"
-    " counted_attempts bigint, expected_share double, last_event_at timestamptz, blocks int, priority int,"
-    " is_first boolean",
+    " counted_attempts bigint, expected_share double, last_event_at timestamptz, blocks int,"
+    " gap_competency_id varchar, gap_competency_code varchar, gap_competency_title varchar, gap_share double,"
+    " priority int, is_first boolean",
     "mart_review_due": "school_id varchar, class_id varchar, class_title varchar, student_key varchar,"
     " competency_id varchar, competency_code varchar, competency_title varchar, counted_attempts bigint,"
     " expected_share double, share_low double, share_high double, last_event_at timestamptz, due_since_at timestamptz",
@@ -171,7 +172,7 @@ def _pupil_rows(keys: dict[str, str], school: int, school_id: str) -> dict[str, 
         competency = COMPETENCIES[number % 3][:3]
         following = COMPETENCIES[number % 3 + 1][:3]
         if number % 3 == 0:
-            reason, order = reasons[(number // 3) % 3], (number % 2, 100 - number, number % 4 != 3)
+            reason, order = reasons[(number // 3) % 3], (number % 2, *following, 0.5, 100 - number, number % 4 != 3)
             rows["mart_needs_adult"].append(
                 (*head, *competency, reason, "no three right in a row in 14 tries", 14, 0.41, _at(1), *order)
             )

@@ -207,6 +207,10 @@ select
     ranked.expected_share,
     ranked.last_event_at,
     cast(ranked.blocks as integer) as blocks,
+    gap.prerequisite_id as gap_competency_id,
+    gap.prerequisite_code as gap_competency_code,
+    gap.prerequisite_title as gap_competency_title,
+    gap.expected_share as gap_share,
     cast(ranked.priority as integer) as priority,
     places.class_place <= {{ adult_places_per_class() }} as is_first
 from ranked
@@ -214,3 +218,8 @@ inner join places
     on
         ranked.school_id = places.school_id
         and ranked.student_key = places.student_key
+left join {{ ref('int_likely_gap') }} as gap
+    on
+        ranked.student_key = gap.student_key
+        and ranked.competency_id = gap.competency_id
+        and ranked.reason != 'silent'
