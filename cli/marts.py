@@ -133,9 +133,14 @@ def diff(
     """
     from cairn.settings import settings
     from releases.difference import diff as compare
+    from releases.difference_reasons import REASONS
 
     def lines(result: dict[str, Any]) -> str:
         said = []
+        if result["reasons"]:
+            said.append("why pupils' competencies differ (the first reason that holds)")
+        for one in result["reasons"]:
+            said.append(f"  {one['pairs']:>8}  {one['reason']}: {REASONS[one['reason']]}")
         for row in result["tables"]:
             said.append(
                 f"{row['table']:<28}{row['before']:>8} -> {row['after']:<8}"

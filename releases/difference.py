@@ -10,6 +10,7 @@ from cairn.errors import CairnError
 from cairn.settings import Settings
 from gates.mart_models import mart_models
 from releases import store
+from releases.difference_reasons import why
 from releases.holding import quoted
 
 EXAMPLES = 5
@@ -34,8 +35,10 @@ def _key_of(name: str) -> tuple[str, ...]:
 def diff(settings: Settings, before: str, after: str) -> dict[str, Any]:
     """Compare two published releases of one kind.
 
-    Returns ``{before, after, tables: [{table, before, after, added, removed, changed, examples}]}``; an example names
-    a row by its key (pupils by the vault's key, never by name), what happened to it and the columns that changed.
+    Returns ``{before, after, reasons: [{reason, pairs}], tables: [{table, before, after, added, removed, changed,
+    examples}]}``; reasons are why pupils' competencies differ (:mod:`releases.difference_reasons`), an example names a
+    row by its key (pupils by the vault's key, never by name), what happened to it and the columns that changed.
+
     Raises CairnError where a release is not kept any more or the kinds differ.
     """
     kinds = {release_id.partition("-")[0] for release_id in (before, after)}
@@ -44,15 +47,16 @@ def diff(settings: Settings, before: str, after: str) -> dict[str, Any]:
             f"{before} and {after} are of different kinds: compare two learning or two evaluation releases"
         )
     kind = kinds.pop()
-    paths = [store.get(settings, kind, release_id).path for release_id in (before, after)]
+    old, new = (store.get(settings, kind, release_id) for release_id in (before, after))
     connection = duckdb.connect(config={"memory_limit": settings.duckdb_memory_limit, "threads": 2})
     try:
-        for alias, path in zip(("old", "new"), paths, strict=True):
-            connection.execute(f"attach '{quoted(path)}' as {alias} (read_only)")
+        for alias, release in (("old", old), ("new", new)):
+            connection.execute(f"attach '{quoted(release.path)}' as {alias} (read_only)")
         names = connection.execute(
             "select distinct table_name from duckdb_tables() where database_name in ('old', 'new') order by 1"
         ).fetchall()
-        return {"before": before, "after": after, "tables": [_table(connection, name) for (name,) in names]}
+        tables = [_table(connection, name) for (name,) in names]
+        return {"before": before, "after": after, "reasons": why(settings, connection, old, new), "tables": tables}
     finally:
         connection.close()
 

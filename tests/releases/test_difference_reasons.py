@@ -1,0 +1,99 @@
+"""Why pupils' competencies differ between two releases: one pair for each reason."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+import lake
+from cairn.settings import Settings
+from releases import store
+from releases.difference_reasons import MART, REASONS, why
+from spark_jobs import night_record
+from spark_jobs.night_record import EVIDENCE, NightRecord
+
+MONDAY, TUESDAY = date(2026, 10, 12), date(2026, 10, 13)
+SAME = {"school_id": "s1", "class_id": "c1", "state": "developing", "expected_share": 0.5}
+SAME |= {"model_version": "m1", "policy_version": "p1"}
+
+
+def evidence(pupil: str, night: int, work_date: date, *, is_removed: bool = False) -> dict[str, Any]:
+    return {
+        "student_key": pupil,
+        "competency_id": "k",
+        "event_id": f"{pupil}-{night}-{is_removed}",
+        "event_time": datetime(work_date.year, work_date.month, work_date.day, 15, tzinfo=UTC),
+        "work_date": work_date,
+        "activity_type": "attempt",
+        "subject_key": f"s-{pupil}",
+        "statement_key": 1,
+        "is_removed": is_removed,
+        "night": night,
+        "pupil_bucket": 0,
+    }
+
+
+def release(folder: Path, data_date: date, read_at: datetime, pupils: dict[str, dict[str, Any]]) -> store.Release:
+    path = folder / f"{data_date}.duckdb"
+    connection = duckdb.connect(str(path))
+    connection.execute(
+        f"create table {MART} (student_key varchar, competency_id varchar, school_id varchar, class_id varchar,"
+        " state varchar, expected_share double, model_version varchar, policy_version varchar)"
+    )
+    for pupil, changes in pupils.items():
+        connection.execute(f"insert into {MART} values (?, 'k', ?, ?, ?, ?, ?, ?)", [pupil, *(SAME | changes).values()])
+    connection.close()
+    return store.Release(f"learning-{data_date}-1", "learning", data_date, read_at, path, read_at=read_at)
+
+
+@pytest.fixture
+def nights(settings: Settings) -> list[datetime]:
+    """Two nights on record; the instants at which releases after each read the lake."""
+    rows = [
+        evidence("unchanged", 1, MONDAY),
+        evidence("gone", 1, MONDAY),
+        evidence("gone", 2, MONDAY, is_removed=True),
+        evidence("gone", 2, TUESDAY),
+        evidence("late", 2, MONDAY),
+        evidence("late", 2, TUESDAY),
+        evidence("fresh", 2, TUESDAY),
+    ]
+    moments = []
+    for number, day in ((1, MONDAY), (2, TUESDAY)):
+        lake.create(settings, EVIDENCE)
+        lake.append(settings, EVIDENCE, [row for row in rows if row["night"] == number])
+        versions = night_record.present_versions(settings)
+        night_record.record(
+            settings, NightRecord(number, "night", day, datetime.now(UTC), versions, "p1", {}, pupil_buckets=2)
+        )
+        moments.append(datetime.now(UTC))
+    return moments
+
+
+def test_each_pair_has_the_first_reason_that_holds(settings: Settings, nights: list[datetime], tmp_path: Path) -> None:
+    share = {"expected_share": 0.6}
+    changed: dict[str, dict[str, Any]] = {
+        "unchanged": {},
+        "gone": share,
+        "late": share,
+        "fresh": share | {"policy_version": "p2"},
+        "judged": share | {"policy_version": "p2", "model_version": "m2"},
+        "fitted": share | {"model_version": "m2"},
+        "rests": {"state": "review_due"},
+        "moves": {"class_id": "c2"},
+        "comes": {},
+        "odd": share,
+    }
+    before = release(tmp_path, MONDAY, nights[0], {name: {} for name in changed if name != "comes"})
+    after = release(tmp_path, TUESDAY, nights[1], changed)
+    connection = duckdb.connect()
+    for alias, one in (("old", before), ("new", after)):
+        connection.execute(f"attach '{one.path}' as {alias} (read_only)")
+    found = {one["reason"]: one["pairs"] for one in why(settings, connection, before, after)}
+    assert found == {name: 2 if name == "roster" else 1 for name in REASONS}
+    connection.execute("detach new; attach ':memory:' as new")
+    assert why(settings, connection, before, after) == [], "an evaluation has no such table"
