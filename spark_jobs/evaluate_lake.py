@@ -95,10 +95,32 @@ def mastery_accuracy(
     return {**found, "counted_of_scored_pct": round(share, 1), "seconds": round(time.perf_counter() - started, 3)}
 
 
+def counted_history(settings: Settings, as_of: datetime) -> Responses:
+    """The district's own history: the evidence on all competencies that counts, of work before an instant.
+
+    Raises CairnError where there is none.
+    """
+    rule = load_config(settings).evidence
+    known = lake.read(settings, "silver.competency", ["competency_id"])["competency_id"].to_pylist()
+    table = _of(settings, frozenset(known), rule)
+    table = table.filter(pc.less(table["event_time"], pa.scalar(as_of, pa.timestamp("us", tz="UTC"))))
+    counted = _counted(table, rule)
+    if not counted.num_rows:
+        raise CairnError(
+            f"the lake has no counted evidence of before {as_of.isoformat()}: load the roster and its activity first,"
+            " or give --responses FILE"
+        )
+    return _responses(counted, _item_names_by_day(counted))
+
+
 def _scored(settings: Settings, framework: str, rule: EvidenceRule) -> pa.Table:
     """The framework's scored responses, one row an event, pupil and competency."""
-    wanted = frozenset(_competencies(settings, framework))
-    parts = [_NOTHING, *(_narrow(table, wanted, rule) for table in _evidence(settings))]
+    return _of(settings, frozenset(_competencies(settings, framework)), rule)
+
+
+def _of(settings: Settings, competencies: frozenset[str], rule: EvidenceRule) -> pa.Table:
+    """Scored responses on some competencies, one row an event, pupil and competency."""
+    parts = [_NOTHING, *(_narrow(table, competencies, rule) for table in _evidence(settings))]
     return _once(pa.concat_tables(parts).unify_dictionaries())
 
 
