@@ -16,7 +16,8 @@ from cairn.settings import Settings
 
 # Goes up when the same files come to mean something else: then the next night restates every pair.
 # 2: attempts without an item count once a day; a review that goes wrong is not mastered.
-# 3: mastery asks for different items and days; a total does not count beside the answers that it sums up.
+# 3: mastery asks for different items and days; a total does not count beside the answers that it sums up; opportunities
+#    without three right in a row are counted anew after a streak.
 RULES_REVISION = 3
 PARAMETER_NAMES = ("prior", "learn", "guess", "slip", "forget")
 

@@ -14,7 +14,7 @@ from cairn.mastery.hashing import HashArray
 STATES = ("not_started", "not_enough_evidence", "developing", "mastered", "review_due")
 NOT_STARTED, NOT_ENOUGH, DEVELOPING, MASTERED, REVIEW_DUE = range(5)
 DAY_US = 86_400_000_000
-# Wheel-spinning (Beck and Gong 2013): no three right in a row within ten opportunities.
+# Wheel-spinning (Beck and Gong 2013): no three right in a row within ten opportunities; also after an early streak.
 IN_A_ROW = 3
 WHEEL_SPINNING_OPPORTUNITIES = 10
 # From this expected share on nobody is stuck, whatever went wrong before.
@@ -46,7 +46,7 @@ class Standing:
 
     state: position in STATES. since_us is 0 where nothing has counted yet; next_us is NEVER where no time alone will
     change the state; in_a_row: right in a row up to the last, at most IN_A_ROW; without_three counts opportunities
-    since the start without three right in a row, 0 once reached; counted: counted attempts; last_us: the last of them,
+    since three were last right in a row, or since the start; counted: counted attempts; last_us: the last of them,
     0 where there is none; evidence: sum of the hashes of the counted attempts; items (pairs x as many as mastery asks
     for): the first different ones among them, NO_ITEM behind; days: local days with counted attempts.
     """
@@ -145,7 +145,7 @@ def _walk(
     for pair in range(pairs):
         state, since, streak = standing[pair, 0], standing[pair, 1], standing[pair, 2]
         number, last, days, latest = standing[pair, 4], standing[pair, 5], standing[pair, 6], -1
-        has_three = number > 0 and standing[pair, 3] == 0
+        without_three = standing[pair, 3]
         p, total = start[pair], evidence[pair]
         for i in range(offsets[pair], offsets[pair + 1]):
             if state == 3 and time_us[i] >= last + review_us:
@@ -154,7 +154,7 @@ def _walk(
                 count = _note(found, count, pair, since, 3, 4, number)
                 state = 4
             streak = streak + 1 if correct[i] else 0
-            has_three = has_three or streak >= 3
+            without_three = 0 if streak >= 3 else without_three + 1
             number += 1
             p, last = known[i], time_us[i]
             total += event[i]
@@ -177,7 +177,7 @@ def _walk(
             else:
                 upcoming[pair] = due
         final[pair, 0], final[pair, 1], final[pair, 2] = state, since, min(streak, 3)
-        final[pair, 3], final[pair, 4], final[pair, 5] = 0 if has_three else number, number, last
+        final[pair, 3], final[pair, 4], final[pair, 5] = without_three, number, last
         final[pair, 6] = days
         sums[pair] = total
     return found[:count], found_known[:count], found_evidence[:count], final, kept, upcoming, sums
@@ -275,5 +275,5 @@ def expected_share(
 
 
 def is_wheel_spinning(without_three: int) -> bool:
-    """Whether a pupil spins the wheels: ten opportunities or more and never three right in a row."""
+    """Whether a pupil spins the wheels: ten opportunities or more since three were last right in a row, if ever."""
     return without_three >= WHEEL_SPINNING_OPPORTUNITIES

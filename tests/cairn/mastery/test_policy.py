@@ -150,7 +150,9 @@ def test_wheel_spinning_counts_until_three_in_a_row() -> None:
     assert standing.without_three[0] == 10
     assert is_wheel_spinning(10)
     _, standing = states([0.5] * 10, list(range(10)), correct=[1, 1, 0] * 2 + [1, 1, 1, 0])
-    assert standing.without_three[0] == 0
+    assert standing.without_three[0] == 1
+    _, standing = states([0.5] * 14, list(range(14)), correct=[1, 1, 1] + [1, 0] * 5 + [0])
+    assert standing.without_three[0] == 10, "an early streak does not hide what came after it"
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.integers(1, 39))
