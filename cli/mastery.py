@@ -230,7 +230,8 @@ def _evaluate_simulated(family: str, model: str, spacing_seconds: float) -> dict
     say(f"Simulating {train:,} pupils to learn from and {test:,} to judge.")
     taught = simulate(family, train, SIMULATED_SEED, 0, train + test)
     judged = simulate(family, test, SIMULATED_SEED, train, train + test)
-    found = against_truth(taught.responses, judged.responses, judged.true_share, spacing_seconds)
+    truth, filtered = judged.true_share, judged.filtered
+    found = against_truth(taught.responses, judged.responses, truth, spacing_seconds, filtered)
     return {"model": model, "family": family, **found, "seconds": round(time.perf_counter() - started, 3)}
 
 

@@ -23,7 +23,8 @@ from cairn.mastery.bkt import GUESS, SLIP, FloatArray, IntArray
 from cairn.mastery.config import EvidenceMinimum, ThresholdPolicy
 from cairn.mastery.predictors import BktRule, fitted_parameters
 from cairn.mastery.responses import Responses
-from cairn.mastery.share.doubt import NEXT, chance_above
+from cairn.mastery.share.doubt import Spread, chance_above
+from cairn.mastery.share.doubt_fit import NEXT
 from cairn.mastery.share.durable import (
     GAP_DAYS,
     DurableShare,
@@ -127,10 +128,10 @@ def _distinct(offsets: IntArray, item: IntArray, day: IntArray) -> tuple[IntArra
 
 @dataclass(frozen=True)
 class Asked:
-    """Rows of evidence asked a week later: logits on the reference items, width of doubt, share, verdict."""
+    """Rows of evidence asked a week later: logits on the reference items, doubt, share, verdict."""
 
     logits: FloatArray
-    width: FloatArray
+    spread: Spread
     share: FloatArray
     is_mastered: BoolArray
 
@@ -141,9 +142,9 @@ def ask_in_a_week(model: DurableShare, evidence: Evidence, rows: IntArray, polic
     pair = evidence.after[rows]
     logits = reference_logits(model.head, pair, evidence.pupil_after[rows], evidence.skill[rows], week)
     share = chances(logits).mean(axis=1)
-    width = model.doubt.width(share, pair[:, COUNT], week)
-    is_sure = chance_above(logits, width, policy.floor) >= policy.chance
-    return Asked(logits, width, share, (share >= policy.bar) & is_sure)
+    spread = model.doubt.around(share, pair[:, COUNT], week)
+    is_sure = chance_above(logits, spread, policy.floor) >= policy.chance
+    return Asked(logits, spread, share, (share >= policy.bar) & is_sure)
 
 
 def _share(train: Responses, test: Responses, _rule: BktRule, policy: ThresholdPolicy) -> Calls:
