@@ -73,7 +73,8 @@ def followed(name: str, model: str, train: Responses, test: Responses) -> str:
     five = f"{told(found['promised_share'])} | {told(found['next5_correct'])} | {found['under_60_pct']}"
     answer = found["next_answer"]
     following = f"{told(answer['promised'])} | {told(answer['correct'])} | {answer['pairs']:,}"
-    return f"| {name} | {model} | {pairs} | {found['mastered_pairs_with_next5']:,} | {five} | {following} |"
+    plain = f"{found['called_of_logistic_pct']} of {found['logistic_called_pairs']:,}"
+    return f"| {name} | {model} | {pairs} | {found['mastered_pairs_with_next5']:,} | {five} | {following} | {plain} |"
 
 
 def told(value: float | None) -> str:
@@ -84,7 +85,15 @@ def told(value: float | None) -> str:
 def print_policies(folder: Path) -> None:
     """The table of what followed, for every model that calls pupils mastered."""
     first = ("responses", "model", "mastered, of pairs with enough evidence", "with five more", "promised")
-    columns = (*first, "next five right", "under 60 %, %", "promised, one more", "next right", "with one more")
+    columns = (
+        *first,
+        "next five right",
+        "under 60 %, %",
+        "promised, one more",
+        "next right",
+        "with one more",
+        "% of the logistic's",
+    )
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     for name in FILES:
         train, test = split(folder / f"{name}.parquet")

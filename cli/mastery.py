@@ -183,7 +183,8 @@ def evaluate(
     """Predict each next response of students the model has not seen: AUC, RMSE, log-loss, calibration.
 
     Files need user_id, skill_id (several as a~~b) and correct (0 or 1); item_id and timestamp make the share model
-    better. Intervals are over pupils. From the lake the evidence that counts is judged, as nights judge it.
+    better; with subgroup (text, one a pupil) --policy tells the calls by subgroup, those of under 10 pupils held back.
+    Intervals are over pupils. From the lake the evidence that counts is judged, as nights judge it.
 
     Example: cairn mastery evaluate --train train.parquet --test test.parquet --model share --plot reliability.svg
     """
@@ -230,7 +231,8 @@ def _evaluate_simulated(family: str, model: str, spacing_seconds: float) -> dict
     say(f"Simulating {train:,} pupils to learn from and {test:,} to judge.")
     taught = simulate(family, train, SIMULATED_SEED, 0, train + test)
     judged = simulate(family, test, SIMULATED_SEED, train, train + test)
-    found = against_truth(taught.responses, judged.responses, judged.true_share, spacing_seconds)
+    truth, filtered = judged.true_share, judged.filtered
+    found = against_truth(taught.responses, judged.responses, truth, spacing_seconds, filtered)
     return {"model": model, "family": family, **found, "seconds": round(time.perf_counter() - started, 3)}
 
 
@@ -289,6 +291,7 @@ def _policy_as_text(found: dict[str, Any]) -> list[str]:
             f"{_number(found['promised_share'])}, right {_number(found['next5_correct'])} "
             f"({_number(low)} to {_number(high)}), under 60 % for {found['under_60_pct']} %"
         )
+    lines += [_beside_the_logistic(found), *(_subgroup_as_text(one) for one in found["by_subgroup"])]
     if "changed_twice_pct" in found:
         lines.append(
             f"  from night to night: {found['changed_twice_pct']} % of {found['pairs_with_verdict']:,} with a verdict"
@@ -298,6 +301,29 @@ def _policy_as_text(found: dict[str, Any]) -> list[str]:
         told = f"promised {_number(one['promised'])}, right {_number(one['correct'])}"
         lines.append(f"  next answer after {one['days']} days: {told} ({one['pairs']:,})")
     return lines
+
+
+def _beside_the_logistic(found: dict[str, Any]) -> str:
+    """Calling nobody keeps every promise: how many that an item-blind logistic would call are called."""
+    if not found["logistic_called_pairs"]:
+        return "  an item-blind logistic at .85 calls nobody with the same evidence"
+    return (
+        f"  of {found['logistic_called_pairs']:,} that an item-blind logistic at .85 calls with the same evidence, "
+        f"{found['called_of_logistic_pct']} % are called too"
+    )
+
+
+def _subgroup_as_text(one: dict[str, Any]) -> str:
+    """One subgroup, or that it is too small to be told of."""
+    if one["is_suppressed"]:
+        return f"  subgroup {one['subgroup']}: not told, it (or with it another) would be fewer than 10 pupils"
+    numbers = f"{one['mastered_pairs']:,} mastered of {one['pupils']:,} pupils"
+    if one["next5_correct"] is None:
+        return f"  subgroup {one['subgroup']}: {numbers}, fewer than 10 pupils have five more attempts"
+    return (
+        f"  subgroup {one['subgroup']}: {numbers}, promised {_number(one['promised_share'])}, next five right "
+        f"{_number(one['next5_correct'])}, under 60 % for {one['under_60_pct']} %"
+    )
 
 
 @app.command()

@@ -8,6 +8,9 @@ forgetting by a power of time, and an app that stops at three right in a row and
 Nothing in it has the form of any model here, and what is answered after mastery is no random sample.
 
 The true share is the mean chance, over all items of the competency, of being right a week after the pupil's last work.
+
+Of ``knows`` the filter is told too: what one could say at best, who has the true parameters of competency and pupil. It
+bounds what any model can reach, for nobody is told those.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.mastery.against_truth import TwoPoints
 from cairn.mastery.responses import Responses
 
 Floats = NDArray[np.float64]
@@ -31,10 +35,14 @@ STOPS_AFTER = 3
 
 @dataclass(frozen=True)
 class KnownPupils:
-    """Responses of pupils, and true_share: a week after each response, on its competency (one a response)."""
+    """Responses of pupils, and true_share: a week after each response, on its competency (one a response).
+
+    filtered: of family A, how likely the pupil knows by the answers so far and the true parameters.
+    """
 
     responses: Responses
     true_share: Floats
+    filtered: TwoPoints | None
 
 
 @dataclass
@@ -46,6 +54,7 @@ class _Log:
     correct: list[int]
     at: list[float]
     share: list[float]
+    filtered: list[tuple[float, float, float]]
 
 
 Work = Callable[[np.random.Generator, np.random.Generator, int, _Log], None]
@@ -57,7 +66,7 @@ def simulate(family: str, pupils: int, seed: int, first_pupil: int = 0, all_pupi
     ``first_pupil`` and ``all_pupils`` give the pupils' codes among more, so that two groups can be told apart. Raises
     KeyError for a family that is not there.
     """
-    log = _Log([], [], [], [], [])
+    log = _Log([], [], [], [], [], [])
     work = FAMILIES[family]
     for pupil in range(first_pupil, first_pupil + pupils):
         work(np.random.default_rng([seed, 1]), np.random.default_rng([seed, 2, pupil]), pupil, log)
@@ -75,7 +84,8 @@ def simulate(family: str, pupils: int, seed: int, first_pupil: int = 0, all_pupi
         has_items=True,
         has_times=True,
     )
-    return KnownPupils(responses, np.array(log.share))
+    filtered = TwoPoints(*np.array(log.filtered).T) if log.filtered else None
+    return KnownPupils(responses, np.array(log.share), filtered)
 
 
 def _sessions(random: np.random.Generator) -> list[tuple[float, int]]:
@@ -94,20 +104,32 @@ def _knows(world: np.random.Generator, random: np.random.Generator, pupil: int, 
     guess, slip = world.uniform(0.08, 0.3, COMPETENCIES), world.uniform(0.03, 0.15, COMPETENCIES)
     forget = world.uniform(0.002, 0.02, COMPETENCIES)  # a day
     strength = random.normal(0, 0.8)
-    known = random.random(COMPETENCIES) < _shifted(prior, strength)
+    chance = _shifted(prior, strength)
+    known = random.random(COMPETENCIES) < chance
+    learns = _shifted(learn, strength)
+    kept_week = (1.0 - forget) ** WEEK
     worked = np.full(COMPETENCIES, np.nan)
     for at, competency in _sessions(random):
         one = competency
         days = 0.0 if np.isnan(worked[one]) else (at - worked[one]) / DAY_SECONDS
         known[one] &= random.random() < (1.0 - forget[one]) ** days
+        chance[one] *= (1.0 - forget[one]) ** days
         for attempt in range(SESSION_ATTEMPTS):
             item = one * ITEMS_EACH + int(random.integers(0, ITEMS_EACH))
             right = random.random() < (1.0 - slip[one] if known[one] else guess[one])
-            known[one] |= random.random() < _shifted(learn[one : one + 1], strength)[0]
-            kept = float(known[one]) * (1.0 - forget[one]) ** WEEK
-            share = kept * (1.0 - slip[one]) + (1.0 - kept) * guess[one]
-            _write(log, pupil, item, right, at + 60.0 * attempt, float(share))
+            known[one] |= random.random() < learns[one]
+            chance[one] = _filtered(chance[one], bool(right), slip[one], guess[one], learns[one])
+            if_known = kept_week[one] * (1.0 - slip[one]) + (1.0 - kept_week[one]) * guess[one]
+            _write(log, pupil, item, right, at + 60.0 * attempt, float(if_known if known[one] else guess[one]))
+            log.filtered.append((float(chance[one]), float(if_known), float(guess[one])))
         worked[one] = at
+
+
+def _filtered(chance: float, is_right: bool, slip: float, guess: float, learn: float) -> float:
+    """P(known) after an answer and the learning that follows it, by Bayes' rule (Corbett and Anderson 1995)."""
+    if_known, if_not = (1.0 - slip, guess) if is_right else (slip, 1.0 - guess)
+    after = chance * if_known / (chance * if_known + (1.0 - chance) * if_not)
+    return float(after + (1.0 - after) * learn)
 
 
 def _grows(world: np.random.Generator, random: np.random.Generator, pupil: int, log: _Log) -> None:

@@ -8,6 +8,7 @@ who failed. The next answer alone is told for all, for that reason.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,9 +22,11 @@ from cairn.mastery import bkt, steadiness
 from cairn.mastery.accuracy import DRAWS, INTERVAL, SEED
 from cairn.mastery.bkt import GUESS, SLIP, FloatArray, IntArray
 from cairn.mastery.config import EvidenceMinimum, ThresholdPolicy
+from cairn.mastery.plain_logistic import CALLS_FROM, next_answer_chances
 from cairn.mastery.predictors import BktRule, fitted_parameters
 from cairn.mastery.responses import Responses
-from cairn.mastery.share.doubt import NEXT, chance_above
+from cairn.mastery.share.doubt import Spread, chance_above
+from cairn.mastery.share.doubt_fit import NEXT
 from cairn.mastery.share.durable import (
     GAP_DAYS,
     DurableShare,
@@ -38,6 +41,7 @@ from cairn.mastery.share.durable import (
 from cairn.mastery.share.logistic import chances
 from cairn.mastery.share.policy import SharePolicy
 from cairn.mastery.share.state import COUNT, DAY_SECONDS
+from cairn.mastery.subgroups import N_MIN, NOT_TOLD, held_back
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -77,12 +81,22 @@ def after_mastery(
     ``model`` is share, or bkt or bkt_forget by the gain of the threshold policy; the policy's minimum of evidence (days
     in UTC) holds for all, so that they can be compared. Raises UsageError for a model that calls nobody mastered by
     itself.
+
+    logistic_called_pairs: those that the plain regression (:mod:`cairn.mastery.plain_logistic`) would call with the
+    same evidence; called_of_logistic_pct: how many of these are called too: calling nobody keeps every promise.
     """
     check_caller(model)
     seen, unseen = (part.of(part.first_attempts(spacing_seconds)) for part in (train, test))
     calls = CALLERS[model](seen, unseen, rule, policy)
+    enough = has_enough(calls.evidence, policy.minimum)
     dropped = [name for name, told in (("items", test.has_items), ("days", test.has_times)) if not told]
-    return {**_told(calls, has_enough(calls.evidence, policy.minimum)), "clauses_dropped": dropped}
+    plain = next_answer_chances(seen, calls.evidence) >= CALLS_FROM
+    return {
+        **_told(calls, enough),
+        **of_those_that_the_logistic_calls(calls, plain, enough),
+        "by_subgroup": by_subgroup(calls, enough),
+        "clauses_dropped": dropped,
+    }
 
 
 def check_caller(model: str) -> None:
@@ -127,10 +141,10 @@ def _distinct(offsets: IntArray, item: IntArray, day: IntArray) -> tuple[IntArra
 
 @dataclass(frozen=True)
 class Asked:
-    """Rows of evidence asked a week later: logits on the reference items, width of doubt, share, verdict."""
+    """Rows of evidence asked a week later: logits on the reference items, doubt, share, verdict."""
 
     logits: FloatArray
-    width: FloatArray
+    spread: Spread
     share: FloatArray
     is_mastered: BoolArray
 
@@ -141,9 +155,9 @@ def ask_in_a_week(model: DurableShare, evidence: Evidence, rows: IntArray, polic
     pair = evidence.after[rows]
     logits = reference_logits(model.head, pair, evidence.pupil_after[rows], evidence.skill[rows], week)
     share = chances(logits).mean(axis=1)
-    width = model.doubt.width(share, pair[:, COUNT], week)
-    is_sure = chance_above(logits, width, policy.floor) >= policy.chance
-    return Asked(logits, width, share, (share >= policy.bar) & is_sure)
+    spread = model.doubt.around(share, pair[:, COUNT], week)
+    is_sure = chance_above(logits, spread, policy.floor) >= policy.chance
+    return Asked(logits, spread, share, (share >= policy.bar) & is_sure)
 
 
 def _share(train: Responses, test: Responses, _rule: BktRule, policy: ThresholdPolicy) -> Calls:
@@ -182,27 +196,86 @@ CALLERS: dict[str, Caller] = {
 def _told(calls: Calls, enough: BoolArray) -> dict[str, Any]:
     """The first call of each pair and what followed it, as the command line names it."""
     evidence = calls.evidence
-    rows = np.flatnonzero(calls.is_mastered & enough)
-    pair_of = np.repeat(np.arange(evidence.offsets.size - 1), np.diff(evidence.offsets))
-    first = rows[np.unique(pair_of[rows], return_index=True)[1]]
-    right, answered = following(evidence, NEXT)
-    has_next, has_five = first[answered[first] > 0], first[answered[first] == NEXT]
-    share = right[has_five] / NEXT
+    first = first_of_pairs(evidence, calls.is_mastered & enough)
+    has_next = first[following(evidence, 1)[1][first] > 0]
+    has_five, share = next_five(evidence, first)
     pupil = evidence.data.user[evidence.response[has_five]]
-    reached = np.unique(pair_of[enough]).size
     return {
         "pairs": int(evidence.offsets.size - 1),
-        "pairs_with_enough_evidence": int(reached),
+        "pairs_with_enough_evidence": int(first_of_pairs(evidence, enough).size),
         "mastered_pairs": int(first.size),
         "mastered_pairs_with_next5": int(has_five.size),
         "promised_share": _mean(calls.promised[has_five]),
         "next5_correct": _mean(share),
         "next5_interval95": _drawn(share, pupil),
-        "under_60_pct": None if not share.size else round(100.0 * float((share < BROKEN - 1e-9).mean()), 2),
+        "under_60_pct": broken_pct(share),
         **(calls.steadiness or {}),
         "next_answer": _next_answer(calls, has_next),
         "next_answer_by_gap_days": _by_gap(calls, has_next),
     }
+
+
+def first_of_pairs(evidence: Evidence, chosen: BoolArray) -> IntArray:
+    """The first chosen row of each pair that has one."""
+    rows = np.flatnonzero(chosen)
+    first: IntArray = rows[np.unique(_pair_of(evidence)[rows], return_index=True)[1]]
+    return first
+
+
+def _pair_of(evidence: Evidence) -> IntArray:
+    return np.repeat(np.arange(evidence.offsets.size - 1), np.diff(evidence.offsets))
+
+
+def next_five(evidence: Evidence, rows: IntArray) -> tuple[IntArray, FloatArray]:
+    """(rows, share right): those of the rows that have five more attempts of their pair, and what came of them."""
+    right, answered = following(evidence, NEXT)
+    has_five = rows[answered[rows] == NEXT]
+    return has_five, right[has_five] / NEXT
+
+
+def broken_pct(share: FloatArray) -> float | None:
+    """Per cent of the shares of the next five that are under BROKEN."""
+    return round(100.0 * float((share < BROKEN - 1e-9).mean()), 2) if share.size else None
+
+
+def of_those_that_the_logistic_calls(calls: Calls, is_called: BoolArray, enough: BoolArray) -> dict[str, Any]:
+    """How many pairs the plain regression calls at some row (``is_called``), and per cent of these that are called."""
+    pair_of = _pair_of(calls.evidence)
+    plain = np.unique(pair_of[is_called & enough])
+    called = np.isin(plain, pair_of[calls.is_mastered & enough])
+    pct = round(100.0 * float(called.mean()), 2) if plain.size else None
+    return {"logistic_called_pairs": int(plain.size), "called_of_logistic_pct": pct}
+
+
+def by_subgroup(calls: Calls, enough: BoolArray) -> list[dict[str, Any]]:
+    """The calls by the subgroup of the pupil, by name; empty where the files tell none.
+
+    Of groups that :func:`cairn.mastery.subgroups.held_back` names nothing is told (is_suppressed); what came next is
+    told only of N_MIN pupils at least.
+    """
+    evidence, names = calls.evidence, calls.evidence.data.subgroup_of
+    if not names:
+        return []
+    pupil = evidence.data.user[evidence.response]
+    group = np.array([name or NOT_TOLD for name in names])
+    sizes = Counter(group[np.unique(pupil)].tolist())
+    hidden = held_back(sizes)
+    first = first_of_pairs(evidence, calls.is_mastered & enough)
+    has_five, share = next_five(evidence, first)
+    found: list[dict[str, Any]] = []
+    for name, pupils in sorted(sizes.items()):
+        own = group[pupil[has_five]] == name
+        has_many = np.unique(pupil[has_five[own]]).size >= N_MIN
+        told: dict[str, Any] = {
+            "pupils": pupils,
+            "mastered_pairs": int((group[pupil[first]] == name).sum()),
+            "promised_share": _mean(calls.promised[has_five[own]]) if has_many else None,
+            "next5_correct": _mean(share[own]) if has_many else None,
+            "under_60_pct": broken_pct(share[own]) if has_many else None,
+        }
+        is_hidden = name in hidden
+        found.append({"subgroup": name, "is_suppressed": is_hidden, **(dict.fromkeys(told) if is_hidden else told)})
+    return found
 
 
 def _mean(values: FloatArray) -> float | None:

@@ -7,7 +7,7 @@ one before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from cairn.mastery import arrow
 from cairn.mastery.bkt import ByteArray, FloatArray, IntArray
 
 NEEDED = ("user_id", "skill_id", "correct")
-IDENTIFIERS = ("user_id", "skill_id", "item_id")
+IDENTIFIERS = ("user_id", "skill_id", "item_id", "subgroup")
 SKILL_SEPARATOR = "~~"
 # Whole numbers as time stamps: seconds since 1970 reach the first limit in the year 5138, milliseconds the second.
 MILLISECONDS_FROM, MICROSECONDS_FROM = 1e11, 1e14
@@ -34,7 +34,8 @@ class Responses:
     response, skill: one entry a response and skill (m >= n), ``response`` ascending. users, items, skills: names by
     code, shared between the tables that were read together. Without an item column, or with one that only repeats the
     skill, the first skill stands for the item (``has_items`` is False); without times (``has_times`` is False)
-    ``at_seconds`` is NaN.
+    ``at_seconds`` is NaN. subgroup_of: each pupil's subgroup by code, empty where the pupil's is not told; no entries
+    where no file has the column.
     """
 
     user: IntArray
@@ -48,23 +49,20 @@ class Responses:
     skills: list[str]
     has_items: bool
     has_times: bool
+    subgroup_of: list[str] = field(default_factory=list)
 
     def of(self, chosen: npt.NDArray[np.bool_]) -> Responses:
         """The responses that ``chosen`` (a mask over responses) names, codes kept."""
         entries = chosen[self.response]
         renumbered = np.cumsum(chosen) - 1
-        return Responses(
+        return replace(
+            self,
             user=self.user[chosen],
             item=self.item[chosen],
             correct=self.correct[chosen],
             at_seconds=self.at_seconds[chosen],
             response=renumbered[self.response[entries]],
             skill=self.skill[entries],
-            users=self.users,
-            items=self.items,
-            skills=self.skills,
-            has_items=self.has_items,
-            has_times=self.has_times,
         )
 
     def first_attempts(self, spacing_seconds: float) -> npt.NDArray[np.bool_]:
@@ -95,8 +93,8 @@ class Responses:
 def read_table(path: Path) -> pa.Table:
     """The file as an Arrow table, identifiers as text.
 
-    Raises CairnError naming the file where it cannot be read or lacks a column, and the first row where a pupil, skill
-    or time is empty or ``correct`` is not 0 or 1.
+    Raises CairnError naming the file where it cannot be read or lacks a column, the first row where a pupil, skill or
+    time is empty or ``correct`` is not 0 or 1, and a pupil who is of two subgroups.
     """
     if not path.is_file():
         raise CairnError(f"{path}: no such file: give a parquet or csv of responses ({', '.join(NEEDED)})")
@@ -119,7 +117,28 @@ def read_table(path: Path) -> pa.Table:
     for name in ("timestamp", "t"):
         if name in table.column_names:
             table = _timed(path, table, name)
-    return table
+    return _grouped(path, table) if "subgroup" in table.column_names else table
+
+
+def _grouped(path: Path, table: pa.Table) -> pa.Table:
+    """The table with ``subgroup`` as text, empty where it is not told. Raises CairnError as :func:`read_table` does."""
+    try:
+        group = pc.utf8_trim_whitespace(pc.fill_null(table["subgroup"].cast(pa.string()), ""))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise CairnError(f"{path}: column subgroup holds no text: write one name a pupil, or leave it out") from error
+    pupils = table["user_id"].cast(pa.string())
+    first: dict[str, str] = {}
+    for pupil, name in zip(*_each_once(pupils, group), strict=True):
+        if name and first.setdefault(pupil, name) != name:
+            both = f"{first[pupil]!r} and {name!r}"
+            raise CairnError(f"{path}: pupil {pupil} is of subgroups {both}: a pupil has one, the same in every row")
+    return table.set_column(table.schema.get_field_index("subgroup"), "subgroup", group)
+
+
+def _each_once(pupils: pa.ChunkedArray, group: pa.ChunkedArray) -> tuple[list[str], list[str]]:
+    """(pupil, subgroup) as they occur together, each once."""
+    both = pa.table({"pupil": pupils, "group": group}).group_by(["pupil", "group"], use_threads=False).aggregate([])
+    return both["pupil"].to_pylist(), both["group"].to_pylist()
 
 
 def _numbers(path: Path, table: pa.Table, name: str) -> pa.ChunkedArray:
@@ -187,9 +206,22 @@ def responses_from(tables: list[tuple[Path, pa.Table]]) -> list[Responses]:
         skills=skills,
         has_items=has_items,
         has_times=has_times,
+        subgroup_of=_subgroups([table for _, table in tables], users),
     )
     part = np.repeat(np.arange(len(parts)), [table.num_rows for _, table in tables])
     return [everything.of(part == i) for i in range(len(parts))]
+
+
+def _subgroups(tables: list[pa.Table], users: list[str]) -> list[str]:
+    """Each pupil's subgroup; nothing where no table has them. Of files that disagree the last is believed."""
+    told: dict[str, str] = {}
+    has_any = False
+    for table in tables:
+        if "subgroup" in table.column_names:
+            has_any = True
+            pairs = zip(*_each_once(table["user_id"].cast(pa.string()), table["subgroup"]), strict=True)
+            told |= {pupil: name for pupil, name in pairs if name}
+    return [told.get(user, "") for user in users] if has_any else []
 
 
 def _plain(table: pa.Table, has_times: bool) -> pa.Table:

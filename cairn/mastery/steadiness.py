@@ -44,9 +44,9 @@ def verdicts(
     week = np.full(rows.size, GAP_DAYS)
     logits = reference_logits(model.head, pair, pupil, skill, week)
     share = chances(logits).mean(axis=1)
-    width = model.doubt.width(share, pair[:, COUNT], week)
-    chance = chance_above(logits, width, policy.floor)
-    low, high = interval(logits, width)
+    spread = model.doubt.around(share, pair[:, COUNT], week)
+    chance = chance_above(logits, spread, policy.floor)
+    low, high = interval(logits, spread)
     later = durable_share(model.head, pair, pupil, skill, GAP_DAYS + gap_to_next(evidence))
     is_last = np.zeros(rows.size, dtype=bool)
     is_last[evidence.offsets[1:] - 1] = True

@@ -78,15 +78,37 @@ def test_policy_tells_what_followed_a_call_of_mastered(
     assert run("--train", train, "--test", test, "--model", "bkt", "--policy", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert {"mastered_pairs", "promised_share", "next5_correct", "under_60_pct", "next_answer"} <= found.keys()
+    assert {"logistic_called_pairs", "called_of_logistic_pct"} <= found.keys()
+    assert found["by_subgroup"] == []
     assert found["clauses_dropped"] == []
     assert run("--train", train, "--test", test, "--model", "share", "--policy") == 0
     shown = capsys.readouterr().out
     assert "pupils' competencies" in shown
     assert "next answer after any days" in shown
+    assert "an item-blind logistic at .85" in shown
     assert "change state twice within ten nights" in shown
     assert run("--train", train, "--test", test, "--model", "elo", "--policy") == 2
     assert run("--from-lake", "x", "--policy") == 1
     assert "no framework 'x' in the lake" in capsys.readouterr().err
+
+
+def test_policy_by_subgroup_holds_small_groups_back(files: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Of 20 test pupils 16 are "big" and 4 "small": the four alone would be told by what is left, so neither is."""
+    train, test = files
+    lines = Path(test).read_text().splitlines()
+    for small, told in ((504, ["big", "small"]), (500, ["big"])):
+        named = ["small" if line.split(",")[0] < f"p{small}" else "big" for line in lines[1:]]
+        grouped = Path(test).with_name("grouped.csv")
+        body = [f"{line},{name}" for line, name in zip(lines[1:], named, strict=True)]
+        grouped.write_text("\n".join([lines[0] + ",subgroup", *body]) + "\n")
+        assert run("--train", train, "--test", str(grouped), "--model", "bkt", "--policy") == 0
+        shown = capsys.readouterr().out
+        for name in told:
+            assert (f"subgroup {name}: not told" in shown) is (len(told) == 2)
+    assert "mastered of 20 pupils" in shown
+    grouped.write_text("\n".join([lines[0] + ",subgroup", f"{lines[1]},a", f"{lines[2]},b"]) + "\n")
+    assert run("--train", train, "--test", str(grouped), "--policy") == 1
+    assert "pupil p500 is of subgroups 'a' and 'b'" in " ".join(capsys.readouterr().err.split())
 
 
 def test_simulated_families_are_judged_against_their_truth(

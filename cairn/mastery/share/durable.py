@@ -21,7 +21,8 @@ import numpy.typing as npt
 from cairn.mastery.bkt import FloatArray, IntArray
 from cairn.mastery.groups import sorted_offsets
 from cairn.mastery.responses import Responses
-from cairn.mastery.share.doubt import NEXT, Doubt, Followed, fit_doubt
+from cairn.mastery.share.doubt import Doubt
+from cairn.mastery.share.doubt_fit import NEXT, Followed, fit_doubt
 from cairn.mastery.share.easiness import Easiness, estimate, out_of_fold
 from cairn.mastery.share.logistic import Design, DesignBuilder, chances, fit_logistic, logits, one_row_each
 from cairn.mastery.share.state import (

@@ -10,7 +10,7 @@ import pytest
 
 from cairn.mastery.bkt import FloatArray, IntArray
 from cairn.mastery.share import doubt
-from cairn.mastery.share.doubt import Followed, fit_doubt
+from cairn.mastery.share.doubt import Spread
 from cairn.mastery.share.durable import (
     DurableShare,
     Evidence,
@@ -64,23 +64,12 @@ def test_ninety_percent_intervals_hold_the_true_share(
     assert least <= ((truth >= low) & (truth <= high)).mean() <= 0.95
 
 
-def asked(model: DurableShare, evidence: Evidence, rows: IntArray, days: float) -> tuple[FloatArray, FloatArray]:
-    """Logits on the reference items, and the width of doubt."""
+def asked(model: DurableShare, evidence: Evidence, rows: IntArray, days: float) -> tuple[FloatArray, Spread]:
+    """Logits on the reference items, and the doubt."""
     gap = np.full(rows.size, days)
     pair = evidence.after[rows]
     logits = reference_logits(model.head, pair, evidence.pupil_after[rows], evidence.skill[rows], gap)
-    return logits, model.doubt.width(shares(model, evidence, rows, days), pair[:, COUNT], gap)
-
-
-def test_the_chance_of_reaching_a_bar_agrees_with_the_interval(model: DurableShare, unseen: Simulated) -> None:
-    evidence = evidence_on(model.head, unseen.data)
-    rows = np.flatnonzero(evidence.after[:, COUNT] >= 4)[::50]
-    logits, width = asked(model, evidence, rows, 7.0)
-    low, high = doubt.interval(logits, width)
-    for row in range(rows.size):
-        one = logits[row : row + 1], width[row : row + 1]
-        assert doubt.chance_above(*one, float(low[row]))[0] == pytest.approx(0.95, abs=1e-6)
-        assert doubt.chance_above(*one, float(high[row]))[0] == pytest.approx(0.05, abs=1e-6)
+    return logits, model.doubt.around(shares(model, evidence, rows, days), pair[:, COUNT], gap)
 
 
 def test_the_share_falls_with_time_and_doubt_never_does(model: DurableShare, unseen: Simulated) -> None:
@@ -149,30 +138,6 @@ def test_what_followed_a_row() -> None:
     assert answered.tolist() == [3, 2, 1, 0] * SKILLS
     assert right[0] == evidence.correct[1:4].sum()
     assert right[2] == evidence.correct[3]
-
-
-def test_the_width_that_made_the_answers_is_found_whatever_stopped_them() -> None:
-    """Pupils stop at the second right in a row: what is left is no random sample of answers."""
-    random = np.random.default_rng(6)
-    size = 12_000
-    tries = random.integers(1, 20, size).astype(np.float64)
-    true = np.exp(0.1 - 0.3 * np.log(tries))
-    logit = random.normal(0.4, 0.8, size)
-    stretched = logit * np.sqrt(1.0 + doubt.C * true**2) + true * random.normal(size=size)
-    correct = (random.random((size, doubt.NEXT)) < 1 / (1 + np.exp(-stretched[:, None]))).astype(np.float64)
-    is_done = (correct[:, :-1] > 0) & (np.c_[np.zeros(size), correct[:, :-2]] > 0)
-    is_answered = np.c_[np.ones(size, dtype=bool), np.cumsum(is_done, axis=1) == 0]
-    logits = np.repeat(logit[:, None], doubt.NEXT, axis=1)
-    share = 1 / (1 + np.exp(-logit))
-    found = fit_doubt(Followed(share, tries, np.zeros(size), logits, correct, is_answered))
-    assert np.median(found.width(share, tries, np.zeros(size)) / true) == pytest.approx(1.0, abs=0.2)
-    assert found.by_tries < -0.1
-
-
-def test_without_anything_that_followed_the_prior_stands() -> None:
-    none, nothing = np.empty(0), np.empty((0, doubt.NEXT))
-    found = fit_doubt(Followed(none, none, none, nothing, nothing, nothing > 0))
-    assert found.level == doubt.PRIOR[0]
 
 
 def test_easiness_is_told_apart_from_who_was_given_the_item() -> None:

@@ -1,0 +1,25 @@
+"""Which subgroups of pupils are too small to be told of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# Fewer pupils than this are not told of: numbers of so few are about persons.
+N_MIN = 10
+# Pupils whose subgroup the file leaves empty.
+NOT_TOLD = "(not told)"
+
+
+def held_back(pupils: Mapping[str, int]) -> set[str]:
+    """Names of groups of which nothing is told, by how many pupils each has.
+
+    Those under N_MIN, and of the next larger ones as many as it takes for all that are held back to have N_MIN pupils
+    together: else what is left of a total, when the others are taken off, would tell on the few.
+    """
+    found: set[str] = set()
+    together = 0
+    for name, size in sorted(pupils.items(), key=lambda one: (one[1], one[0])):
+        if size < N_MIN or 0 < together < N_MIN:
+            found.add(name)
+            together += size
+    return found
