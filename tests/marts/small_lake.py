@@ -67,7 +67,15 @@ def mastery(settings: Settings) -> None:
         "gold.mastery_state",
         [
             _state("p1", ALPHA, "mastered", "10-13 15:00", expected_share=0.9),
-            _state("p2", ALPHA, "developing", "10-13 15:00", opportunities_without_three=12, counted_attempts=12),
+            _state(
+                "p2",
+                ALPHA,
+                "developing",
+                "10-13 15:00",
+                expected_share=0.4,
+                opportunities_without_three=12,
+                counted_attempts=12,
+            ),
             # p3 stood at mastered until the night that saw it slip; nothing is left of what p4 had on beta.
             _state("p3", ALPHA, "mastered", "09-10 15:00", expected_share=0.9),
             _state("p3", ALPHA, "developing", "10-12 15:00", expected_share=0.6, night=2, is_base=False),
