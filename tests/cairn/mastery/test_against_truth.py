@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from cairn.mastery.against_truth import TwoPoints, _by_filter, against_truth
+from cairn.mastery.bkt import FloatArray
+from cairn.mastery.groups import sorted_offsets
+from cairn.mastery.responses import Responses
 from cairn.mastery.share.policy import SharePolicy
 from simulator.families import KnownPupils, simulate
 
@@ -33,6 +36,19 @@ def test_the_filter_is_right_about_who_knows(judged: KnownPupils) -> None:
     for low, high in ((0.0, 0.1), (0.1, 0.3), (0.3, 0.7), (0.7, 0.9), (0.9, 1.0)):
         inside = (filtered.chance >= low) & (filtered.chance < high)
         assert knows[inside].mean() == pytest.approx(filtered.chance[inside].mean(), abs=0.05)
+    is_long_ago = days_since_own_work(judged.responses) >= 5
+    assert is_long_ago.sum() > 300
+    assert knows[is_long_ago].mean() == pytest.approx(filtered.chance[is_long_ago].mean(), abs=0.045), "it forgets"
+
+
+def days_since_own_work(data: Responses) -> FloatArray:
+    """Days from the pair's previous response to each; 0 for its first."""
+    order, offsets = sorted_offsets(data.user * len(data.skills) + data.skill)
+    days = np.r_[0.0, np.diff(data.at_seconds[order])] / DAY
+    days[offsets[:-1]] = 0.0
+    found = np.empty(days.size)
+    found[order] = days
+    return found
 
 
 def test_an_interval_of_two_points_is_one_of_them_or_both() -> None:
