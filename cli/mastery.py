@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.common import JsonOption, emit, say
+from cli.mastery_items import items
 
 if TYPE_CHECKING:
     from cairn.mastery.config import MasteryConfig
@@ -22,6 +23,7 @@ SIMULATED_PUPILS, SIMULATED_SEED = (800, 400), 7
 MOST_ATTEMPTS = 20
 
 app = typer.Typer(help="Fit, update, evaluate and explain mastery.", no_args_is_help=True)
+app.command()(items)
 
 ModelOption = Annotated[str, typer.Option("--model", help="bkt or bkt_forget.")]
 PredictorOption = Annotated[

@@ -95,6 +95,13 @@ def mastery_accuracy(
     return {**found, "counted_of_scored_pct": round(share, 1), "seconds": round(time.perf_counter() - started, 3)}
 
 
+def counted_responses(settings: Settings, framework: str) -> Responses:
+    """The evidence on a framework's competencies that counts. Raises CairnError where there is no such framework."""
+    rule = load_config(settings).evidence
+    counted = _counted(_scored(settings, framework, rule), rule)
+    return _responses(counted, _item_names_by_day(counted))
+
+
 def counted_history(settings: Settings, as_of: datetime) -> Responses:
     """The district's own history: the evidence on all competencies that counts, of work before an instant.
 

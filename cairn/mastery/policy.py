@@ -17,7 +17,7 @@ DAY_US = 86_400_000_000
 # Wheel-spinning (Beck and Gong 2013): no three right in a row within ten opportunities; also after an early streak.
 IN_A_ROW = 3
 WHEEL_SPINNING_OPPORTUNITIES = 10
-# From this expected share on nobody is stuck, whatever went wrong before. In the demo's district (true shares beside it)
+# From this expected share on nobody is stuck, whatever went wrong before. In the demo's district, by its true shares,
 # 86 % of those under .5 are truly under .75, of those between .5 and .7 only 38 %.
 STUCK_BELOW_SHARE = 0.5
 NEVER = np.iinfo(np.int64).max

@@ -1,0 +1,63 @@
+"""``cairn mastery items``: items that people should look at."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.common import JsonOption, emit
+
+
+def items(
+    responses: Annotated[
+        Path | None, typer.Option("--responses", help="Responses (parquet or csv) with item_id.")
+    ] = None,
+    from_lake: Annotated[
+        str | None, typer.Option("--from-lake", help="Framework in the lake, in place of a file: what counts of it.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Items that people should look at: they look mis-tagged, or treat a subgroup otherwise than others as able.
+
+    A subgroup column in the file (one name a pupil) asks for differential item functioning.
+
+    Example: cairn mastery items --responses responses.parquet
+    """
+    from cairn.errors import UsageError
+    from cairn.mastery.config import load_config
+    from cairn.mastery.item_review import review_items
+    from cairn.mastery.responses import read_table, responses_from
+    from cairn.settings import settings
+
+    current = settings()
+    if from_lake is not None:
+        from spark_jobs.evaluate_lake import counted_responses
+
+        data = counted_responses(current, from_lake)
+    elif responses is None:
+        raise UsageError("give --responses FILE or --from-lake FRAMEWORK")
+    else:
+        [whole] = responses_from([(responses, read_table(responses))])
+        data = whole.of(whole.first_attempts(load_config(current).evidence.spacing_seconds))
+    if not data.has_items:
+        raise UsageError("the responses name no items: give a file with an item_id column")
+    found, judged = review_items(data)
+    emit({"judged": judged, "items": [asdict(one) for one in found]}, as_json, _items_as_text)
+
+
+def _items_as_text(found: dict[str, Any]) -> str:
+    """A line an item, the worst first."""
+    lines = [f"{found['judged']:,} items judged, {len(found['items']):,} to look at"]
+    for one in found["items"]:
+        said = [f"goes with its competency by {one['correlation']:+.2f}"]
+        if one["other"] is not None:
+            said.append(f"with {one['other']} by {one['other_correlation']:+.2f}: is it tagged right?")
+        for dif in one["dif"]:
+            way = "harder" if dif["delta"] < 0 else "easier"
+            said.append(f"{way} for {dif['subgroup']} (delta {dif['delta']:+.2f}, class {dif['size']})")
+        right = f"{100 * one['right']:.0f} % of {one['pupils']} right"
+        lines.append(f"  {one['item']}  {one['competency']}  {right}  {'; '.join(said)}")
+    return "\n".join(lines)
