@@ -90,12 +90,14 @@ class PolicyResult:
 class Comparison:
     """All policies on one history. left_out: policies that ask for days where the file has no times.
 
-    pupils, pairs, answers: how large the history is. smallest_group: fewer pupils than that are not told of.
+    pupils, pairs, answers: how large the history is; right: the share right of all its answers, None of too few pupils.
+    smallest_group: fewer pupils than that are not told of.
     """
 
     pupils: int
     pairs: int
     answers: int
+    right: float | None
     smallest_group: int
     results: list[PolicyResult]
     left_out: list[str]
@@ -112,7 +114,13 @@ class Comparison:
             for one in self.results
         ]
         size = {"pupils": self.pupils, "pairs": self.pairs, "answers": self.answers}
-        return {**size, "smallest_group": self.smallest_group, "left_out": self.left_out, "policies": told}
+        return {
+            **size,
+            "right": self.right,
+            "smallest_group": self.smallest_group,
+            "left_out": self.left_out,
+            "policies": told,
+        }
 
 
 def compare(
@@ -145,7 +153,8 @@ def compare(
         whole = summarise(followed, history.user, everyone, smallest_group)
         results.append(PolicyResult(one, whole, guard(by_group)))
     pupils = int(np.unique(history.user).size)
-    return Comparison(pupils, history.user.size, history.right.size, smallest_group, results, left_out)
+    right = float(history.right.mean()) if 0 < pupils >= smallest_group else None
+    return Comparison(pupils, history.user.size, history.right.size, right, smallest_group, results, left_out)
 
 
 def first_calls(history: History, policy: KnownPolicy) -> IntArray:

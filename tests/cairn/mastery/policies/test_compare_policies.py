@@ -50,8 +50,9 @@ def replay(data: Responses, rule: Rule, smallest: int = 1, groups: dict[str, str
 def test_what_followed_the_call_is_counted(tmp_path: Path) -> None:
     """u is called at its second answer, then 0 1 0 0 1 1; v at its third, then 1; w never; x at its end."""
     data = file(tmp_path, {"u": "11010011", "v": "0111", "w": "0101", "x": "11"})
-    [found] = replay(data, InARow(2)).results
-    told = found.everyone
+    comparison = replay(data, InARow(2))
+    assert comparison.right == pytest.approx((5 + 3 + 2 + 2) / 18)
+    told = comparison.results[0].everyone
     assert (told.pupils, told.pairs, told.mastered_pairs, told.mastered_share) == (4, 4, 3, 0.75)
     assert (told.next_right, told.next_pairs) == (0.5, 2)
     assert (told.week_later_right, told.week_later_pairs) == (0.0, 1), "u's answer four days after the call"
@@ -126,9 +127,8 @@ def test_groups_of_too_few_pupils_are_not_told_nor_found_by_subtraction(tmp_path
     assert found.by_subgroup["ell"] == TOO_FEW
     assert found.by_subgroup["other"] == TOO_FEW, "all less the third would tell the first"
     assert found.by_subgroup["third"].pupils == 6
-    [whole] = replay(file(tmp_path, {"u": "1111"}), InARow(2), smallest=3).results
-    assert whole.everyone == TOO_FEW
-    assert whole.by_subgroup == {}
+    alone = replay(file(tmp_path, {"u": "1111"}), InARow(2), smallest=3)
+    assert (alone.right, alone.results[0].everyone, alone.results[0].by_subgroup) == (None, TOO_FEW, {})
 
 
 def test_pupils_without_a_subgroup_are_a_group_of_their_own(tmp_path: Path) -> None:
