@@ -1,4 +1,4 @@
-"""``cairn mastery``: fit, update, evaluate and explain."""
+"""``cairn mastery``: fit, update, evaluate and explain; ``policies`` is in ``cli/mastery_policies.py``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli import mastery_policies
 from cli.common import JsonOption, emit, say
 from cli.mastery_items import items
 
@@ -22,8 +23,9 @@ SIMULATED_PUPILS, SIMULATED_SEED = (800, 400), 7
 # Attempts that an explanation shows on a screen.
 MOST_ATTEMPTS = 20
 
-app = typer.Typer(help="Fit, update, evaluate and explain mastery.", no_args_is_help=True)
+app = typer.Typer(help="Fit, update, evaluate and explain mastery; compare policies.", no_args_is_help=True)
 app.command()(items)
+app.add_typer(mastery_policies.app, name="policies")
 
 ModelOption = Annotated[str, typer.Option("--model", help="bkt or bkt_forget.")]
 PredictorOption = Annotated[

@@ -1,0 +1,55 @@
+"""What a policy is given of a pupil on a competency: the counted answers in order of work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
+
+# What a policy shows after an answer: points, a share, a level, a probability; None where it says nothing yet.
+State = int | float | str | Decimal | Fraction | None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One pupil's counted answers on one competency (n), in order of work time, never of grading time.
+
+    right: whether each was right. day: its local day (days since 1970, ascending). is_mixed: whether the pupil worked
+    on other competencies too that day (so the same for all answers of a day). known: P(known) by Bayesian Knowledge
+    Tracing after each; empty where no policy asks for it.
+    """
+
+    right: Sequence[bool]
+    day: Sequence[int]
+    is_mixed: Sequence[bool]
+    known: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What a policy says after each answer of a pair: the state it shows, and whether that is mastery (n each)."""
+
+    state: Sequence[State]
+    is_mastery: Sequence[bool]
+
+    @property
+    def first_call(self) -> int | None:
+        """The position of the answer after which mastery is said for the first time, from 0; None where it never is."""
+        return self.is_mastery.index(True) if True in self.is_mastery else None
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """A pair's answers of one local day: those from position ``first`` up to, not including, ``end``."""
+
+    first: int
+    end: int
+    share_right: Fraction
+
+
+def sittings(pair: Pair) -> list[Sitting]:
+    """The pair's answers by local day, in order."""
+    bounds = [i for i in range(len(pair.day)) if i == 0 or pair.day[i] != pair.day[i - 1]] + [len(pair.day)]
+    return [Sitting(first, end, Fraction(sum(pair.right[first:end]), end - first)) for first, end in pairwise(bounds)]
