@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.common import JsonOption, emit, say
+
+if TYPE_CHECKING:
+    from cairn.mastery.responses import Responses
+    from cairn.settings import Settings
 
 app = typer.Typer(
     help="Compare mastery policies that districts know (Canvas, Khan Academy, ALEKS, ...).", no_args_is_help=True
@@ -30,7 +34,7 @@ def list_policies(as_json: JsonOption = False) -> None:
 
     told = [
         {
-            "policy": one.name,
+            "name": one.name,
             "rule": one.rule.in_words(),
             "description": one.description,
             "source": one.source,
@@ -45,25 +49,34 @@ def _list_as_text(found: dict[str, Any]) -> str:
     lines = []
     for one in found["policies"]:
         times = " (needs times)" if one["needs_times"] else ""
-        lines += [f"{one['policy']}{times}", f"    {one['rule']}", f"    {one['description']} Source: {one['source']}."]
+        lines += [f"{one['name']}{times}", f"    {one['rule']}", f"    {one['description']} Source: {one['source']}."]
     return "\n".join(lines)
 
 
 @app.command()
 def compare(
-    responses: Annotated[Path, typer.Option("--responses", help="The history: responses, parquet or csv.")],
+    responses: Annotated[
+        Path | None,
+        typer.Option("--responses", help="A history in a file (parquet or csv); the district's own if absent."),
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="The district's own history up to then: a local day, or an instant.")
+    ] = None,
     policy: NameOption = None,
     page: PageOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Replay a history under each policy: who would have been called mastered, and what came after the call.
 
-    The file needs user_id, skill_id (several as a~~b) and correct (0 or 1); policies that ask for days need timestamp,
-    and item_id tells which attempts count. Numbers that rest on fewer pupils than the district's smallest group are
-    left out. Nobody was held to these policies, so who went on after a call is no random part of those called.
+    Without a file it is the district's own: the evidence in the lake that counts. A file needs user_id, skill_id
+    (several as a~~b) and correct (0 or 1); policies that ask for days need timestamp, and item_id tells which attempts
+    count. Numbers that rest on fewer pupils than the district's smallest group are left out. Nobody was held to these
+    policies, so who went on after a call is no random part of those called.
+    A subgroup column in the file (one name a pupil) tells the same by subgroup.
 
     Example: cairn mastery policies compare --responses history.parquet --policy khan --page policies.html
     """
+    from cairn.errors import UsageError
     from cairn.mastery.config import load_config
     from cairn.mastery.policies.compare import compare as replay
     from cairn.mastery.policies.known import chosen, load_policies
@@ -76,7 +89,12 @@ def compare(
     current = settings()
     policies = chosen(load_policies(current), policy or [])
     config = load_config(current)
-    [data] = responses_from([(responses, read_table(responses))])
+    if responses is None:
+        data = _own_history(current, as_of)
+    elif as_of is not None:
+        raise UsageError("--as-of is of the district's own history: leave --responses out, or cut the file")
+    else:
+        [data] = responses_from([(responses, read_table(responses))])
     say(f"{data.user.size:,} responses to replay under {len(policies)} policies.")
     comparison = replay(
         data,
@@ -85,12 +103,20 @@ def compare(
         current.timezone,
         config.evidence.spacing_seconds,
         smallest_group(current),
+        dict(zip(data.users, data.subgroup_of, strict=True)) if data.subgroup_of else None,
         on_policy=lambda name: say(f"Replaying {name}."),
     )
     if page is not None:
         write_page(page, comparison)
         say(f"The page is in {page}.")
     emit(comparison.as_json(), as_json, _comparison_as_text)
+
+
+def _own_history(current: Settings, as_of: str | None) -> Responses:
+    from cli.mastery import instant
+    from spark_jobs.evaluate_lake import counted_history
+
+    return counted_history(current, instant(as_of, current))
 
 
 def _comparison_as_text(found: dict[str, Any]) -> str:
@@ -102,20 +128,24 @@ def _comparison_as_text(found: dict[str, Any]) -> str:
     ]
     for one in found["policies"]:
         cells = (
-            f"{_plain(one['mastered_share'], '.1%'):>10}",
-            f"{_plain(one['next_right'], '.1%'):>8}",
-            f"{_plain(one['week_later_right'], '.1%'):>8}",
-            f"{_plain(one['median_answers'], 'g'):>9}",
-            f"{_plain(one['over_practice'], '.1f'):>7}",
-            f"{_plain(one['under_practice'], '.1%'):>8}",
+            f"{_percent(one['mastered_pct']):>10}",
+            f"{_percent(one['next_correct_pct']):>8}",
+            f"{_percent(one['week_later_correct_pct']):>8}",
+            f"{_plain(one['median_items'], 'g'):>9}",
+            f"{_plain(one['over_practice_items'], '.1f'):>7}",
+            f"{_percent(one['under_practice_pct']):>8}",
         )
-        lines.append(f"{one['policy']:32}{''.join(cells)}")
+        lines.append(f"{one['name']:32}{''.join(cells)}")
     lines.append("next, week: right on the very next answer, and on the first one 4 to 14 days after the call;")
     lines.append("answers: counted answers until the call, median; over: answers after it, mean; under: pairs with")
     lines.append("three or more answers after it and under 60 % of the next five right")
     if found["left_out"]:
         lines.append(f"left out, since the file has no times: {', '.join(found['left_out'])}")
     return "\n".join(lines)
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}%"
 
 
 def _plain(value: float | None, style: str) -> str:

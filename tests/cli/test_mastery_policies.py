@@ -38,8 +38,8 @@ def test_compare_prints_json_and_writes_a_page_without_pupils(
     found = json.loads(capsys.readouterr().out)
     assert (found["pupils"], found["smallest_group"], found["left_out"]) == (40, 10, [])
     assert len(found["policies"]) == 12
-    in_a_row = next(one for one in found["policies"] if one["policy"] == "three_in_a_row")
-    assert 0 < in_a_row["mastered_share"] < 1
+    in_a_row = next(one for one in found["policies"] if one["name"] == "three_in_a_row")
+    assert 0 < in_a_row["mastered_pct"] < 100
     shown = page.read_text()
     assert shown.count("<svg") == 2
     assert "p000" not in shown

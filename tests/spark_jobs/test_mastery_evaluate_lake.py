@@ -76,7 +76,7 @@ def test_accuracy_and_fit_from_the_lake(spark: SparkSession, settings: Settings)
 
 def test_mastery_is_judged_on_the_evidence_that_counts(settings: Settings) -> None:
     """Retries an hour later, rapid guesses and totals beside answers are scored and do not count; help is not right."""
-    from spark_jobs.evaluate_lake import mastery_accuracy, next_response_accuracy
+    from spark_jobs.evaluate_lake import counted_history, mastery_accuracy, next_response_accuracy
 
     small.seed(settings, PUPILS, {f"i{n}": "c0" for n in range(12)})
     chance = random.Random(5)
@@ -106,3 +106,8 @@ def test_mastery_is_judged_on_the_evidence_that_counts(settings: Settings) -> No
     bkt = mastery_accuracy(settings, "framework", "bkt", RULE, has_policy=True)
     assert bkt["mastered_pairs"] > 0
     assert bkt["next_answer"]["pairs"] > 0
+    whole = counted_history(settings, small.minutes(START + timedelta(days=40), 0))
+    assert (whole.user.size, len(whole.users)) == (13 * len(PUPILS), len(PUPILS))
+    assert counted_history(settings, small.minutes(START + timedelta(days=1), 0)).user.size == len(PUPILS)
+    with pytest.raises(CairnError, match="no counted evidence of before"):
+        counted_history(settings, small.minutes(START, 0))

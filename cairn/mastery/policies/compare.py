@@ -8,7 +8,7 @@ on after a call is no random part of those who were called.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any
 
@@ -73,6 +73,27 @@ class Summary:
     under_practice: float | None = None
     under_practice_pairs: int | None = None
 
+    def as_json(self) -> dict[str, float | None]:
+        """The summary as the command line names it: shares in percent, of one decimal."""
+
+        def pct(share: float | None) -> float | None:
+            return None if share is None else round(100.0 * share, 1)
+
+        return {
+            "pupils": self.pupils,
+            "pairs": self.pairs,
+            "mastered_pairs": self.mastered_pairs,
+            "mastered_pct": pct(self.mastered_share),
+            "next_correct_pct": pct(self.next_right),
+            "next_pairs": self.next_pairs,
+            "week_later_correct_pct": pct(self.week_later_right),
+            "week_later_pairs": self.week_later_pairs,
+            "median_items": self.median_answers,
+            "over_practice_items": None if self.over_practice is None else round(self.over_practice, 2),
+            "under_practice_pct": pct(self.under_practice),
+            "under_practice_pairs": self.under_practice_pairs,
+        }
+
 
 TOO_FEW = Summary(None, None)
 
@@ -106,10 +127,10 @@ class Comparison:
         """The comparison as the command line prints it."""
         told = [
             {
-                "policy": one.policy.name,
+                "name": one.policy.name,
                 "rule": one.policy.rule.in_words(),
-                **asdict(one.everyone),
-                "by_subgroup": {name: asdict(summary) for name, summary in one.by_subgroup.items()},
+                **one.everyone.as_json(),
+                "by_subgroup": {name: summary.as_json() for name, summary in one.by_subgroup.items()},
             }
             for one in self.results
         ]

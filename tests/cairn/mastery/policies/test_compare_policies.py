@@ -148,6 +148,6 @@ def test_a_number_missing_of_one_group_alone_goes_of_the_smallest_other_one() ->
 
 def test_json_has_the_rule_and_every_number(tmp_path: Path) -> None:
     found = replay(file(tmp_path, {"u": "111"}), InARow(2)).as_json()
-    assert found["policies"][0]["policy"] == "one"
+    assert found["policies"][0]["name"] == "one"
     assert found["policies"][0]["rule"] == "Mastered at 2 right in a row."
-    assert found["policies"][0]["median_answers"] == 2.0
+    assert found["policies"][0]["median_items"] == 2.0
