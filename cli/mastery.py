@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import mastery_policies
+from cli import mastery_policies, mastery_trials
 from cli.common import JsonOption, emit, say
 from cli.mastery_items import items
 
@@ -25,6 +25,8 @@ MOST_ATTEMPTS = 20
 
 app = typer.Typer(help="Fit, update, evaluate and explain mastery; compare policies.", no_args_is_help=True)
 app.command()(items)
+for _command in (mastery_trials.trial, mastery_trials.trials, mastery_trials.promote, mastery_trials.rollback):
+    app.command()(_command)
 app.add_typer(mastery_policies.app, name="policies")
 
 ModelOption = Annotated[str, typer.Option("--model", help="bkt or bkt_forget.")]
@@ -133,23 +135,6 @@ def fit(
         "log_likelihood_unbounded": float(found.unbounded_log_likelihood.sum()),
     }
     emit(dict(result), as_json)
-
-
-@app.command()
-def promote(
-    model_version: Annotated[str, typer.Argument(help="As 'cairn mastery fit' or a night named it.")],
-    as_json: JsonOption = False,
-) -> None:
-    """Make fitted parameters the ones that nights use; the next night restates the pairs concerned.
-
-    Example: cairn mastery promote bkt-4f1d2c3b
-    """
-    from cairn.settings import settings
-    from spark_jobs.mastery import promote as promote_model
-
-    count = promote_model(settings(), model_version)
-    say(f"{model_version} is in use for {count} competencies: the next night restates their pairs.")
-    emit({"model_version": model_version, "competencies": count}, as_json)
 
 
 def _fit_lake(current: Settings, model: str, unbounded: bool) -> dict[str, Any]:

@@ -21,7 +21,7 @@ import lake
 from cairn.errors import CairnError
 from cairn.mastery import arrow, hashing
 from cairn.mastery.config import EvidenceRule, load_config
-from cairn.mastery.evidence import COUNTED, judge
+from cairn.mastery.evidence import COUNTED, BoolArray, judge
 from cairn.mastery.follow_up import after_mastery
 from cairn.mastery.predictors import BktRule, evaluate
 from cairn.mastery.resolve import EVENT_COLUMNS, SILVER_COLUMNS, events_of, resolve, standing
@@ -97,9 +97,19 @@ def mastery_accuracy(
 
 def counted_responses(settings: Settings, framework: str) -> Responses:
     """The evidence on a framework's competencies that counts. Raises CairnError where there is no such framework."""
+    return counted_of(settings, frozenset(_competencies(settings, framework)))
+
+
+def counted_of(settings: Settings, competencies: frozenset[str]) -> Responses:
+    """The evidence on some competencies that counts."""
     rule = load_config(settings).evidence
-    counted = _counted(_scored(settings, framework, rule), rule)
+    counted = _counted(_of(settings, competencies, rule), rule)
     return _responses(counted, _item_names_by_day(counted))
+
+
+def held_back_fifth(data: Responses) -> Responses:
+    """Those of the pupils whom evaluations judge by."""
+    return data.of(_is_judged(data))
 
 
 def counted_history(settings: Settings, as_of: datetime) -> Responses:
@@ -150,8 +160,14 @@ def _split(data: Responses, framework: str) -> tuple[Responses, Responses]:
             f"framework {framework!r} has responses of {len(data.users)} linked pupils, {MINIMUM_STUDENTS} are needed:"
             " load the roster and its activity first"
         )
-    is_test = np.array([zlib.crc32(name.encode()) % TEST_SHARE == 0 for name in data.users])[data.user]
+    is_test = _is_judged(data)
     return data.of(~is_test), data.of(is_test)
+
+
+def _is_judged(data: Responses) -> BoolArray:
+    """Which responses are of pupils whom evaluations judge by."""
+    is_judged = np.array([zlib.crc32(name.encode()) % TEST_SHARE == 0 for name in data.users], dtype=bool)
+    return is_judged[data.user]
 
 
 def _competencies(settings: Settings, framework: str) -> list[str]:

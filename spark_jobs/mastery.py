@@ -8,7 +8,7 @@ grow with pupils.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -280,14 +280,14 @@ def _alone(settings: Settings) -> Iterator[None]:
         yield
 
 
-def promote(settings: Settings, version: str) -> int:
-    """Make a fitted version the one that nights use; returns for how many competencies.
+def use_versions(settings: Settings, versions: Mapping[str, str]) -> None:
+    """Make each competency's version ("": the default) the one that nights use.
 
     The next night restates their pairs, with the reason "model". Raises CairnError where there is no such version or a
     night is running.
     """
     with _alone(settings):
-        return mastery_model.promote(settings, version)
+        mastery_model.use_versions(settings, versions)
 
 
 def refit(spark: SparkSession, settings: Settings, model: str = "bkt") -> dict[str, object]:

@@ -135,18 +135,24 @@ def refit(
     return found
 
 
-def promote(settings: Settings, version: str) -> int:
-    """Make a version the one that nights use for its competencies; returns how many these are.
+def use_versions(settings: Settings, versions: Mapping[str, str]) -> None:
+    """Make each competency's version ("": the default) the one that nights use, in one commit.
 
-    The next night restates their pairs, with the reason "model". Raises CairnError where there is no such version.
+    Raises CairnError where a competency has no such version.
     """
-    rows = lake.read(settings, "gold.mastery_model", filters=pa.compute.field("model_version") == version).to_pylist()
-    if not rows:
-        known = lake.read(settings, "gold.mastery_model", ["model_version"])["model_version"]
-        there = ", ".join(sorted(pa.compute.unique(known).to_pylist())) or "none: run 'cairn mastery update' first"
-        raise CairnError(f"no model version {version!r}: there is {there}")
-    write_rows(settings, [{**row, "is_active": True} for row in rows])
-    return len(rows)
+    rows = lake.read(settings, "gold.mastery_model").to_pylist()
+    known = {(row["competency_id"], row["model_version"]) for row in rows}
+    default = {row["model_version"] for row in rows if row["competency_id"] == DEFAULT}
+    wanted = {name: "" if version in default else version for name, version in versions.items()}
+    for name, version in sorted(wanted.items()):
+        if version and (name, version) not in known:
+            there = ", ".join(sorted(one for of, one in known if of == name)) or "none"
+            raise CairnError(f"no model version {version!r} of competency {name}: there is {there}")
+    for row in rows:
+        if row["competency_id"] in wanted:
+            row["is_active"] = row["model_version"] == wanted[row["competency_id"]]
+    table = pa.Table.from_pylist(rows, schema=lake.file_schema("gold.mastery_model"))
+    lake.overwrite(settings, "gold.mastery_model", table)
 
 
 def is_forgetting_in_use(settings: Settings) -> bool:

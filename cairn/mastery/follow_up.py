@@ -176,14 +176,18 @@ def _bkt_threshold(model: str) -> Caller:
 
     def call(train: Responses, test: Responses, rule: BktRule, policy: ThresholdPolicy) -> Calls:
         parameters = fitted_parameters(train, test, rule, model)
-        evidence = evidence_of(test, np.zeros(test.user.size))
-        skills = evidence.skill[evidence.offsets[:-1]]
-        _, _, known = bkt.forward(evidence.correct, evidence.offsets, skills, parameters)
-        own = parameters[evidence.skill]
-        promised = known * (1.0 - own[:, SLIP]) + (1.0 - known) * own[:, GUESS]
-        return Calls(evidence, promised, known >= policy.gain)
+        return calls_at_gain(evidence_of(test, np.zeros(test.user.size)), parameters, policy.gain)
 
     return call
+
+
+def calls_at_gain(evidence: Evidence, parameters: FloatArray, gain: float) -> Calls:
+    """What BKT with these parameters (skills x 5) says: mastered where P(known) is at least ``gain``."""
+    skills = evidence.skill[evidence.offsets[:-1]]
+    _, _, known = bkt.forward(evidence.correct, evidence.offsets, skills, parameters)
+    own = parameters[evidence.skill]
+    promised = known * (1.0 - own[:, SLIP]) + (1.0 - known) * own[:, GUESS]
+    return Calls(evidence, promised, known >= gain)
 
 
 CALLERS: dict[str, Caller] = {

@@ -28,7 +28,7 @@ RULE = BktRule(Bounds(), Parameters(0.35, 0.12, 0.2, 0.1))
 
 def test_accuracy_and_fit_from_the_lake(spark: SparkSession, settings: Settings) -> None:
     from spark_jobs.evaluate_lake import next_response_accuracy
-    from spark_jobs.mastery import promote, refit, update
+    from spark_jobs.mastery import refit, update, use_versions
 
     chance = random.Random(3)
     small.seed(settings, PUPILS, {f"i{n}": f"c{n % 2}" for n in range(12)})
@@ -65,11 +65,11 @@ def test_accuracy_and_fit_from_the_lake(spark: SparkSession, settings: Settings)
     assert fitted["skills"] == 2
     models = {row["competency_id"]: row for row in small.rows(settings, "gold.mastery_model")}
     assert models["c0"]["is_active"], "the same evidence gives the version that the first night fitted and uses"
-    assert promote(settings, str(fitted["model_version"])) == 2
+    use_versions(settings, dict.fromkeys(("c0", "c1"), str(fitted["model_version"])))
     models = {row["competency_id"]: row for row in small.rows(settings, "gold.mastery_model") if row["is_active"]}
     assert models["c0"]["model_version"] == fitted["model_version"]
-    with pytest.raises(CairnError, match="no model version 'bkt-nothing': there is "):
-        promote(settings, "bkt-nothing")
+    with pytest.raises(CairnError, match="no model version 'bkt-nothing' of competency c0: there is "):
+        use_versions(settings, {"c0": "bkt-nothing"})
     assert models["c0"]["guess"] == pytest.approx(0.2, abs=0.1)
     assert len(small.rows(settings, "gold.item_difficulty")) == 12
 

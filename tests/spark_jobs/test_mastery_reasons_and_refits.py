@@ -47,7 +47,7 @@ def test_each_decision_says_why_it_was_recorded(spark: SparkSession, settings: S
     changed = {**model, "model_version": "other", "learn": 0.01, "guess": 0.35, "is_active": False}
     small.write(settings, "gold.mastery_model", [changed])
     assert night(121) == set(), "a challenger changes nothing"
-    mastery.promote(settings, "other")
+    mastery.use_versions(settings, {"*": "other"})
     assert {reason for _, reason in night(122)} == {"model"}
 
 

@@ -1,0 +1,105 @@
+"""``cairn mastery trial``, ``promote``, ``rollback``, ``trials``: which parameters nights use, and why."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from cli.common import JsonOption, emit, say
+
+VersionArgument = Annotated[str, typer.Argument(help="As 'cairn mastery fit' or a night named it.")]
+
+
+def trial(
+    model_version: Annotated[str, typer.Argument(help="A challenger; the newest that waits if absent.")] = "",
+    promote_passed: Annotated[
+        bool, typer.Option("--promote", help="Put it to use for the subjects where nothing got worse.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Hold a challenger against the parameters in use, subject by subject, on the evidence that counts.
+
+    Nothing may get worse: log-loss, the gap between promise and answer at the call of mastery, and the gap of false
+    mastery between groups of pupils, each by the upper end of a 95 % interval over pupils.
+
+    Example: cairn mastery trial --promote
+    """
+    from cairn.settings import settings
+    from spark_jobs import mastery_trial
+
+    current = settings()
+    rows = mastery_trial.try_version(current, model_version)
+    promoted: dict[str, int] = {}
+    if promote_passed and any(row["is_passed"] for row in rows):
+        promoted = mastery_trial.promote(current, rows[0]["model_version"])
+    emit({"trials": rows, "promoted": promoted}, as_json, _trial_as_text)
+
+
+def promote(
+    model_version: VersionArgument,
+    subject: Annotated[str | None, typer.Option("--subject", help="Only of this subject.")] = None,
+    force: Annotated[str, typer.Option("--force", metavar="REASON", help="Whatever the trial said, and why.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Make fitted parameters that passed their trial the ones that nights use; the next night restates the pairs.
+
+    Example: cairn mastery promote bkt-4f1d2c3b
+    """
+    from cairn.settings import settings
+    from spark_jobs import mastery_trial
+
+    done = mastery_trial.promote(settings(), model_version, subject, force)
+    count = sum(done.values())
+    say(f"{model_version} is in use for {count} competencies: the next night restates their pairs.")
+    emit({"model_version": model_version, "competencies": count, "by_subject": done}, as_json)
+
+
+def rollback(
+    subject: Annotated[str, typer.Argument(help="The subject, as 'cairn mastery trials' names it.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the record.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Use again the parameters from before a subject's newest promotion; the next night restates the pairs.
+
+    Example: cairn mastery rollback math --reason "teachers report mastery that does not hold"
+    """
+    from cairn.settings import settings
+    from spark_jobs import mastery_trial
+
+    previous = mastery_trial.roll_back(settings(), subject, reason)
+    emit({"subject": subject, "versions": previous}, as_json)
+
+
+def trials(as_json: JsonOption = False) -> None:
+    """Everything on record: trials, promotions, returns, the newest last.
+
+    Example: cairn mastery trials
+    """
+    from cairn.settings import settings
+    from spark_jobs import mastery_trial
+
+    def lines(found: dict[str, Any]) -> str:
+        return "\n".join(
+            f"{row['acted_at']}  {row['action']:11}  {row['model_version']}  {row['subject'] or '-'}"
+            f"{'  passed' if row['is_passed'] else ''}{'  ' + row['reason'] if row['reason'] else ''}"
+            for row in found["trials"]
+        )
+
+    rows = [{**row, "acted_at": row["acted_at"].isoformat()} for row in mastery_trial.record(settings())]
+    emit({"trials": rows}, as_json, lines)
+
+
+def _trial_as_text(found: dict[str, Any]) -> str:
+    lines = []
+    for row in found["trials"]:
+        said = "passed" if row["is_passed"] else f"not passed: {row['reason']}"
+        lines.append(f"{row['model_version']}  {row['subject'] or '-'}  {row['pupils']} pupils  {said}")
+        for one in row["measures"]:
+            if one["high"] is None:
+                lines.append(f"    {one['name']}: nothing to tell it from")
+                continue
+            numbers = f"{one['challenger']:.4f} against {one['champion']:.4f}"
+            lines.append(f"    {one['name']}: {numbers}, difference {one['low']:+.4f} to {one['high']:+.4f}")
+    lines += [f"promoted for {name or '-'}: {count} competencies" for name, count in found["promoted"].items()]
+    return "\n".join(lines)
