@@ -100,16 +100,11 @@ def counted_responses(settings: Settings, framework: str) -> Responses:
     return counted_of(settings, frozenset(_competencies(settings, framework)))
 
 
-def counted_of(settings: Settings, competencies: frozenset[str]) -> Responses:
-    """The evidence on some competencies that counts."""
+def counted_of(settings: Settings, competencies: frozenset[str], *, is_judged_only: bool = False) -> Responses:
+    """The evidence on some competencies that counts; only of the pupils whom evaluations judge by where asked for."""
     rule = load_config(settings).evidence
-    counted = _counted(_of(settings, competencies, rule), rule)
+    counted = _counted(_of(settings, competencies, rule, is_judged_only=is_judged_only), rule)
     return _responses(counted, _item_names_by_day(counted))
-
-
-def held_back_fifth(data: Responses) -> Responses:
-    """Those of the pupils whom evaluations judge by."""
-    return data.of(_is_judged(data))
 
 
 def counted_history(settings: Settings, as_of: datetime) -> Responses:
@@ -135,9 +130,14 @@ def _scored(settings: Settings, framework: str, rule: EvidenceRule) -> pa.Table:
     return _of(settings, frozenset(_competencies(settings, framework)), rule)
 
 
-def _of(settings: Settings, competencies: frozenset[str], rule: EvidenceRule) -> pa.Table:
+def _of(
+    settings: Settings, competencies: frozenset[str], rule: EvidenceRule, *, is_judged_only: bool = False
+) -> pa.Table:
     """Scored responses on some competencies, one row an event, pupil and competency."""
-    parts = [_NOTHING, *(_narrow(table, competencies, rule) for table in _evidence(settings))]
+    parts = [_NOTHING]
+    for table in _evidence(settings):
+        chosen = table.filter(pa.array(_is_of_judged(table["student_key"]))) if is_judged_only else table
+        parts.append(_narrow(chosen, competencies, rule))
     return _once(pa.concat_tables(parts).unify_dictionaries())
 
 
@@ -166,8 +166,17 @@ def _split(data: Responses, framework: str) -> tuple[Responses, Responses]:
 
 def _is_judged(data: Responses) -> BoolArray:
     """Which responses are of pupils whom evaluations judge by."""
-    is_judged = np.array([zlib.crc32(name.encode()) % TEST_SHARE == 0 for name in data.users], dtype=bool)
-    return is_judged[data.user]
+    return np.array([_is_judged_pupil(name) for name in data.users], dtype=bool)[data.user]
+
+
+def _is_of_judged(students: pa.ChunkedArray) -> BoolArray:
+    """Which rows are of such pupils."""
+    codes, names = arrow.coded_unsorted(students)
+    return np.array([_is_judged_pupil(name) for name in names.to_pylist()], dtype=bool)[codes]
+
+
+def _is_judged_pupil(student_key: str) -> bool:
+    return zlib.crc32(student_key.encode()) % TEST_SHARE == 0
 
 
 def _competencies(settings: Settings, framework: str) -> list[str]:

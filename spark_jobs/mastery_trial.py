@@ -26,7 +26,7 @@ from cairn.mastery.responses import Responses
 from cairn.mastery.trial import Trial, hold_trial
 from cairn.settings import Settings
 from spark_jobs import mastery, mastery_model
-from spark_jobs.evaluate_lake import counted_of, held_back_fifth
+from spark_jobs.evaluate_lake import counted_of
 
 TRIAL = "ops.model_trial"
 MODEL = "gold.mastery_model"
@@ -103,7 +103,7 @@ def record(settings: Settings) -> list[dict[str, Any]]:
 
 def _held_trial(settings: Settings, version: str, competencies: list[str]) -> Trial:
     config = load_config(settings)
-    data = held_back_fifth(counted_of(settings, frozenset(competencies)))
+    data = counted_of(settings, frozenset(competencies), is_judged_only=True)
     rows = lake.read(settings, MODEL, filters=pc.field("model_version") == version).to_pylist()
     challenger = {row["competency_id"]: np.array([row[name] for name in PARAMETER_NAMES]) for row in rows}
     models = mastery_model.active_models(settings, config)

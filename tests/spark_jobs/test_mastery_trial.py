@@ -88,3 +88,9 @@ def test_what_is_not_there_is_said(tried: Settings) -> None:
     mastery_trial.promote(tried, "new", force="all of it")
     with pytest.raises(CairnError, match="no challenger waits"):
         mastery_trial.try_version(tried)
+
+
+def test_a_competency_without_evidence_is_not_passed(tried: Settings) -> None:
+    small.write(tried, "gold.mastery_model", [model("lone", "x", 12, is_active=False)])
+    [row] = mastery_trial.try_version(tried)
+    assert (row["model_version"], row["is_passed"], row["reason"]) == ("lone", False, "only 0 pupils to judge by")
