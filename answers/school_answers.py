@@ -33,6 +33,16 @@ select * from mart_group_suggestion where school_id = ? order by pupils desc, cl
 FOLLOWUPS = """
 select * from mart_action_followup where school_id = ?
 order by action_date desc, student_key, competency_id"""
+# What releases from before these columns do not say, until the next night: everybody comes first, with no gap told.
+OLDER_NEEDS = {
+    "is_first": True,
+    "blocks": 0,
+    "gap_competency_id": None,
+    "gap_competency_code": None,
+    "gap_competency_title": None,
+    "gap_share": None,
+}
+OLDER_MOVES = dict.fromkeys(("expected_share", "share_low", "share_high"))
 DAYS = "select * from mart_school_day where school_id = ? order by work_date desc limit 20"
 
 
@@ -77,9 +87,9 @@ def load_school(release: Opened, school_id: str) -> SchoolView | None:
         school=schools[0],
         data_date=release.shown_date(school_id),
         trust=trust[0] if trust else None,
-        needs_adult=release.rows(NEEDS_ADULT, [school_id]),
-        reviews_due=release.rows(REVIEWS_DUE, [school_id]),
-        moves_on=release.rows(MOVES_ON, [school_id]),
+        needs_adult=[OLDER_NEEDS | row for row in release.rows(NEEDS_ADULT, [school_id])],
+        reviews_due=release.rows(REVIEWS_DUE, [school_id]) if release.has_table("mart_review_due") else [],
+        moves_on=[OLDER_MOVES | row for row in release.rows(MOVES_ON, [school_id])],
         changes=release.rows(CHANGES, [school_id, release.shown_date(school_id)]),
         followups=[row for row in release.rows(FOLLOWUPS, [school_id]) if "outcome" in row],
         classes=release.rows(CLASSES, [school_id]),
