@@ -1,4 +1,6 @@
--- What may be missing below a competency: of everything that comes before it, what the pupil is weakest in.
+-- What may be missing below a competency that a pupil has not got yet: of everything that comes before it, what the pupil
+-- is weakest in. Only for pairs that are developing or stuck: every pupil times every prerequisite would be a district's
+-- year squared.
 with recursive before as (
     select
         edge.competency_id,
@@ -29,20 +31,25 @@ nearest as (
 )
 
 select
-    state.student_key,
-    nearest.competency_id,
+    own.student_key,
+    own.competency_id,
     nearest.prerequisite_id,
     competency.competency_code as prerequisite_code,
     competency.competency_title as prerequisite_title,
     state.expected_share
-from nearest
-inner join {{ ref('stg_mastery_state') }} as state on nearest.prerequisite_id = state.competency_id
+from {{ ref('int_pupil_competency') }} as own
+inner join nearest on own.competency_id = nearest.competency_id
+inner join {{ ref('stg_mastery_state') }} as state
+    on
+        own.student_key = state.student_key
+        and nearest.prerequisite_id = state.competency_id
 inner join {{ ref('stg_competency') }} as competency on nearest.prerequisite_id = competency.competency_id
 where
-    state.state not in ('mastered', 'not_started')
+    (own.is_stuck or own.state = 'developing')
+    and state.state not in ('mastered', 'not_started')
     and state.expected_share < {{ stuck_below_share() }}
 qualify
     row_number() over (
-        partition by state.student_key, nearest.competency_id
+        partition by own.student_key, own.competency_id
         order by state.expected_share, nearest.steps, nearest.prerequisite_id
     ) = 1
