@@ -1,28 +1,14 @@
--- Published family: protected here, so that no page, chart or file can show more. It reads marts and nothing else:
--- releases/holding.py runs this statement again where it has put a held school's rows of yesterday in there.
-with taught as (
-    -- A class has begun a competency as soon as one of its pupils has; then all of them count, also who never tried.
+-- Published family: protected here, so that no page, chart or file can show more. It reads the pupils' mart and nothing
+-- else: releases/holding.py runs this statement again where it has put a held school's rows of yesterday in there.
+with counts as (
     select
         pair.competency_id,
         pair.competency_code,
         pair.competency_title,
         pair.subject,
-        pair.class_id,
-        count(*) filter (where pair.state = 'mastered') as mastered
+        count(*) as pupils,
+        round(100.0 * count(*) filter (where pair.state in ('mastered', 'review_due')) / count(*)) as mastered_pct
     from {{ ref('mart_student_competency') }} as pair
-    group by all
-),
-
-counts as (
-    select
-        taught.competency_id,
-        taught.competency_code,
-        taught.competency_title,
-        taught.subject,
-        sum(class.pupils) as pupils,
-        round(100.0 * sum(taught.mastered) / sum(class.pupils)) as mastered_pct
-    from taught
-    inner join {{ ref('mart_class_attention') }} as class on taught.class_id = class.class_id
     group by all
 ),
 
