@@ -102,9 +102,9 @@ def compact(number: int, rows: pl.DataFrame, names: Names, rule: EvidenceRule) -
         )
         .filter(pl.col("is_correct").is_not_null())
         .with_columns(
-            never_counts=pl.col("never_counts")
-            | (pl.col("is_total") & pl.col("is_single").any().over("student", "competency", "work_date"))
+            is_beside=pl.col("is_total") & pl.col("is_single").any().over("student", "competency", "work_date")
         )
+        .with_columns(never_counts=pl.col("never_counts") | pl.col("is_beside"))
         .collect()
     )
     student, competency = (attempts[name].to_numpy().astype(np.int64) for name in ("student", "competency"))
@@ -115,6 +115,7 @@ def compact(number: int, rows: pl.DataFrame, names: Names, rule: EvidenceRule) -
     item = (hash_texts(attempts["item_id"].rechunk().to_arrow()) >> np.uint64(2)).astype(np.int64)
     day = _numbers(attempts["work_date"])
     item = np.where(attempts["item_id"].is_null().to_numpy(), -2 - day, item)
+    item = np.where(attempts["is_beside"].to_numpy(), -1, item)
     is_correct, has_hints = attempts["is_correct"].to_numpy(), attempts["has_hints"].to_numpy()
     never = attempts["never_counts"].to_numpy() | _follows(offsets, item, time_us, int(rule.spacing_seconds * 1e6))
     is_right = is_correct & ~has_hints if rule.are_hints_incorrect else is_correct

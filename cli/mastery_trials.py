@@ -30,6 +30,8 @@ def trial(
 
     current = settings()
     rows = mastery_trial.try_version(current, model_version)
+    if not rows:
+        say("No challenger waits: 'cairn mastery fit' makes one, and so does a night every week.")
     promoted: dict[str, int] = {}
     if promote_passed and any(row["is_passed"] for row in rows):
         promoted = mastery_trial.promote(current, rows[0]["model_version"])

@@ -29,7 +29,7 @@ from night.command import run_cairn
 
     ### When it fails
     - `fit`: no night has run yet, a night is running, or no competency has enough evidence.
-    - `trial`: no challenger waits, or the lake cannot be read. Nothing is promoted then.
+    - `trial`: the lake cannot be read; nothing is promoted then. Where the fit found nothing new, it says so and ends.
 
     ### What to do
     `cairn mastery trials` shows what was tried and why it was not promoted. `cairn mastery promote VERSION --force WHY`

@@ -52,6 +52,12 @@ def why(
     ).fetchall()
     if present != [(2,)]:
         return []
+    columns = connection.execute(
+        "select column_name from duckdb_columns() where table_name = ? and database_name in ('old', 'new')"
+        " group by column_name having count(*) = 2 order by 1",
+        [MART],
+    ).fetchall()
+    differs = " or ".join(f"o.{name} is distinct from n.{name}" for (name,) in columns)
     changes = _evidence_between(settings, _night_of(settings, before), _night_of(settings, after), before.data_date)
     connection.register("evidence_change", changes)
     found = connection.execute(
@@ -69,7 +75,7 @@ def why(
             from (select *, true as is_here from old.main.{MART}) as o
             full outer join (select *, true as is_here from new.main.{MART}) as n
                 on o.student_key = n.student_key and o.competency_id = n.competency_id
-            where o is distinct from n
+            where o.student_key is null or n.student_key is null or {differs}
         )
         select
             case

@@ -38,16 +38,21 @@ GROUPINGS = ("is_english_learner", "is_special_education", "is_economically_disa
 def try_version(settings: Settings, version: str = "") -> list[dict[str, Any]]:
     """Hold the version (the newest that is not in use where empty) against what is in use, subject by subject.
 
-    Returns a row of ops.model_trial a subject, measures as mappings. Raises CairnError where there is no such version.
+    Returns a row of ops.model_trial a subject, measures as mappings; none where no challenger waits. Raises CairnError
+    where there is no such version.
     """
     name = version or _newest_challenger(settings)
+    if not name:
+        return []
     by_subject = _by_subject(settings, _competencies(settings, name))
     rows = []
+    in_use = mastery_model.active_models(settings, load_config(settings)).version_of()
     for subject, competencies in sorted(by_subject.items()):
         held = _held_trial(settings, name, competencies)
         measures = [asdict(one) for one in held.measures]
         row = _row(name, subject, TRIED, "; ".join(held.reasons))
         row |= {"is_passed": held.is_passed, "pupils": held.pupils, "responses": held.responses}
+        row |= {"previous_versions": _versions(in_use, competencies)}
         rows.append({**row, "measures": json.dumps(measures)})
     _write(settings, rows)
     return [{**row, "measures": json.loads(row["measures"])} for row in rows]
@@ -64,15 +69,20 @@ def promote(settings: Settings, version: str, subject: str | None = None, force:
         known = ", ".join(repr(one) for one in sorted(by_subject))
         raise CairnError(f"version {version!r} has no competency of subject {subject!r}: there is {known}")
     wanted = {name: ids for name, ids in by_subject.items() if subject in (None, name)}
-    refused = {} if force else {name: why for name in wanted if (why := _why_not(settings, version, name))}
+    before = mastery_model.active_models(settings, load_config(settings)).version_of()
+    wanted = {name: [one for one in ids if before.get(one) != version] for name, ids in wanted.items()}
+    wanted = {name: ids for name, ids in wanted.items() if ids}
+    if not wanted:
+        raise CairnError(f"version {version!r} is in use already: there is nothing to promote")
+    refused = (
+        {} if force else {n: why for n, ids in wanted.items() if (why := _why_not(settings, version, n, before, ids))}
+    )
     if refused and (subject is not None or len(refused) == len(wanted)):
         said = "; ".join(f"{name or 'no subject'}: {why}" for name, why in sorted(refused.items()))
         raise CairnError(f"not promoted: {said}: run 'cairn mastery trial {version}', or give --force REASON")
     done = {name: ids for name, ids in wanted.items() if name not in refused}
-    before = mastery_model.active_models(settings, load_config(settings)).version_of()
     rows = [
-        _row(version, name, FORCED if force else PROMOTED, force)
-        | {"previous_versions": json.dumps({one: before.get(one, "") for one in ids})}
+        _row(version, name, FORCED if force else PROMOTED, force) | {"previous_versions": _versions(before, ids)}
         for name, ids in sorted(done.items())
     ]
     mastery.use_versions(settings, {one: version for ids in done.values() for one in ids})
@@ -112,7 +122,7 @@ def _held_trial(settings: Settings, version: str, competencies: list[str]) -> Tr
         data,
         _stacked(data, in_use),
         _stacked(data, {**in_use, **challenger}),
-        config.policy.gain,
+        config.policy,
         _groups(settings, data),
     )
 
@@ -140,13 +150,14 @@ def _competencies(settings: Settings, version: str) -> list[str]:
 
 
 def _newest_challenger(settings: Settings) -> str:
-    rows = lake.read(settings, MODEL, ["model_version", "fitted_at", "is_active"]).to_pylist()
+    """The newest version that is newer than what is in use for one of its competencies; "" where none waits."""
+    rows = lake.read(settings, MODEL, ["model_version", "competency_id", "fitted_at", "is_active"]).to_pylist()
     # What is older than what is in use has had its time.
-    newest = max((row["fitted_at"] for row in rows if row["is_active"]), default=datetime.min.replace(tzinfo=UTC))
-    waiting = [row for row in rows if row["fitted_at"] > newest]
-    if not waiting:
-        raise CairnError("no challenger waits: 'cairn mastery fit' makes one, and so does a night every week")
-    return str(max(waiting, key=lambda row: (row["fitted_at"], row["model_version"]))["model_version"])
+    since = {row["competency_id"]: row["fitted_at"] for row in rows if row["is_active"]}
+    never = datetime.min.replace(tzinfo=UTC)
+    waiting = [row for row in rows if row["fitted_at"] > since.get(row["competency_id"], never)]
+    newest = max(waiting, key=lambda row: (row["fitted_at"], row["model_version"]), default=None)
+    return "" if newest is None else str(newest["model_version"])
 
 
 def _by_subject(settings: Settings, competencies: list[str]) -> dict[str, list[str]]:
@@ -159,12 +170,21 @@ def _by_subject(settings: Settings, competencies: list[str]) -> dict[str, list[s
     return found
 
 
-def _why_not(settings: Settings, version: str, subject: str) -> str:
-    """What speaks against promoting; "" where the newest trial passed."""
+def _versions(in_use: Mapping[str, str], competencies: list[str]) -> str:
+    """JSON: competency to the version in use, "" for the default."""
+    return json.dumps({one: in_use.get(one, "") for one in competencies}, sort_keys=True)
+
+
+def _why_not(settings: Settings, version: str, subject: str, in_use: Mapping[str, str], competencies: list[str]) -> str:
+    """What speaks against promoting; "" where the newest trial passed, against what is still in use."""
     same = (pc.field("model_version") == version) & (pc.field("subject") == subject) & (pc.field("action") == TRIED)
-    rows = lake.read(settings, TRIAL, ["acted_at", "is_passed", "reason"], same).sort_by("acted_at").to_pylist()
+    columns = ["acted_at", "is_passed", "reason", "previous_versions"]
+    rows = lake.read(settings, TRIAL, columns, same).sort_by("acted_at").to_pylist()
     if not rows:
         return "it was not tried"
+    against = json.loads(rows[-1]["previous_versions"])
+    if any(against.get(one, "") != in_use.get(one, "") for one in competencies):
+        return "it was tried against parameters that are no longer in use"
     return "" if rows[-1]["is_passed"] else str(rows[-1]["reason"])
 
 

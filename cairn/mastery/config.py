@@ -135,6 +135,11 @@ def evidence_from(raw: dict[str, Any], where: str = "evidence.yaml") -> tuple[Ev
 
 def policy_from(raw: dict[str, Any], where: str = "policy.yaml") -> ThresholdPolicy:
     """The policy from the keys of policy.yaml; ``where`` names the file in errors. Raises CairnError."""
+    if "minimum_counted_attempts" in raw:
+        raise CairnError(
+            f"{where}: minimum_counted_attempts: is minimum_evidence (attempts, items, days) now: see the example in"
+            " schemas/district/policy.yaml, and mark totals in evidence.yaml (assessment: total)"
+        )
     check(raw, "policy", where)
     if raw["lose"] > raw["gain"]:
         raise CairnError(f"{where}: lose: {raw['lose']} is above gain {raw['gain']}: a state would flicker; lower it")

@@ -33,6 +33,8 @@ REASONS = {
 }
 # An item that is not named is one of its local day: below this, the further the later the day.
 FIRST_UNNAMED = -2
+# The item of a total beside its answers: nobody else's, so that it takes no answer's place.
+NO_PLACE = -1
 # A local day has 25 hours when clocks are put back, and never as many as this.
 LONGEST_DAY_US = 26 * 3_600 * 1_000_000
 
@@ -134,19 +136,21 @@ def judge(attempts: Attempts, rule: EvidenceRule) -> Judged:
     """Apply the rule. The result is the same for any order of the input."""
     order = work_order(attempts.pair, attempts.time_us, attempts.event_rank)
     spacing_us = int(rule.spacing_seconds * 1_000_000)
-    is_repeat = _follows(attempts.pair[order], attempts.item[order], attempts.time_us[order], spacing_us)
+    is_practice, is_total = attempts.is_practice[order], attempts.is_total[order]
+    is_beside = is_total.copy()
+    if is_total.any():
+        is_beside &= _shares_day(attempts.pair[order], attempts.day[order], ~is_total & ~is_practice)
+    # A total beside its answers must not take their place: it is as if it had no item.
+    item = np.where(is_beside, NO_PLACE, attempts.item[order])
+    is_repeat = _follows(attempts.pair[order], item, attempts.time_us[order], spacing_us)
     has_hints = attempts.has_hints[order]
     verdict = np.full(order.size, COUNTED, dtype=np.int8)
     if not rule.are_hints_incorrect:
         verdict[has_hints] = AIDED
     verdict[is_repeat] = REPEATED
-    is_practice = attempts.is_practice[order]
     verdict[is_practice] = PRACTICE
     verdict[attempts.is_rapid[order]] = RAPID
-    is_total = attempts.is_total[order]
-    if is_total.any():
-        has_single = _shares_day(attempts.pair[order], attempts.day[order], ~is_total & ~is_practice)
-        verdict[is_total & has_single] = TOTAL
+    verdict[is_beside] = TOTAL
     is_correct = attempts.is_correct[order]
     is_right = is_correct & ~has_hints if rule.are_hints_incorrect else is_correct
     return Judged(order, verdict, is_right)

@@ -151,7 +151,8 @@ def sentence(state: str, found: Explanation, policy: ThresholdPolicy) -> str:
         return f"Mastered: {seen}; {share}."
     if state == "review_due":
         return f"Review due: mastered, but not shown for {policy.review_after_days:g} days or more; {seen}; {share}."
-    return f"Developing: {seen}; {share}, which is not sure enough yet."
+    waits = f"; mastery asks for {_many(least.days, 'day')}" if found.days < least.days else ""
+    return f"Developing: {seen}; {share}{waits}."
 
 
 def _many(count: int, name: str) -> str:

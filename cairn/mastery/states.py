@@ -15,7 +15,7 @@ import pyarrow as pa
 from cairn.mastery import arrow, gold_rows
 from cairn.mastery.bkt import IntArray
 from cairn.mastery.config import ThresholdPolicy
-from cairn.mastery.evidence import COUNTED, Attempts, judge
+from cairn.mastery.evidence import COUNTED, TOTAL, Attempts, BoolArray, Judged, judge
 from cairn.mastery.gold_rows import Before, Night, Recent, Restated, Work, named
 from cairn.mastery.hashing import hash_texts, mix, pair_keys
 from cairn.mastery.policy import STATES, Standing, nothing_yet, walk
@@ -130,7 +130,7 @@ def _prepare(table: pa.Table, night: Night, standing: pa.Table | None) -> tuple[
         is_counted=(judged.verdict == COUNTED)[is_new],
         is_right=judged.is_right[is_new],
         is_correct=attempts.is_correct[order],
-        recent=_recent(attempts, both.size, before.last_us, int(rule.spacing_seconds * 1_000_000)),
+        recent=_recent(attempts, _seen(judged), both.size, before.last_us, int(rule.spacing_seconds * 1_000_000)),
     )
     return work, _started(before, work, night)
 
@@ -224,14 +224,23 @@ def _with_recent(attempts: Attempts, recent: Recent) -> tuple[Attempts, IntArray
     return whole, np.r_[new, np.full(size, -1, dtype=np.int64)]
 
 
-def _recent(attempts: Attempts, pairs: int, last_us: IntArray, spacing_us: int) -> tuple[IntArray, IntArray]:
+def _seen(judged: Judged) -> BoolArray:
+    """Which attempts (in their own order) a later one may follow: totals beside their answers take nobody's place."""
+    seen = np.ones(judged.order.size, dtype=bool)
+    seen[judged.order[judged.verdict == TOTAL]] = False
+    return seen
+
+
+def _recent(
+    attempts: Attempts, is_seen: BoolArray, pairs: int, last_us: IntArray, spacing_us: int
+) -> tuple[IntArray, IntArray]:
     """Items worked on within the spacing before each pair's last work, each with its newest time: (offsets, values).
 
     ``values`` are hash and time in turn; ``offsets`` (pairs + 1) count values. Unnamed items are of a day that is over.
     """
     newest = last_us.copy()
     np.maximum.at(newest, attempts.pair, attempts.time_us)
-    keep = np.flatnonzero((attempts.item >= 0) & (attempts.time_us > newest[attempts.pair] - spacing_us))
+    keep = np.flatnonzero(is_seen & (attempts.item >= 0) & (attempts.time_us > newest[attempts.pair] - spacing_us))
     keep = keep[np.lexsort((attempts.time_us[keep], attempts.item[keep], attempts.pair[keep]))]
     pair, item, time_us = attempts.pair[keep], attempts.item[keep], attempts.time_us[keep]
     is_last = np.ones(keep.size, dtype=bool)

@@ -89,7 +89,8 @@ def _days_until_due(model: DurableShare, evidence: Evidence, rows: IntArray, pol
     def share_in(days: FloatArray) -> FloatArray:
         return durable_share(model.head, pair, pupil, skill, GAP_DAYS + days)
 
-    return days_until_under(share_in, rows.size, policy.review_share)
+    # It is under the bar when the next answer comes, however far beyond the horizon that is.
+    return np.minimum(days_until_under(share_in, rows.size, policy.review_share), gap_to_next(evidence)[rows])
 
 
 def told(changes: Walked) -> dict[str, Any]:

@@ -10,16 +10,16 @@ N_MIN = 10
 NOT_TOLD = "(not told)"
 
 
-def held_back(pupils: Mapping[str, int]) -> set[str]:
+def held_back(pupils: Mapping[str, int], n_min: int = N_MIN) -> set[str]:
     """Names of groups of which nothing is told, by how many pupils each has.
 
-    Those under N_MIN, and of the next larger ones as many as it takes for all that are held back to have N_MIN pupils
-    together: else what is left of a total, when the others are taken off, would tell on the few.
+    Those under ``n_min``, and of the next larger ones as many as it takes for all that are held back to have ``n_min``
+    pupils together: else what is left of a total, when the others are taken off, would tell on the few.
     """
     found: set[str] = set()
     together = 0
     for name, size in sorted(pupils.items(), key=lambda one: (one[1], one[0])):
-        if size < N_MIN or 0 < together < N_MIN:
+        if size < n_min or 0 < together < n_min:
             found.add(name)
             together += size
     return found

@@ -15,7 +15,8 @@ import numpy as np
 
 from cairn.mastery.accuracy import DRAWS, INTERVAL, SEED, surprise
 from cairn.mastery.bkt import FloatArray, IntArray
-from cairn.mastery.follow_up import Calls, calls_at_gain, first_of_pairs
+from cairn.mastery.config import ThresholdPolicy
+from cairn.mastery.follow_up import Calls, calls_at_gain, first_of_pairs, has_enough
 from cairn.mastery.predictors import predict_bkt
 from cairn.mastery.responses import Responses
 from cairn.mastery.share.durable import evidence_of, following
@@ -65,18 +66,18 @@ def hold_trial(
     data: Responses,
     champion: FloatArray,
     challenger: FloatArray,
-    gain: float,
+    policy: ThresholdPolicy,
     subgroups: Mapping[str, Sequence[str]],
 ) -> Trial:
     """Judge both sets of parameters (skills x 5) on counted answers of pupils.
 
-    ``gain``: P(known) from which a pupil is called mastered. ``subgroups``: by name of a grouping each pupil's group
-    ("" for not told); groups that :func:`held_back` names are left out.
+    ``policy`` says when nights call a pupil mastered (days in UTC here). ``subgroups``: by name of a grouping each
+    pupil's group ("" for not told); groups that :func:`held_back` names are left out.
     """
     pupils = np.unique(data.user)
     if pupils.size < FEWEST_PUPILS:
         return Trial(int(pupils.size), int(data.user.size), (), (f"only {pupils.size} pupils to judge by",))
-    sides = [_Side.of(data, parameters, gain) for parameters in (champion, challenger)]
+    sides = [_Side.of(data, parameters, policy) for parameters in (champion, challenger)]
     measures = [_measure("log_loss", data, sides, lambda side, weight: side.loss(weight), LOSS_MARGIN)]
     measures.append(_measure("threshold_gap", data, sides, lambda side, weight: side.gap(weight), SHARE_MARGIN))
     for name, groups in subgroups.items():
@@ -106,10 +107,10 @@ class _Side:
     came: FloatArray
 
     @classmethod
-    def of(cls, data: Responses, parameters: FloatArray, gain: float) -> _Side:
-        calls: Calls = calls_at_gain(evidence_of(data, np.zeros(data.user.size)), parameters, gain)
+    def of(cls, data: Responses, parameters: FloatArray, policy: ThresholdPolicy) -> _Side:
+        calls: Calls = calls_at_gain(evidence_of(data, np.zeros(data.user.size)), parameters, policy.gain)
         evidence = calls.evidence
-        first = first_of_pairs(evidence, calls.is_mastered)
+        first = first_of_pairs(evidence, calls.is_mastered & has_enough(evidence, policy.minimum))
         first = first[following(evidence, 1)[1][first] > 0]
         return cls(
             data,

@@ -14,7 +14,7 @@ from spark_jobs import mastery_trial
 from tests.spark_jobs import mastery_lake as small
 
 START = date(2026, 9, 1)
-PUPILS = [f"p{n:03d}" for n in range(260)]
+PUPILS = [f"p{n:03d}" for n in range(900)]
 
 
 def model(version: str, competency: str, day: int, *, is_active: bool, **values: float) -> dict[str, Any]:
@@ -31,7 +31,10 @@ def tried(settings: Settings) -> Settings:
     aligned = [small.alignment(f"{name}{n}", name) for name in subjects for n in range(12)]
     small.write(settings, "silver.item_alignment", aligned)
     small.write(settings, "silver.competency", [small.competency(n) | {"subject": s} for n, s in subjects.items()])
-    good, bad = {"prior": 0.3, "learn": 0.2, "guess": 0.2, "slip": 0.08}, {"prior": 0.95, "learn": 0.01, "guess": 0.05}
+    good, bad = (
+        {"prior": 0.3, "learn": 0.2, "guess": 0.2, "slip": 0.08},
+        {"prior": 0.9, "learn": 0.6, "guess": 0.3, "slip": 0.1},
+    )
     small.write(settings, "gold.mastery_model", [small.default_model()])
     rows = [model("champion", "m", 0, is_active=True, **bad), model("champion", "r", 0, is_active=True, **good)]
     rows += [model("new", "m", 9, is_active=False, **good), model("new", "r", 9, is_active=False, **bad)]
@@ -80,14 +83,23 @@ def test_going_back_restores_what_was_in_use_and_is_on_record(tried: Settings) -
     ]
 
 
+def test_a_trial_against_what_is_no_longer_in_use_does_not_count(tried: Settings) -> None:
+    mastery_trial.try_version(tried, "new")
+    small.write(tried, "gold.mastery_model", [model("other", "m", 10, is_active=False)])
+    mastery_trial.promote(tried, "other", force="meanwhile")
+    with pytest.raises(CairnError, match="against parameters that are no longer in use"):
+        mastery_trial.promote(tried, "new", "math")
+
+
 def test_what_is_not_there_is_said(tried: Settings) -> None:
     with pytest.raises(CairnError, match="no model version 'x': there is bkt-test, champion, new"):
         mastery_trial.try_version(tried, "x")
     with pytest.raises(CairnError, match=r"no competency of subject 'art': there is 'math', 'reading'"):
         mastery_trial.promote(tried, "new", "art")
     mastery_trial.promote(tried, "new", force="all of it")
-    with pytest.raises(CairnError, match="no challenger waits"):
-        mastery_trial.try_version(tried)
+    assert mastery_trial.try_version(tried) == [], "no challenger waits"
+    with pytest.raises(CairnError, match="is in use already"):
+        mastery_trial.promote(tried, "new")
 
 
 def test_a_competency_without_evidence_is_not_passed(tried: Settings) -> None:

@@ -23,6 +23,7 @@ from cairn.mastery.policies.rules import CognitiveTutor
 from cairn.mastery.predictors import BktRule
 from cairn.mastery.responses import Responses
 from cairn.mastery.share.state import DAY_SECONDS
+from cairn.mastery.subgroups import held_back
 
 # "A week later": the first answer of the pair so many days after the call, from the first, below the second.
 WEEK_LATER_DAYS = (4.0, 14.0)
@@ -165,12 +166,16 @@ def compare(
     has_bkt = any(isinstance(one.rule, CognitiveTutor) for one in replayed)
     history = history_of(data, timezone, spacing_seconds, rule if has_bkt else None)
     groups = _groups(history, data.users, subgroup_of)
+    hidden = held_back({name: np.unique(history.user[own]).size for name, own in groups.items()}, smallest_group)
     everyone = np.ones(history.user.size, dtype=bool)
     results = []
     for one in replayed:
         on_policy(one.name)
         followed = follow(history, first_calls(history, one))
-        by_group = {name: summarise(followed, history.user, own, smallest_group) for name, own in groups.items()}
+        by_group = {
+            name: TOO_FEW if name in hidden else summarise(followed, history.user, own, smallest_group)
+            for name, own in groups.items()
+        }
         whole = summarise(followed, history.user, everyone, smallest_group)
         results.append(PolicyResult(one, whole, guard(by_group)))
     pupils = int(np.unique(history.user).size)
@@ -258,5 +263,5 @@ def _groups(
     """Masks over pairs by the name of the subgroup, in order of the names; none without a mapping."""
     if subgroup_of is None:
         return {}
-    own = np.array([subgroup_of.get(users[code], NO_SUBGROUP) for code in history.user.tolist()], dtype=object)
+    own = np.array([subgroup_of.get(users[code]) or NO_SUBGROUP for code in history.user.tolist()], dtype=object)
     return {name: own == name for name in sorted(set(own.tolist()))}

@@ -155,8 +155,9 @@ def days_until_under(share_in: Callable[[FloatArray], FloatArray], rows: int, ba
     """
     low, high = np.zeros(rows), np.full(rows, np.inf)
     high[share_in(low) < bar] = 0.0
-    day = 1.0
-    while day <= HORIZON_DAYS and np.isinf(high).any():
+    day, last = 1.0, 0.0
+    while last < HORIZON_DAYS and np.isinf(high).any():
+        last = day = min(day, HORIZON_DAYS)
         is_open = np.isinf(high)
         is_under = share_in(np.full(rows, day)) < bar
         high[is_open & is_under] = day

@@ -1,6 +1,6 @@
--- What may be missing below a competency that a pupil has not got yet: of everything that comes before it, what the pupil
--- is weakest in. Only for pairs that are developing or stuck: every pupil times every prerequisite would be a district's
--- year squared.
+-- What may be missing below a competency that a pupil has not got yet: of everything that comes before it, what the
+-- pupil is weakest in. Only for pairs that are developing or stuck: every pupil times every prerequisite would be a
+-- district's year squared.
 with recursive before as (
     select
         edge.competency_id,
@@ -46,7 +46,7 @@ inner join {{ ref('stg_mastery_state') }} as state
 inner join {{ ref('stg_competency') }} as competency on nearest.prerequisite_id = competency.competency_id
 where
     (own.is_stuck or own.state = 'developing')
-    and state.state not in ('mastered', 'not_started')
+    and state.state = 'developing'
     and state.expected_share < {{ stuck_below_share() }}
 qualify
     row_number() over (

@@ -59,6 +59,7 @@ def test_mistakes_in_the_rule_are_named(path: str, value: Any, message: str) -> 
     [
         ("policy", "vibes", "policy: "),
         ("lose", 0.97, "lose: 0.97 is above gain 0.95"),
+        ("minimum_counted_attempts", 4, "minimum_counted_attempts: is minimum_evidence"),
         ("minimum_evidence.items", 0, r"minimum_evidence\.items: 0"),
         ("interval.level", 1.0, r"interval\.level: 1"),
     ],

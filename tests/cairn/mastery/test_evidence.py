@@ -109,6 +109,10 @@ def test_a_quiz_total_does_not_count_beside_its_questions() -> None:
     assert verdicts(quiz) == [COUNTED, COUNTED, TOTAL]
     assert verdicts([*quiz, {"hour": 34, "item": 8, "total": True}])[-1] == COUNTED, "alone on its day it is evidence"
     assert verdicts([{"hour": 9, "item": 9, "total": True}, {"hour": 10, "item": 1}]) == [TOTAL, COUNTED]
+    # The total takes nobody's place: neither under the answer's own item nor as the day's unnamed one.
+    assert verdicts([{"hour": 9, "item": 1, "total": True}, {"hour": 10, "item": 1}]) == [TOTAL, COUNTED]
+    unnamed = int(unnamed_item(np.array([0]))[0])
+    assert verdicts([{"hour": 9, "item": unnamed, "total": True}, {"hour": 10, "item": unnamed}]) == [TOTAL, COUNTED]
     assert verdicts([{"hour": 9, "practice": True}, {"hour": 10, "item": 9, "total": True}]) == [PRACTICE, COUNTED]
     assert verdicts([{"hour": 9, "pair": 1}, {"hour": 10, "item": 9, "pair": 2, "total": True}]) == [COUNTED, COUNTED]
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from cairn.mastery.bkt import FloatArray
+from cairn.mastery.config import EvidenceMinimum, ThresholdPolicy
 from cairn.mastery.responses import Responses
 from cairn.mastery.trial import FEWEST_PUPILS, hold_trial
 
 TRUE = np.array([[0.3, 0.2, 0.2, 0.08, 0.0]])
 PUPILS, EACH = 240, 14
+POLICY = ThresholdPolicy(0.95, 0.85, EvidenceMinimum(2, 2, 1), 60, 0.9, 0.9, 2.0)
+NOBODY = ThresholdPolicy(1.1, 0.85, EvidenceMinimum(), 60, 0.9, 0.9, 2.0)
 
 
 def simulated(pupils: int = PUPILS, priors: tuple[float, float] | None = None) -> tuple[Responses, list[str]]:
@@ -51,11 +56,11 @@ def changed(**values: float) -> FloatArray:
 
 def test_the_same_parameters_and_truer_ones_pass() -> None:
     data, groups = simulated()
-    same = hold_trial(data, TRUE, TRUE, 0.95, {"half": groups})
+    same = hold_trial(data, TRUE, TRUE, POLICY, {"half": groups})
     assert same.is_passed
     assert [one.name for one in same.measures] == ["log_loss", "threshold_gap", "false_mastery_gap by half"]
     assert all((one.low, one.high) == (0.0, 0.0) for one in same.measures)
-    truer = hold_trial(data, changed(prior=0.6, guess=0.3, slip=0.02), TRUE, 0.95, {})
+    truer = hold_trial(data, changed(prior=0.6, guess=0.3, slip=0.02), TRUE, POLICY, {})
     assert truer.is_passed
     loss = truer.measures[0]
     assert loss.high is not None
@@ -64,7 +69,7 @@ def test_the_same_parameters_and_truer_ones_pass() -> None:
 
 def test_a_worse_fit_is_told_with_its_numbers() -> None:
     data, _ = simulated()
-    found = hold_trial(data, TRUE, changed(prior=0.9, learn=0.02, guess=0.05), 0.95, {})
+    found = hold_trial(data, TRUE, changed(prior=0.9, learn=0.02, guess=0.05), POLICY, {})
     assert not found.is_passed
     assert found.reasons[0].startswith("log_loss: ")
     assert (found.pupils, found.responses) == (PUPILS, PUPILS * EACH)
@@ -73,7 +78,7 @@ def test_a_worse_fit_is_told_with_its_numbers() -> None:
 def test_cheaper_mastery_is_told_by_what_came_after_the_call() -> None:
     """Its call promises .98 and comes at one right answer."""
     data, _ = simulated()
-    found = hold_trial(data, TRUE, changed(prior=0.9, slip=0.02), 0.95, {})
+    found = hold_trial(data, TRUE, changed(prior=0.9, slip=0.02), POLICY, {})
     gap = next(one for one in found.measures if one.name == "threshold_gap")
     assert gap.is_worse
     assert any(reason.startswith("threshold_gap") for reason in found.reasons)
@@ -82,20 +87,31 @@ def test_cheaper_mastery_is_told_by_what_came_after_the_call() -> None:
 def test_false_mastery_that_falls_on_one_group_is_told() -> None:
     """One group mostly knows it at the start, the other does not: a call at one right answer is wrong of the other."""
     data, groups = simulated(priors=(0.85, 0.02))
-    found = hold_trial(data, changed(learn=0.05), changed(prior=0.85), 0.95, {"half": groups})
+    found = hold_trial(data, changed(learn=0.05), changed(prior=0.85), POLICY, {"half": groups})
     gap = next(one for one in found.measures if one.name.endswith("by half"))
     assert gap.is_worse
 
 
 def test_few_pupils_small_groups_and_no_calls_say_so() -> None:
     data, groups = simulated(FEWEST_PUPILS - 1)
-    assert hold_trial(data, TRUE, TRUE, 0.95, {}).reasons == (f"only {FEWEST_PUPILS - 1} pupils to judge by",)
+    assert hold_trial(data, TRUE, TRUE, POLICY, {}).reasons == (f"only {FEWEST_PUPILS - 1} pupils to judge by",)
     data, groups = simulated(40)
     few = ["rare" if n < 4 else "" for n in range(len(groups))]
-    found = hold_trial(data, TRUE, TRUE, 1.1, {"small": few})
+    found = hold_trial(data, TRUE, TRUE, NOBODY, {"small": few})
     assert [one.name for one in found.measures] == ["log_loss", "threshold_gap"]
     assert found.measures[1].high is None
     assert found.is_passed
+
+
+def test_a_call_waits_for_the_evidence_that_nights_ask_for() -> None:
+    """Cheap parameters call no sooner than the minimum allows, and then many answers have told both apart."""
+    data, _ = simulated()
+    strict = replace(POLICY, minimum=EvidenceMinimum(8, 3, 1))
+    cheap = changed(prior=0.9, slip=0.02)
+    gaps = [hold_trial(data, TRUE, cheap, one, {}).measures[1] for one in (POLICY, strict)]
+    assert gaps[0].challenger is not None
+    assert gaps[1].challenger is not None
+    assert gaps[1].challenger < gaps[0].challenger
 
 
 @pytest.mark.parametrize("margin", [0.0, 0.1])

@@ -73,6 +73,12 @@ def test_the_day_a_share_falls_under_the_bar() -> None:
     assert days_until_under(lambda days: np.where(days > HORIZON_DAYS + 200, 0.0, 1.0), 1, 0.8)[0] == np.inf
 
 
+def test_a_crossing_late_within_the_horizon_is_found() -> None:
+    for day in (340.0, 395.0):
+        [found] = days_until_under(lambda days, day=day: np.where(days > day, 0.0, 1.0), 1, 0.8)  # type: ignore[misc]
+        assert found == pytest.approx(day, abs=2 * MINUTE_DAYS)
+
+
 def test_the_first_crossing_is_told_where_forgetting_is_not_steady() -> None:
     def share_in(days: FloatArray) -> FloatArray:
         return 0.85 - 0.1 * np.sin(days / 10.0)
