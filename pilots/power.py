@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from scipy.special import stdtrit
+
 from pilots.decision import FORMATIVE_BELOW
 
 
@@ -23,8 +25,6 @@ def mdes(
     freedom. ``r2`` is the share of variance between schools that the baseline explains, and of that within unless
     ``r2_pupil`` is given.
     """
-    from scipy.special import stdtrit
-
     total = treated_schools + comparison_schools
     share = treated_schools / total
     spread = share * (1 - share) * total
@@ -41,8 +41,6 @@ def detectable(half_width: float, df: float, alpha: float = 0.05, power: float =
     ``half_width`` is half of its 1 - alpha interval at ``df`` degrees of freedom: the standard error follows from it,
     and an effect is found where it is (t(1-alpha/2) + t(power)) standard errors (Bloom 1995).
     """
-    from scipy.special import stdtrit
-
     critical = float(stdtrit(df, 1 - alpha / 2))
     return half_width * (critical + float(stdtrit(df, power))) / critical
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from simulator.competency_truth import true_shares
@@ -51,15 +53,10 @@ def write_truth(
 
 
 def _write(columns: dict[str, Any], path: Path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     pq.write_table(pa.table(columns), path, compression="zstd")
 
 
 def _names(values: list[str], index: NDArray[np.int64]) -> Any:
-    import pyarrow as pa
-
     taken = pa.array(values, pa.string()).take(pa.array(np.maximum(index, 0)))
     return pa.compute.if_else(pa.array(index >= 0), taken, pa.scalar(None, pa.string()))
 
@@ -114,9 +111,6 @@ def _write_competencies(world: World, folder: Path) -> None:
 def _write_shares(world: World, work: Work, folder: Path) -> None:
     """Each pupil's true share of each competency as days ended, in order of day: a row on the first day, and on each
     day on which the pupil worked at it or forgot it. The share of a row holds until the pair's next row."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     states = work.states
     by_state = true_shares(world.competency_truth, world.items, world.students.ability_by)
     competencies = [leaf.identifier for leaf in world.leaves]
@@ -133,8 +127,6 @@ def _write_shares(world: World, work: Work, folder: Path) -> None:
 
 
 def _write_events(world: World, work: Work, lines: Lines, folder: Path) -> None:
-    import pyarrow as pa
-
     e = lines.event
     is_attempt = work.kind[e] == ATTEMPT
     item = np.where(is_attempt, work.item[e], -1)

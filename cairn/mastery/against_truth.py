@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from cairn.mastery.bkt import FloatArray
 from cairn.mastery.config import EvidenceMinimum
-from cairn.mastery.follow_up import ask_in_a_week, has_enough
+from cairn.mastery.follow_up import has_enough
 from cairn.mastery.responses import Responses
 from cairn.mastery.share.doubt import interval
 from cairn.mastery.share.durable import evidence_on, fit_durable
-from cairn.mastery.share.policy import SharePolicy
+from cairn.mastery.share.policy import SharePolicy, ask_in_a_week
 from cairn.mastery.share.state import COUNT
 
 BoolArray = npt.NDArray[np.bool_]

@@ -25,21 +25,16 @@ from cairn.mastery.config import EvidenceMinimum, ThresholdPolicy
 from cairn.mastery.plain_logistic import CALLS_FROM, next_answer_chances
 from cairn.mastery.predictors import BktRule, fitted_parameters
 from cairn.mastery.responses import Responses
-from cairn.mastery.share.doubt import Spread, chance_above
 from cairn.mastery.share.doubt_fit import NEXT
 from cairn.mastery.share.durable import (
-    GAP_DAYS,
-    DurableShare,
     Evidence,
     evidence_of,
     evidence_on,
     fit_durable,
     following,
     gap_to_next,
-    reference_logits,
 )
-from cairn.mastery.share.logistic import chances
-from cairn.mastery.share.policy import SharePolicy
+from cairn.mastery.share.policy import SharePolicy, ask_in_a_week
 from cairn.mastery.share.state import COUNT, DAY_SECONDS
 from cairn.mastery.subgroups import N_MIN, NOT_TOLD, held_back
 
@@ -139,34 +134,13 @@ def _distinct(offsets: IntArray, item: IntArray, day: IntArray) -> tuple[IntArra
     return items, days
 
 
-@dataclass(frozen=True)
-class Asked:
-    """Rows of evidence asked a week later: logits on the reference items, doubt, share, verdict."""
-
-    logits: FloatArray
-    spread: Spread
-    share: FloatArray
-    is_mastered: BoolArray
-
-
-def ask_in_a_week(model: DurableShare, evidence: Evidence, rows: IntArray, policy: SharePolicy) -> Asked:
-    """What the share policy says behind each of the rows, the evidence minimum apart."""
-    week = np.full(rows.size, GAP_DAYS)
-    pair = evidence.after[rows]
-    logits = reference_logits(model.head, pair, evidence.pupil_after[rows], evidence.skill[rows], week)
-    share = chances(logits).mean(axis=1)
-    spread = model.doubt.around(share, pair[:, COUNT], week)
-    is_sure = chance_above(logits, spread, policy.floor) >= policy.chance
-    return Asked(logits, spread, share, (share >= policy.bar) & is_sure)
-
-
 def _share(train: Responses, test: Responses, _rule: BktRule, policy: ThresholdPolicy) -> Calls:
     model, of_share = fit_durable(train), SharePolicy()
     evidence = evidence_on(model.head, test)
     asked = ask_in_a_week(model, evidence, np.arange(evidence.response.size), of_share)
     steady = None
     if test.has_times:
-        found = steadiness.verdicts(model, evidence, of_share, *evidence_told(evidence, policy.minimum))
+        found = steadiness.verdicts(model, evidence, asked, of_share, *evidence_told(evidence, policy.minimum))
         steady = steadiness.told(steadiness.walked(model, evidence, found, of_share))
     return Calls(evidence, asked.share, asked.is_mastered, steady)
 

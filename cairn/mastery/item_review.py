@@ -16,12 +16,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from statsmodels.stats.contingency_tables import StratifiedTable
 
 from cairn.mastery.bkt import FloatArray, IntArray
 from cairn.mastery.responses import Responses
 from cairn.mastery.share.easiness import estimate
 from cairn.mastery.share.logistic import chances
-from cairn.mastery.subgroups import held_back
+from cairn.mastery.subgroups import pupils_of_groups
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -82,7 +83,8 @@ def review_items(data: Responses) -> tuple[list[ItemFinding], int]:
     data = data.of(chosen)
     residual = data.correct - chances(estimate(data).logits(data))
     total, count = _sums(data, residual)
-    groups, offsets = _groups(data), data.entry_offsets()
+    offsets = data.entry_offsets()
+    groups = pupils_of_groups(data.subgroup_of, np.unique(data.user)) if data.subgroup_of else {}
     order = np.argsort(data.item, kind="stable")
     bounds = np.searchsorted(data.item[order], np.arange(len(data.items) + 1))
     found, judged = [], 0
@@ -107,16 +109,6 @@ def _sums(data: Responses, residual: FloatArray) -> tuple[FloatArray, FloatArray
     total: FloatArray = np.bincount(cell, weights=residual[data.response], minlength=size).astype(np.float64)
     count: FloatArray = np.bincount(cell, minlength=size).astype(np.float64)
     return np.reshape(total, shape), np.reshape(count, shape)
-
-
-def _groups(data: Responses) -> dict[str, IntArray]:
-    """Pupils of each subgroup that may be told of."""
-    if not data.subgroup_of:
-        return {}
-    names = np.array(data.subgroup_of)
-    present = np.unique(data.user)
-    sizes = {str(name): int((names[present] == name).sum()) for name in np.unique(names[present]) if name}
-    return {name: np.flatnonzero(names == name) for name in sizes if name not in held_back(sizes)}
 
 
 def _judged(
@@ -206,9 +198,6 @@ def mantel_haenszel_delta(outcome: FloatArray, is_focal: BoolArray, stratum: Int
     Strata that lack one of the four kinds of answers say nothing about the other kinds and are kept; those without
     either group are left out.
     """
-    # It takes a second to import, for a command that is run by people now and then.
-    from statsmodels.stats.contingency_tables import StratifiedTable
-
     tables = []
     for one in np.unique(stratum):
         here = stratum == one

@@ -13,11 +13,10 @@ import numpy as np
 
 from cairn.mastery.bkt import ByteArray, FloatArray, IntArray
 from cairn.mastery.policy import DEVELOPING, MASTERED, REVIEW_DUE
-from cairn.mastery.share.doubt import chance_above, interval
-from cairn.mastery.share.durable import GAP_DAYS, DurableShare, Evidence, durable_share, gap_to_next, reference_logits
-from cairn.mastery.share.logistic import chances
-from cairn.mastery.share.policy import BoolArray, SharePolicy, Verdicts, days_until_under, walk
-from cairn.mastery.share.state import COUNT, DAY_SECONDS
+from cairn.mastery.share.doubt import interval
+from cairn.mastery.share.durable import GAP_DAYS, DurableShare, Evidence, durable_share, gap_to_next
+from cairn.mastery.share.policy import Asked, BoolArray, SharePolicy, Verdicts, days_until_under, walk
+from cairn.mastery.share.state import DAY_SECONDS
 
 NIGHTS = 10
 
@@ -36,25 +35,24 @@ class Walked:
 
 
 def verdicts(
-    model: DurableShare, evidence: Evidence, policy: SharePolicy, has_items: BoolArray, has_days: BoolArray
+    model: DurableShare,
+    evidence: Evidence,
+    asked: Asked,
+    policy: SharePolicy,
+    has_items: BoolArray,
+    has_days: BoolArray,
 ) -> Verdicts:
-    """What the number says behind each row of evidence."""
-    rows = np.arange(evidence.response.size)
-    pair, pupil, skill = evidence.after, evidence.pupil_after, evidence.skill
-    week = np.full(rows.size, GAP_DAYS)
-    logits = reference_logits(model.head, pair, pupil, skill, week)
-    share = chances(logits).mean(axis=1)
-    spread = model.doubt.around(share, pair[:, COUNT], week)
-    chance = chance_above(logits, spread, policy.floor)
-    low, high = interval(logits, spread)
-    later = durable_share(model.head, pair, pupil, skill, GAP_DAYS + gap_to_next(evidence))
-    is_last = np.zeros(rows.size, dtype=bool)
+    """What the number says behind each row of evidence; ``asked`` has all of them."""
+    low, high = interval(asked.logits, asked.spread)
+    until_next = GAP_DAYS + gap_to_next(evidence)
+    later = durable_share(model.head, evidence.after, evidence.pupil_after, evidence.skill, until_next)
+    is_last = np.zeros(later.size, dtype=bool)
     is_last[evidence.offsets[1:] - 1] = True
     return Verdicts(
-        is_over=(share >= policy.bar) & (chance >= policy.chance),
-        is_lost=chance < policy.lost_chance,
+        is_over=asked.is_mastered,
+        is_lost=asked.chance < policy.lost_chance,
         is_sparse=high - low > policy.widest,
-        is_held=share >= policy.review_share,
+        is_held=asked.share >= policy.review_share,
         has_items=has_items,
         has_days=has_days,
         is_due_before_next=(later < policy.review_share) & ~is_last,

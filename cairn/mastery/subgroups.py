@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from cairn.mastery.bkt import IntArray
 
 # Fewer pupils than this are not told of: numbers of so few are about persons.
 N_MIN = 10
@@ -23,3 +27,14 @@ def held_back(pupils: Mapping[str, int], n_min: int = N_MIN) -> set[str]:
             found.add(name)
             together += size
     return found
+
+
+def pupils_of_groups(groups: Sequence[str], present: IntArray) -> dict[str, IntArray]:
+    """Pupils (codes) of each group that may be told of, by name.
+
+    ``groups``: every pupil's group, "" for not told; ``present``: the pupils who count for its size.
+    """
+    names = np.array(groups, dtype=object)
+    sizes = {str(name): int((names[present] == name).sum()) for name in sorted(set(names[present])) if name}
+    hidden = held_back(sizes)
+    return {name: np.flatnonzero(names == name) for name in sizes if name not in hidden}

@@ -20,7 +20,7 @@ from cairn.mastery.follow_up import Calls, calls_at_gain, first_of_pairs, has_en
 from cairn.mastery.predictors import predict_bkt
 from cairn.mastery.responses import Responses
 from cairn.mastery.share.durable import evidence_of, following
-from cairn.mastery.subgroups import held_back
+from cairn.mastery.subgroups import pupils_of_groups
 
 # Nats an answer; and shares of answers right.
 LOSS_MARGIN, SHARE_MARGIN = 0.002, 0.02
@@ -72,7 +72,7 @@ def hold_trial(
     """Judge both sets of parameters (skills x 5) on counted answers of pupils.
 
     ``policy`` says when nights call a pupil mastered (days in UTC here). ``subgroups``: by name of a grouping each
-    pupil's group ("" for not told); groups that :func:`held_back` names are left out.
+    pupil's group ("" for not told); groups that are too small (:mod:`cairn.mastery.subgroups`) are left out.
     """
     pupils = np.unique(data.user)
     if pupils.size < FEWEST_PUPILS:
@@ -81,7 +81,7 @@ def hold_trial(
     measures = [_measure("log_loss", data, sides, lambda side, weight: side.loss(weight), LOSS_MARGIN)]
     measures.append(_measure("threshold_gap", data, sides, lambda side, weight: side.gap(weight), SHARE_MARGIN))
     for name, groups in subgroups.items():
-        of_group = _members(data, groups)
+        of_group = list(pupils_of_groups(groups, pupils).values())
         if len(of_group) > 1:
 
             def between(side: _Side, weight: FloatArray, members: list[IntArray] = of_group) -> float:
@@ -141,14 +141,6 @@ class _Side:
 def _mean(values: FloatArray, weight: FloatArray) -> float:
     total = float(weight.sum())
     return float((values * weight).sum()) / total if total else float("nan")
-
-
-def _members(data: Responses, groups: Sequence[str]) -> list[IntArray]:
-    """Pupils of each group that may be told of."""
-    names = np.array(groups, dtype=object)
-    present = np.unique(data.user)
-    sizes = {str(name): int((names[present] == name).sum()) for name in set(names[present]) if name}
-    return [np.flatnonzero(names == name) for name in sorted(sizes) if name not in held_back(sizes)]
 
 
 def _measure(

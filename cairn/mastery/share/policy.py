@@ -19,6 +19,10 @@ import numpy.typing as npt
 
 from cairn.mastery.bkt import ByteArray, FloatArray, IntArray
 from cairn.mastery.policy import DEVELOPING, MASTERED, NOT_ENOUGH, NOT_STARTED, REVIEW_DUE
+from cairn.mastery.share.doubt import Spread, chance_above
+from cairn.mastery.share.durable import GAP_DAYS, DurableShare, Evidence, reference_logits
+from cairn.mastery.share.logistic import chances
+from cairn.mastery.share.state import COUNT
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -39,6 +43,31 @@ class SharePolicy:
     lost_chance: float = 0.50
     review_share: float = 0.80
     widest: float = 0.50
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Rows of evidence asked a week later (n): logits on the reference items, doubt, share, P(share >= floor).
+
+    is_mastered: what the policy says of these, the evidence minimum apart.
+    """
+
+    logits: FloatArray
+    spread: Spread
+    share: FloatArray
+    chance: FloatArray
+    is_mastered: BoolArray
+
+
+def ask_in_a_week(model: DurableShare, evidence: Evidence, rows: IntArray, policy: SharePolicy) -> Asked:
+    """What the share says behind each of the rows of evidence."""
+    week = np.full(rows.size, GAP_DAYS)
+    pair = evidence.after[rows]
+    logits = reference_logits(model.head, pair, evidence.pupil_after[rows], evidence.skill[rows], week)
+    share = chances(logits).mean(axis=1)
+    spread = model.doubt.around(share, pair[:, COUNT], week)
+    chance = chance_above(logits, spread, policy.floor)
+    return Asked(logits, spread, share, chance, (share >= policy.bar) & (chance >= policy.chance))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 
 from cairn.mastery.policy import DEVELOPING, MASTERED, REVIEW_DUE
 from cairn.mastery.share.durable import GAP_DAYS, DurableShare, Evidence, durable_share, evidence_on, fit_durable
-from cairn.mastery.share.policy import SharePolicy, Verdicts, walk
+from cairn.mastery.share.policy import SharePolicy, Verdicts, ask_in_a_week, walk
 from cairn.mastery.share.state import DAY_SECONDS
 from cairn.mastery.steadiness import Walked, told, verdicts, walked
 from tests.cairn.mastery.share.simulated import simulate
@@ -22,8 +22,9 @@ POLICY = SharePolicy(bar=0.7, floor=0.6, chance=0.6, lost_chance=0.6, review_sha
 def judged() -> tuple[DurableShare, Evidence, Verdicts]:
     model = fit_durable(simulate(5, 120, total=160).data)
     evidence = evidence_on(model.head, simulate(6, 40, first=120, total=160).data)
+    asked = ask_in_a_week(model, evidence, np.arange(evidence.response.size), POLICY)
     yes = np.ones(evidence.response.size, dtype=bool)
-    return model, evidence, verdicts(model, evidence, POLICY, yes, yes)
+    return model, evidence, verdicts(model, evidence, asked, POLICY, yes, yes)
 
 
 def test_changes_are_those_of_a_walk_night_by_night(judged: tuple[DurableShare, Evidence, Verdicts]) -> None:
