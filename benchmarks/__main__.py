@@ -32,7 +32,7 @@ BENCHMARKS = {
         ["benchmarks.mastery_year", "20000000", "--peer", "--json"],
     ),
     "mastery": (
-        "Fit and forward pass beside numpy and plain Python",
+        "Fit and forward pass of Bayesian Knowledge Tracing, which is compared with, beside numpy and plain Python",
         ["benchmarks.mastery", *([str(REAL)] if REAL.exists() else [])],
     ),
 }

@@ -1,4 +1,4 @@
-"""Mastery beside its peers, in one run: ``python -m benchmarks.mastery [responses.parquet]``.
+"""Bayesian Knowledge Tracing beside its peers, in one run: ``python -m benchmarks.mastery [responses.parquet]``.
 
 Fit (numba EM) beside a plain numpy EM (on drawn responses) and, where it is installed, pyBKT; forward pass beside pure
 Python. Prints seconds, nanoseconds a response and ratios. Without a file, responses are drawn from the model itself.
@@ -143,7 +143,7 @@ def main() -> None:
     both = seconds(lambda: fit.fit_bkt(sequences, fit.Bounds()))
     likelihood = fit._fit_all(sequences, fit.UNBOUNDED, False, fit.STARTS[:1])[1].sum()
     print(f"fit, one start, to convergence: {free:.3f} s (log-likelihood {likelihood:,.0f})")
-    print(f"fit as nights do (bounded and unbounded, two starts each): {both:.3f} s")
+    print(f"fit as evaluations do (bounded and unbounded, two starts each): {both:.3f} s")
     if len(sys.argv) == 1:
         # Lock-step numpy pads to the longest sequence: real responses, some hundreds long, would only show that.
         peer = seconds(lambda: numpy_em(sequences, NUMPY_ITERATIONS), rounds=1)

@@ -4,8 +4,8 @@ The peer of ``cairn mastery update`` on tables that no night has touched: what a
 machine is enough and a night is a rebuild. It reads the same files of silver once, resolves them with polars, keeps
 compact arrays of each bucket of pupils in memory, fits the same stated sample, and writes equal tables (zstd, level 1)
 to HOME/peer/<table>/pupil_bucket=N.parquet. It has no versions, no late evidence to set against what stands, no waiting
-list and no retry: that is what the platform's seconds also buy. The model's formulas (cairn.mastery.bkt, fit, policy)
-and hashes are the project's own, or the tables could not be equal; the rest is written here.
+list and no retry: that is what the platform's seconds also buy. The model's fit and formula, the walk of the policy
+(cairn.mastery.share) and hashes are the project's own, or the tables could not be equal; the rest is written here.
 
 Standard output is one JSON object: seconds without the start of Python and the compilation of kernels; attempts is
 rows of evidence.
@@ -29,16 +29,17 @@ import polars as pl
 
 import lake
 from benchmarks.mastery_peer_evidence import Bucket, Names, compact
-from benchmarks.mastery_peer_fold import Made, NumberArray, fold
+from benchmarks.mastery_peer_fold import Made, fold
+from benchmarks.mastery_peer_model import model_of, sample_of
 from cairn.calendar import DistrictCalendar
 from cairn.mastery.bkt import IntArray
-from cairn.mastery.config import PARAMETER_NAMES, MasteryConfig, load_config
-from cairn.mastery.fit import fit_bkt, make_sequences
+from cairn.mastery.config import MasteryConfig, load_config
 from cairn.mastery.hashing import hash_texts, mix
-from cairn.mastery.models import ModelTable, model_version, table_from
+from cairn.mastery.share.model import ShareModel, from_rows
 from cairn.mastery.warm import warm as warm_kernels
 from cairn.settings import Settings
-from spark_jobs.mastery_model import MOST_RESPONSES, SAMPLE_RESPONSES
+from spark_jobs.mastery_model import fit_sample
+from spark_jobs.mastery_sample import MOST_RESPONSES
 from spark_jobs.night_record import pupil_buckets
 
 SILVER = "silver.learner_activity"
@@ -74,12 +75,12 @@ class Known:
 
 @dataclass(frozen=True)
 class Done:
-    """Rows of evidence, states and decisions that were written, and the parameters they were made with."""
+    """Rows of evidence, states and decisions that were written, and the model they were made with."""
 
     attempts: int
     pairs: int
     decisions: int
-    models: ModelTable
+    model: ShareModel
 
 
 def scan(settings: Settings, name: str) -> list[tuple[str, int]]:
@@ -214,10 +215,12 @@ def put(folder: Path, table: str, bucket: int, rows: pl.DataFrame) -> None:
     rows.write_parquet(path, compression="zstd", compression_level=1)
 
 
-def prepare(bucket: int, parts: list[pl.DataFrame], known: Known, config: MasteryConfig, folder: Path) -> Bucket:
+def prepare(
+    bucket: int, parts: list[pl.DataFrame], known: Known, config: MasteryConfig, folder: Path, most: int
+) -> Bucket:
     """Sort a bucket's evidence by pupil, competency and work, write it, and keep of it what the fold needs.
 
-    ``parts`` is emptied: what was read is not held twice.
+    ``parts`` is emptied: what was read is not held twice. ``most``: rows of the bucket's part of the sample to fit.
     """
     rows = pl.concat(parts).sort("student", "competency", "event_time", "event_id")
     parts.clear()
@@ -230,79 +233,33 @@ def prepare(bucket: int, parts: list[pl.DataFrame], known: Known, config: Master
         night=pl.lit(1, pl.Int64),
     )
     put(folder, "evidence", bucket, written.select(EVIDENCE_COLUMNS))
-    return compact(bucket, rows, names, config.evidence)
+    return compact(bucket, rows, names, config.evidence, most)
 
 
-def sample(bucket: Bucket, names: Names, is_wanted: NumberArray, most: int) -> tuple[IntArray, IntArray, NumberArray]:
-    """(competency, pupil, right) of counted attempts: of each competency the pupils with the lowest keys.
-
-    Whole pupils, as many as give ``most`` attempts or just more.
-    """
-    order = np.lexsort((names.rank[bucket.student], bucket.competency))
-    order = order[is_wanted[bucket.competency[order]]]
-    competency, size = bucket.competency[order], np.diff(bucket.offsets)[order]
-    before = np.cumsum(size) - size
-    before -= before[np.searchsorted(competency, competency)]
-    chosen = order[before < most]
-    # The attempts of the chosen pairs, pair after pair.
-    size = np.diff(bucket.offsets)[chosen]
-    first = np.repeat(bucket.offsets[chosen] - (np.cumsum(size) - size), size)
-    place = first + np.arange(first.size)
-    pair = np.repeat(chosen, size)
-    kept = bucket.is_counted[place]
-    place, pair = place[kept], pair[kept]
-    return bucket.competency[pair], names.rank[bucket.student[pair]], bucket.is_right[place].astype(np.int8)
-
-
-def fit(buckets: list[Bucket], names: Names, config: MasteryConfig) -> ModelTable:
-    """Parameters of the competencies that have enough evidence; the default for the rest."""
-    rule = config.fit
-    counts = np.sum([bucket.evidence_counts for bucket in buckets], axis=0)
-    is_wanted = counts >= rule.minimum_responses
-    if not is_wanted.any():
-        return table_from([], rule.default)
-    most = -(-min(SAMPLE_RESPONSES, MOST_RESPONSES // int(is_wanted.sum())) // len(buckets))
-    parts = [sample(bucket, names, is_wanted, most) for bucket in buckets]
-    competency, pupil, right = (np.concatenate([part[i] for part in parts]) for i in range(3))
-    sequences, _ = make_sequences(competency, pupil, right)
-    found = fit_bkt(sequences, rule.bounds, has_forget=rule.has_forget)
-    pupils = np.diff(sequences.skill_offsets)
-    enough = np.flatnonzero((found.responses >= rule.minimum_responses) & (pupils >= rule.minimum_pupils)).tolist()
-    own = {str(names.competencies[code]): found.parameters[code] for code in enough}
-    version = model_version("bkt", own)
-    rows = [
-        {
-            "model_version": version,
-            "competency_id": name,
-            "is_active": True,
-            **dict(zip(PARAMETER_NAMES, row, strict=True)),
-        }
-        for name, row in own.items()
-    ]
-    return table_from(rows, rule.default)
-
-
-def finish(bucket: Bucket, names: Names, models: ModelTable, config: MasteryConfig, end: Made, folder: Path) -> Done:
+def finish(bucket: Bucket, names: Names, model: ShareModel, config: MasteryConfig, end: Made, folder: Path) -> Done:
     """Fold one bucket and write its tables."""
-    tables = fold(bucket, names, models, config, end)
+    tables = fold(bucket, names, model, config, end)
     for name, rows in tables.items():
         put(folder, name, bucket.number, rows)
-    return Done(bucket.evidence, tables["mastery_state"].height, tables["mastery_decision"].height, models)
+    return Done(bucket.evidence, tables["mastery_state"].height, tables["mastery_decision"].height, model)
 
 
-def make(settings: Settings, as_of: datetime, data_date: date, folder: Path) -> Done:
-    """Everything, from silver to the four tables below ``folder``."""
+def make(
+    settings: Settings, as_of: datetime, data_date: date, folder: Path, most_responses: int = MOST_RESPONSES
+) -> Done:
+    """Everything, from silver to the four tables below ``folder``; ``most_responses``: of the sample to fit."""
     config = load_config(settings)
     files = scan(settings, SILVER)
     known = know(settings, as_of, [path for path, _ in files])
     end = Made(int(as_of.timestamp()) * 1_000_000 + as_of.microsecond, data_date, datetime.now(UTC))
     evidence = sorted(by_bucket(files, known).items())
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        buckets = list(pool.map(lambda one: prepare(one[0], one[1], known, config, folder), evidence))
-        models = fit(buckets, known.names, config)
-        done = list(pool.map(lambda one: finish(one, known.names, models, config, end, folder), buckets))
+        most = -(-most_responses // max(1, len(evidence)))
+        buckets = list(pool.map(lambda one: prepare(one[0], one[1], known, config, folder, most), evidence))
+        model = model_of(buckets, known.names, config)
+        done = list(pool.map(lambda one: finish(one, known.names, model, config, end, folder), buckets))
     attempts, pairs, decisions = (sum(getattr(one, key) for one in done) for key in ("attempts", "pairs", "decisions"))
-    return Done(attempts, pairs, decisions, models)
+    return Done(attempts, pairs, decisions, model)
 
 
 def main() -> int:
@@ -324,27 +281,31 @@ def main() -> int:
 
 
 def warm(settings: Settings, data_date: date) -> None:
-    """Compile every kernel on ten attempts of one pupil."""
+    """Compile every kernel on ten attempts each of some pupils."""
     warm_kernels()
-    day = pl.Series([date(2026, 1, 1)] * 10)
+    pupils, size = 10, 100
+    day = pl.Series([date(2026, 1, 1)] * size)
     rows = pl.DataFrame(
         {
-            "student": pl.Series([0] * 10, dtype=pl.UInt32),
-            "competency": pl.Series([0] * 10, dtype=pl.UInt32),
-            "event_id": [str(n) for n in range(10)],
-            "event_time": pl.Series(range(10), dtype=pl.Int64).cast(pl.Datetime("us", "UTC")),
+            "student": pl.Series([n // 10 for n in range(size)], dtype=pl.UInt32),
+            "competency": pl.Series([0] * size, dtype=pl.UInt32),
+            "event_id": [str(n) for n in range(size)],
+            "event_time": pl.Series(range(size), dtype=pl.Int64).cast(pl.Datetime("us", "UTC")),
             "work_date": day,
-            "success": [True] * 10,
-            "score_share": pl.Series([None] * 10, dtype=pl.Float64),
-            "hints": pl.Series([None] * 10, dtype=pl.Int32),
-            "duration_ms": pl.Series([9_000] * 10, dtype=pl.Int64),
-            **{name: pl.Series(["attempt"] * 10).cast(kind) for name, kind in CODED.items()},
+            "success": [n % 3 > 0 for n in range(size)],
+            "score_share": pl.Series([None] * size, dtype=pl.Float64),
+            "hints": pl.Series([None] * size, dtype=pl.Int32),
+            "duration_ms": pl.Series([9_000] * size, dtype=pl.Int64),
+            **{name: pl.Series(["attempt"] * size).cast(kind) for name, kind in CODED.items()},
+            "item_id": pl.Series([f"i{n % 10}" for n in range(size)]).cast(ITEM),
         }
     )
     config = load_config(settings)
-    names = Names.of(pl.Series("student_key", ["p"]), pl.Series("competency_id", ["c"]), 1)
-    bucket = compact(0, rows, names, config.evidence)
-    fold(bucket, names, table_from([], config.fit.default), config, Made(100, data_date, datetime.now(UTC)))
+    students = pl.Series("student_key", [f"p{n}" for n in range(pupils)])
+    names = Names.of(students, pl.Series("competency_id", ["c"]), 1)
+    bucket = compact(0, rows, names, config.evidence, MOST_RESPONSES)
+    found = fit_sample(sample_of(bucket.sample, names, pupils, size))
+    fold(bucket, names, from_rows(found.rows, found.items), config, Made(size, data_date, datetime.now(UTC)))
 
 
 if __name__ == "__main__":

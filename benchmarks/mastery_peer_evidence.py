@@ -12,11 +12,15 @@ import polars as pl
 from cairn.mastery.bkt import ByteArray, IntArray
 from cairn.mastery.config import EvidenceRule
 from cairn.mastery.hashing import HashArray, hash_texts, mix
+from cairn.mastery.judged import are_judged
 
 
 @dataclass(frozen=True)
 class Names:
-    """Pupils and competencies by code (sorted by name), their hashes; each pupil's bucket and rank by bucket, key."""
+    """Pupils and competencies by code (sorted by name), their hashes; each pupil's bucket and rank by bucket, key.
+
+    is_judged: the pupils by whom models are judged, of whom none is fitted.
+    """
 
     students: pl.Series
     competencies: pl.Series
@@ -24,15 +28,18 @@ class Names:
     competency_hash: HashArray
     bucket: IntArray
     rank: IntArray
+    is_judged: npt.NDArray[np.bool_]
 
     @classmethod
     def of(cls, students: pl.Series, competencies: pl.Series, buckets: int) -> Names:
         """From sorted distinct names."""
-        student_hash = hash_texts(students.rechunk().to_arrow())
+        keys = students.rechunk().to_arrow()
+        student_hash = hash_texts(keys)
         bucket = (student_hash % np.uint64(buckets)).astype(np.int64)
         rank = np.empty(bucket.size, dtype=np.int64)
         rank[np.argsort(bucket, kind="stable")] = np.arange(bucket.size)
-        return cls(students, competencies, student_hash, hash_texts(competencies.rechunk().to_arrow()), bucket, rank)
+        competency_hash = hash_texts(competencies.rechunk().to_arrow())
+        return cls(students, competencies, student_hash, competency_hash, bucket, rank, are_judged(keys))
 
 
 @dataclass(frozen=True)
@@ -40,12 +47,15 @@ class Bucket:
     """A bucket's attempts in order of pupil, competency and work (n); pairs begin at ``offsets`` (pairs + 1).
 
     student, competency: codes (pairs). item: hash, one a day below -1 for none. org, class_id: codes by name, -1 for
-    none. evidence: rows, also those of kinds that are no attempts; evidence_counts: the same by competency.
+    none. evidence: rows, also those of kinds that are no attempts. pupils: those with any that counts.
+
+    work: the places among the counted attempts in order of pupil and work, whatever the competency; is_again (same
+    order): whether one is of the same answer as the one before. sample: the bucket's part of what a fit looks at.
     """
 
     number: int
     evidence: int
-    evidence_counts: IntArray
+    pupils: int
     offsets: IntArray
     student: IntArray
     competency: IntArray
@@ -62,6 +72,9 @@ class Bucket:
     is_correct: ByteArray
     is_right: ByteArray
     is_counted: npt.NDArray[np.bool_]
+    work: IntArray
+    is_again: npt.NDArray[np.bool_]
+    sample: pl.DataFrame
 
 
 @numba.njit(cache=True, nogil=True)
@@ -80,9 +93,8 @@ def _follows(offsets: IntArray, item: IntArray, time_us: IntArray, spacing_us: i
     return out
 
 
-def compact(number: int, rows: pl.DataFrame, names: Names, rule: EvidenceRule) -> Bucket:
-    """The attempts of a bucket's sorted evidence, judged by the district's rule, as arrays."""
-    counts = np.bincount(rows["competency"].to_numpy(), minlength=len(names.competencies))
+def compact(number: int, rows: pl.DataFrame, names: Names, rule: EvidenceRule, most: int) -> Bucket:
+    """The attempts of a bucket's sorted evidence, judged by the district's rule, as arrays; ``most``: of the sample."""
     kind = pl.col("activity_type").cast(pl.String)
     limit: pl.Expr = pl.lit(rule.rapid_guess_ms)
     if rule.rapid_guess_ms_by_item:
@@ -119,12 +131,15 @@ def compact(number: int, rows: pl.DataFrame, names: Names, rule: EvidenceRule) -
     is_correct, has_hints = attempts["is_correct"].to_numpy(), attempts["has_hints"].to_numpy()
     never = attempts["never_counts"].to_numpy() | _follows(offsets, item, time_us, int(rule.spacing_seconds * 1e6))
     is_right = is_correct & ~has_hints if rule.are_hints_incorrect else is_correct
+    is_counted = ~never if rule.are_hints_incorrect else ~(never | has_hints)
+    counted = attempts.filter(pl.Series(is_counted)).with_columns(is_right=pl.Series(is_right[is_counted]))
+    work, is_again = _work(counted)
     org, orgs = _by_name(attempts["org_id"])
     class_id, classes = _by_name(attempts["class_id"])
     return Bucket(
         number=number,
         evidence=rows.height,
-        evidence_counts=counts.astype(np.int64),
+        pupils=counted["student"].n_unique(),
         offsets=offsets,
         student=student[begin],
         competency=competency[begin],
@@ -140,7 +155,40 @@ def compact(number: int, rows: pl.DataFrame, names: Names, rule: EvidenceRule) -
         classes=classes,
         is_correct=is_correct.astype(np.int8),
         is_right=is_right.astype(np.int8),
-        is_counted=~never if rule.are_hints_incorrect else ~(never | has_hints),
+        is_counted=is_counted,
+        work=work,
+        is_again=is_again,
+        sample=_sample(counted, names, most),
+    )
+
+
+def _work(counted: pl.DataFrame) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+    """(places, is_again) of the counted attempts in order of pupil and work, as :class:`Bucket` has them."""
+    keys = ("student", "event_time", "event_id")
+    ordered = counted.lazy().select(*keys).with_row_index("place").sort(*keys, maintain_order=True)
+    same = pl.all_horizontal(pl.col(name) == pl.col(name).shift(1) for name in keys)
+    found = ordered.select("place", is_again=same.fill_null(False)).collect()
+    return found["place"].to_numpy().astype(np.int64), found["is_again"].to_numpy()
+
+
+def _sample(counted: pl.DataFrame, names: Names, most: int) -> pl.DataFrame:
+    """Counted attempts of the pupils with the lowest keys, whole pupils, as many as give ``most`` or just more.
+
+    Pupils by whom models are judged are left out. An attempt that names no item is at one of its competency and day.
+    """
+    student = counted["student"].to_numpy()
+    kept = counted.filter(pl.Series(~names.is_judged[student]))
+    student = kept["student"].to_numpy()
+    kept = kept.filter(pl.Series(np.searchsorted(student, student) < most))
+    kept = kept.with_columns(competency_id=names.competencies.gather(kept["competency"]))
+    return kept.select(
+        "student",
+        "competency",
+        item=pl.col("item_id").cast(pl.String).fill_null(pl.format("#{}#{}", "competency_id", "work_date")),
+        is_named=pl.col("item_id").is_not_null(),
+        event=pl.Series(hash_texts(kept["event_id"].rechunk().to_arrow()), dtype=pl.UInt64),
+        at_us=pl.col("event_time").dt.timestamp("us"),
+        is_right="is_right",
     )
 
 

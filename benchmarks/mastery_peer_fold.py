@@ -12,16 +12,24 @@ import numpy.typing as npt
 import polars as pl
 
 from benchmarks.mastery_peer_evidence import Bucket, Names
-from cairn.mastery import bkt
 from cairn.mastery.bkt import ByteArray, FloatArray, IntArray
 from cairn.mastery.config import MasteryConfig
+from cairn.mastery.evidence import BoolArray
 from cairn.mastery.hashing import hash_texts, hex_texts, mix, pair_keys
-from cairn.mastery.models import ModelTable
-from cairn.mastery.policy import NEVER, NO_ITEM, STATES, Standing, Transitions, expected_share, nothing_yet, walk
+from cairn.mastery.policy import NEVER, NO_ITEM, STATES, Standing, Transitions, nothing_yet
+from cairn.mastery.share.columns import PAIR_COUNTS, PAIR_SUMS, PUPIL_COUNTS, PUPIL_SUMS
+from cairn.mastery.share.formula import GAP_DAYS, shares_with_interval
+from cairn.mastery.share.logistic import chances
+from cairn.mastery.share.model import ShareModel
+from cairn.mastery.share.state import FIXED, PUPIL, append
+from cairn.mastery.share.walk import Answers, walk
 
 NumberArray = npt.NDArray[Any]
 INSTANT = pl.Datetime("us", "UTC")
-STRETCH = ("m00", "m01", "m10", "m11", "log_scale")
+COUNTS = {
+    *("attempts", "correct", "hints", "right_in_a_row", "wrong_since_mastered", "counted_days"),
+    *("opportunities_without_three", *PAIR_COUNTS.values(), *PUPIL_COUNTS.values()),
+}
 
 
 @dataclass(frozen=True)
@@ -64,61 +72,84 @@ def _most_frequent(codes: IntArray, starts: IntArray) -> IntArray:
     return out
 
 
-def fold(
-    bucket: Bucket, names: Names, models: ModelTable, config: MasteryConfig, made: Made
-) -> dict[str, pl.DataFrame]:
-    """mastery_state, attempt_day and mastery_decision of the bucket's pairs."""
-    rows = models.rows(names.competencies.to_list())[bucket.competency]
-    keys = pair_keys(names.student_hash[bucket.student], names.competency_hash[bucket.competency])
+@numba.njit(cache=True, nogil=True)
+def _pupils(
+    bucket_work: IntArray,
+    is_again: BoolArray,
+    student: IntArray,
+    time_us: IntArray,
+    right: ByteArray,
+    residual: FloatArray,
+    states: FloatArray,
+    kept: FloatArray,
+    halves: FloatArray,
+) -> FloatArray:
+    """The pupil's state behind each counted attempt; ``states`` are one pupil's at a time, empty."""
+    out = np.empty((bucket_work.size, states.size))
+    now, owner = states.copy(), -1
+    for place in range(bucket_work.size):
+        i = bucket_work[place]
+        if student[i] != owner:
+            now[:], owner = states, student[i]
+        if not is_again[place]:
+            append(now, time_us[i] / 1e6, float(right[i]), residual[i], kept, halves)
+        out[i] = now
+    return out
+
+
+def _answers(bucket: Bucket, model: ShareModel, rows: IntArray) -> Answers:
+    """The counted attempts, each with what was expected at its item and the pupil's state behind it."""
     counted = np.flatnonzero(bucket.is_counted)
-    offsets = np.searchsorted(counted, bucket.offsets).astype(np.int64)
-    right = bucket.is_right[counted]
-    start = models.parameters[rows, bkt.PRIOR]
-    known = bkt.advance(start, right, offsets, rows, models.parameters)
-    begun = nothing_yet(rows.size, config.policy.minimum.items)
-    moves, now = walk(
-        known,
-        right,
-        bucket.time_us[counted],
-        bucket.day[counted],
-        bucket.item[counted],
-        bucket.event[counted],
-        offsets,
-        start,
-        begun,
-        config.policy,
-        made.as_of_us,
+    pair = np.searchsorted(bucket.offsets, counted, side="right") - 1
+    right, item, time_us = bucket.is_right[counted], bucket.item[counted], bucket.time_us[counted]
+    residual = right - chances(model.easiness_of(item, rows[pair]))
+    student, empty = bucket.student[pair], PUPIL.empty(1)[0]
+    pupil = _pupils(bucket.work, bucket.is_again, student, time_us, right, residual, empty, PUPIL.kept, PUPIL.seconds)
+    return Answers(
+        offsets=np.searchsorted(counted, bucket.offsets).astype(np.int64),
+        correct=right,
+        time_us=time_us,
+        day=bucket.day[counted],
+        item=item,
+        event=bucket.event[counted],
+        residual=residual,
+        pupil=pupil,
     )
-    final = start.copy()
-    has_any = np.diff(offsets) > 0
-    final[has_any] = known[offsets[1:][has_any] - 1]
-    about = _About(bucket, names, models, rows, keys, made)
+
+
+def fold(bucket: Bucket, names: Names, model: ShareModel, config: MasteryConfig, made: Made) -> dict[str, pl.DataFrame]:
+    """mastery_state, attempt_day and mastery_decision of the bucket's pairs."""
+    rows = model.rows(names.competencies.to_list())[bucket.competency]
+    keys = pair_keys(names.student_hash[bucket.student], names.competency_hash[bucket.competency])
+    answers = _answers(bucket, model, rows)
+    begun = nothing_yet(rows.size, config.policy.minimum.items)
+    moves, now = walk(answers, rows, begun, model.arrays, config.policy, made.as_of_us)
+    about = _About(bucket, names, keys, made)
+    versions = {"model_version": model.version, "policy_version": config.policy_version}
+    days, level = np.full(rows.size, GAP_DAYS), config.policy.interval_level
+    share = shares_with_interval(now.sums, now.pupil, days, rows, model.arrays, level)
     return {
-        "mastery_state": _states(about, config, final, now, _sums(right, offsets)),
-        "attempt_day": _attempt_days(about, counted, right),
-        "mastery_decision": _decisions(about, config, moves),
+        "mastery_state": _states(about, config, now, share, versions),
+        "attempt_day": _attempt_days(about),
+        "mastery_decision": _decisions(about, moves, versions),
     }
 
 
 @dataclass(frozen=True)
 class _About:
-    """A bucket with each pair's row of parameters and key."""
+    """A bucket with each pair's key."""
 
     bucket: Bucket
     names: Names
-    models: ModelTable
-    rows: IntArray
     keys: IntArray
     made: Made
 
     def who(self, pair: IntArray) -> dict[str, pl.Series]:
-        """Pupil, competency, key and version of the pairs that rows are of."""
-        versions = pl.Series(self.models.versions, dtype=pl.String)
+        """Pupil, competency and key of the pairs that rows are of."""
         return {
             "student_key": self.names.students.gather(self.bucket.student[pair]),
             "competency_id": self.names.competencies.gather(self.bucket.competency[pair]),
             "pair_key": pl.Series(self.keys[pair]),
-            "model_version": versions.gather(self.rows[pair]),
         }
 
 
@@ -134,8 +165,7 @@ def _instants(values: IntArray) -> pl.Series:
 
 def _whole(frame: pl.DataFrame, made: Made, *, is_ledger: bool = False) -> pl.DataFrame:
     """With what every row of a table shares; counts as the contracts type them."""
-    counts = ("attempts", "counted_attempts", "correct", "counted_correct", "hints", "right_in_a_row", "counted_days")
-    whole = {*counts, "opportunities_without_three"} & set(frame.columns)
+    whole = COUNTS & set(frame.columns)
     frame = frame.with_columns(
         *(pl.col(name).cast(pl.Int32) for name in sorted(whole)),
         data_date=pl.lit(made.data_date),
@@ -147,23 +177,26 @@ def _whole(frame: pl.DataFrame, made: Made, *, is_ledger: bool = False) -> pl.Da
 
 
 def _states(
-    about: _About, config: MasteryConfig, known: FloatArray, now: Standing, counted_correct: pl.Series
+    about: _About,
+    config: MasteryConfig,
+    now: Standing,
+    share: tuple[FloatArray, FloatArray, FloatArray],
+    versions: dict[str, str],
 ) -> pl.DataFrame:
     bucket = about.bucket
     begin, last = bucket.offsets[:-1], bucket.offsets[1:] - 1
     has_any = now.counted > 0
-    share, low, high = expected_share(known, now.counted, about.models.parameters[about.rows], config.policy)
+    expected, low, high = share
     frame = pl.DataFrame(
         {
-            **about.who(np.arange(about.rows.size)),
+            **about.who(np.arange(bucket.student.size)),
             "state": pl.Series(STATES).gather(now.state.astype(np.int64)),
-            "p_known": known,
-            "expected_share": share,
+            "expected_share": expected,
             "share_low": low,
             "share_high": high,
             "attempts": np.diff(bucket.offsets),
-            "counted_attempts": now.counted,
-            "counted_correct": counted_correct,
+            **_sums_kept(now.sums, PAIR_COUNTS, PAIR_SUMS),
+            **_sums_kept(now.pupil, PUPIL_COUNTS, PUPIL_SUMS),
             "opportunities_without_three": now.without_three,
             "first_event_at": _instants(bucket.time_us[begin]),
             "last_event_at": _instants(np.where(has_any, now.last_us, bucket.time_us[last])),
@@ -171,6 +204,8 @@ def _states(
             "next_transition_at": now.next_us,
             "evidence_hash": now.evidence.view(np.int64),
             "right_in_a_row": now.in_a_row,
+            "wrong_since_mastered": now.wrong,
+            "pupil_key": about.names.student_hash[bucket.student].view(np.int64),
             "counted_items": _lists(now.items),
             "counted_days": now.days,
             "last_work_date": pl.Series(bucket.day[last].astype(np.int32)).cast(pl.Date),
@@ -179,8 +214,15 @@ def _states(
     )
     upcoming = pl.col("next_transition_at")
     return _whole(frame, about.made).with_columns(
-        pl.when(upcoming != NEVER).then(upcoming).cast(INSTANT), policy_version=pl.lit(config.policy_version)
+        pl.when(upcoming != NEVER).then(upcoming).cast(INSTANT),
+        **{name: pl.lit(version) for name, version in versions.items()},
     )
+
+
+def _sums_kept(states: FloatArray, counts: dict[int, str], sums: tuple[str, ...]) -> dict[str, NumberArray]:
+    """The columns of the pairs' or pupils' states."""
+    places = {**{name: place for place, name in counts.items()}, **{name: FIXED + i for i, name in enumerate(sums)}}
+    return {name: np.ascontiguousarray(states[:, place]) for name, place in places.items()}
 
 
 def _lists(items: IntArray) -> pl.Series:
@@ -210,13 +252,11 @@ def _recent(bucket: Bucket, spacing_us: int) -> pl.Series:
     )
 
 
-def _attempt_days(about: _About, counted: IntArray, right: ByteArray) -> pl.DataFrame:
+def _attempt_days(about: _About) -> pl.DataFrame:
     bucket = about.bucket
     starts = _days(bucket.offsets, bucket.day)
     begin, last = starts[:-1], starts[1:] - 1
     pair = np.searchsorted(bucket.offsets, begin, side="right") - 1
-    within = np.searchsorted(counted, starts).astype(np.int64)
-    stretches = bkt.segments(right, within, about.rows[pair], about.models.parameters)
     frame = pl.DataFrame(
         {
             **about.who(pair),
@@ -224,14 +264,13 @@ def _attempt_days(about: _About, counted: IntArray, right: ByteArray) -> pl.Data
             "org_id": _named(_most_frequent(bucket.org, starts), bucket.orgs),
             "class_id": _named(_most_frequent(bucket.class_id, starts), bucket.classes),
             "attempts": np.diff(starts),
-            "counted_attempts": np.diff(within),
+            "counted_attempts": _sums(bucket.is_counted, starts),
             "correct": _sums(bucket.is_correct, starts),
-            "counted_correct": _sums(right, within),
+            "counted_correct": _sums(bucket.is_counted & (bucket.is_right != 0), starts),
             "hints": _sums(bucket.hints, starts),
             "duration_ms": _sums(bucket.duration_ms, starts),
             "first_event_at": _instants(bucket.time_us[begin]),
             "last_event_at": _instants(bucket.time_us[last]),
-            **{name: np.ascontiguousarray(stretches[:, i]) for i, name in enumerate(STRETCH)},
         }
     )
     return _whole(frame, about.made)
@@ -242,32 +281,30 @@ def _named(codes: IntArray, names: pl.Series) -> pl.Series:
     return pl.concat([names, pl.Series([None], dtype=pl.String)]).gather(np.where(codes < 0, len(names), codes))
 
 
-def _decisions(about: _About, config: MasteryConfig, moves: Transitions) -> pl.DataFrame:
+def _decisions(about: _About, moves: Transitions, versions: dict[str, str]) -> pl.DataFrame:
     pair, state_names = moves.pair, pl.Series(STATES)
     frame = pl.DataFrame(
         {
             **about.who(pair),
-            "decision_id": pl.Series(_decision_ids(about, config, moves)),
+            "decision_id": pl.Series(_decision_ids(about, moves, versions)),
             "decided_at": _instants(moves.at_us),
             "from_state": state_names.gather(moves.from_state.astype(np.int64)),
             "to_state": state_names.gather(moves.to_state.astype(np.int64)),
-            "p_known": moves.known,
             "counted_attempts": moves.counted,
             "evidence_hash": moves.evidence.view(np.int64),
         }
     )
-    stamps = {"policy_version": pl.lit(config.policy_version), "reason": pl.lit("work")}
+    stamps = {name: pl.lit(text) for name, text in {**versions, "reason": "work"}.items()}
     return _whole(frame, about.made, is_ledger=True).with_columns(**stamps)
 
 
-def _decision_ids(about: _About, config: MasteryConfig, moves: Transitions) -> pl.Series:
+def _decision_ids(about: _About, moves: Transitions, versions: dict[str, str]) -> pl.Series:
     """Hash of pupil, competency, instant, states, counted evidence and versions, as the ledger defines it."""
     key = about.keys.view(np.uint64)[moves.pair]
-    models = hash_texts(pl.Series(about.models.versions, dtype=pl.String).to_arrow())[about.rows[moves.pair]]
-    policy = hash_texts(pl.Series([config.policy_version]).to_arrow())
+    made_with = (np.repeat(one, key.size) for one in hash_texts(pl.Series(list(versions.values())).to_arrow()))
     states = (moves.from_state.astype(np.uint64) << np.uint64(8)) | moves.to_state.astype(np.uint64)
     instants, counted = (np.ascontiguousarray(part).view(np.uint64) for part in (moves.at_us, moves.counted))
     what = key
-    for part in (instants, states, counted, models, np.repeat(policy, key.size), moves.evidence):
+    for part in (instants, states, counted, *made_with, moves.evidence):
         what = mix(what, part)
     return pl.Series(hex_texts(key, what))

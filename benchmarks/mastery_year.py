@@ -3,8 +3,9 @@
 Writes silver.learner_activity, identity_link, competency and item_alignment as real tables through the contracts
 (1,833 attempts a pupil a year, 400 competencies, 4,000 items, two-parameter answers), runs the public command on the
 whole and again after N new attempts, 5 % of them late, and with ``--peer`` one process of polars and numba that does
-the same fold from the same files and writes equal tables (benchmarks/mastery_peer.py). One JSON object on standard
-output: seconds, peak memory of all processes, attempts, pairs; ``duplicates`` counts rows of gold that share a key.
+the same fit and fold from the same files and writes equal tables (benchmarks/mastery_peer.py). One JSON object on
+standard output: seconds, peak memory of all processes, attempts, pairs; ``duplicates`` counts rows of gold that share
+a key.
 """
 
 from __future__ import annotations

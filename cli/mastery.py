@@ -29,7 +29,7 @@ for _command in (mastery_trials.trial, mastery_trials.trials, mastery_trials.pro
     app.command()(_command)
 app.add_typer(mastery_policies.app, name="policies")
 
-ModelOption = Annotated[str, typer.Option("--model", help="bkt or bkt_forget.")]
+ModelOption = Annotated[str, typer.Option("--model", help="share, or of a file bkt or bkt_forget.")]
 PredictorOption = Annotated[
     str,
     typer.Option(
@@ -100,31 +100,41 @@ def update(
 @app.command()
 def fit(
     responses: Annotated[Path | None, typer.Option("--responses", help="Parquet or csv; the lake if absent.")] = None,
-    model: ModelOption = "bkt",
+    model: ModelOption = "share",
     unbounded: UnboundedOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Fit a model's parameters, on a file of responses or on the lake.
+    """Fit a model, on a file of responses or on the lake.
 
-    A fit on the lake is a challenger: nights go on with the parameters they have until it is promoted. Nights make one
-    by themselves every week, and when the evidence has doubled.
+    A fit on the lake is a challenger: nights go on with the model they have until it is promoted. Nights make one by
+    themselves every week, and when the evidence has doubled.
 
     Example: cairn mastery fit --responses responses.parquet --model bkt
     """
+    from cairn.errors import UsageError
     from cairn.mastery.config import load_config
-    from cairn.mastery.predictors import fit_responses
-    from cairn.mastery.responses import read_table, responses_from
     from cairn.settings import settings
 
     current = settings()
-    config = load_config(current)
+    if unbounded and (responses is None or model == "share"):
+        raise UsageError("bounds are of Bayesian Knowledge Tracing: --unbounded needs --responses FILE --model bkt")
     if responses is None:
-        emit(_fit_lake(current, model, unbounded), as_json)
+        emit(_fit_lake(current, model), as_json)
         return
+    config = load_config(current)
+    found = _fit_share(responses, config) if model == "share" else _fit_bkt(responses, config, model, unbounded)
+    emit(dict(found), as_json)
+
+
+def _fit_bkt(responses: Path, config: MasteryConfig, model: str, unbounded: bool) -> dict[str, Any]:
+    """Bayesian Knowledge Tracing on all responses of a file."""
+    from cairn.mastery.predictors import fit_responses
+    from cairn.mastery.responses import read_table, responses_from
+
     [data] = responses_from([(responses, read_table(responses))])
     started = time.perf_counter()
     found = fit_responses(data, model, None if unbounded else config.fit.bounds)
-    result: dict[str, Any] = {
+    return {
         "model": model,
         "log_likelihood": float(found.log_likelihood.sum()),
         "responses": int(found.responses.sum()),
@@ -134,21 +144,39 @@ def fit(
         "is_bounded": not unbounded,
         "log_likelihood_unbounded": float(found.unbounded_log_likelihood.sum()),
     }
-    emit(dict(result), as_json)
 
 
-def _fit_lake(current: Settings, model: str, unbounded: bool) -> dict[str, Any]:
+def _fit_share(responses: Path, config: MasteryConfig) -> dict[str, Any]:
+    """The share model on the responses of a file that count; its version is that which nights would give it."""
+    from cairn.mastery.responses import read_table, responses_from
+    from cairn.mastery.share.durable import fit_durable, next_log_likelihood
+    from cairn.mastery.share.model import from_fit
+
+    [data] = responses_from([(responses, read_table(responses))])
+    started = time.perf_counter()
+    counted = data.of(data.first_attempts(config.evidence.spacing_seconds))
+    found = fit_durable(counted)
+    return {
+        "model": "share",
+        "log_likelihood": next_log_likelihood(found, counted),
+        "responses": int(counted.user.size),
+        "skills": len(counted.skills),
+        "degenerate": 0,
+        "seconds": round(time.perf_counter() - started, 3),
+        "model_version": from_fit(found, counted)[0]["model_version"],
+    }
+
+
+def _fit_lake(current: Settings, model: str) -> dict[str, Any]:
     from cairn.errors import UsageError
     from spark_jobs.mastery import refit
     from spark_jobs.session import start_session
     from spark_jobs.spark_errors import spark_errors
 
-    if unbounded:
-        raise UsageError("nights use bounded parameters only: --unbounded needs --responses FILE")
-    if model not in ("bkt", "bkt_forget"):
-        raise UsageError(f"nights use bkt or bkt_forget, not {model!r}: choose one of them")
+    if model != "share":
+        raise UsageError(f"nights use the share model: --model {model} needs --responses FILE")
     with spark_errors(current):
-        return refit(start_session(current, "cairn-mastery"), current, model)
+        return refit(start_session(current, "cairn-mastery"), current)
 
 
 @app.command()
@@ -345,13 +373,15 @@ def _as_text(found: dict[str, Any]) -> str:
     for decision in found["decisions"]:
         lines.append(
             f"{decision['at']}  {decision['from']} -> {decision['to']}  "
-            f"(P(known) {decision['p_known']:.3f}, {decision['model']}, {decision['policy']}, "
+            f"(share {decision['expected_share']:.3f}, {decision['model']}, {decision['policy']}, "
             f"by {decision['reason'] or 'unknown'})"
         )
         for event in decision["evidence"]:
             right = {True: "right", False: "wrong", None: "-"}[event["success"]]
             lines.append(f"    {event['event_time']}  {right:5}  {event['item_id']}  {event['event_id']}")
-    lines.append("attempts, and how much of 100 expected right each one moved")
+    made_of = ", ".join(f"{name.replace('_', ' ')} {value:+.2f}" for name, value in found["made_of"].items())
+    lines.append(f"the share's logit is made of: {made_of}")
+    lines.append("attempts, and how much of 100 expected right a week later time and each one moved")
     earlier = found["attempts"][:-MOST_ATTEMPTS]
     if earlier:
         lines.append(f"    ... {len(earlier)} earlier ones: see --json")
@@ -360,5 +390,7 @@ def _as_text(found: dict[str, Any]) -> str:
 
 
 def _attempt_as_text(one: dict[str, Any]) -> str:
-    worth = one["why_not"] or f"{100 * one['moved']:+.1f} to {100 * one['share']:.1f}"
+    worth = one["why_not"] or (
+        f"time {100 * one['forgot']:+.1f}, answer {100 * one['moved']:+.1f}, to {100 * one['share']:.1f}"
+    )
     return f"    {one['event_time']}  {one['outcome'] or '-':5}  {one['item_id'] or '-'}  {worth}"

@@ -1,4 +1,4 @@
-"""``cairn mastery trial``, ``promote``, ``rollback``, ``trials``: which parameters nights use, and why."""
+"""``cairn mastery trial``, ``promote``, ``rollback``, ``trials``: which model nights use, and why."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ VersionArgument = Annotated[str, typer.Argument(help="As 'cairn mastery fit' or 
 def trial(
     model_version: Annotated[str, typer.Argument(help="A challenger; the newest that waits if absent.")] = "",
     promote_passed: Annotated[
-        bool, typer.Option("--promote", help="Put it to use for the subjects where nothing got worse.")
+        bool, typer.Option("--promote", help="Put it to use where no subject got worse.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Hold a challenger against the parameters in use, subject by subject, on the evidence that counts.
+    """Hold a challenger against the model in use, subject by subject, on evidence that neither was fitted on.
 
-    Nothing may get worse: log-loss, the gap between promise and answer at the call of mastery, and the gap of false
-    mastery between groups of pupils, each by the upper end of a 95 % interval over pupils.
+    Nothing may get worse in any subject: log-loss, the gap between promise and answer at the call of mastery, and the
+    gap of false mastery between groups of pupils, each by the upper end of a 95 % interval over pupils.
 
     Example: cairn mastery trial --promote
     """
@@ -33,44 +33,41 @@ def trial(
     if not rows:
         say("No challenger waits: 'cairn mastery fit' makes one, and so does a night every week.")
     promoted: dict[str, int] = {}
-    if promote_passed and any(row["is_passed"] for row in rows):
+    if promote_passed and rows and mastery_trial.is_passed(rows):
         promoted = mastery_trial.promote(current, rows[0]["model_version"])
     emit({"trials": rows, "promoted": promoted}, as_json, _trial_as_text)
 
 
 def promote(
     model_version: VersionArgument,
-    subject: Annotated[str | None, typer.Option("--subject", help="Only of this subject.")] = None,
     force: Annotated[str, typer.Option("--force", metavar="REASON", help="Whatever the trial said, and why.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Make fitted parameters that passed their trial the ones that nights use; the next night restates the pairs.
+    """Make a model that passed its trial the one that nights use, in all subjects; the next night restates every pair.
 
-    Example: cairn mastery promote bkt-4f1d2c3b
+    Example: cairn mastery promote share-4f1d2c3b
     """
     from cairn.settings import settings
     from spark_jobs import mastery_trial
 
-    done = mastery_trial.promote(settings(), model_version, subject, force)
+    done = mastery_trial.promote(settings(), model_version, force)
     count = sum(done.values())
-    say(f"{model_version} is in use for {count} competencies: the next night restates their pairs.")
+    say(f"{model_version} is in use, with weights of its own for {count} competencies: the next night restates all.")
     emit({"model_version": model_version, "competencies": count, "by_subject": done}, as_json)
 
 
 def rollback(
-    subject: Annotated[str, typer.Argument(help="The subject, as 'cairn mastery trials' names it.")],
     reason: Annotated[str, typer.Option("--reason", help="Why, for the record.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Use again the parameters from before a subject's newest promotion; the next night restates the pairs.
+    """Use again the model from before the newest promotion; the next night restates every pair.
 
-    Example: cairn mastery rollback math --reason "teachers report mastery that does not hold"
+    Example: cairn mastery rollback --reason "teachers report mastery that does not hold"
     """
     from cairn.settings import settings
     from spark_jobs import mastery_trial
 
-    previous = mastery_trial.roll_back(settings(), subject, reason)
-    emit({"subject": subject, "versions": previous}, as_json)
+    emit(dict(mastery_trial.roll_back(settings(), reason)), as_json)
 
 
 def trials(as_json: JsonOption = False) -> None:
@@ -103,5 +100,5 @@ def _trial_as_text(found: dict[str, Any]) -> str:
                 continue
             numbers = f"{one['challenger']:.4f} against {one['champion']:.4f}"
             lines.append(f"    {one['name']}: {numbers}, difference {one['low']:+.4f} to {one['high']:+.4f}")
-    lines += [f"promoted for {name or '-'}: {count} competencies" for name, count in found["promoted"].items()]
+    lines += [f"promoted: {name or '-'}: {count} competencies" for name, count in found["promoted"].items()]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Airflow DAG: once a week, are there better parameters for mastery, and is nothing worse with them?"""
+"""Airflow DAG: once a week, is there a better model for mastery, and is nothing worse with it?"""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ from night.command import run_cairn
     dagrun_timeout=timedelta(hours=3),
     doc_md="""
     ### What
-    Fits mastery's parameters anew (a challenger), holds them against those in use, subject by subject, and puts them to
-    use where nothing got worse: log-loss, the promise at the call of mastery, false mastery between groups of pupils.
+    Fits the district's share model anew (a challenger), holds it against the one in use, subject by subject, and puts
+    it to use where no subject got worse: log-loss, the promise at the call of mastery, false mastery between groups of
+    pupils.
 
     ### Why
-    Parameters of September are wrong in March, and new ones must not quietly make mastery cheaper for anybody.
+    The model of September is wrong in March, and a new one must not quietly make mastery cheaper for anybody.
 
     ### When it fails
-    - `fit`: no night has run yet, a night is running, or no competency has enough evidence.
+    - `fit`: no night has run yet, a night is running, or the district has not enough evidence.
     - `trial`: the lake cannot be read; nothing is promoted then. Where the fit found nothing new, it says so and ends.
 
     ### What to do
     `cairn mastery trials` shows what was tried and why it was not promoted. `cairn mastery promote VERSION --force WHY`
-    decides otherwise, `cairn mastery rollback SUBJECT --reason WHY` goes back; the next night restates the pairs.
+    decides otherwise, `cairn mastery rollback --reason WHY` goes back; the next night restates every pair.
     """,
 )
 def mastery_calibration() -> None:

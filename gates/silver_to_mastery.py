@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 import lake
 from cairn.contracts import load_contract
+from cairn.mastery.config import EvidenceMinimum, load_config
 from cairn.settings import Settings
 from gates import frames, suites
 from gates.engine import Engine
@@ -30,24 +31,29 @@ def _never(rule_id: str, message: str, bad_rows: str) -> tuple[Rule, str]:
     return rule, bad_rows
 
 
-STATE_RULES = (
-    _never(
-        f"{STATE}.interval",
-        "the expected share lies outside its own interval: fit the model again with 'cairn mastery fit'",
-        "share_low > expected_share + 1e-9 or expected_share > share_high + 1e-9",
-    ),
-    _never(
-        f"{STATE}.counts",
-        "more right than counted, or more counted than attempted: rebuild the pairs with 'cairn mastery update'",
-        "counted_correct > counted_attempts or counted_attempts > attempts",
-    ),
-    _never(
-        f"{STATE}.evidence",
-        "the state does not fit its evidence: rebuild the pairs with 'cairn mastery update'",
-        "(state in ('mastered', 'review_due') and (counted_attempts = 0 or counted_days = 0))"
-        " or (state = 'not_started' and counted_attempts > 0)",
-    ),
-)
+def _state_rules(minimum: EvidenceMinimum) -> tuple[tuple[Rule, str], ...]:
+    """What no row of gold.mastery_state is, beyond its contract; ``minimum`` is what the policy asks of mastery."""
+    too_little = f"counted_attempts < {minimum.attempts} or counted_days < {minimum.days}"
+    too_little += f" or len(counted_items) < {minimum.items}"
+    return (
+        _never(
+            f"{STATE}.interval",
+            "the expected share lies outside its own interval: fit the model again with 'cairn mastery fit'",
+            "share_low > expected_share + 1e-9 or expected_share > share_high + 1e-9",
+        ),
+        _never(
+            f"{STATE}.counts",
+            "more right than counted, or more counted than attempted: rebuild the pairs with 'cairn mastery update'",
+            "counted_correct > counted_attempts or counted_attempts > attempts",
+        ),
+        _never(
+            f"{STATE}.evidence",
+            "the state asks for more evidence than there is, or for none: rebuild the pairs with"
+            " 'cairn mastery update'",
+            f"(state in ('mastered', 'review_due') and ({too_little}))"
+            " or (state = 'not_started' and counted_attempts > 0)",
+        ),
+    )
 
 
 def check(engine: Engine, settings: Settings, data_date: date) -> list[Finding]:
@@ -86,7 +92,7 @@ def _contract(
     named = "pair_key" if name == STATE else "decision_id"
     of_night = pc.field("data_date") == data_date
     rows = frames.load(settings, name, contract.column_names, named, of_night, version=version)
-    extra = STATE_RULES if name == STATE else ()
+    extra = _state_rules(load_config(settings).policy.minimum) if name == STATE else ()
     rules = [*suites.row_rules(contract), *(one for one, _ in extra)]
     standing = NEWEST if name == STATE else "select * from source"
     frame = Frame(settings, name, rows.rows, named, rows.source, _marked(standing, extra), {"schools": schools})

@@ -44,6 +44,8 @@ def literal(value: str) -> str:
 def _of_column(contract: Contract, column: Column) -> list[Rule]:
     name = column.name
     where = f"{contract.name}.{name}"
+    # What is not a number counts as missing, as it does to pandas.
+    missing = f"({name} is null or isnan({name}))" if column.type == "double" else f"{name} is null"
     rules = []
     if column.is_required:
         rules.append(
@@ -53,7 +55,7 @@ def _of_column(contract: Contract, column: Column) -> list[Rule]:
                 {"column": name},
                 HOLDS_SCOPE,
                 f"{name} is empty though the contract requires it: correct the writer and load the rows again",
-                f"{name} is null",
+                missing,
             )
         )
     if column.allowed_values:
@@ -78,7 +80,7 @@ def _of_column(contract: Contract, column: Column) -> list[Rule]:
                 {"column": name, "min_value": column.minimum, "max_value": column.maximum},
                 HOLDS_SCOPE,
                 f"{name} lies outside the contract's range: correct the writer",
-                f"{name} is not null and ({' or '.join(bounds)})",
+                f"not {missing} and ({' or '.join(bounds)})",
             )
         )
     return rules

@@ -21,6 +21,7 @@ _TYPES: dict[str, pa.DataType] = {
     "timestamp": pa.timestamp("us", tz="UTC"),
     "array<string>": pa.list_(pa.string()),
     "array<bigint>": pa.list_(pa.int64()),
+    "array<double>": pa.list_(pa.float64()),
     "map<string,string>": pa.map_(pa.string(), pa.string()),
 }
 

@@ -26,10 +26,12 @@ REASONS = {
     "new evidence": "work of later days",
     "policy": "the rule of what counts or of what mastery is has changed",
     "model": "the model's parameters have changed",
-    "time": "no work: a review fell due",
     "roster": "the pupil came, left, or changed class or school",
+    "time": "no work: the share fades from day to day, and a review may fall due",
     "other": "none of these: evidence that was compacted since, or a table that was rebuilt",
 }
+# What another data date alone can change of a pair.
+BY_TIME = ("expected_share", "share_low", "share_high", "state", "state_since_at", "is_stuck", "stuck_reason")
 
 
 class Reason(TypedDict):
@@ -57,7 +59,9 @@ def why(
         " group by column_name having count(*) = 2 order by 1",
         [MART],
     ).fetchall()
-    differs = " or ".join(f"o.{name} is distinct from n.{name}" for (name,) in columns)
+    distinct = {name: f"o.{name} is distinct from n.{name}" for (name,) in columns}
+    differs = " or ".join(distinct.values())
+    lasting = " or ".join(said for name, said in distinct.items() if name not in BY_TIME)
     changes = _evidence_between(settings, _night_of(settings, before), _night_of(settings, after), before.data_date)
     connection.register("evidence_change", changes)
     found = connection.execute(
@@ -69,8 +73,7 @@ def why(
                 o.student_key is null or n.student_key is null as is_alone,
                 o.policy_version is distinct from n.policy_version as is_policy,
                 o.model_version is distinct from n.model_version as is_model,
-                o.state is distinct from n.state as is_state,
-                n.state = 'review_due' as is_due,
+                not ({lasting}) and (o.state = n.state or n.state = 'review_due') as is_time,
                 (o.school_id, o.class_id) is distinct from (n.school_id, n.class_id) as is_moved
             from (select *, true as is_here from old.main.{MART}) as o
             full outer join (select *, true as is_here from new.main.{MART}) as n
@@ -84,14 +87,15 @@ def why(
                 when fresh > 0 then 'new evidence'
                 when not is_alone and is_policy then 'policy'
                 when not is_alone and is_model then 'model'
-                when not is_alone and is_state and is_due then 'time'
                 when is_alone or is_moved then 'roster'
+                when is_time and ? then 'time'
                 else 'other'
             end as reason,
             count(*) as pairs
         from pair left join evidence_change using (student_key, competency_id)
         group by reason order by pairs desc, reason
-        """
+        """,
+        [before.data_date != after.data_date],
     ).fetchall()
     return [Reason(reason=reason, pairs=int(pairs)) for reason, pairs in found]
 

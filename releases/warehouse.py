@@ -38,10 +38,11 @@ class ReleaseContext:
     """What a build is of: the day, the instant for two-time tables, and the thresholds that follow from them.
 
     What the lake took in between ``books_since`` (when the release of an earlier day read it) and ``read_at`` is this
-    night's.
+    night's. ``day_end`` is where the local day ends, as of which nights decide and shares are told.
     """
 
     data_date: date
+    day_end: datetime
     as_of: datetime
     school_year_start: date
     pupil_silent_since: date
@@ -67,6 +68,7 @@ class ReleaseContext:
 
         return cls(
             data_date=data_date,
+            day_end=calendar.day_bounds(data_date)[1],
             as_of=(as_of or now).astimezone(UTC),
             school_year_start=calendar.school_year_start_date,
             pupil_silent_since=back(PUPIL_SILENT_SCHOOL_DAYS),
@@ -79,6 +81,7 @@ class ReleaseContext:
         """The context as dbt reads it (models/staging/stg_release.sql)."""
         return {
             "CAIRN_DATA_DATE": self.data_date.isoformat(),
+            "CAIRN_DAY_END": self.day_end.isoformat(),
             "CAIRN_AS_OF": self.as_of.isoformat(timespec="microseconds"),
             "CAIRN_SCHOOL_YEAR_START": self.school_year_start.isoformat(),
             "CAIRN_PUPIL_SILENT_SINCE": self.pupil_silent_since.isoformat(),
@@ -184,8 +187,9 @@ def _failures(target: Path, output: str) -> str:
         bad = []
     if not bad:
         return " ".join(output.split())[-400:] or "no output"
+    # What a function of ours says stands behind some 170 characters of dbt's and DuckDB's.
     said = [
-        f"{r['unique_id'].split('.', 2)[-1]} {r['status']}: {' '.join(str(r['message']).split())[:160]}" for r in bad
+        f"{r['unique_id'].split('.', 2)[-1]} {r['status']}: {' '.join(str(r['message']).split())[:400]}" for r in bad
     ]
     more = f" and {len(said) - 3} more" if len(said) > 3 else ""
     return " | ".join(said[:3]) + more

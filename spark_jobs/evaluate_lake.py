@@ -7,7 +7,6 @@ research data is held against.
 from __future__ import annotations
 
 import time
-import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,21 +19,24 @@ import pyarrow.compute as pc
 import lake
 from cairn.errors import CairnError
 from cairn.mastery import arrow, hashing
-from cairn.mastery.config import EvidenceRule, load_config
-from cairn.mastery.evidence import COUNTED, BoolArray, judge
+from cairn.mastery.bkt import FloatArray
+from cairn.mastery.config import EvidenceRule, SharePolicy, load_config
+from cairn.mastery.evidence import COUNTED, judge
 from cairn.mastery.follow_up import after_mastery
+from cairn.mastery.judged import are_judged, is_judged
 from cairn.mastery.predictors import BktRule, evaluate
 from cairn.mastery.resolve import EVENT_COLUMNS, SILVER_COLUMNS, events_of, resolve, standing
-from cairn.mastery.responses import Responses
+from cairn.mastery.responses import Entries, Responses, from_entries, item_names
+from cairn.mastery.share.model import on
+from cairn.mastery.trial import Side
 from cairn.settings import Settings
 from spark_jobs import evidence_sources, night_record
 from spark_jobs.evidence import CODED_SILVER, CODED_WAITING, waiting_keys
 from spark_jobs.evidence_sources import SILVER
 from spark_jobs.mastery_bucket import current_evidence
+from spark_jobs.mastery_model import model_in_use
 from spark_jobs.night_record import EVIDENCE, WAITING
 
-# One pupil in so many is judged, by a hash of the key: the same ones every time.
-TEST_SHARE = 5
 MINIMUM_STUDENTS = 10
 # Later than any work.
 ALL_TIME = datetime(2200, 1, 1, tzinfo=UTC)
@@ -71,7 +73,7 @@ def next_response_accuracy(
     """
     started = time.perf_counter()
     table = _scored(settings, framework, load_config(settings).evidence)
-    train, test = _split(_responses(table, _item_names(table)), framework)
+    train, test = _split(_responses(table, _items_of_skills(table)), framework)
     return {**evaluate(train, test, model, rule, plot), "seconds": round(time.perf_counter() - started, 3)}
 
 
@@ -81,18 +83,42 @@ def mastery_accuracy(
     """As :func:`next_response_accuracy`, on the evidence that counts by the district's rule, as nights judge it.
 
     ``has_policy`` adds what followed a call of mastered (:func:`cairn.mastery.follow_up.after_mastery`);
-    counted_of_scored_pct says how much of what was scored counts.
+    counted_of_scored_pct says how much of what was scored counts. Of the share model, model_in_use tells how the
+    version that nights use does on the same pupils, whom it was not fitted on; None before there is one.
     """
     started = time.perf_counter()
     config = load_config(settings)
     table = _scored(settings, framework, config.evidence)
     counted = _counted(table, config.evidence)
-    train, test = _split(_responses(counted, _item_names_by_day(counted)), framework)
+    train, test = _split(_responses(counted, item_names(counted)), framework)
     found = evaluate(train, test, model, rule, plot)
     if has_policy:
         found |= after_mastery(train, test, model, rule, config.policy, config.evidence.spacing_seconds)
+    if model == "share":
+        found["model_in_use"] = _of_model_in_use(settings, test, config.policy)
     share = 100.0 * counted.num_rows / max(1, table.num_rows)
     return {**found, "counted_of_scored_pct": round(share, 1), "seconds": round(time.perf_counter() - started, 3)}
+
+
+def _of_model_in_use(settings: Settings, test: Responses, policy: SharePolicy) -> dict[str, Any] | None:
+    """log_loss: of answers that follow others of their pair; promised, correct: of the next answer at the first call of
+    each pair; None where nothing follows."""
+    model = model_in_use(settings)
+    if model is None:
+        return None
+    side = Side.of(on(model, test), test, policy)
+    return {
+        "model_version": model.version,
+        "responses": int(side.surprise.size),
+        "log_loss": _mean(side.surprise),
+        "mastered_pairs_with_next": int(side.came.size),
+        "promised": _mean(side.promised),
+        "correct": _mean(side.came),
+    }
+
+
+def _mean(values: FloatArray) -> float | None:
+    return float(values.mean()) if values.size else None
 
 
 def counted_responses(settings: Settings, framework: str) -> Responses:
@@ -104,7 +130,7 @@ def counted_of(settings: Settings, competencies: frozenset[str], *, is_judged_on
     """The evidence on some competencies that counts; only of the pupils whom evaluations judge by where asked for."""
     rule = load_config(settings).evidence
     counted = _counted(_of(settings, competencies, rule, is_judged_only=is_judged_only), rule)
-    return _responses(counted, _item_names_by_day(counted))
+    return _responses(counted, item_names(counted))
 
 
 def counted_history(settings: Settings, as_of: datetime) -> Responses:
@@ -122,7 +148,7 @@ def counted_history(settings: Settings, as_of: datetime) -> Responses:
             f"the lake has no counted evidence of before {as_of.isoformat()}: load the roster and its activity first,"
             " or give --responses FILE"
         )
-    return _responses(counted, _item_names_by_day(counted))
+    return _responses(counted, item_names(counted))
 
 
 def _scored(settings: Settings, framework: str, rule: EvidenceRule) -> pa.Table:
@@ -136,7 +162,7 @@ def _of(
     """Scored responses on some competencies, one row an event, pupil and competency."""
     parts = [_NOTHING]
     for table in _evidence(settings):
-        chosen = table.filter(pa.array(_is_of_judged(table["student_key"]))) if is_judged_only else table
+        chosen = table.filter(pa.array(are_judged(table["student_key"]))) if is_judged_only else table
         parts.append(_narrow(chosen, competencies, rule))
     return _once(pa.concat_tables(parts).unify_dictionaries())
 
@@ -160,23 +186,8 @@ def _split(data: Responses, framework: str) -> tuple[Responses, Responses]:
             f"framework {framework!r} has responses of {len(data.users)} linked pupils, {MINIMUM_STUDENTS} are needed:"
             " load the roster and its activity first"
         )
-    is_test = _is_judged(data)
+    is_test = np.array([is_judged(name) for name in data.users], dtype=bool)[data.user]
     return data.of(~is_test), data.of(is_test)
-
-
-def _is_judged(data: Responses) -> BoolArray:
-    """Which responses are of pupils whom evaluations judge by."""
-    return np.array([_is_judged_pupil(name) for name in data.users], dtype=bool)[data.user]
-
-
-def _is_of_judged(students: pa.ChunkedArray) -> BoolArray:
-    """Which rows are of such pupils."""
-    codes, names = arrow.coded_unsorted(students)
-    return np.array([_is_judged_pupil(name) for name in names.to_pylist()], dtype=bool)[codes]
-
-
-def _is_judged_pupil(student_key: str) -> bool:
-    return zlib.crc32(student_key.encode()) % TEST_SHARE == 0
 
 
 def _competencies(settings: Settings, framework: str) -> list[str]:
@@ -239,40 +250,26 @@ def _once(table: pa.Table) -> pa.Table:
     return table if first.size == table.num_rows else table.take(pa.array(np.sort(first)))
 
 
-def _item_names(table: pa.Table) -> pa.ChunkedArray:
+def _items_of_skills(table: pa.Table) -> pa.ChunkedArray:
     """The item of each row; one that is not named is one of its skill."""
     unnamed = pc.binary_join_element_wise("", table["competency_id"].cast(pa.string()), "#")
     return pc.coalesce(table["item_id"].cast(pa.string()), unnamed)
 
 
-def _item_names_by_day(table: pa.Table) -> pa.ChunkedArray:
-    """The item of each row; one that is not named is one of its skill and day, as the evidence rule has it."""
-    day = table["work_date"].cast(pa.string())
-    unnamed = pc.binary_join_element_wise("", table["competency_id"].cast(pa.string()), day, "#")
-    return pc.coalesce(table["item_id"].cast(pa.string()), unnamed)
-
-
-def _responses(table: pa.Table, item_names: pa.ChunkedArray) -> Responses:
+def _responses(table: pa.Table, names: pa.ChunkedArray) -> Responses:
     """Rows an event and competency as responses in order of work."""
     user, students = arrow.coded(table["student_key"])
     skill, skills = arrow.coded(table["competency_id"])
-    item, items = arrow.coded(item_names)
-    event = hashing.hash_texts(table["event_id"])
-    at_us = arrow.integers(table["event_time"])
-    order = np.lexsort((skill, event, at_us))
-    sorted_events = event[order]
-    is_first = np.r_[True, sorted_events[1:] != sorted_events[:-1]][: order.size]
-    first = order[is_first]
-    return Responses(
-        user=user[first],
-        item=item[first],
-        correct=table["is_correct"].to_numpy()[first].astype(np.int8),
-        at_seconds=at_us[first] / 1e6,
-        response=np.cumsum(is_first) - 1,
-        skill=skill[order],
+    item, items = arrow.coded(names)
+    entries = Entries(
+        user=user,
+        skill=skill,
+        item=item,
+        event=hashing.hash_texts(table["event_id"]),
+        at_us=arrow.integers(table["event_time"]),
+        is_right=table["is_correct"].to_numpy(),
         users=students,
-        items=items,
         skills=skills,
-        has_items=table["item_id"].null_count < table.num_rows,
-        has_times=True,
+        items=items,
     )
+    return from_entries(entries, has_items=table["item_id"].null_count < table.num_rows)

@@ -4,7 +4,8 @@ From before there were buckets of pupils: states and days are derived, their new
 fills them from the evidence, which it resolves anew from all of silver. The ledger is history: its rows are kept, and
 what of them no longer follows under the new ids is taken back by that night as by any other.
 
-From before states told items and days: the rows are kept with none of either, and the next night restates them all.
+From before the durable share decided: states and days begin empty, the next night fills them from the evidence that
+stands. The ledger's rows are kept. Parameters of the model that decided before are left behind.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from spark_jobs.night_record import DAY, DECISION, STATE, NightRecord
 
 # A record of this kind says that states are being rewritten: its version of them is no longer, or not yet, theirs.
 WIDENING = "widening"
+MODEL = "gold.mastery_model"
 # Rows of silver are new to the night after the migration, all of them.
 NOTHING_READ = -1
 
@@ -34,6 +36,7 @@ def migrate_if_needed(settings: Settings) -> NightRecord | None:
 
     Call with the lease of mastery held and no night on record. Interrupted, it goes on when called again.
     """
+    _migrate_model(settings)
     names = [name for name in (STATE, DAY, DECISION) if lake.needs_migration(settings, name)]
     if not names and not lake.count_rows(settings, DECISION):
         return None
@@ -57,34 +60,41 @@ def migrate_if_needed(settings: Settings) -> NightRecord | None:
 
 
 def widen_if_needed(settings: Settings, last: NightRecord) -> NightRecord:
-    """Give the states of nights on record the columns that they lack; returns the newest record.
+    """Bring the tables of nights on record into their contracts' columns; returns the newest record.
 
-    Call with the lease of mastery held. The record that it makes names no policy, so that the next night restates every
+    Call with the lease of mastery held. The record that it makes names no policy, so that the next night rebuilds every
     pair. Interrupted, it goes on when called again.
     """
-    if lake.needs_migration(settings, STATE):
-        if last.kind != WIDENING:
-            last = _recorded(settings, last, WIDENING, last.versions[STATE])
-        lake.migrate(settings, STATE, _without_items, progress=_told(STATE))
+    transforms = {DAY: _nothing_of(DAY), DECISION: _ledger_without_known, STATE: _nothing_of(STATE)}
+    _migrate_model(settings)
+    names = [name for name in transforms if lake.needs_migration(settings, name)]
+    if names and last.kind != WIDENING:
+        last = _recorded(settings, last, WIDENING, last.versions)
+    for name in names:
+        lake.migrate(settings, name, transforms[name], progress=_told(name))
     if last.kind == WIDENING:
-        last = _recorded(settings, last, "migration", lake.current_version(settings, STATE))
+        now = {name: lake.current_version(settings, name) for name in transforms}
+        last = _recorded(settings, last, "migration", {**last.versions, **now})
     return last
 
 
-def _recorded(settings: Settings, last: NightRecord, kind: str, version: int) -> NightRecord:
-    """Put on record that nothing changed but how, or where, states lie."""
-    versions = {**last.versions, STATE: version}
+def _recorded(settings: Settings, last: NightRecord, kind: str, versions: dict[str, int]) -> NightRecord:
+    """Put on record that nothing changed but how, or where, rows lie."""
     record = replace(last, night=last.night + 1, kind=kind, versions=versions, policy_version="")
     record = replace(record, pairs=0, attempts=0, decisions=0)
     night_record.record(settings, record)
     return record
 
 
-def _without_items(rows: pa.Table) -> pa.Table:
-    nothing = np.zeros(rows.num_rows + 1, dtype=np.int32)
-    none = pa.ListArray.from_arrays(pa.array(nothing), pa.array([], pa.int64()))
-    rows = rows.append_column("counted_items", none).append_column("counted_days", pa.array(nothing[1:]))
-    return lake.conform(rows, STATE)
+def _migrate_model(settings: Settings) -> None:
+    """Leave parameters of the model that decided before behind."""
+    if lake.needs_migration(settings, MODEL):
+        lake.migrate(settings, MODEL, _nothing_of(MODEL), progress=_told(MODEL))
+
+
+def _ledger_without_known(rows: pa.Table) -> pa.Table:
+    """Decisions as the model of before made them, without its P(known)."""
+    return lake.conform(rows, DECISION)
 
 
 def _newest_date(settings: Settings) -> date:

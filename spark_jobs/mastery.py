@@ -8,7 +8,7 @@ grow with pupils.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -21,12 +21,12 @@ import lake
 from cairn.calendar import DistrictCalendar
 from cairn.errors import CairnError
 from cairn.mastery.config import MasteryConfig, load_config
-from cairn.mastery.models import ModelTable
+from cairn.mastery.share.model import GENERAL, ShareModel
 from cairn.mastery.states import Night
 from cairn.settings import Settings
 from spark_jobs import evidence, evidence_sources, mastery_model, night_record, tasks
 from spark_jobs.gold_migration import migrate_if_needed, widen_if_needed
-from spark_jobs.mastery_bucket import BucketJob, BucketResult, fold_bucket
+from spark_jobs.mastery_bucket import MODEL, REBUILD, BucketJob, BucketResult, fold_bucket
 from spark_jobs.mastery_upkeep import compact_if_due
 from spark_jobs.night_record import DAY, DECISION, EVIDENCE, STATE, VOID, WAITING, NightRecord
 from spark_jobs.pupils import pupils_of, schools_of
@@ -128,11 +128,11 @@ def _update(run: _Run, held_schools: Sequence[str], started: float) -> Outcome:
         lake.append(settings, VOID, numbered)
         versions[VOID] = lake.current_version(settings, VOID)
     counts = _counted(last, written.counts)
-    models, fit_tried = mastery_model.fit_missing(
+    model, fit_tried = mastery_model.model_for_night(
         context, settings, run.config, counts, last.fit_tried if last else {}, versions[EVIDENCE]
     )
     behind = {bucket: why for (table, bucket), why in written.unreadable.items() if table == EVIDENCE}
-    results = _fold(run, models, written.files.get(EVIDENCE, []), versions, behind)
+    results = _fold(run, model, written.files.get(EVIDENCE, []), versions, behind)
     subjects_behind = {bucket: why for (table, bucket), why in written.unreadable.items() if table == WAITING}
     for name in (DAY, DECISION, STATE):
         files = [file for one in results for file in one.written.get(name, [])]
@@ -145,7 +145,7 @@ def _update(run: _Run, held_schools: Sequence[str], started: float) -> Outcome:
         as_of=run.as_of,
         versions=versions,
         policy_version=run.config.policy_version,
-        model_versions=models.version_of(),
+        model_versions={GENERAL: model.version},
         pupil_buckets=run.buckets,
         pairs=sum(one.pairs for one in results),
         attempts=sum(one.attempts for one in results),
@@ -169,7 +169,7 @@ def _update(run: _Run, held_schools: Sequence[str], started: float) -> Outcome:
         attempts=record.attempts,
         decisions_changed=record.decisions,
         seconds=round(time.perf_counter() - started, 3),
-        model_version=models.versions[-1],
+        model_version=model.version,
         challenger=challenger,
         unreadable=[*(one.problem for one in results if one.problem), *subjects_behind.values(), *unmerged],
         healed=[one.healed for one in results if one.healed],
@@ -205,7 +205,7 @@ def _counted(last: NightRecord | None, came: dict[str, int]) -> dict[str, int]:
 
 
 def _fold(
-    run: _Run, models: ModelTable, added: list[lake.File], versions: dict[str, int], behind: dict[int, str]
+    run: _Run, model: ShareModel, added: list[lake.File], versions: dict[str, int], behind: dict[int, str]
 ) -> list[BucketResult]:
     """Every bucket by a task of its own, the fullest first; those that are ``behind`` are not, and say why."""
     settings, last = run.settings, run.last
@@ -214,8 +214,8 @@ def _fold(
         for name in (EVIDENCE, STATE, DAY, DECISION)
     }
     fresh = lake.by_number(added, "pupil_bucket")
-    is_rebuild = last is None or last.policy_version != run.config.policy_version
-    changed = _changed_models(last, models)
+    is_other_policy = last is None or last.policy_version != run.config.policy_version
+    is_other_model = last is not None and last.model_versions.get(GENERAL) != model.version
     unfinished = set(last.unfinished_buckets) if last else set()
     now = datetime.now(UTC)
     jobs = [
@@ -224,8 +224,8 @@ def _fold(
             night=run.number,
             files={name: files.get(bucket, []) for name, files in here.items()},
             added=fresh.get(bucket, []),
-            is_rebuild=is_rebuild or bucket in unfinished,
-            changed=changed,
+            is_rebuild=is_other_policy or is_other_model or bucket in unfinished,
+            reason=MODEL if is_other_model and not is_other_policy else REBUILD,
             recorded_at=now,
         )
         for bucket in sorted((set(here[EVIDENCE]) | set(here[STATE])) - set(behind))
@@ -233,8 +233,8 @@ def _fold(
     left_out = [BucketResult(bucket, problem=why) for bucket, why in behind.items()]
     jobs.sort(key=lambda job: -sum(file.rows for file in (job.files[EVIDENCE] if job.is_rebuild else job.added)))
     context = run.spark.sparkContext
-    night = context.broadcast(Night(run.config, models, run.as_of_us, run.data_date))
-    is_small = not any(job.is_rebuild or not job.files[STATE] for job in jobs) and not changed
+    night = context.broadcast(Night(run.config, model, run.as_of_us, run.data_date))
+    is_small = not any(job.is_rebuild or not job.files[STATE] for job in jobs)
     results = tasks.run(
         context, "mastery", jobs, lambda job: fold_bucket(job, settings, night.value), is_small=is_small
     )
@@ -242,17 +242,8 @@ def _fold(
     return results + left_out
 
 
-def _changed_models(last: NightRecord | None, models: ModelTable) -> frozenset[str]:
-    """Competencies whose parameters are others than at the last night."""
-    if last is None:
-        return frozenset()
-    now = models.version_of()
-    names = set(now) | set(last.model_versions)
-    return frozenset(name for name in names if now.get(name) != last.model_versions.get(name))
-
-
 def _challenge_if_due(run: _Run, record: NightRecord) -> str:
-    """Fit all parameters anew where the rule asks for it; the challenger's version, "" where there is none.
+    """Fit the model anew where the rule asks for it; the challenger's version, "" where there is none.
 
     It comes after the night is on record, and changes nothing of it: a challenger waits until it is promoted.
     """
@@ -260,10 +251,8 @@ def _challenge_if_due(run: _Run, record: NightRecord) -> str:
     if not mastery_model.is_refit_due(record, evidence):
         return ""
     version = ""
-    is_forgetting = mastery_model.is_forgetting_in_use(run.settings)
     with suppress(mastery_model.TooFewError):
-        context = run.spark.sparkContext
-        version = mastery_model.refit(context, run.settings, run.config, record, has_forget=is_forgetting).version
+        version = mastery_model.refit(run.spark.sparkContext, run.settings, run.config, record).version
     # Compaction may have put a record of its own after the night's.
     newest = night_record.newest(run.settings) or record
     kept = replace(newest, night=newest.night + 1, kind="refit", refit_date=run.data_date, refit_evidence=evidence)
@@ -280,22 +269,22 @@ def _alone(settings: Settings) -> Iterator[None]:
         yield
 
 
-def use_versions(settings: Settings, versions: Mapping[str, str]) -> None:
-    """Make each competency's version ("": the default) the one that nights use.
+def use_version(settings: Settings, version: str) -> None:
+    """Make the version the one that nights use.
 
-    The next night restates their pairs, with the reason "model". Raises CairnError where there is no such version or a
+    The next night restates every pair, with the reason "model". Raises CairnError where there is no such version or a
     night is running.
     """
     with _alone(settings):
-        mastery_model.use_versions(settings, versions)
+        mastery_model.use_version(settings, version)
 
 
-def refit(spark: SparkSession, settings: Settings, model: str = "bkt") -> dict[str, object]:
-    """Fit every competency that has enough evidence anew, as a challenger; ``model`` bkt or bkt_forget.
+def refit(spark: SparkSession, settings: Settings) -> dict[str, object]:
+    """Fit the share model anew on the lake's evidence, as a challenger.
 
-    Returns model, log_likelihood, responses, skills, degenerate, seconds, model_version. Nights go on with the
-    parameters they have until the version is promoted. Raises CairnError where no night has run, one is running, or no
-    competency has enough evidence yet.
+    Returns model, log_likelihood, responses, skills, degenerate, seconds, model_version. Nights go on with the model
+    that they have until the version is promoted. Raises CairnError where no night has run, one is running, or there is
+    not evidence enough.
     """
     started = time.perf_counter()
     config = load_config(settings)
@@ -303,13 +292,13 @@ def refit(spark: SparkSession, settings: Settings, model: str = "bkt") -> dict[s
         last = night_record.newest(settings)
         if last is None:
             raise CairnError("no night of mastery has run yet: run 'cairn mastery update' first")
-        found = mastery_model.refit(spark.sparkContext, settings, config, last, has_forget=model == "bkt_forget")
+        found = mastery_model.refit(spark.sparkContext, settings, config, last)
     return {
-        "model": model,
-        "log_likelihood": float(found.fit.log_likelihood.sum()),
-        "responses": int(found.fit.responses.sum()),
-        "skills": len(found.competencies),
-        "degenerate": int(found.fit.is_degenerate.sum()),
+        "model": "share",
+        "log_likelihood": found.log_likelihood,
+        "responses": found.responses,
+        "skills": found.skills,
+        "degenerate": 0,
         "seconds": round(time.perf_counter() - started, 3),
         "model_version": found.version,
     }

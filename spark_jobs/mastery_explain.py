@@ -6,7 +6,7 @@ Only the pupil's own bucket is read, at the versions that the newest night names
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -15,12 +15,13 @@ import pyarrow.compute as pc
 import lake
 from cairn.errors import CairnError
 from cairn.mastery import arrow, hashing, resolve
-from cairn.mastery.config import MasteryConfig, load_config
+from cairn.mastery.config import load_config
 from cairn.mastery.explanation import explain, sentence
+from cairn.mastery.gold_rows import Night
 from cairn.mastery.ledger import newest
-from cairn.mastery.models import ModelTable, default_row, table_from
+from cairn.mastery.share.model import ShareModel
 from cairn.settings import Settings
-from spark_jobs import night_record
+from spark_jobs import mastery_model, night_record
 from spark_jobs.night_record import DECISION, EVIDENCE, NIGHT, STATE, NightRecord
 
 EVENT_COLUMNS = (
@@ -44,11 +45,11 @@ MOST_EVENTS = 10
 def explain_pair(settings: Settings, student_key: str, competency: str, night: date | None = None) -> dict[str, Any]:
     """State and standing decisions of a pair, as the nights up to ``night`` had them (all where None).
 
-    Returns student_key, competency_id, state, why (a sentence for a teacher), share, share_low, share_high (of that
-    night), attempts (as :class:`Explanation` has them) and decisions, each with at, from, to, p_known,
-    counted_attempts, evidence (the newest ten counted events behind it, with the Kafka partition and offset that bronze
-    keeps the payload under), model, policy, data_date. ``competency`` is an id or a code. Raises CairnError where
-    either is not known.
+    Returns student_key, competency_id, state, why (a sentence for a teacher), share, share_low, share_high, made_of (of
+    that night), attempts (as :class:`Explanation` has them) and decisions, each with at, from, to, expected_share (from
+    all evidence that stands), counted_attempts, evidence (the newest ten counted events behind it, with the Kafka
+    partition and offset that bronze keeps the payload under), model, policy, data_date. ``competency`` is an id or a
+    code. Raises CairnError where either is not known.
     """
     config = load_config(settings)
     competency_id = _competency_id(settings, competency)
@@ -65,10 +66,11 @@ def explain_pair(settings: Settings, student_key: str, competency: str, night: d
         state = current[0]["state"] if current else "not_started"
     else:
         state = decisions[-1]["to_state"] if decisions else "not_started"
-    changes = _of_pair(settings, last, EVIDENCE, student_key, competency_id, EVIDENCE_COLUMNS)
-    evidence, taken_back = _as_of(changes, _last_number(settings, night))
-    models = _models(settings, states, _last_number(settings, night), config)
-    found = explain(evidence, taken_back, competency_id, models, config)
+    number, as_of_us = _night_asked(settings, last, night)
+    changes = _of_pair(settings, last, EVIDENCE, student_key, None, EVIDENCE_COLUMNS)
+    evidence, taken_back = _as_of(changes, number, competency_id)
+    model = _model(settings, states, number)
+    found = explain(evidence, taken_back, competency_id, Night(config, model, as_of_us, night or last.data_date))
     counted = found.newest_counted
     behind = [counted[: row["counted_attempts"]][-MOST_EVENTS:] for row in decisions]
     named = pa.array([event for event_ids in behind for event in event_ids], pa.string())
@@ -81,13 +83,14 @@ def explain_pair(settings: Settings, student_key: str, competency: str, night: d
         "share": found.share,
         "share_low": found.share_low,
         "share_high": found.share_high,
+        "made_of": found.made_of,
         "attempts": found.attempts,
         "decisions": [
             {
                 "at": row["decided_at"].isoformat(),
                 "from": row["from_state"],
                 "to": row["to_state"],
-                "p_known": row["p_known"],
+                "expected_share": found.share_at(row["counted_attempts"], _microseconds(row["decided_at"])),
                 "counted_attempts": row["counted_attempts"],
                 "evidence": [events[event] for event in event_ids if event in events],
                 "model": row["model_version"],
@@ -116,50 +119,65 @@ def _of_pair(
     last: NightRecord | None,
     name: str,
     student_key: str,
-    competency_id: str,
+    competency_id: str | None,
     columns: Sequence[str] | None = None,
 ) -> pa.Table:
-    """The pair's rows of a table, at the newest night's version, from the pupil's bucket; none before any night."""
+    """The pair's rows of a table (all of the pupil's where no competency is named), at the newest night's version.
+
+    From the pupil's bucket; none before any night.
+    """
     wanted = list(columns or lake.file_schema(name).names)
     if last is None:
         return lake.file_schema(name).empty_table().select(wanted)
     [bucket] = hashing.buckets_of(pa.array([student_key]), last.pupil_buckets).tolist()
-    pair = (pc.field("student_key") == student_key) & (pc.field("competency_id") == competency_id)
+    pair = pc.field("student_key") == student_key
+    if competency_id is not None:
+        pair &= pc.field("competency_id") == competency_id
     return lake.read(settings, name, wanted, pair, {"pupil_bucket": [bucket]}, last.versions[name])
 
 
-def _last_number(settings: Settings, night: date | None) -> int | None:
-    """The number of the newest night of the days up to ``night``; 0 where there is none, None where all count."""
+def _night_asked(settings: Settings, last: NightRecord, night: date | None) -> tuple[int | None, int]:
+    """(number, as-of instant) of the newest night of the days up to ``night``; of the newest one, None, where None.
+
+    The number is 0 where there was none by then.
+    """
     if night is None:
-        return None
-    numbers = lake.read(settings, NIGHT, ["night"], pc.field("data_date") <= night)["night"]
-    return int(pc.max(numbers).as_py() or 0)
+        return None, _microseconds(last.as_of)
+    rows = lake.read(settings, NIGHT, ["night", "as_of"], pc.field("data_date") <= night).to_pylist()
+    newest_row = max(rows, key=lambda row: row["night"], default=None)
+    return (0, 0) if newest_row is None else (newest_row["night"], _microseconds(newest_row["as_of"]))
 
 
-def _as_of(changes: pa.Table, last_number: int | None) -> tuple[pa.Table, pa.Table]:
-    """(evidence, taken back): the pair's rows that stood after night ``last_number``, and those that no longer did.
+def _microseconds(moment: datetime) -> int:
+    return int(moment.timestamp()) * 1_000_000 + moment.microsecond
+
+
+def _as_of(changes: pa.Table, last_number: int | None, competency_id: str) -> tuple[pa.Table, pa.Table]:
+    """(evidence, taken back): the pupil's rows that stood after night ``last_number``; of the competency, those that no
+    longer did.
 
     What was taken away before a compaction is not in the table any more, so an earlier night is shown without it.
     """
     if last_number is not None:
         changes = changes.filter(pc.less_equal(changes["night"], last_number))
-    stands = resolve.standing(changes, hashing.hash_texts(changes["event_id"]))
-    gone = changes.filter(pc.invert(pc.is_in(changes["event_id"], value_set=pc.unique(stands["event_id"]))))
+    events = hashing.mix(hashing.hash_texts(changes["event_id"]), hashing.hash_texts(changes["competency_id"]))
+    stands = resolve.standing(changes, events)
+    own, own_stands = (table.filter(pc.equal(table["competency_id"], competency_id)) for table in (changes, stands))
+    gone = own.filter(pc.invert(pc.is_in(own["event_id"], value_set=pc.unique(own_stands["event_id"]))))
     return stands, gone.filter(gone["is_removed"])
 
 
-def _models(settings: Settings, states: pa.Table, last_number: int | None, config: MasteryConfig) -> ModelTable:
-    """The parameters that the pair's state was computed with. Raises CairnError where they are not on record."""
+def _model(settings: Settings, states: pa.Table, last_number: int | None) -> ShareModel:
+    """The model that the pair's state was computed with, or the one in use. Raises CairnError where it is not there."""
     if last_number is not None:
         states = states.filter(pc.less_equal(states["night"], last_number))
-    [version] = newest(states, ("pair_key",))["model_version"].to_pylist() or [None]
-    default = default_row(config.fit.default)
-    if version is None or version == default["model_version"]:
-        return table_from([default], config.fit.default)
-    rows = lake.read(settings, "gold.mastery_model", filters=pc.field("model_version") == version).to_pylist()
-    if not rows:
-        raise CairnError(f"model version {version} is not on record: restore gold.mastery_model from its backup")
-    return table_from([{**row, "is_active": True} for row in rows], config.fit.default)
+    versions = newest(states, ("pair_key",))["model_version"].to_pylist()
+    if versions:
+        return mastery_model.model_of(settings, versions[0])
+    model = mastery_model.model_in_use(settings)
+    if model is None:
+        raise CairnError("no model is on record: run 'cairn mastery update' first")
+    return model
 
 
 def _competency_id(settings: Settings, competency: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lake
+from cairn.mastery.share.columns import PAIR_SUMS, PUPIL_SUMS
 from spark_jobs.night_record import DAY, DECISION, EVIDENCE, STATE, WAITING
 
 # Sorted by pupil, and few pupils a row group: a night reads the evidence, days and decisions of the late ones alone.
@@ -15,15 +16,18 @@ LAYOUT = {
     STATE: lake.Layout(
         plain=(
             "pair_key",
+            "pupil_key",
             "evidence_hash",
             "recent_attempts",
             "counted_items",
             "first_event_at",
             "last_event_at",
             "state_since_at",
+            *PAIR_SUMS,
+            *PUPIL_SUMS,
         ),
         compression="lz4",
     ),
     DAY: lake.Layout(_FEW_PUPILS, ("pair_key", "duration_ms", "first_event_at", "last_event_at")),
-    DECISION: lake.Layout(_FEW_PUPILS, ("decision_id", "pair_key", "evidence_hash", "p_known", "decided_at")),
+    DECISION: lake.Layout(_FEW_PUPILS, ("decision_id", "pair_key", "evidence_hash", "decided_at")),
 }

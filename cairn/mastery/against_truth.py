@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.mastery.bkt import FloatArray
-from cairn.mastery.config import EvidenceMinimum
+from cairn.mastery.config import EvidenceMinimum, SharePolicy
 from cairn.mastery.follow_up import has_enough
 from cairn.mastery.responses import Responses
 from cairn.mastery.share.doubt import interval
 from cairn.mastery.share.durable import evidence_on, fit_durable
-from cairn.mastery.share.policy import SharePolicy, ask_in_a_week
+from cairn.mastery.share.policy import ask_in_a_week
 from cairn.mastery.share.state import COUNT
 
 BoolArray = npt.NDArray[np.bool_]

@@ -18,7 +18,8 @@ from cairn.settings import Settings
 # 2: attempts without an item count once a day; a review that goes wrong is not mastered.
 # 3: mastery asks for different items and days; a total does not count beside the answers that it sums up; opportunities
 #    without three right in a row are counted anew after a streak.
-RULES_REVISION = 3
+# 4: the durable share decides, in place of P(known).
+RULES_REVISION = 4
 PARAMETER_NAMES = ("prior", "learn", "guess", "slip", "forget")
 
 
@@ -38,12 +39,13 @@ class EvidenceRule:
 
 @dataclass(frozen=True)
 class FitRule:
-    """When and within which bounds a competency gets parameters of its own, and what serves until then."""
+    """From how much counted evidence on the district gets a share model of its own.
+
+    default and bounds are of Bayesian Knowledge Tracing, which is fitted to be compared with.
+    """
 
     minimum_responses: int
     minimum_pupils: int
-    minimum_item_responses: int
-    has_forget: bool
     default: Parameters
     bounds: Bounds
 
@@ -58,16 +60,21 @@ class EvidenceMinimum:
 
 
 @dataclass(frozen=True)
-class ThresholdPolicy:
-    """When a pupil counts as having mastered a competency (``policy.yaml`` says what each part means)."""
+class SharePolicy:
+    """When a pupil counts as having mastered a competency (``policy.yaml`` says what each part means).
 
-    gain: float
-    lose: float
-    minimum: EvidenceMinimum
-    review_after_days: float
-    interval_level: float
-    recency_weight: float
-    prior_weight: float
+    Shares and chances between 0 and 1; widest: of an interval that still says something.
+    """
+
+    bar: float = 0.85
+    floor: float = 0.75
+    chance: float = 0.90
+    lost_chance: float = 0.50
+    wrong_to_lose: int = 2
+    review_share: float = 0.80
+    widest: float = 0.50
+    interval_level: float = 0.90
+    minimum: EvidenceMinimum = EvidenceMinimum()
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ class MasteryConfig:
 
     evidence: EvidenceRule
     fit: FitRule
-    policy: ThresholdPolicy
+    policy: SharePolicy
     policy_version: str
 
 
@@ -122,8 +129,6 @@ def evidence_from(raw: dict[str, Any], where: str = "evidence.yaml") -> tuple[Ev
     fit = FitRule(
         minimum_responses=model["minimum_responses"],
         minimum_pupils=model["minimum_pupils"],
-        minimum_item_responses=model["minimum_item_responses"],
-        has_forget=model["has_forget"],
         default=Parameters(**model["default"]),
         bounds=Bounds(
             tuple(float(bounds[name][0]) for name in PARAMETER_NAMES),
@@ -133,25 +138,32 @@ def evidence_from(raw: dict[str, Any], where: str = "evidence.yaml") -> tuple[Ev
     return rule, fit
 
 
-def policy_from(raw: dict[str, Any], where: str = "policy.yaml") -> ThresholdPolicy:
+def policy_from(raw: dict[str, Any], where: str = "policy.yaml") -> SharePolicy:
     """The policy from the keys of policy.yaml; ``where`` names the file in errors. Raises CairnError."""
-    if "minimum_counted_attempts" in raw:
+    if raw.get("policy") == "threshold":
         raise CairnError(
-            f"{where}: minimum_counted_attempts: is minimum_evidence (attempts, items, days) now: see the example in"
-            " schemas/district/policy.yaml, and mark totals in evidence.yaml (assessment: total)"
+            f"{where}: policy: a threshold on P(known) decides no more, the durable share does: start again from the"
+            " example in schemas/district/policy.yaml (policy: share)"
         )
     check(raw, "policy", where)
-    if raw["lose"] > raw["gain"]:
-        raise CairnError(f"{where}: lose: {raw['lose']} is above gain {raw['gain']}: a state would flicker; lower it")
-    interval = raw["interval"]
-    return ThresholdPolicy(
-        gain=float(raw["gain"]),
-        lose=float(raw["lose"]),
+    mastered, lost, review = raw["mastered"], raw["lost"], raw["review_due"]["share"]
+    for name, lower, key, upper in (
+        ("review_due.share", review, "mastered.share", mastered["share"]),
+        ("mastered.floor", mastered["floor"], "mastered.share", mastered["share"]),
+        ("lost.chance", lost["chance"], "mastered.chance", mastered["chance"]),
+    ):
+        if lower > upper:
+            raise CairnError(f"{where}: {name}: {lower} is above {key} {upper}: a state would flicker; lower it")
+    return SharePolicy(
+        bar=float(mastered["share"]),
+        floor=float(mastered["floor"]),
+        chance=float(mastered["chance"]),
+        lost_chance=float(lost["chance"]),
+        wrong_to_lose=lost["wrong_answers"],
+        review_share=float(review),
+        widest=float(raw["interval"]["widest"]),
+        interval_level=float(raw["interval"]["level"]),
         minimum=EvidenceMinimum(**raw["minimum_evidence"]),
-        review_after_days=float(raw["review_after_days"]),
-        interval_level=float(interval["level"]),
-        recency_weight=float(interval["recency_weight"]),
-        prior_weight=float(interval["prior_weight"]),
     )
 
 

@@ -7,17 +7,90 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cairn.mastery import arrow
-from cairn.mastery.bkt import ByteArray, FloatArray, IntArray
-from cairn.mastery.config import MasteryConfig, ThresholdPolicy
+from cairn.mastery.bkt import FloatArray, IntArray
+from cairn.mastery.config import MasteryConfig, SharePolicy
 from cairn.mastery.evidence import COUNTED, REASONS, Attempts, judge
-from cairn.mastery.models import ModelTable
-from cairn.mastery.policy import expected_share
+from cairn.mastery.gold_rows import Night
+from cairn.mastery.share.formula import GAP_DAYS, PARTS, parts_after, shares_with_interval
+from cairn.mastery.share.state import DAY_SECONDS, LAST_AT, PAIR, PUPIL, appended, fold_each
+from cairn.mastery.share.walk import Answers
+from cairn.mastery.states import answers_of
 
 NO_OUTCOME = "no outcome: the source said neither right or wrong nor a score"
 IGNORED = "this kind of work is not looked at"
 TAKEN_BACK = "taken back: voided, or whose it was or what it shows is known otherwise now"
+_US = 1e6
+
+
+@dataclass(frozen=True)
+class Story:
+    """A pair's counted answers, one after the other: states behind none, one, ... all of them (n + 1)."""
+
+    pair: FloatArray
+    pupil: FloatArray
+    row: int
+    night: Night
+
+    @classmethod
+    def of(cls, answers: Answers, competency: str, night: Night) -> Story:
+        at_seconds, outcome = answers.time_us / _US, answers.correct.astype(np.float64)
+        columns = at_seconds, outcome, answers.residual
+        offsets = np.array([0, outcome.size], dtype=np.int64)
+        before = fold_each(PAIR.empty(1), offsets, *columns, PAIR)
+        pair = np.concatenate([PAIR.empty(1), appended(before, *columns, PAIR)])
+        [row] = night.model.rows([competency]).tolist()
+        return cls(pair, np.concatenate([PUPIL.empty(1), answers.pupil]), row, night)
+
+    def _asked(self, place: int, days: float) -> tuple[float, float, float]:
+        """(share, low, high) behind so many answers, so many days after the last of them."""
+        share, low, high = shares_with_interval(
+            self.pair[place : place + 1],
+            self.pupil[place : place + 1],
+            np.array([days]),
+            np.array([self.row], dtype=np.int64),
+            self.night.model.arrays,
+            self.night.config.policy.interval_level,
+        )
+        return float(share[0]), float(low[0]), float(high[0])
+
+    def _parts(self, place: int, days: float) -> FloatArray:
+        weights, patterns, skills, _, _ = self.night.model.arrays
+        return np.array(parts_after(self.pair[place], self.pupil[place], days, weights, patterns, skills[self.row]))
+
+    def _days_since(self, place: int, at_seconds: float) -> float:
+        last = float(self.pair[place, LAST_AT])
+        return 0.0 if np.isnan(last) else max(0.0, (at_seconds - last) / DAY_SECONDS)
+
+    def share_at(self, counted: int, at_us: int) -> float:
+        """The share behind so many answers at an instant."""
+        return self._asked(counted, GAP_DAYS + self._days_since(counted, at_us / _US))[0]
+
+    def worth(self, place: int) -> dict[str, Any]:
+        """What the answer after ``place`` others was worth."""
+        gap = GAP_DAYS + self._days_since(place, float(self.pair[place + 1, LAST_AT]))
+        earlier, before, after = (
+            self._asked(*at)[0] for at in ((place, GAP_DAYS), (place, gap), (place + 1, GAP_DAYS))
+        )
+        parts = self._parts(place + 1, GAP_DAYS) - self._parts(place, gap)
+        moved_by = dict(zip(PARTS, parts.tolist(), strict=True))
+        return {"share": after, "forgot": before - earlier, "moved": after - before, "moved_by": moved_by}
+
+    @property
+    def _days_now(self) -> float:
+        return GAP_DAYS + self._days_since(self.pair.shape[0] - 1, self.night.as_of_us / _US)
+
+    @property
+    def now(self) -> tuple[float, float, float]:
+        """Share and interval of the date that is asked about."""
+        return self._asked(self.pair.shape[0] - 1, self._days_now)
+
+    @property
+    def made_of(self) -> dict[str, float]:
+        """The logit of that share by PARTS."""
+        return dict(zip(PARTS, self._parts(self.pair.shape[0] - 1, self._days_now).tolist(), strict=True))
 
 
 @dataclass(frozen=True)
@@ -25,19 +98,27 @@ class Explanation:
     """What stands behind a pair's number.
 
     attempts: in order of work, each with event_id, event_time (ISO 8601, UTC), item_id, outcome (right, wrong or None),
-    counts, why_not (None where it counts), share (expected share right after it) and moved (by how much it moved that
-    share); both None where it does not count. share, share_low, share_high: after all of them, the interval at the
-    policy's level. counted, right, items, days: counted attempts, right ones, different items, local days.
+    counts, why_not (None where it counts), share (durable share right after it), forgot (by how much time alone had
+    moved the share since the attempt before), moved (by how much the answer then moved it) and moved_by (the answer's
+    logits by PARTS); None where it does not count. share, share_low, share_high: of the date that is asked about, the
+    interval at the policy's level; made_of: the logit of that share by PARTS. counted, right, items, days: counted
+    attempts, right ones, different items, local days. story: the answers one after the other.
     """
 
     attempts: list[dict[str, Any]]
     share: float
     share_low: float
     share_high: float
+    made_of: dict[str, float]
     counted: int
     right: int
     items: int
     days: int
+    story: Story
+
+    def share_at(self, counted: int, at_us: int) -> float:
+        """The share behind so many counted answers at an instant (microseconds since 1970 UTC), a week ahead of it."""
+        return self.story.share_at(counted, at_us)
 
     @property
     def newest_counted(self) -> list[str]:
@@ -45,59 +126,44 @@ class Explanation:
         return [str(one["event_id"]) for one in self.attempts if one["counts"]]
 
 
-def explain(
-    evidence: pa.Table, taken_back: pa.Table, competency: str, models: ModelTable, config: MasteryConfig
-) -> Explanation:
-    """Judge a pair's evidence (columns of silver.evidence) again and say what each attempt was worth.
+def explain(evidence: pa.Table, taken_back: pa.Table, competency: str, night: Night) -> Explanation:
+    """Judge a pupil's evidence (columns of silver.evidence) again: what was each attempt on the competency worth?
 
-    ``evidence`` stands, ``taken_back`` does not any more.
+    ``evidence`` stands, on all competencies: the pupil's other work is in the number. ``taken_back`` does not any more.
+    The date that is asked about is the night's as-of instant.
     """
-    rule = config.evidence
-    usable = arrow.usable(evidence, rule)
+    rule = night.config.evidence
+    own = evidence.filter(pc.equal(evidence["competency_id"].cast(pa.string()), competency))
+    usable = arrow.usable(own, rule)
     attempts = arrow.attempts_from(usable, np.zeros(usable.num_rows, dtype=np.int64), rule)
     judged = judge(attempts, rule)
     is_counted = judged.verdict == COUNTED
-    right = judged.is_right[is_counted].astype(np.int8)
-    share, low, high = _shares(right, competency, models, config.policy)
-    steps = np.full(judged.order.size, np.nan)
-    steps[is_counted] = np.diff(share)
-    after = np.full(judged.order.size, np.nan)
-    after[is_counted] = share[1:]
+    story = Story.of(answers_of(evidence, competency, night), competency, night)
+    worth: list[dict[str, Any] | None] = [None] * judged.order.size
+    for place, row in enumerate(np.flatnonzero(is_counted).tolist()):
+        worth[row] = story.worth(place)
     told = [
-        _told(row, bool(ok), REASONS.get(int(verdict)), now, step)
-        for row, ok, verdict, now, step in zip(
-            usable.take(pa.array(judged.order)).to_pylist(),
-            judged.is_right,
-            judged.verdict,
-            after.tolist(),
-            steps.tolist(),
-            strict=True,
+        _told(row, bool(ok), REASONS.get(int(verdict)), one)
+        for row, ok, verdict, one in zip(
+            usable.take(pa.array(judged.order)).to_pylist(), judged.is_right, judged.verdict, worth, strict=True
         )
     ]
-    told += [_told(row, None, _why_unusable(row, config)) for row in _unusable(evidence, usable)]
-    told += [_told(row, None, TAKEN_BACK) for row in taken_back.to_pylist()]
+    told += [_told(row, None, _why_unusable(row, night.config), None) for row in _unusable(own, usable)]
+    told += [_told(row, None, TAKEN_BACK, None) for row in taken_back.to_pylist()]
     items, days = _distinct(attempts, judged.order[is_counted])
+    share, low, high = story.now
     return Explanation(
         attempts=sorted(told, key=lambda one: (one["event_time"], one["event_id"])),
-        share=float(share[-1]),
-        share_low=float(low[-1]),
-        share_high=float(high[-1]),
+        share=share,
+        share_low=low,
+        share_high=high,
+        made_of=story.made_of,
         counted=int(is_counted.sum()),
-        right=int(right.sum()),
+        right=int(judged.is_right[is_counted].sum()),
         items=items,
         days=days,
+        story=story,
     )
-
-
-def _shares(
-    right: ByteArray, competency: str, models: ModelTable, policy: ThresholdPolicy
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Expected share with its interval before any counted attempt and after each (counted + 1)."""
-    rows: IntArray = models.rows([competency])
-    start = models.start(rows)
-    known = models.advance(start, right, np.array([0, right.size], dtype=np.int64), rows)
-    parameters = np.repeat(models.parameters[rows], right.size + 1, axis=0)
-    return expected_share(np.r_[start, known], np.arange(right.size + 1), parameters, policy)
 
 
 def _unusable(evidence: pa.Table, usable: pa.Table) -> list[dict[str, Any]]:
@@ -112,11 +178,7 @@ def _why_unusable(row: dict[str, Any], config: MasteryConfig) -> str:
 
 
 def _told(
-    row: dict[str, Any],
-    is_right: bool | None,
-    why_not: str | None,
-    share: float | None = None,
-    moved: float | None = None,
+    row: dict[str, Any], is_right: bool | None, why_not: str | None, worth: dict[str, Any] | None
 ) -> dict[str, Any]:
     return {
         "event_id": row["event_id"],
@@ -125,8 +187,7 @@ def _told(
         "outcome": None if is_right is None else "right" if is_right else "wrong",
         "counts": why_not is None,
         "why_not": why_not,
-        "share": share if why_not is None else None,
-        "moved": moved if why_not is None else None,
+        **(worth or dict.fromkeys(("share", "forgot", "moved", "moved_by"))),
     }
 
 
@@ -134,23 +195,26 @@ def _distinct(attempts: Attempts, counted: IntArray) -> tuple[int, int]:
     return int(np.unique(attempts.item[counted]).size), int(np.unique(attempts.day[counted]).size)
 
 
-def sentence(state: str, found: Explanation, policy: ThresholdPolicy) -> str:
+def sentence(state: str, found: Explanation, policy: SharePolicy) -> str:
     """Why the state is what it is, in words that a teacher reads; no name, no key."""
     if state == "not_started":
         return "Not started: nothing that counts as evidence has come yet."
     seen = f"{found.right} of {found.counted} counted answers right, on {_many(found.items, 'item')} over "
     seen += _many(found.days, "day")
     level = f"{100 * policy.interval_level:.0f} %"
-    share = f"about {100 * found.share:.0f} of 100 expected right now"
+    share = f"about {100 * found.share:.0f} of 100 expected right a week from then"
     share += f" ({level} sure: {100 * found.share_low:.0f} to {100 * found.share_high:.0f})"
     least = policy.minimum
     if state == "not_enough_evidence":
+        has_all = found.counted >= least.attempts and found.items >= least.items and found.days >= least.days
+        if has_all:
+            return f"Not enough evidence: {seen}; {share}, which is too wide a range to say."
         asked = f"{least.attempts} answers on {_many(least.items, 'item')} over {_many(least.days, 'day')}"
         return f"Not enough evidence: {seen}; mastery asks for at least {asked}."
     if state == "mastered":
         return f"Mastered: {seen}; {share}."
     if state == "review_due":
-        return f"Review due: mastered, but not shown for {policy.review_after_days:g} days or more; {seen}; {share}."
+        return f"Review due: mastered, and by now under {100 * policy.review_share:.0f} of 100; {seen}; {share}."
     waits = f"; mastery asks for {_many(least.days, 'day')}" if found.days < least.days else ""
     return f"Developing: {seen}; {share}{waits}."
 

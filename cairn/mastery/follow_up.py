@@ -21,7 +21,7 @@ from cairn.errors import UsageError
 from cairn.mastery import bkt, steadiness
 from cairn.mastery.accuracy import DRAWS, INTERVAL, SEED
 from cairn.mastery.bkt import GUESS, SLIP, FloatArray, IntArray
-from cairn.mastery.config import EvidenceMinimum, ThresholdPolicy
+from cairn.mastery.config import EvidenceMinimum, SharePolicy
 from cairn.mastery.plain_logistic import CALLS_FROM, next_answer_chances
 from cairn.mastery.predictors import BktRule, fitted_parameters
 from cairn.mastery.responses import Responses
@@ -34,12 +34,14 @@ from cairn.mastery.share.durable import (
     following,
     gap_to_next,
 )
-from cairn.mastery.share.policy import SharePolicy, ask_in_a_week
+from cairn.mastery.share.policy import ask_in_a_week
 from cairn.mastery.share.state import COUNT, DAY_SECONDS
 from cairn.mastery.subgroups import N_MIN, NOT_TOLD, held_back
 
 BoolArray = npt.NDArray[np.bool_]
 
+# P(known) from which Bayesian Knowledge Tracing calls a pupil mastered (Corbett and Anderson 1995).
+BKT_GAIN = 0.95
 # Fewer of the next five right than this share: the promise was broken for that pair.
 BROKEN = 0.6
 # Days between the call and the next answer that are told apart.
@@ -60,7 +62,7 @@ class Calls:
     steadiness: dict[str, Any] | None = None
 
 
-Caller = Callable[[Responses, Responses, BktRule, ThresholdPolicy], Calls]
+Caller = Callable[[Responses, Responses, BktRule, SharePolicy], Calls]
 
 
 def after_mastery(
@@ -68,13 +70,13 @@ def after_mastery(
     test: Responses,
     model: str,
     rule: BktRule,
-    policy: ThresholdPolicy,
+    policy: SharePolicy,
     spacing_seconds: float,
 ) -> dict[str, Any]:
     """Follow the test pupils past "mastered", the model fitted on the train pupils' counted attempts.
 
-    ``model`` is share, or bkt or bkt_forget by the gain of the threshold policy; the policy's minimum of evidence (days
-    in UTC) holds for all, so that they can be compared. Raises UsageError for a model that calls nobody mastered by
+    ``model`` is share, or bkt or bkt_forget by BKT_GAIN; the policy's minimum of evidence (days in UTC) holds for all,
+    so that they can be compared. Raises UsageError for a model that calls nobody mastered by
     itself.
 
     logistic_called_pairs: those that the plain regression (:mod:`cairn.mastery.plain_logistic`) would call with the
@@ -134,23 +136,22 @@ def _distinct(offsets: IntArray, item: IntArray, day: IntArray) -> tuple[IntArra
     return items, days
 
 
-def _share(train: Responses, test: Responses, _rule: BktRule, policy: ThresholdPolicy) -> Calls:
-    model, of_share = fit_durable(train), SharePolicy()
+def _share(train: Responses, test: Responses, _rule: BktRule, policy: SharePolicy) -> Calls:
+    model = fit_durable(train)
     evidence = evidence_on(model.head, test)
-    asked = ask_in_a_week(model, evidence, np.arange(evidence.response.size), of_share)
+    asked = ask_in_a_week(model, evidence, np.arange(evidence.response.size), policy)
     steady = None
     if test.has_times:
-        found = steadiness.verdicts(model, evidence, asked, of_share, *evidence_told(evidence, policy.minimum))
-        steady = steadiness.told(steadiness.walked(model, evidence, found, of_share))
+        steady = steadiness.told(steadiness.by_night(steadiness.transitions(model, evidence, policy)))
     return Calls(evidence, asked.share, asked.is_mastered, steady)
 
 
 def _bkt_threshold(model: str) -> Caller:
-    """BKT: mastered where P(known) reaches the policy's gain; promised is the expected share right."""
+    """BKT: mastered where P(known) reaches BKT_GAIN; promised is the expected share right."""
 
-    def call(train: Responses, test: Responses, rule: BktRule, policy: ThresholdPolicy) -> Calls:
+    def call(train: Responses, test: Responses, rule: BktRule, _policy: SharePolicy) -> Calls:
         parameters = fitted_parameters(train, test, rule, model)
-        return calls_at_gain(evidence_of(test, np.zeros(test.user.size)), parameters, policy.gain)
+        return calls_at_gain(evidence_of(test, np.zeros(test.user.size)), parameters, BKT_GAIN)
 
     return call
 

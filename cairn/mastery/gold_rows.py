@@ -12,14 +12,14 @@ import numpy as np
 import pyarrow as pa
 
 from cairn.mastery import arrow
-from cairn.mastery.bkt import ByteArray, FloatArray, IntArray
+from cairn.mastery.bkt import ByteArray, IntArray
 from cairn.mastery.config import MasteryConfig
 from cairn.mastery.evidence import BoolArray
 from cairn.mastery.hashing import HashArray, hash_texts, hex_texts, mix
-from cairn.mastery.models import ModelTable
-from cairn.mastery.policy import NEVER, NO_ITEM, STATES, Standing, Transitions, expected_share
-
-STRETCH_COLUMNS = ("m00", "m01", "m10", "m11", "log_scale")
+from cairn.mastery.policy import NEVER, NO_ITEM, STATES, Standing, Transitions
+from cairn.mastery.share.columns import state_columns
+from cairn.mastery.share.formula import GAP_DAYS, shares_with_interval
+from cairn.mastery.share.model import ShareModel
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Night:
     """What a restatement is made with. as_of_us: work before this instant counts (microseconds since 1970 UTC)."""
 
     config: MasteryConfig
-    models: ModelTable
+    model: ShareModel
     as_of_us: int
     data_date: date
 
@@ -52,12 +52,10 @@ class Recent:
 
 @dataclass(frozen=True)
 class Before:
-    """Where pairs stood (pairs): the policy's standing, the model's state, counts and instants of any work."""
+    """Where pairs stood (pairs): the policy's standing, count and instants of any work."""
 
     policy: Standing
-    model: FloatArray
     attempts: IntArray
-    correct: IntArray
     first_us: IntArray
     last_us: IntArray
     last_day: IntArray
@@ -110,13 +108,6 @@ def _same_text(value: str, size: int) -> pa.DictionaryArray:
     return named(np.zeros(size, dtype=np.int64), pa.array([value], pa.string()))
 
 
-def _versions(work: Work, night: Night, pair: IntArray) -> pa.DictionaryArray:
-    # Most competencies share a version, and a dictionary with a value twice would be written out row by row.
-    names = list(dict.fromkeys(night.models.versions))
-    code_of = np.array([names.index(version) for version in night.models.versions], dtype=np.int64)
-    return named(code_of[work.model_rows[pair]], pa.array(names, pa.string()))
-
-
 def _taken(names: pa.DictionaryArray, pair: IntArray) -> pa.DictionaryArray:
     """The names of the pairs that rows are of."""
     return pa.DictionaryArray.from_arrays(names.indices.take(pa.array(pair)), names.dictionary)
@@ -156,13 +147,11 @@ def _most_frequent(column: pa.ChunkedArray, starts: IntArray) -> pa.DictionaryAr
     return pa.DictionaryArray.from_arrays(indices, pa.array(values, pa.string()))
 
 
-def attempt_days(work: Work, counted: IntArray, correct: ByteArray, night: Night) -> pa.Table:
-    """One row a pair and day: counts, and the counted attempts as one stretch of the model."""
+def attempt_days(work: Work, night: Night) -> pa.Table:
+    """One row a pair and day: counts and instants."""
     starts = _starts(work.pair, work.day)
     begin, last = starts[:-1], starts[1:] - 1
     pair = work.pair[begin]
-    within = np.searchsorted(counted, starts).astype(np.int64)
-    stretches = night.models.stretches(correct, within, work.model_rows[pair])
     return pa.table(
         {
             "student_key": _taken(work.students, pair),
@@ -171,34 +160,21 @@ def attempt_days(work: Work, counted: IntArray, correct: ByteArray, night: Night
             "org_id": _most_frequent(work.table["org_id"], starts),
             "class_id": _most_frequent(work.table["class_id"], starts),
             "attempts": pa.array(np.diff(starts).astype(np.int32)),
-            "counted_attempts": pa.array(np.diff(within).astype(np.int32)),
+            "counted_attempts": pa.array(_sums(work.is_counted, starts).astype(np.int32)),
             "correct": pa.array(_sums(work.is_correct, starts).astype(np.int32)),
-            "counted_correct": pa.array(_sums(correct, within).astype(np.int32)),
+            "counted_correct": pa.array(_sums(work.is_counted & work.is_right, starts).astype(np.int32)),
             "hints": pa.array(_sums(arrow.integers(work.table["hints"]), starts).astype(np.int32)),
             "duration_ms": pa.array(_sums(arrow.integers(work.table["duration_ms"]), starts)),
             "first_event_at": _instants(work.time_us[begin]),
             "last_event_at": _instants(work.time_us[last]),
             "data_date": _same_day(night, begin.size),
-            **{name: pa.array(stretches[:, i]) for i, name in enumerate(STRETCH_COLUMNS)},
-            "model_version": _versions(work, night, pair),
             "pair_key": pa.array(work.keys[pair]),
         }
     )
 
 
-def states(
-    work: Work,
-    before: Before,
-    offsets: IntArray,
-    correct: ByteArray,
-    known: FloatArray,
-    now: Standing,
-    night: Night,
-) -> pa.Table:
+def states(work: Work, before: Before, now: Standing, night: Night) -> pa.Table:
     """One row a pair: where it stands now."""
-    model = before.model.copy()
-    has_new = np.diff(offsets) > 0
-    model[has_new] = known[offsets[1:][has_new] - 1]
     new_attempts = np.diff(work.offsets)
     has_work = new_attempts > 0
     first_us, last_us = before.first_us.copy(), before.last_us.copy()
@@ -209,30 +185,28 @@ def states(
     last_day = before.last_day.copy()
     last_day[has_work] = work.day[work.offsets[1:][has_work] - 1]
     has_evidence = now.counted > 0
-    parameters = night.models.parameters[work.model_rows]
-    share, low, high = expected_share(model, now.counted, parameters, night.config.policy)
+    days, level = np.full(work.pairs, GAP_DAYS), night.config.policy.interval_level
+    share, low, high = shares_with_interval(now.sums, now.pupil, days, work.model_rows, night.model.arrays, level)
     return pa.table(
         {
             "student_key": work.students,
             "competency_id": work.competencies,
             "state": named(now.state.astype(np.int64), pa.array(STATES, pa.string())),
-            "p_known": pa.array(model),
             "expected_share": pa.array(share),
             "share_low": pa.array(low),
             "share_high": pa.array(high),
             "attempts": pa.array((before.attempts + new_attempts).astype(np.int32)),
-            "counted_attempts": pa.array(now.counted.astype(np.int32)),
-            "counted_correct": pa.array((before.correct + _sums(correct, offsets)).astype(np.int32)),
             "opportunities_without_three": pa.array(now.without_three.astype(np.int32)),
             "first_event_at": _instants(first_us),
             "last_event_at": _instants(np.where(has_evidence, now.last_us, last_us)),
             "state_since_at": _instants(np.where(has_evidence, now.since_us, first_us)),
             "next_transition_at": _instants(now.next_us, now.next_us == NEVER),
-            "model_version": _versions(work, night, np.arange(work.pairs)),
+            "model_version": _same_text(night.model.version, work.pairs),
             "policy_version": _same_text(night.config.policy_version, work.pairs),
             "data_date": _same_day(night, work.pairs),
             "evidence_hash": pa.array(now.evidence.view(np.int64)),
             "right_in_a_row": pa.array(now.in_a_row.astype(np.int32)),
+            "wrong_since_mastered": pa.array(now.wrong.astype(np.int32)),
             "counted_items": _items(now.items),
             "counted_days": pa.array(now.days.astype(np.int32)),
             "last_work_date": _days(last_day),
@@ -240,6 +214,8 @@ def states(
                 pa.array(work.recent[0].astype(np.int32)), pa.array(work.recent[1])
             ),
             "pair_key": pa.array(work.keys),
+            "pupil_key": pa.array(hash_texts(work.students).view(np.int64)),
+            **state_columns(now.sums, now.pupil),
         }
     )
 
@@ -264,9 +240,8 @@ def decisions(work: Work, transitions: Transitions, night: Night) -> pa.Table:
             "decided_at": _instants(transitions.at_us),
             "from_state": named(transitions.from_state.astype(np.int64), names),
             "to_state": named(transitions.to_state.astype(np.int64), names),
-            "p_known": pa.array(transitions.known),
             "counted_attempts": pa.array(transitions.counted.astype(np.int32)),
-            "model_version": _versions(work, night, pair),
+            "model_version": _same_text(night.model.version, pair.size),
             "policy_version": _same_text(night.config.policy_version, pair.size),
             "data_date": _same_day(night, pair.size),
             "evidence_hash": pa.array(transitions.evidence.view(np.int64)),
@@ -279,11 +254,10 @@ def _decision_ids(work: Work, transitions: Transitions, night: Night) -> pa.Stri
     """Hash of pupil, competency, instant, states, counted evidence and versions: the same in any order of arrival."""
     pair = transitions.pair
     states = (transitions.from_state.astype(np.uint64) << np.uint64(8)) | transitions.to_state.astype(np.uint64)
-    models = hash_texts(pa.array(night.models.versions, pa.string()))[work.model_rows[pair]]
-    policy = hash_texts(pa.array([night.config.policy_version]))
+    versions = hash_texts(pa.array([night.model.version, night.config.policy_version]))
     what: HashArray = work.keys.view(np.uint64)[pair]
     for part in (transitions.at_us.view(np.uint64), states, transitions.counted.view(np.uint64)):
         what = mix(what, np.ascontiguousarray(part))
-    for part in (models, np.broadcast_to(policy, pair.shape), transitions.evidence):
+    for part in (*(np.broadcast_to(version, pair.shape) for version in versions), transitions.evidence):
         what = mix(what, np.ascontiguousarray(part))
     return hex_texts(work.keys.view(np.uint64)[pair], what)

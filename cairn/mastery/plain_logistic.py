@@ -28,12 +28,16 @@ def next_answer_chances(train: Responses, evidence: Evidence) -> FloatArray:
     follows = np.flatnonzero(taught.before[:, COUNT] > 0)
     design = _design(taught.before[follows], taught.skill[follows], skills, train.has_times)
     weights = fit_logistic(design, one_row_each(follows.size), taught.correct[follows])
-    asked = _design(evidence.after, evidence.skill, skills, train.has_times)
+    plain = evidence_of(evidence.data, np.zeros(evidence.data.user.size))  # the same rows, blind to items
+    asked = _design(plain.after, plain.skill, skills, train.has_times)
     return chances(logits(asked, one_row_each(evidence.skill.size), weights))
 
 
 def _design(pair: FloatArray, skill: IntArray, skills: int, has_times: bool) -> Design:
-    """States of pairs (rows x width) as the regression sees them: no residual, so nothing of any item."""
+    """States of pairs (rows x width) as the regression sees them, where every item was expected right by half.
+
+    So a sum of residuals is one of outcomes, less half of the sum of ones: nothing of any item.
+    """
     tries, wins = pair[:, COUNT], pair[:, WINS]
     build = DesignBuilder(skill.size)
     build.number("intercept", np.ones(skill.size), 0.01)
@@ -41,9 +45,14 @@ def _design(pair: FloatArray, skill: IntArray, skills: int, has_times: bool) -> 
     for name, values in (("tries", tries), ("wins", wins), ("losses", tries - wins)):
         build.number(name, np.log1p(values))
     for place, half in enumerate(PAIR.opportunities):
-        share = (pair[:, FIXED + 2 * place] + 0.5) / (outcome_count(pair, place, PAIR) + 1.0)
-        build.number(f"share right over {half:g} tries", share)
+        ones = outcome_count(pair, place, PAIR)
+        build.number(f"share right over {half:g} tries", _share_right(pair[:, FIXED + place], ones))
     for place, half in enumerate(PAIR.days if has_times else ()):
-        column = PAIR.first_day + 3 * place
-        build.number(f"share right over {half:g} days", (pair[:, column + 1] + 0.5) / (pair[:, column] + 1.0))
+        column = PAIR.first_day + 2 * place
+        build.number(f"share right over {half:g} days", _share_right(pair[:, column + 1], pair[:, column]))
     return build.build()
+
+
+def _share_right(residuals: FloatArray, ones: FloatArray) -> FloatArray:
+    """Fading outcomes by fading ones, drawn to a half by one response."""
+    return (residuals + 0.5 * ones + 0.5) / (ones + 1.0)

@@ -28,6 +28,25 @@ MILLISECONDS_FROM, MICROSECONDS_FROM = 1e11, 1e14
 
 
 @dataclass(frozen=True)
+class Entries:
+    """Answers by competency, in any order: one row an answer and competency (n), as parallel arrays.
+
+    event tells which rows are one answer (its hash). at_us: work time, microseconds since 1970 UTC. user, skill, item:
+    codes of the names in users, skills, items.
+    """
+
+    user: IntArray
+    skill: IntArray
+    item: IntArray
+    event: npt.NDArray[np.uint64]
+    at_us: IntArray
+    is_right: npt.NDArray[np.bool_]
+    users: list[str]
+    skills: list[str]
+    items: list[str]
+
+
+@dataclass(frozen=True)
 class Responses:
     """Responses of each pupil in order of work. user, item, correct, at_seconds: one a response (n).
 
@@ -88,6 +107,37 @@ class Responses:
         """The first skill of each response."""
         first: IntArray = self.skill[self.entry_offsets()[:-1]]
         return first
+
+
+def from_entries(entries: Entries, *, has_items: bool = True) -> Responses:
+    """The entries as responses in order of work: rows of one event are one response on several skills.
+
+    Where no answer names an item (``has_items`` False) the first skill stands for it.
+    """
+    order = np.lexsort((entries.skill, entries.event, entries.at_us))
+    event = entries.event[order]
+    is_first = np.r_[True, event[1:] != event[:-1]][: order.size]
+    first = order[is_first]
+    return Responses(
+        user=entries.user[first],
+        item=(entries.item if has_items else entries.skill)[first],
+        correct=entries.is_right[first].astype(np.int8),
+        at_seconds=entries.at_us[first] / 1e6,
+        response=np.cumsum(is_first) - 1,
+        skill=entries.skill[order],
+        users=entries.users,
+        items=entries.items if has_items else entries.skills,
+        skills=entries.skills,
+        has_items=has_items,
+        has_times=True,
+    )
+
+
+def item_names(table: pa.Table) -> pa.ChunkedArray:
+    """The item of each row of evidence; one that is not named is one of its competency and day, as nights judge it."""
+    day = table["work_date"].cast(pa.string())
+    unnamed = pc.binary_join_element_wise("", table["competency_id"].cast(pa.string()), day, "#")
+    return pc.coalesce(table["item_id"].cast(pa.string()), unnamed)
 
 
 def read_table(path: Path) -> pa.Table:

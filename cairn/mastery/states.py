@@ -1,26 +1,31 @@
 """From a pupil's attempts, in any order of arrival, to everything that gold says about them.
 
-Pure: Arrow tables in, Arrow tables out, in the columns of the contracts. :func:`restate` computes pairs from all their
+Pure: Arrow tables in, Arrow tables out, in the columns of the contracts. :func:`restate` computes pupils from all their
 evidence and is the oracle; :func:`advance` goes on from where they stand with what came after. Both are one fold, so
 that nights in any grouping give what one rebuild gives. The same functions serve Spark's tasks and tests.
+
+A pair's share rests on the pupil's work on other competencies too, as it stood at the pair's own last counted attempt.
+So a fold needs whole pupils: all their evidence, or all that came since they stood as they did.
 """
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 
 from cairn.mastery import arrow, gold_rows
 from cairn.mastery.bkt import IntArray
-from cairn.mastery.config import ThresholdPolicy
+from cairn.mastery.config import SharePolicy
 from cairn.mastery.evidence import COUNTED, TOTAL, Attempts, BoolArray, Judged, judge
 from cairn.mastery.gold_rows import Before, Night, Recent, Restated, Work, named
 from cairn.mastery.hashing import hash_texts, mix, pair_keys
-from cairn.mastery.policy import STATES, Standing, nothing_yet, walk
+from cairn.mastery.policy import NEVER, STATES, Standing, nothing_yet
+from cairn.mastery.share import columns
+from cairn.mastery.share.logistic import chances
+from cairn.mastery.share.pupils import newest_of_pupils, states_behind
+from cairn.mastery.share.walk import Answers, walk
 
-__all__ = ["COLUMNS", "STANDING_COLUMNS", "Night", "Restated", "advance", "restate"]
+__all__ = ["COLUMNS", "PUPIL_COLUMNS", "STANDING_COLUMNS", "Night", "Restated", "advance", "answers_of", "restate"]
 
 IDENTITY_COLUMNS = ("student_key", "competency_id")
 PLACE_COLUMNS = ("org_id", "class_id")
@@ -30,12 +35,11 @@ STANDING_COLUMNS = (
     *IDENTITY_COLUMNS,
     "pair_key",
     "state",
-    "p_known",
     "attempts",
-    "counted_attempts",
-    "counted_correct",
     "opportunities_without_three",
     "right_in_a_row",
+    "wrong_since_mastered",
+    "next_transition_at",
     "first_event_at",
     "last_event_at",
     "last_work_date",
@@ -44,53 +48,77 @@ STANDING_COLUMNS = (
     "counted_items",
     "counted_days",
     "recent_attempts",
+    *columns.SHARE_COLUMNS,
 )
+# The newest row of a pupil is what the pupil's work goes on from.
+PUPIL_COLUMNS = ("student_key", "last_event_at", *columns.PUPIL_COLUMNS)
 # The day of attempts that an earlier night judged: before any day of the night's.
 EARLIER_DAY = np.int64(-1)
 
 
 def restate(table: pa.Table, night: Night) -> Restated:
-    """Fold all evidence of some pairs, from nothing.
+    """Fold all evidence of some pupils, from nothing.
 
-    ``table`` has columns COLUMNS, one row an event and competency, without those voided. Pairs without an attempt
-    before the as-of instant get no rows.
+    ``table`` has columns COLUMNS, one row an event and competency, without those voided, of whole pupils. Pairs without
+    an attempt before the as-of instant get no rows.
     """
-    return _fold(table, night, None)
+    return _fold(table, night, None, None)
 
 
-def advance(table: pa.Table, standing: pa.Table, night: Night) -> Restated:
+def advance(table: pa.Table, standing: pa.Table, pupils: pa.Table, night: Night) -> Restated:
     """Fold new evidence on to pairs that stand (columns STANDING_COLUMNS), and let time pass for all of these.
 
-    ``table`` as for :func:`restate`, of standing or new pairs; every attempt must be of a later local day than its
-    pair's last work: what came late is for :func:`restate`.
+    ``table`` as for :func:`restate`, all new evidence of its pupils; every attempt must be of a later local day than
+    any work of its pupil that stands: what came late is for :func:`restate`. ``pupils`` (columns PUPIL_COLUMNS) has, of
+    each pupil in ``table`` with pairs that stand, at least the one with the most counted answers behind it.
     """
-    return _fold(table, night, standing)
+    return _fold(table, night, standing, pupils)
 
 
-def _fold(table: pa.Table, night: Night, standing: pa.Table | None) -> Restated:
+def answers_of(table: pa.Table, competency: str, night: Night) -> Answers:
+    """The counted answers of one pupil on a competency; ``table`` as for :func:`restate`, of that pupil alone."""
+    work, _ = _prepare(table, night, None)
+    answers = _counted_answers(work, None, night)
+    place = pa.compute.index(work.competencies.cast(pa.string()), competency).as_py()
+    begin, end = (int(answers.offsets[place + i]) if place >= 0 else 0 for i in (0, 1))
+    own = {name: getattr(answers, name)[begin:end] for name in Answers.__annotations__ if name != "offsets"}
+    return Answers(offsets=np.array([0, end - begin], dtype=np.int64), **own)
+
+
+def _fold(table: pa.Table, night: Night, standing: pa.Table | None, pupils: pa.Table | None) -> Restated:
     work, before = _prepare(table, night, standing)
-    counted = np.flatnonzero(work.is_counted)
-    offsets = np.searchsorted(counted, work.offsets).astype(np.int64)
-    correct = work.is_right[counted].astype(np.int8)
-    known = night.models.advance(before.model, correct, offsets, work.model_rows)
-    events = mix(hash_texts(work.table["event_id"].take(pa.array(counted))), correct.astype(np.uint64))
+    answers = _counted_answers(work, pupils, night)
     transitions, now = walk(
-        known,
-        correct,
-        work.time_us[counted],
-        work.day[counted],
-        work.item[counted],
-        events,
-        offsets,
-        before.model,
-        before.policy,
-        night.config.policy,
-        night.as_of_us,
+        answers, work.model_rows, before.policy, night.model.arrays, night.config.policy, night.as_of_us
     )
     return Restated(
-        attempt_day=gold_rows.attempt_days(work, counted, correct, night),
-        mastery_state=gold_rows.states(work, before, offsets, correct, known, now, night),
+        attempt_day=gold_rows.attempt_days(work, night),
+        mastery_state=gold_rows.states(work, before, now, night),
         mastery_decision=gold_rows.decisions(work, transitions, night),
+    )
+
+
+def _counted_answers(work: Work, pupils: pa.Table | None, night: Night) -> Answers:
+    """The new attempts that count, each with what was expected of it and the pupil's state behind it."""
+    counted = np.flatnonzero(work.is_counted)
+    pair, item, time_us = work.pair[counted], work.item[counted], work.time_us[counted]
+    correct = work.is_right[counted].astype(np.int8)
+    easiness = night.model.easiness_of(item, work.model_rows[pair])
+    event_id = work.table["event_id"].take(pa.array(counted))
+    event, residual = hash_texts(event_id), correct - chances(easiness)
+    # Pairs lie in order of their pupils.
+    student, students = arrow.coded(work.students)
+    start = newest_of_pupils(pupils, students)
+    behind = states_behind(student[pair], time_us, event_id, event, correct, residual, start)
+    return Answers(
+        offsets=np.searchsorted(counted, work.offsets).astype(np.int64),
+        correct=correct,
+        time_us=time_us,
+        day=work.day[counted],
+        item=item,
+        event=mix(event, correct.astype(np.uint64)),
+        residual=residual,
+        pupil=behind,
     )
 
 
@@ -114,7 +142,7 @@ def _prepare(table: pa.Table, night: Night, standing: pa.Table | None) -> tuple[
     order = judged.order[is_new]
     place = new[order]
     of_student, of_competency = both // width, both % width
-    rows = night.models.rows(competencies)[of_competency] if competencies else np.zeros(0, dtype=np.int64)
+    rows = night.model.rows(competencies)[of_competency] if competencies else np.zeros(0, dtype=np.int64)
     names = pa.array(students, pa.string()), pa.array(competencies, pa.string())
     work = Work(
         table=table.take(pa.array(place)),
@@ -132,7 +160,7 @@ def _prepare(table: pa.Table, night: Night, standing: pa.Table | None) -> tuple[
         is_correct=attempts.is_correct[order],
         recent=_recent(attempts, _seen(judged), both.size, before.last_us, int(rule.spacing_seconds * 1_000_000)),
     )
-    return work, _started(before, work, night)
+    return work, before
 
 
 def _coded_with(table: pa.Table, standing: pa.Table | None, name: str) -> tuple[IntArray, list[str]]:
@@ -143,43 +171,43 @@ def _coded_with(table: pa.Table, standing: pa.Table | None, name: str) -> tuple[
     return arrow.coded(pa.chunked_array([chunk for column in text for chunk in column.chunks], pa.string()))
 
 
-def _before(standing: pa.Table | None, place: IntArray, pairs: int, rule: ThresholdPolicy) -> Before:
+def _before(standing: pa.Table | None, place: IntArray, pairs: int, rule: SharePolicy) -> Before:
     """Where each of the pairs stood; nothing yet for those without a standing row."""
     policy, zero = nothing_yet(pairs, rule.minimum.items), np.zeros(pairs, dtype=np.int64)
     if standing is None or standing.num_rows == 0:
         nothing = np.zeros(0, dtype=np.int64)
-        return Before(policy, np.full(pairs, np.nan), zero, zero, zero, zero, zero, Recent(nothing, nothing, nothing))
+        return Before(policy, zero, zero, zero, zero, Recent(nothing, nothing, nothing))
 
-    def put(name: str) -> IntArray:
-        values = np.zeros(pairs, dtype=np.int64)
-        values[place] = arrow.integers(standing[name])
+    def put(name: str, missing: int = 0) -> IntArray:
+        values = np.full(pairs, missing, dtype=np.int64)
+        values[place] = arrow.integers(standing[name], missing)
         return values
 
     state_codes, state_names = arrow.coded(standing["state"])
     state = np.zeros(pairs, dtype=np.int8)
     state[place] = np.array([STATES.index(name) for name in state_names], dtype=np.int8)[state_codes]
     counted, last_us = put("counted_attempts"), put("last_event_at")
-    model = np.full(pairs, np.nan)
-    model[place] = arrow.floats(standing["p_known"])
+    policy.sums[place], policy.pupil[place] = columns.pair_states(standing), columns.pupil_states(standing)
     policy = Standing(
         state=state,
         since_us=np.where(counted > 0, put("state_since_at"), 0),
-        next_us=policy.next_us,
+        next_us=put("next_transition_at", NEVER),
         in_a_row=put("right_in_a_row"),
         without_three=put("opportunities_without_three"),
+        wrong=put("wrong_since_mastered"),
         counted=counted,
         last_us=np.where(counted > 0, last_us, 0),
         evidence=put("evidence_hash").view(np.uint64),
         items=_put_lists(standing["counted_items"], place, policy.items),
         days=put("counted_days"),
+        sums=policy.sums,
+        pupil=policy.pupil,
     )
     values, sizes = arrow.list_values(standing["recent_attempts"])
     sizes = sizes // 2
     return Before(
         policy=policy,
-        model=model,
         attempts=put("attempts"),
-        correct=put("counted_correct"),
         first_us=put("first_event_at"),
         last_us=last_us,
         last_day=put("last_work_date"),
@@ -194,12 +222,6 @@ def _put_lists(column: pa.ChunkedArray, place: IntArray, nothing: IntArray) -> I
     row = np.repeat(place, sizes)
     found[row, np.arange(values.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)] = values
     return found
-
-
-def _started(before: Before, work: Work, night: Night) -> Before:
-    """The model's prior where nothing stood."""
-    model = np.where(np.isnan(before.model), night.models.start(work.model_rows), before.model)
-    return replace(before, model=model)
 
 
 def _with_recent(attempts: Attempts, recent: Recent) -> tuple[Attempts, IntArray]:

@@ -13,7 +13,7 @@ from cairn.mastery import elo
 from cairn.mastery.arrow import integers, places_in
 from cairn.mastery.config import config_from
 from cairn.mastery.fit import Bounds, fit_bkt, make_sequences
-from cairn.mastery.models import table_from
+from cairn.mastery.share.model import from_rows, shipped_rows
 from cairn.mastery.states import COLUMNS, Night, advance, restate
 
 
@@ -32,12 +32,12 @@ def fold_once() -> None:
         load_yaml_mapping(EXAMPLES / "evidence.yaml"),
         load_yaml_mapping(EXAMPLES / "policy.yaml"),
     )
-    night = Night(config, table_from([], config.fit.default), 10_000_000, date(1970, 1, 1))
+    night = Night(config, from_rows(shipped_rows()), 10_000_000, date(1970, 1, 1))
     row = {"student_key": "p", "competency_id": "c", "event_id": "e", "activity_type": "attempt", "item_id": "i"}
     at = {"event_time": datetime(1970, 1, 1, tzinfo=UTC), "work_date": date(1970, 1, 1), "success": True}
     attempts = lake_columns([{**row, **at}])
     stood = restate(attempts, night).mastery_state
-    advance(attempts.slice(0, 0), stood, night)
+    advance(attempts.slice(0, 0), stood, stood, night)
     places_in(integers(stood["pair_key"]), integers(stood["pair_key"]))
 
 

@@ -18,17 +18,19 @@ from benchmarks.mastery_year import DAYS, LONG_AGO, District
 from cairn.contracts import load_contract
 from cairn.mastery.config import load_config
 from cairn.mastery.hashing import buckets_of
-from cairn.mastery.models import ModelTable, table_from
 from cairn.mastery.resolve import SILVER_COLUMNS, events_of, resolve
+from cairn.mastery.share.model import ShareModel, from_rows
 from cairn.mastery.states import COLUMNS, Night, restate
 from cairn.settings import Settings
-from spark_jobs import evidence_sources, mastery_model
+from spark_jobs import evidence_sources, mastery_model, mastery_sample
 from spark_jobs.evidence import CODED_SILVER
 from spark_jobs.night_record import DAY, DECISION, EVIDENCE, STATE, present_versions, pupil_buckets
 
 AS_OF = datetime(2026, 7, 12, 5, tzinfo=UTC)
 NIGHT_DAY = date(2026, 7, 11)
 ATTEMPTS = 20_000
+# Fewer than there are, so that pupils are left out of the sample as they are of a district's.
+MOST_RESPONSES = 8_000
 KEYS = {
     EVIDENCE: ("student_key", "competency_id", "event_id"),
     STATE: ("student_key", "competency_id"),
@@ -110,8 +112,8 @@ def evidence(home: Settings) -> pa.Table:
 
 
 @pytest.fixture(scope="module")
-def models(home: Settings, evidence: pa.Table) -> ModelTable:
-    """Parameters by the night's own sample and fit, of evidence in buckets as the night writes it."""
+def model(home: Settings, evidence: pa.Table) -> ShareModel:
+    """The model by the night's own sample and fit, of evidence in buckets as the night writes it."""
     config, buckets = load_config(home), pupil_buckets(home, None)
     size = evidence.num_rows
     standing = evidence.append_column("is_removed", pa.array(np.zeros(size, dtype=bool)))
@@ -119,28 +121,27 @@ def models(home: Settings, evidence: pa.Table) -> ModelTable:
     bucket = buckets_of(evidence["student_key"], buckets)
     files = [
         lake.write_file(home, EVIDENCE, standing.filter(pa.array(bucket == number)), {"pupil_bucket": number})
-        for number in range(buckets)
+        for number in np.unique(bucket).tolist()
     ]
-    names, counts = np.unique(evidence["competency_id"].to_pylist(), return_counts=True)
-    wanted = frozenset(names[counts >= config.fit.minimum_responses].tolist())
-    part = -(-mastery_model.SAMPLE_RESPONSES // buckets)
-    parts = [mastery_model._sample_bucket([file], home, config.evidence, wanted, part) for file in files]
-    fit = mastery_model.fit_sample(parts, config.fit)
-    assert fit is not None
-    return table_from(mastery_model.model_rows(fit, config.fit, AS_OF), config.fit.default)
+    part = -(-MOST_RESPONSES // len(files))
+    parts = [mastery_sample._of_bucket([file], home, config.evidence, part) for file in files]
+    sample = mastery_sample._together(parts, [])
+    assert MOST_RESPONSES <= sample.responses.response.size < ATTEMPTS / 2
+    found = mastery_model.fit_sample(sample)
+    return from_rows(found.rows, found.items)
 
 
 @pytest.fixture(scope="module")
 def peer(home: Settings) -> tuple[Done, Path]:
     """What the peer made, and where."""
     folder = home.home / "peer"
-    return make(home, AS_OF, NIGHT_DAY, folder), folder
+    return make(home, AS_OF, NIGHT_DAY, folder, MOST_RESPONSES), folder
 
 
 @pytest.fixture(scope="module")
-def expected(home: Settings, evidence: pa.Table, models: ModelTable) -> dict[str, pa.Table]:
+def expected(home: Settings, evidence: pa.Table, model: ShareModel) -> dict[str, pa.Table]:
     """The night's tables."""
-    night = Night(load_config(home), models, int(AS_OF.timestamp()) * 1_000_000, NIGHT_DAY)
+    night = Night(load_config(home), model, int(AS_OF.timestamp()) * 1_000_000, NIGHT_DAY)
     found = restate(evidence.select(COLUMNS), night)
     return {EVIDENCE: evidence, STATE: found.mastery_state, DAY: found.attempt_day, DECISION: found.mastery_decision}
 
@@ -151,12 +152,14 @@ def rows_of(table: pa.Table, name: str, columns: list[str]) -> list[dict[str, An
     return sorted(plain.to_pylist(), key=lambda row: tuple(str(row[key]) for key in KEYS[name]))
 
 
-def test_peer_fits_what_the_night_fits(peer: tuple[Done, Path], models: ModelTable) -> None:
+def test_peer_fits_what_the_night_fits(peer: tuple[Done, Path], model: ShareModel) -> None:
     done, _ = peer
-    assert models.row_of, "the year must be one of which something is fitted"
-    assert done.models.versions == models.versions
-    assert done.models.row_of == models.row_of
-    assert done.models.parameters == pytest.approx(models.parameters, abs=1e-12)
+    assert len(model.row_of) > 100
+    assert done.model.version == model.version
+    assert done.model.row_of == model.row_of
+    for ours, theirs in zip(model.arrays, done.model.arrays, strict=True):
+        assert theirs == pytest.approx(ours, abs=1e-9)
+    assert done.model.item_easiness == pytest.approx(model.item_easiness, abs=1e-9)
 
 
 @pytest.mark.parametrize("name", KEYS)

@@ -22,7 +22,7 @@ LAKE = {
     "ops": "night intake_ledger intake_batch gate_result release disclosure",
 }
 SCALARS = {"string", "int", "bigint", "double", "boolean", "date", "timestamp"}
-TYPES = SCALARS | {"array<string>", "array<bigint>", "map<string,string>"}
+TYPES = SCALARS | {"array<string>", "array<bigint>", "array<double>", "map<string,string>"}
 
 
 def test_every_table_of_the_design_has_a_contract() -> None:

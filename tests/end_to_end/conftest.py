@@ -33,7 +33,7 @@ def district(tmp_path_factory: pytest.TempPathFactory) -> Iterator[District]:
     patch.setenv("CAIRN_HOME", str(home))
     settings = Settings()
     try:
-        result = Demo(settings, schools=4, students=120, days=20, seed=3, report=print).run()
+        result = Demo(settings, schools=4, students=120, days=40, seed=3, report=print).run()
         yield District(settings, settings.home / "simulated", result)
     finally:
         stack.down(settings)

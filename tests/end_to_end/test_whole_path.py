@@ -25,7 +25,8 @@ from streaming.client import send
 from streaming.topics import end_offsets
 from tests.end_to_end.conftest import District
 from tests.end_to_end.privacy_scan import People, scan_files, scan_topics
-from tests.end_to_end.reference import end_of_day, standings
+from tests.end_to_end.reference import Stand, end_of_day, sent, stands
+from tests.end_to_end.reference_share import Model
 
 pytestmark = [pytest.mark.e2e, pytest.mark.airflow, pytest.mark.timeout(900)]
 
@@ -49,6 +50,17 @@ def page_of(district: District, name: str, path: str) -> str:
         answer = client.post("/login", data=form)
         assert answer.status_code == 200, answer.text[:300]
         return client.get(path).text
+
+
+@pytest.fixture(scope="module")
+def expected(district: District) -> dict[tuple[str, str], Stand]:
+    """The reference's stands by pupil and competency after the last night, by the model that nights use."""
+    _, last = nights(district)
+    rows = [row for row in lake.read(district.settings, "gold.mastery_model").to_pylist() if row["is_active"]]
+    [version] = {row["model_version"] for row in rows}
+    items = lake.read(district.settings, "gold.item_difficulty").to_pylist()
+    model = Model.of(rows, [row for row in items if row["model_version"] == version])
+    return stands(sent(district.folder / "truth"), model, end_of_day(last, district.settings.zone))
 
 
 def nights(district: District) -> tuple[date, date]:
@@ -77,12 +89,11 @@ def test_the_books_balance_and_agree_with_what_was_sent(district: District) -> N
         assert sum(books[name] for books in kept.values()) == sum(books[name] for books in sent.values()), name
 
 
-def test_the_page_and_the_feed_show_what_follows_from_what_was_sent(district: District) -> None:
+def test_the_page_and_the_feed_show_what_follows_from_what_was_sent(
+    district: District, expected: dict[tuple[str, str], Stand]
+) -> None:
     _, last = nights(district)
     zone = district.settings.zone
-    rows = lake.read(district.settings, "gold.mastery_model").to_pylist()
-    parameters = {row["competency_id"]: row for row in rows if row["is_active"]}
-    expected = standings(district.folder / "truth", parameters, end_of_day(last, zone))
     students = pq.read_table(district.folder / "truth" / "students.parquet").to_pylist()
     school = next(row for row in district.result["accounts"] if row["name"] == "leader")
     school_id = min(row["school_id"] for row in students)
@@ -95,8 +106,8 @@ def test_the_page_and_the_feed_show_what_follows_from_what_was_sent(district: Di
     since = end_of_day(last - timedelta(days=7), zone)
     moved_on = {
         student
-        for (student, _), standing in expected.items()
-        if student in here and standing.state == "mastered" and standing.mastered_at and standing.mastered_at >= since
+        for (student, _), stand in expected.items()
+        if student in here and stand.state == "mastered" and stand.mastered_at and stand.mastered_at >= since
     }
     assert moved_on, "the simulated week has nobody who reached mastery: the test would prove nothing"
 
@@ -111,23 +122,21 @@ def test_the_page_and_the_feed_show_what_follows_from_what_was_sent(district: Di
     assert len(feed) == len(moved_on)
 
 
-def test_states_in_the_lake_are_those_of_the_reference(district: District) -> None:
-    _, last = nights(district)
-    rows = lake.read(district.settings, "gold.mastery_model").to_pylist()
-    parameters = {row["competency_id"]: row for row in rows if row["is_active"]}
-    expected = standings(district.folder / "truth", parameters, end_of_day(last, district.settings.zone))
+def test_states_in_the_lake_are_those_of_the_reference(
+    district: District, expected: dict[tuple[str, str], Stand]
+) -> None:
     keys = Vault(district.settings).resolve("sourcedId", sorted({student for student, _ in expected}))
     # The newest night's row of a pair is the one that stands.
     changes = lake.read(district.settings, "gold.mastery_state").sort_by("night").to_pylist()
-    kept = {
-        (row["student_key"], row["competency_id"]): None
-        if row["is_removed"]
-        else (row["state"], row["counted_attempts"])
-        for row in changes
-    }
-    for (student, competency), standing in expected.items():
-        if standing.counted:
-            assert kept[keys[student], competency] == (standing.state, standing.counted)
+    kept = {(row["student_key"], row["competency_id"]): row for row in changes}
+    for (student, competency), stand in expected.items():
+        if not stand.counted:
+            continue
+        row = kept[keys[student], competency]
+        found = (row["is_removed"], row["state"], row["counted_attempts"])
+        assert found == (False, stand.state, stand.counted)
+        numbers = [row[name] for name in ("expected_share", "share_low", "share_high")]
+        assert numbers == pytest.approx([stand.expected_share, *stand.interval], abs=1e-9)
 
 
 def test_both_nights_ran_under_airflow_and_each_release_was_evaluated(district: District) -> None:

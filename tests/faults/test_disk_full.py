@@ -71,7 +71,7 @@ def test_a_full_disk_publishes_nothing_and_the_same_command_goes_on(
     whole = settings.model_copy(update={"home": tmp_path / "whole"})
     for one in (settings, whole):
         small.seed(one, [f"p{n}" for n in range(8)], items)
-        small.write(one, "gold.mastery_model", [small.default_model()])
+        small.write(one, "gold.mastery_model", small.share_model_rows())
         small.write(one, "silver.learner_activity", events(FIRST, 40))
     assert mastery.update(spark, settings, FIRST)["pairs"] == 320
     before, at = current(settings), night_record.newest(settings)

@@ -1,4 +1,4 @@
-"""The gate into the marts: rows that break their contract, states that do not fit their days and their evidence."""
+"""The gate into the marts: rows that break their contract, states that do not fit their evidence."""
 
 from __future__ import annotations
 
@@ -10,29 +10,40 @@ import pytest
 
 import lake
 from cairn.mastery.config import load_config
-from cairn.mastery.models import default_row, table_from
+from cairn.mastery.share.columns import SHARE_COLUMNS
+from cairn.mastery.share.model import from_rows
 from cairn.mastery.states import COLUMNS, Night, restate
 from cairn.settings import Settings
+from gates import frames
 from gates.run import run_gate
 from spark_jobs import night_record
 from spark_jobs.night_record import DAY, DECISION, EVIDENCE, STATE
+from tests.cairn.mastery.rich_model import VERSION, rich_items, rich_rows
 
 DATA_DATE = date(2026, 10, 14)
 NOW = datetime(2026, 10, 14, 15, tzinfo=UTC)
+MODEL, ITEMS = rich_rows(("competency-1",)), rich_items([f"item-{n}" for n in range(4)])
 
 
 def change(number: int) -> dict[str, Any]:
     """Columns of a base row that the first night wrote."""
-    return {"pair_key": number, "night": 1, "is_base": True, "is_removed": False, "pupil_bucket": 0}
+    return {
+        "pair_key": number,
+        "pupil_key": number,
+        "night": 1,
+        "is_base": True,
+        "is_removed": False,
+        "pupil_bucket": 0,
+    }
 
 
 def state(number: int, **changes: Any) -> dict[str, Any]:
     """A sound row of gold.mastery_state."""
     return {
+        **dict.fromkeys(SHARE_COLUMNS, 1),
         "student_key": f"student-{number}",
         "competency_id": "competency-1",
         "state": "developing",
-        "p_known": 0.4,
         "expected_share": 0.5,
         "share_low": 0.4,
         "share_high": 0.6,
@@ -45,12 +56,13 @@ def state(number: int, **changes: Any) -> dict[str, Any]:
         "state_since_at": NOW,
         "evidence_hash": number,
         "right_in_a_row": 0,
+        "wrong_since_mastered": 0,
         "counted_items": [1, 2, 3],
         "counted_days": 2,
         "last_work_date": DATA_DATE,
         "recent_attempts": [],
         **change(number),
-        "model_version": "bkt-1",
+        "model_version": VERSION,
         "policy_version": "policy-1",
         "data_date": DATA_DATE,
     } | changes
@@ -66,13 +78,12 @@ def decision(number: int, **changes: Any) -> dict[str, Any]:
         "decided_at": NOW,
         "from_state": "not_enough_evidence",
         "to_state": "developing",
-        "p_known": 0.4,
         "counted_attempts": 4,
         "evidence_hash": number,
         "pair_key": number,
         "night": 1,
         "pupil_bucket": 0,
-        "model_version": "bkt-1",
+        "model_version": VERSION,
         "policy_version": "policy-1",
         "data_date": DATA_DATE,
         "recorded_at": NOW,
@@ -80,7 +91,7 @@ def decision(number: int, **changes: Any) -> dict[str, Any]:
 
 
 def write(settings: Settings, states: list[dict[str, Any]], decisions: list[dict[str, Any]]) -> None:
-    """A lake with these rows, ten pupils in two schools."""
+    """A lake with these rows, ten pupils in two schools, and a model."""
     people = [
         {
             "student_key": f"student-{number}",
@@ -93,6 +104,8 @@ def write(settings: Settings, states: list[dict[str, Any]], decisions: list[dict
         for number in range(10)
     ]
     lake.append(settings, "silver.person", people)
+    lake.append(settings, "gold.mastery_model", MODEL)
+    lake.append(settings, "gold.item_difficulty", ITEMS)
     lake.append(settings, STATE, states)
     lake.append(settings, DECISION, decisions)
 
@@ -116,27 +129,58 @@ def test_sound_states_and_decisions_are_green(settings: Settings) -> None:
 def test_what_does_not_fit_holds_the_pupils_school(settings: Settings) -> None:
     unfounded = {"state": "mastered", "counted_attempts": 0, "counted_correct": 0}
     states = [state(n) for n in range(8) if n != 6]
-    states += [state(6, state="mastered", counted_days=0)]
+    states += [state(6, state="mastered", counted_days=1)]
     states += [state(8, **unfounded), state(0, data_date=date(2026, 10, 1), **unfounded, night=0)]
     # Mended by a later run of the same night, and taken out by one: neither stands.
     states += [state(7, **unfounded, night=0), state(9, **unfounded)]
     states += [state(9, **unfounded, night=2, is_base=False, is_removed=True)]
-    write(settings, states, [*(decision(n) for n in range(9)), decision(9, p_known=1.5)])
+    write(settings, states, [*(decision(n) for n in range(9)), decision(9, counted_attempts=-1)])
     outcome = run_gate("silver_to_mastery", settings, DATA_DATE)
     assert failed(outcome.results) == [
-        ("gold.mastery_decision.p_known.range", "school", "school-1", ["decision-9"]),
+        ("gold.mastery_decision.counted_attempts.range", "school", "school-1", ["decision-9"]),
         ("gold.mastery_state.evidence", "school", "school-0", ["6", "8"]),
     ]
     assert outcome.held == [("school", "school-0"), ("school", "school-1")]
     assert not outcome.is_structural_failure
 
 
+@pytest.mark.parametrize("most_rows_in_memory", [frames.MOST_ROWS_IN_MEMORY, 0])
+def test_shares_are_numbers_in_their_interval_and_mastery_has_its_evidence(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, most_rows_in_memory: int
+) -> None:
+    nothing = float("nan")
+    wrong: list[dict[str, Any]] = [
+        {"expected_share": nothing, "share_low": nothing, "share_high": nothing},
+        {"pupil_residual_over_14_days": nothing},
+        {"share_high": 1.2},
+        {"share_low": 0.55},
+        {"state": "mastered", "counted_attempts": 3},
+        {"state": "review_due", "counted_items": [1, 2]},
+        {"state": "mastered", "counted_attempts": 4},
+    ]
+    write(settings, [state(number, **changes) for number, changes in enumerate(wrong)], [])
+    monkeypatch.setattr(frames.load, "__defaults__", (most_rows_in_memory, None))
+    found = {
+        (rule, sample)
+        for rule, _, _, ids in failed(run_gate("silver_to_mastery", settings, DATA_DATE).results)
+        for sample in ids
+    }
+    assert found == {
+        *((f"{STATE}.{name}.required", "0") for name in ("expected_share", "share_low", "share_high")),
+        (f"{STATE}.pupil_residual_over_14_days.required", "1"),
+        (f"{STATE}.share_high.range", "2"),
+        (f"{STATE}.interval", "3"),
+        (f"{STATE}.evidence", "4"),
+        (f"{STATE}.evidence", "5"),
+    }
+
+
 def test_only_what_the_newest_night_committed_is_looked_at(settings: Settings) -> None:
     write(settings, [state(n) for n in range(4)], [])
     on_record(settings)
-    lake.append(settings, STATE, [state(5, p_known=7.0)])
+    lake.append(settings, STATE, [state(5, share_high=7.0)])
     results = run_gate("silver_to_mastery", settings, DATA_DATE).results
-    assert "gold.mastery_state.p_known.range" not in {rule for rule, *_ in failed(results)}
+    assert "gold.mastery_state.share_high.range" not in {rule for rule, *_ in failed(results)}
 
 
 def computed(settings: Settings) -> tuple[Any, Any]:
@@ -164,11 +208,8 @@ def computed(settings: Settings) -> tuple[Any, Any]:
         for n in range(4)
     ]
     table = pa.Table.from_pylist(evidence, lake.file_schema(EVIDENCE))
-    config = load_config(settings)
-    model = {**default_row(config.fit.default), "fitted_at": NOW}
-    lake.append(settings, "gold.mastery_model", [model])
     end = int((NOW + timedelta(hours=12)).timestamp()) * 1_000_000
-    night = Night(config, table_from([model], config.fit.default), end, DATA_DATE)
+    night = Night(load_config(settings), from_rows(MODEL, ITEMS), end, DATA_DATE)
     return table, restate(table.select(COLUMNS), night)
 
 
@@ -183,7 +224,7 @@ def on_record(settings: Settings) -> None:
             as_of=NOW,
             versions=night_record.present_versions(settings),
             policy_version="policy-1",
-            model_versions={},
+            model_versions={"*": VERSION},
             pupil_buckets=2,
         ),
     )
@@ -192,14 +233,16 @@ def on_record(settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("table", "pupil", "column", "value"),
     [
-        (DAY, "student-1", "m11", 0.5),
-        (STATE, "student-1", "p_known", 0.5),
+        (STATE, "student-1", "share_high", 1.0),
+        (STATE, "student-1", "residual_over_3_tries", 0.5),
+        (STATE, "student-1", "pupil_work_over_14_days", 9.0),
         (STATE, "student-1", "counted_attempts", 5),
+        (STATE, "student-1", "state", "not_enough_evidence"),
         (EVIDENCE, "student-1", "is_removed", True),
         (None, "", "", None),
     ],
 )
-def test_a_state_that_does_not_follow_from_days_and_evidence_is_found(
+def test_a_state_that_does_not_follow_from_evidence_is_found(
     settings: Settings, table: str | None, pupil: str, column: str, value: object
 ) -> None:
     write(settings, [], [])
@@ -208,13 +251,15 @@ def test_a_state_that_does_not_follow_from_days_and_evidence_is_found(
     for name, part in ((STATE, found.mastery_state), (DAY, found.attempt_day)):
         added = {"night": 1, "is_base": True, "is_removed": False, "pupil_bucket": 0}
         rows[name] = [{**row, **added} for row in part.to_pylist()]
-    if table:
-        wrong = [row for row in rows[table] if row["student_key"] == pupil]
-        wrong[0][column] = value
-        if column == "counted_attempts":
-            wrong[0]["attempts"] = value
+    for row in rows[STATE]:
+        if table == STATE and row["student_key"] == pupil:
+            row[column] = value
+            row["attempts"] = max(row["attempts"], row["counted_attempts"])
     for name, several in rows.items():
         lake.append(settings, name, several)
+    if table == EVIDENCE:
+        gone = next(row for row in rows[EVIDENCE] if row["student_key"] == pupil)
+        lake.append(settings, EVIDENCE, [{**gone, column: value, "night": 2}])
     on_record(settings)
     results = run_gate("silver_to_mastery", settings, DATA_DATE).results
     keys = [str(row["pair_key"]) for row in rows[STATE] if row["student_key"] == pupil]

@@ -7,7 +7,9 @@ import zlib
 from collections import Counter
 from typing import Any
 
+from cairn.mastery.share.columns import PAIR_COUNTS, SHARE_COLUMNS
 from cairn.settings import Settings
+from tests.cairn.mastery.rich_model import VERSION, rich_rows
 from tests.marts.small_roster import ALPHA, BETA, DATA_DATE, KNOWN, PLAN_HASH, at, day, known, put, roster
 
 
@@ -17,23 +19,38 @@ def _change(pupil: str, competency: str) -> dict[str, Any]:
     return {"pair_key": key, "night": 1, "is_base": True, "is_removed": False, "pupil_bucket": key % 2}
 
 
-def _state(pupil: str, competency: str, state: str, last: str, **more: Any) -> dict[str, Any]:
+def _sums(counted: int, correct: int) -> dict[str, Any]:
+    """Counts and sums of a pair and its pupil, all different: what is right or wrong beyond half is in every residual.
+
+    Nobody folded them; what a share on a date rests on is held against Python by these same numbers.
+    """
+    found: dict[str, Any] = {}
+    for place, name in enumerate(SHARE_COLUMNS):
+        weight = 1.0 + place / 10.0
+        found[name] = weight * counted / 8.0 if "work_over" in name else weight * (correct / counted - 0.5)
+    found |= {"pupil_counted": 3 * counted, "pupil_correct": 3 * correct - 1, "pupil_last_outcomes": 45}
+    last_five = 63 if correct == counted else 37
+    return found | dict(zip(PAIR_COUNTS.values(), (counted, correct, last_five), strict=True))
+
+
+def _state(
+    pupil: str, competency: str, state: str, last: str, counted: int = 6, correct: int = 3, **more: Any
+) -> dict[str, Any]:
+    # The share as of the last work is none that any mart shows: they ask for it as of the data date.
     return {
         "student_key": pupil,
         "competency_id": competency,
         "state": state,
-        "p_known": 0.5,
-        "expected_share": 0.5,
-        "share_low": 0.3,
-        "share_high": 0.7,
-        "attempts": 6,
-        "counted_attempts": 6,
-        "counted_correct": 3,
+        "expected_share": 0.0,
+        "share_low": 0.0,
+        "share_high": 0.0,
+        "attempts": counted,
+        **_sums(counted, correct),
         "opportunities_without_three": 0,
         "first_event_at": at("09-01 15:00"),
         "last_event_at": at(last),
         "state_since_at": at(last),
-        "model_version": "bkt-1",
+        "model_version": VERSION,
         "policy_version": "pol-1",
         "data_date": DATA_DATE,
         **_change(pupil, competency),
@@ -50,9 +67,8 @@ def _decision(number: int, pupil: str, competency: str, from_state: str, to_stat
         "decided_at": at(when),
         "from_state": from_state,
         "to_state": to_state,
-        "p_known": 0.9,
         "counted_attempts": 6,
-        "model_version": "bkt-1",
+        "model_version": VERSION,
         "policy_version": "pol-1",
         "data_date": at(when).date(),
         "recorded_at": at("10-15 07:00"),
@@ -62,27 +78,20 @@ def _decision(number: int, pupil: str, competency: str, from_state: str, to_stat
 
 def mastery(settings: Settings) -> None:
     """p1 mastered alpha, p2 spins on it, p3 slipped, p4 develops it (South), p5 has been silent since the move."""
+    put(settings, "gold.mastery_model", rich_rows((ALPHA, BETA)))
     put(
         settings,
         "gold.mastery_state",
         [
-            _state("p1", ALPHA, "mastered", "10-13 15:00", expected_share=0.9),
-            _state(
-                "p2",
-                ALPHA,
-                "developing",
-                "10-13 15:00",
-                expected_share=0.4,
-                opportunities_without_three=12,
-                counted_attempts=12,
-            ),
+            _state("p1", ALPHA, "mastered", "10-13 15:00", correct=6),
+            _state("p2", ALPHA, "developing", "10-13 15:00", 12, 3, opportunities_without_three=12),
             # p3 stood at mastered until the night that saw it slip; nothing is left of what p4 had on beta.
-            _state("p3", ALPHA, "mastered", "09-10 15:00", expected_share=0.9),
-            _state("p3", ALPHA, "developing", "10-12 15:00", expected_share=0.6, night=2, is_base=False),
+            _state("p3", ALPHA, "mastered", "09-10 15:00", correct=6),
+            _state("p3", ALPHA, "developing", "10-12 15:00", 9, 6, night=2, is_base=False),
             _state("p4", BETA, "mastered", "09-20 15:00"),
             _state("p4", BETA, "mastered", "09-20 15:00", night=2, is_base=False, is_removed=True),
             _state("p4", ALPHA, "developing", "10-13 15:00"),
-            _state("p5", BETA, "not_enough_evidence", "09-20 15:00", counted_attempts=2),
+            _state("p5", BETA, "not_enough_evidence", "09-20 15:00", 2, 1),
         ],
     )
     retracted = _decision(9, "p4", ALPHA, "developing", "mastered", "10-13 15:00")

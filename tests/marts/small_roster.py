@@ -32,7 +32,7 @@ def day(text: str) -> date:
 def put(settings: Settings, name: str, rows: list[dict[str, Any]]) -> None:
     """Append rows; required columns that a mart never reads are filled with something of their type."""
     filler: dict[str, Any] = {"string": "-", "int": 0, "bigint": 0, "double": 0.0, "boolean": False}
-    filler |= {"date": DATA_DATE, "timestamp": KNOWN, "array<string>": [], "array<bigint>": []}
+    filler |= {"date": DATA_DATE, "timestamp": KNOWN, "array<string>": [], "array<bigint>": [], "array<double>": []}
     required = {column.name: filler[column.type] for column in load_contract(name).columns if column.is_required}
     lake.append(settings, name, [{**required, **row} for row in rows])
 

@@ -163,11 +163,11 @@ def _pupil_rows(keys: dict[str, str], school: int, school_id: str) -> dict[str, 
                     _at(3 + number % 6),
                     stuck,
                     "wheel_spinning" if stuck else None,
-                    "bkt-1",
+                    "share-1",
                     "p-1",
                 )
             )
-        decision = (f"d-{school}-{number}", _at(1), "developing", "mastered", 9, "bkt-1", "p-1", DATA_DATE)
+        decision = (f"d-{school}-{number}", _at(1), "developing", "mastered", 9, "share-1", "p-1", DATA_DATE)
         rows["mart_student_decision"].append((school_id, key, "comp-1", *decision))
         competency = COMPETENCIES[number % 3][:3]
         following = COMPETENCIES[number % 3 + 1][:3]

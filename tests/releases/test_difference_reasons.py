@@ -17,8 +17,8 @@ from spark_jobs import night_record
 from spark_jobs.night_record import EVIDENCE, NightRecord
 
 MONDAY, TUESDAY = date(2026, 10, 12), date(2026, 10, 13)
-SAME = {"school_id": "s1", "class_id": "c1", "state": "developing", "expected_share": 0.5}
-SAME |= {"model_version": "m1", "policy_version": "p1"}
+SAME = {"school_id": "s1", "class_id": "c1", "state": "developing", "expected_share": 0.5, "counted_attempts": 6}
+SAME |= {"model_version": "share-1", "policy_version": "p1"}
 
 
 def evidence(pupil: str, night: int, work_date: date, *, is_removed: bool = False) -> dict[str, Any]:
@@ -42,10 +42,12 @@ def release(folder: Path, data_date: date, read_at: datetime, pupils: dict[str, 
     connection = duckdb.connect(str(path))
     connection.execute(
         f"create table {MART} (student_key varchar, competency_id varchar, school_id varchar, class_id varchar,"
-        " state varchar, expected_share double, model_version varchar, policy_version varchar)"
+        " state varchar, expected_share double, counted_attempts int, model_version varchar, policy_version varchar)"
     )
     for pupil, changes in pupils.items():
-        connection.execute(f"insert into {MART} values (?, 'k', ?, ?, ?, ?, ?, ?)", [pupil, *(SAME | changes).values()])
+        connection.execute(
+            f"insert into {MART} values (?, 'k', ?, ?, ?, ?, ?, ?, ?)", [pupil, *(SAME | changes).values()]
+        )
     connection.close()
     return store.Release(f"learning-{data_date}-1", "learning", data_date, read_at, path, read_at=read_at)
 
@@ -68,7 +70,8 @@ def nights(settings: Settings) -> list[datetime]:
         lake.append(settings, EVIDENCE, [row for row in rows if row["night"] == number])
         versions = night_record.present_versions(settings)
         night_record.record(
-            settings, NightRecord(number, "night", day, datetime.now(UTC), versions, "p1", {}, pupil_buckets=2)
+            settings,
+            NightRecord(number, "night", day, datetime.now(UTC), versions, "p1", {"*": "share-1"}, pupil_buckets=2),
         )
         moments.append(datetime.now(UTC))
     return moments
@@ -81,12 +84,14 @@ def test_each_pair_has_the_first_reason_that_holds(settings: Settings, nights: l
         "gone": share,
         "late": share,
         "fresh": share | {"policy_version": "p2"},
-        "judged": share | {"policy_version": "p2", "model_version": "m2"},
-        "fitted": share | {"model_version": "m2"},
-        "rests": {"state": "review_due"},
-        "moves": {"class_id": "c2"},
+        "judged": share | {"policy_version": "p2", "model_version": "share-2"},
+        "fitted": share | {"model_version": "share-2"},
+        "rests": share | {"state": "review_due"},
+        "fades": share,
+        "moves": share | {"class_id": "c2"},
         "comes": {},
-        "odd": share,
+        "counted otherwise": share | {"counted_attempts": 5},
+        "called otherwise": share | {"state": "mastered"},
     }
     before = release(tmp_path, MONDAY, nights[0], {name: {} for name in changed if name != "comes"})
     after = release(tmp_path, TUESDAY, nights[1], changed)
@@ -94,6 +99,16 @@ def test_each_pair_has_the_first_reason_that_holds(settings: Settings, nights: l
     for alias, one in (("old", before), ("new", after)):
         connection.execute(f"attach '{one.path}' as {alias} (read_only)")
     found = {one["reason"]: one["pairs"] for one in why(settings, connection, before, after)}
-    assert found == {name: 2 if name == "roster" else 1 for name in REASONS}
+    assert found == {name: 2 if name in ("roster", "time", "other") else 1 for name in REASONS}
     connection.execute("detach new; attach ':memory:' as new")
     assert why(settings, connection, before, after) == [], "an evaluation has no such table"
+
+
+def test_time_is_no_reason_on_one_data_date(settings: Settings, nights: list[datetime], tmp_path: Path) -> None:
+    connection = duckdb.connect()
+    releases = []
+    for alias, share in (("old", 0.5), ("new", 0.6)):
+        (tmp_path / alias).mkdir()
+        releases.append(release(tmp_path / alias, TUESDAY, nights[1], {"pupil": {"expected_share": share}}))
+        connection.execute(f"attach '{releases[-1].path}' as {alias} (read_only)")
+    assert why(settings, connection, *releases) == [{"reason": "other", "pairs": 1}]

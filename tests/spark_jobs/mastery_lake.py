@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 import lake
 from cairn.mastery import ledger
+from cairn.mastery.share.formula import GAP_WEIGHT, LOSSES_WEIGHT, PATTERNS, REFERENCE_POINTS, WEIGHTS, WINS_WEIGHT
 from cairn.settings import Settings
 
 ZONE = ZoneInfo("America/Chicago")
@@ -89,27 +90,45 @@ def alignment(item: str, name: str, first: date | None = None) -> dict[str, Any]
     return {"item_id": item, "competency_id": name, "valid_from_date": first, "recorded_from": LONG_AGO}
 
 
-def default_model(**more: float) -> dict[str, Any]:
-    """The default row of gold.mastery_model, so that nothing has to be fitted."""
-    values = {"prior": 0.35, "learn": 0.12, "guess": 0.2, "slip": 0.1, "forget": 0.0, **more}
-    return {
-        "model_version": "bkt-test",
-        "competency_id": "*",
-        "model": "bkt",
-        **values,
-        "responses": 0,
-        "is_degenerate": False,
-        "fitted_at": LONG_AGO,
-        "is_active": True,
-    }
+def share_model_rows(version: str = "share-test", *, is_active: bool = True, **more: float) -> list[dict[str, Any]]:
+    """The row ``*`` of gold.mastery_model of a model to reason about, so that nothing has to be fitted.
+
+    Its logit depends on how many were right, how many were wrong and the gap alone (``more``: intercept, right, wrong,
+    gap, level of the doubt). Asked a week after the last work, 3 of 3 right is a share of .87, 4 of 4 of .92 (surely
+    above .75), 5 of 5 of .95, 4 of 5 of .74, 5 of 6 of .82, 5 of 7 of .67, 8 of 10 of .85. That of 4 of 4 falls under
+    .80 on the 67th day after the last work: review is due on the 60th.
+    """
+    of = {"intercept": -0.555, "right": 2.5, "wrong": -2.0, "gap": -0.494, "level": -1.2, **more}
+    weights = [0.0] * (WEIGHTS + PATTERNS)
+    weights[0], weights[1], weights[WINS_WEIGHT], weights[LOSSES_WEIGHT] = (
+        of["intercept"],
+        1.0,
+        of["right"],
+        of["wrong"],
+    )
+    weights[GAP_WEIGHT] = of["gap"]
+    return [
+        {
+            "model_version": version,
+            "competency_id": "*",
+            "model": "share",
+            "weights": weights,
+            "reference": [0.0] * REFERENCE_POINTS,
+            "easiness": 0.0,
+            "doubt": [of["level"], 0.0, 0.0, 0.0],
+            "responses": 0,
+            "fitted_at": LONG_AGO,
+            "is_active": is_active,
+        }
+    ]
 
 
 def seed(settings: Settings, students: Iterable[str], items: Mapping[str, str]) -> None:
-    """Links (subject ``s-<student>``), competencies, alignments and the default model."""
+    """Links (subject ``s-<student>``), competencies, alignments and the model."""
     write(settings, "silver.identity_link", [link(f"s-{student}", student) for student in students])
     write(settings, "silver.competency", [competency(name) for name in sorted(set(items.values()))])
     write(settings, "silver.item_alignment", [alignment(item, name) for item, name in items.items()])
-    write(settings, "gold.mastery_model", [default_model()])
+    write(settings, "gold.mastery_model", share_model_rows())
 
 
 def rows(settings: Settings, name: str, *, without: tuple[str, ...] = ()) -> list[dict[str, Any]]:

@@ -8,7 +8,9 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
+from cairn.district import load_district_yaml
 from cairn.errors import CairnError
 from cairn.mastery.bkt import Parameters
 from cairn.mastery.fit import Bounds
@@ -28,7 +30,7 @@ RULE = BktRule(Bounds(), Parameters(0.35, 0.12, 0.2, 0.1))
 
 def test_accuracy_and_fit_from_the_lake(spark: SparkSession, settings: Settings) -> None:
     from spark_jobs.evaluate_lake import next_response_accuracy
-    from spark_jobs.mastery import refit, update, use_versions
+    from spark_jobs.mastery import refit, update, use_version
 
     chance = random.Random(3)
     small.seed(settings, PUPILS, {f"i{n}": f"c{n % 2}" for n in range(12)})
@@ -61,16 +63,22 @@ def test_accuracy_and_fit_from_the_lake(spark: SparkSession, settings: Settings)
     shared = next_response_accuracy(settings, "framework", "share", RULE)
     assert shared["responses"] == found["responses"]
     assert shared["left_out"] == []
+    with pytest.raises(CairnError, match="are too few for a model of the district's own"):
+        refit(spark, settings)
+    content = load_district_yaml(settings, "evidence.yaml")
+    content["model"] |= {"minimum_responses": 100, "minimum_pupils": 10}
+    settings.district_dir.mkdir(parents=True, exist_ok=True)
+    (settings.district_dir / "evidence.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     fitted = refit(spark, settings)
-    assert fitted["skills"] == 2
-    models = {row["competency_id"]: row for row in small.rows(settings, "gold.mastery_model")}
-    assert models["c0"]["is_active"], "the same evidence gives the version that the first night fitted and uses"
-    use_versions(settings, dict.fromkeys(("c0", "c1"), str(fitted["model_version"])))
-    models = {row["competency_id"]: row for row in small.rows(settings, "gold.mastery_model") if row["is_active"]}
-    assert models["c0"]["model_version"] == fitted["model_version"]
-    with pytest.raises(CairnError, match="no model version 'bkt-nothing' of competency c0: there is "):
-        use_versions(settings, {"c0": "bkt-nothing"})
-    assert models["c0"]["guess"] == pytest.approx(0.2, abs=0.1)
+    assert (fitted["model"], fitted["skills"], fitted["degenerate"]) == ("share", 2, 0)
+    assert fitted["log_likelihood"] < 0
+    rows = small.rows(settings, "gold.mastery_model")
+    assert {row["model_version"] for row in rows if row["is_active"]} == {"share-test"}, "a challenger is not used"
+    use_version(settings, str(fitted["model_version"]))
+    rows = small.rows(settings, "gold.mastery_model")
+    assert {row["model_version"] for row in rows if row["is_active"]} == {fitted["model_version"]}
+    with pytest.raises(CairnError, match="no model version 'share-nothing': there is "):
+        use_version(settings, "share-nothing")
     assert len(small.rows(settings, "gold.item_difficulty")) == 12
 
 

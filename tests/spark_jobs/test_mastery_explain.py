@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -14,28 +17,35 @@ from cairn.errors import CairnError
 from cairn.mastery import hashing
 from cairn.mastery.config import load_config
 from cairn.mastery.evidence import REASONS, REPEATED
-from cairn.mastery.explanation import TAKEN_BACK, Explanation, sentence
+from cairn.mastery.explanation import TAKEN_BACK, Explanation, explain, sentence
 from cairn.mastery.ledger import decision_changes
-from cairn.mastery.models import default_row, table_from
+from cairn.mastery.share.columns import shares_at
+from cairn.mastery.share.doubt import mean_chance
+from cairn.mastery.share.formula import GAP_DAYS
+from cairn.mastery.share.model import from_rows
 from cairn.mastery.states import COLUMNS, Night, Restated, restate
 from cairn.settings import Settings
 from spark_jobs import night_record
 from spark_jobs.mastery_explain import explain_pair
 from spark_jobs.night_record import DECISION, EVIDENCE, STATE
+from tests.cairn.mastery.rich_model import rich_items, rich_rows
 from tests.spark_jobs import mastery_lake as small
 
 FIRST, SECOND = date(2026, 10, 13), date(2026, 10, 14)
 NOW = datetime(2026, 10, 15, 8, tzinfo=UTC)
+KNOWN_ITEMS = ["item-1", "item-12", "other"]
 BUCKET = int(hashing.buckets_of(pa.array(["p1"]), 2)[0])
 
 
-def evidence(number: int, *, night: int, success: bool = True, item: str = "", is_removed: bool = False) -> Any:
-    """A row of silver.evidence of p1 on c0, each number ten minutes after the one before; the first a day earlier."""
+def evidence(
+    number: int, *, night: int, success: bool = True, item: str = "", competency: str = "c0", is_removed: bool = False
+) -> Any:
+    """A row of silver.evidence of p1, each number ten minutes after the one before; the first a day earlier."""
     day = FIRST if number < 4 else SECOND
     at = small.minutes(day if number else FIRST - timedelta(days=1), 10 * number)
     return {
         "student_key": "p1",
-        "competency_id": "c0",
+        "competency_id": competency,
         "event_id": f"e{number:02d}",
         "event_time": at,
         "work_date": at.date(),
@@ -54,10 +64,10 @@ def evidence(number: int, *, night: int, success: bool = True, item: str = "", i
 def restated(settings: Settings, rows: list[Any], day: date) -> Restated:
     """What follows from the evidence at the end of a day."""
     config = load_config(settings)
-    models = table_from([default_row(config.fit.default)], config.fit.default)
+    model = from_rows(rich_rows(["c0"]), rich_items(KNOWN_ITEMS))
     end = int(small.minutes(day + timedelta(days=1), -9 * 60).timestamp()) * 1_000_000
     table = pa.Table.from_pylist(rows, lake.file_schema(EVIDENCE))
-    return restate(table.select(COLUMNS), Night(config, models, end, day))
+    return restate(table.select(COLUMNS), Night(config, model, end, day))
 
 
 def write_night(
@@ -70,22 +80,36 @@ def write_night(
     decided = {"night": number, "recorded_at": NOW, "pupil_bucket": BUCKET}
     lake.append(settings, DECISION, [{**row, **decided} for row in ledger.to_pylist()])
     record = night_record.NightRecord(
-        number, "night", day, NOW, night_record.present_versions(settings), "policy", {}, pupil_buckets=2
+        number,
+        "night",
+        day,
+        small.minutes(day + timedelta(days=1), -9 * 60),
+        night_record.present_versions(settings),
+        "policy",
+        {},
+        pupil_buckets=2,
     )
     night_record.record(settings, record)
 
 
 @pytest.fixture
 def nights(settings: Settings) -> Settings:
-    """Four right on the first day make mastery; then the third goes, and on the second day come wrong and right."""
+    """Four right on the first day make mastery; then the third goes, and on the second day come wrong and right.
+
+    Between them the pupil works on another competency, which is in the share too.
+    """
     first = [evidence(n, night=1) for n in range(4)]
     came = [evidence(n, night=2, success=n >= 10) for n in range(4, 18)]
     # The same item an hour later is practice: no evidence.
     came.append(evidence(18, night=2, item="item-12"))
+    came.append(evidence(19, night=2, success=False, item="other", competency="c1"))
+    came.append(evidence(20, night=2, item="last"))
     gone = evidence(2, night=2, is_removed=True)
     one = restated(settings, first, FIRST)
     two = restated(settings, [row for row in [*first, *came] if row["event_id"] != "e02"], SECOND)
-    small.write(settings, "silver.competency", [small.competency("c0")])
+    small.write(settings, "silver.competency", [small.competency(name) for name in ("c0", "c1")])
+    small.write(settings, "gold.mastery_model", rich_rows(["c0"]))
+    small.write(settings, "gold.item_difficulty", rich_items(KNOWN_ITEMS))
     whole = [*first, *came]
     small.write(
         settings,
@@ -108,7 +132,7 @@ def test_each_decision_names_the_newest_counted_events_behind_it(nights: Setting
     found = explain_pair(nights, "p1", "C0")
     decisions = found["decisions"]
     assert (found["state"], decisions[-1]["to"]) == ("mastered", "mastered")
-    counted = ["e00", "e01", "e03", *(f"e{n:02d}" for n in range(4, 18))]
+    counted = ["e00", "e01", "e03", *(f"e{n:02d}" for n in range(4, 18)), "e20"]
     for row in decisions:
         expected = counted[: row["counted_attempts"]][-10:]
         assert [event["event_id"] for event in row["evidence"]] == expected
@@ -133,29 +157,53 @@ def test_every_attempt_says_what_it_moved_or_why_it_does_not_count(nights: Setti
     told = {one["event_id"]: one for one in found["attempts"]}
     assert told["e18"]["why_not"] == REASONS[REPEATED]
     assert told["e02"]["why_not"] == TAKEN_BACK
+    assert "e19" not in told, "of another competency"
     counted = [one for one in found["attempts"] if one["counts"]]
-    [state] = [row for row in small.states(nights) if row["student_key"] == "p1"]
-    assert len(counted) == state["counted_attempts"] == 17
-    assert found["share"] == pytest.approx(state["expected_share"], abs=1e-9) == counted[-1]["share"]
-    assert (found["share_low"], found["share_high"]) == pytest.approx(
-        (state["share_low"], state["share_high"]), abs=1e-9
-    )
-    config = load_config(nights)
-    start = config.fit.default
-    begun = start.prior * (1 - start.slip) + (1 - start.prior) * start.guess
-    assert sum(one["moved"] for one in counted) == pytest.approx(found["share"] - begun)
+    [state] = [row for row in small.states(nights) if row["competency_id"] == "c0"]
+    assert len(counted) == state["counted_attempts"] == 18
+    assert state["pupil_counted"] == 19
+    assert counted[-1]["share"] == pytest.approx(state["expected_share"], abs=1e-9)
+    for before, after in pairwise(counted):
+        assert before["share"] + after["forgot"] + after["moved"] == pytest.approx(after["share"], abs=1e-12)
+        assert after["forgot"] < 0, "time alone lowers the share"
     assert [one["moved"] > 0 for one in counted] == [one["outcome"] == "right" for one in counted]
+    # The wrong answer on the other competency is in the last step.
+    assert counted[-1]["moved_by"]["other_work"] < 0
+
+
+def test_the_share_is_that_of_the_night_and_says_what_it_is_made_of(nights: Settings) -> None:
+    found = explain_pair(nights, "p1", "c0")
+    states = lake.read(nights, STATE, filters=(pc.field("night") == 2) & (pc.field("competency_id") == "c0")).slice(
+        0, 1
+    )
+    model = from_rows(rich_rows(["c0"]), rich_items(KNOWN_ITEMS))
+    end = small.minutes(SECOND + timedelta(days=1), -9 * 60).timestamp()
+    share, low, high = shares_at(states, model, np.array([end]), 0.9, GAP_DAYS)
+    assert (found["share"], found["share_low"], found["share_high"]) == pytest.approx(
+        (share[0], low[0], high[0]), abs=1e-12
+    )
+    logit = sum(found["made_of"].values())
+    assert mean_chance(logit, model.reference[1], 1.0, 0.0) == pytest.approx(found["share"], abs=1e-12)
+
+
+def of_night(settings: Settings) -> Explanation:
+    """An explanation of nothing yet."""
+    config, model = load_config(settings), from_rows(rich_rows(["c0"]))
+    nothing = lake.file_schema(EVIDENCE).empty_table()
+    return explain(nothing, nothing, "c0", Night(config, model, 0, FIRST))
 
 
 def test_each_state_has_its_sentence(nights: Settings) -> None:
-    found = Explanation([], 0.9123, 0.8, 0.97, 4, 3, 2, 1)
+    found = replace(of_night(nights), share=0.9123, share_low=0.8, share_high=0.97, counted=4, right=3, items=2, days=1)
     policy = load_config(nights).policy
     assert sentence("not_enough_evidence", found, policy) == (
         "Not enough evidence: 3 of 4 counted answers right, on 2 items over 1 day;"
         " mastery asks for at least 4 answers on 3 items over 2 days."
     )
-    assert "about 91 of 100 expected right now (90 % sure: 80 to 97)" in sentence("mastered", found, policy)
-    assert sentence("review_due", found, policy).startswith("Review due: mastered, but not shown for 60 days")
+    assert "about 91 of 100 expected right a week from then (90 % sure: 80 to 97)" in sentence(
+        "mastered", found, policy
+    )
+    assert sentence("review_due", found, policy).startswith("Review due: mastered, and by now under 80 of 100")
     assert sentence("developing", found, policy).startswith("Developing: 3 of 4")
     assert sentence("not_started", found, policy).startswith("Not started")
 

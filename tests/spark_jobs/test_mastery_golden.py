@@ -59,7 +59,7 @@ def found_states(settings: Settings, case: str) -> list[dict[str, str]]:
         {
             "competency": row["competency_id"],
             **{name: str(row[name]) for name in plain},
-            "p_known": f"{row['p_known']:.6f}",
+            "expected_share": f"{row['expected_share']:.6f}",
         }
         for row in sorted(rows, key=lambda row: str(row["competency_id"]))
     ]
@@ -70,7 +70,9 @@ def found_decisions(settings: Settings, case: str) -> list[dict[str, str]]:
     return [
         {
             "competency": name,
-            "decided_at": datetime.fromisoformat(decision["at"]).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "decided_at": datetime.fromisoformat(decision["at"]).strftime(
+                "%Y-%m-%dT%H:%M:00Z"
+            ),  # a review is told to the minute
             "from_state": decision["from"],
             "to_state": decision["to"],
             "evidence": " ".join(event["event_id"].removeprefix(f"{case}:") for event in decision["evidence"]),
@@ -90,14 +92,15 @@ def test_golden_folders(spark: SparkSession, settings: Settings, subtests: pytes
     small.write(settings, "silver.identity_link", [small.link(f"s-{case}", case) for case in cases])
     small.write(settings, "silver.competency", [small.competency(name) for name in ("c0", "c1")])
     small.write(settings, "silver.item_alignment", alignments)
-    small.write(settings, "gold.mastery_model", [small.default_model()])
+    small.write(settings, "gold.mastery_model", small.share_model_rows())
     events = [event(case, row) for case, rows in inputs.items() for row in rows]
     small.write(settings, "silver.learner_activity", events)
     mastery.update(spark, settings, NIGHT)
     for case in cases:
         with subtests.test(case):
             expected = [
-                {**row, "p_known": f"{float(row['p_known']):.6f}"} for row in table(GOLDEN / case / "expect.csv")
+                {**row, "expected_share": f"{float(row['expected_share']):.6f}"}
+                for row in table(GOLDEN / case / "expect.csv")
             ]
             assert found_states(settings, case) == expected
             assert found_decisions(settings, case) == table(GOLDEN / case / "decisions.csv")

@@ -20,10 +20,11 @@ import lake
 from cairn.calendar import DistrictCalendar
 from cairn.mastery import hashing
 from cairn.mastery.config import load_config
-from cairn.mastery.models import table_from
+from cairn.mastery.share.model import from_rows
 from cairn.mastery.states import COLUMNS, Night, restate
 from cairn.settings import Settings
 from spark_jobs import mastery, mastery_upkeep, night_record
+from tests.cairn.mastery.rich_model import rich_items, rich_rows
 from tests.spark_jobs import mastery_lake as small
 
 pytestmark = pytest.mark.spark
@@ -107,6 +108,12 @@ class World:
         )
 
 
+def write_model(settings: Settings) -> None:
+    """A model that knows some of the competencies and items, and every part of whose formula counts."""
+    small.write(settings, "gold.mastery_model", rich_rows(COMPETENCIES[:2]))
+    small.write(settings, "gold.item_difficulty", rich_items(ITEMS[:4]))
+
+
 def write_known(settings: Settings, world: World) -> None:
     for name in sorted(world.changed):
         lake.overwrite(settings, name, pa.Table.from_pylist(world.rows(name), lake.file_schema(name)))
@@ -137,8 +144,8 @@ def oracle(settings: Settings, world: World, night: date) -> dict[str, list[dict
     schema = pa.schema([(name, types[name]) for name in COLUMNS])
     table = pa.Table.from_pylist([{k: row.get(k) for k in COLUMNS} for row in by_hand(world, as_of)], schema)
     config = load_config(settings)
-    models = table_from([small.default_model()], config.fit.default)
-    found = restate(table, Night(config, models, int(as_of.timestamp()) * 1_000_000, night))
+    model = from_rows(rich_rows(COMPETENCIES[:2]), rich_items(ITEMS[:4]))
+    found = restate(table, Night(config, model, int(as_of.timestamp()) * 1_000_000, night))
     return {
         "states": small.plain(found.mastery_state, small.OF_NIGHT),
         "days": small.plain(found.attempt_day, small.OF_NIGHT),
@@ -159,7 +166,7 @@ def test_nights_equal_a_rebuild_and_the_oracle(
     spark: SparkSession, settings: Settings, tmp_path: Path, seed: int
 ) -> None:
     world = World(seed)
-    small.write(settings, "gold.mastery_model", [small.default_model()])
+    write_model(settings)
     tonight = START
     for today in range(DAYS):
         tonight = START + timedelta(days=today)
@@ -177,7 +184,7 @@ def test_nights_equal_a_rebuild_and_the_oracle(
             mastery_upkeep.compact(spark.sparkContext, settings, last)
             assert standing(settings) == with_all, "merged buckets say the same"
     other = settings.model_copy(update={"home": tmp_path / "rebuilt", "pupil_buckets": 8})
-    small.write(other, "gold.mastery_model", [small.default_model()])
+    write_model(other)
     world.changed = {"silver.identity_link", "silver.item_alignment", "silver.competency"}
     write_known(other, world)
     shuffled = list(world.events)
@@ -189,7 +196,7 @@ def test_nights_equal_a_rebuild_and_the_oracle(
 
 def test_silver_that_lost_rows_is_resolved_again_whole(spark: SparkSession, settings: Settings) -> None:
     world = World(9)
-    small.write(settings, "gold.mastery_model", [small.default_model()])
+    write_model(settings)
     for today in range(3):
         events = world.happen(today)
         write_known(settings, world)
@@ -205,7 +212,7 @@ def test_silver_that_lost_rows_is_resolved_again_whole(spark: SparkSession, sett
 
 def test_a_night_that_died_between_commits_leaves_nothing(spark: SparkSession, settings: Settings) -> None:
     world = World(5)
-    small.write(settings, "gold.mastery_model", [small.default_model()])
+    write_model(settings)
     for today in range(2):
         events = world.happen(today)
         write_known(settings, world)
@@ -224,7 +231,7 @@ def test_a_night_that_died_between_commits_leaves_nothing(spark: SparkSession, s
 def test_two_nights_at_once_one_is_refused(spark: SparkSession, settings: Settings) -> None:
     from cairn.errors import CairnError
 
-    small.write(settings, "gold.mastery_model", [small.default_model()])
+    write_model(settings)
     with (
         lake.lease(settings, mastery.LEASE) as is_ours,
         pytest.MonkeyPatch.context() as patch,
@@ -237,7 +244,7 @@ def test_two_nights_at_once_one_is_refused(spark: SparkSession, settings: Settin
 
 def test_a_damaged_file_is_named_and_the_rest_goes_on(spark: SparkSession, settings: Settings) -> None:
     world = World(3)
-    small.write(settings, "gold.mastery_model", [small.default_model()])
+    write_model(settings)
     small.write(settings, "silver.person", [small.pupil(name, f"school-{name}") for name in PUPILS])
     events = [world.event(0) for _ in range(12)]
     world.events += events
@@ -284,7 +291,7 @@ def test_damaged_evidence_that_a_change_concerns_is_named_and_resolved_when_it_i
 ) -> None:
     """An alignment changes, and with it evidence in every bucket, of which one cannot be read that night."""
     world = World(11)
-    small.write(settings, "gold.mastery_model", [small.default_model()])
+    write_model(settings)
     small.write(settings, "silver.person", [small.pupil(name, f"school-{name}") for name in PUPILS])
     for today in range(2):
         world.events += (events := [world.event(today) for _ in range(12)])
@@ -322,7 +329,7 @@ def test_damaged_evidence_that_a_change_concerns_is_named_and_resolved_when_it_i
 def test_a_home_from_before_the_buckets_goes_on(spark: SparkSession, settings: Settings) -> None:
     """Gold as it was laid out before: states without buckets, a ledger under other ids that a night must answer."""
     world = World(6)
-    small.write(settings, "gold.mastery_model", [small.default_model()])
+    write_model(settings)
     for today in range(3):
         world.happen(today)
     write_known(settings, world)

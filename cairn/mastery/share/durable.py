@@ -18,13 +18,24 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from cairn.mastery.accuracy import surprise
 from cairn.mastery.bkt import FloatArray, IntArray
 from cairn.mastery.groups import sorted_offsets
 from cairn.mastery.responses import Responses
 from cairn.mastery.share.doubt import Doubt
 from cairn.mastery.share.doubt_fit import NEXT, Followed, fit_doubt
 from cairn.mastery.share.easiness import Easiness, estimate, out_of_fold
-from cairn.mastery.share.logistic import Design, DesignBuilder, chances, fit_logistic, logits, one_row_each
+from cairn.mastery.share.formula import (
+    PATTERNS,
+    PUPIL_WEIGHT,
+    REFERENCE_POINTS,
+    SKILL_WEIGHTS,
+    UNTIMED_WEIGHTS,
+    WEIGHTS,
+    WITH_GAP,
+    logits_after,
+)
+from cairn.mastery.share.logistic import Design, DesignBuilder, chances, fit_logistic, one_row_each
 from cairn.mastery.share.state import (
     COUNT,
     DAY_SECONDS,
@@ -41,17 +52,14 @@ from cairn.mastery.share.state import (
     states_before,
 )
 
-GAP_DAYS = 7.0
-# Points that a competency's reference items are summed up in: the middles of equal parts of their easiness.
-REFERENCE_POINTS = 16
 # An item is a reference item from so many first attempts on; a competency without any is asked at its own.
 REFERENCE_RESPONSES = 20
-PUPIL_WEIGHT = 4.0
 SKILL, PATTERN = 20.0, 2.0
+# The doubt is fitted on a few thousand rows: of so many, those of one half of the pupils are enough.
+ENOUGH_FOLLOWED = 50_000
 # The penalty of a weight that is known. Easiness counts as it is: where items are given by success, hard ones come to
 # able pupils, and a fitted weight would call them easier than they are.
 FIXED = 1e6
-PATTERNS = 64
 
 
 @dataclass(frozen=True)
@@ -130,7 +138,10 @@ def fit_head(train: Responses) -> ShareHead:
 
 
 def _what_followed(train: Responses) -> Followed:
-    """The next answers of each row that has any, predicted by the other half of the pupils."""
+    """The next answers of each row that has any, predicted by the other half of the pupils.
+
+    Where the rows of one half are enough, the other is not told: that would be a fit more.
+    """
     parts: list[Followed] = []
     pupil = np.unique(train.user, return_inverse=True)[1]
     for half in (0, 1):
@@ -138,6 +149,8 @@ def _what_followed(train: Responses) -> Followed:
         if is_other.any() and not is_other.all():
             head = fit_head(train.of(is_other))
             parts.append(_followed(head, evidence_on(head, train.of(~is_other))))
+            if parts[0].tries.size >= ENOUGH_FOLLOWED:
+                break
     if not parts:
         none, nothing = np.empty(0), np.empty((0, NEXT))
         return Followed(none, none, none, nothing, nothing, nothing > 0)
@@ -219,6 +232,13 @@ def predict_next(head: ShareHead, evidence: Evidence, rows: IntArray) -> FloatAr
     return chances(logit + evidence.easiness[rows])
 
 
+def next_log_likelihood(model: DurableShare, data: Responses) -> float:
+    """Of the counted answers that follow others of their pair: the sum of the logarithms of what they were given."""
+    evidence = evidence_on(model.head, data)
+    follows = np.flatnonzero(evidence.before[:, COUNT] > 0)
+    return -float(surprise(evidence.correct[follows], predict_next(model.head, evidence, follows)).sum())
+
+
 def reference_logits(
     head: ShareHead, pair: FloatArray, pupil: FloatArray, skill: IntArray, gap_days: FloatArray
 ) -> FloatArray:
@@ -237,10 +257,28 @@ def durable_share(
 
 
 def _logit(head: ShareHead, pair: FloatArray, pupil: FloatArray, at_seconds: FloatArray, skill: IntArray) -> FloatArray:
-    """The logit of each pair's state, on an item of easiness 0."""
-    easy = np.zeros(skill.size)
-    design = _design(pair, pupil, at_seconds, skill, easy, head.reference.shape[0], head.has_times)
-    return logits(design, one_row_each(skill.size), head.weights)
+    """The logit of each pair's state, on an item of easiness 0, asked at ``at_seconds``."""
+    days = np.nan_to_num((at_seconds - pair[:, LAST_AT]) / DAY_SECONDS, nan=0.0)
+    found: FloatArray = logits_after(pair, pupil, days, skill, *formula_weights(head))
+    return found
+
+
+def formula_weights(head: ShareHead) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The regression's weights as the formula takes them: general, of patterns, of skills (skills x SKILL_WEIGHTS)."""
+    skills, numbers = head.reference.shape[0], WEIGHTS if head.has_times else UNTIMED_WEIGHTS
+    slopes = SKILL_WEIGHTS - 1 if head.has_times else SKILL_WEIGHTS - 2
+    general, own, patterns, *by_skill = np.split(
+        head.weights, np.cumsum([numbers, skills, PATTERNS, *[skills] * (slopes - 1)])
+    )
+    if not head.has_times:
+        by_skill.append(np.zeros(skills))
+    return general, patterns, np.ascontiguousarray(np.stack([own, *by_skill], axis=1))
+
+
+def regression_weights(general: FloatArray, patterns: FloatArray, skills: FloatArray) -> FloatArray:
+    """The other way round: the formula's weights, of a model that knows of times, in the regression's order."""
+    own, *by_skill = skills.T
+    return np.concatenate([general, own, patterns, *by_skill])
 
 
 def _design(
@@ -285,7 +323,7 @@ def _times(
     now, others = aged(pair, at_seconds, PAIR), aged(pupil, at_seconds, PUPIL)
     for place, half in enumerate(PAIR.days):
         build.number(f"residual over {half:g} days", residual_over_days(now, place, PAIR))
-        build.number(f"work over {half:g} days", np.log1p(now[:, PAIR.first_day + 3 * place]))
+        build.number(f"work over {half:g} days", np.log1p(now[:, PAIR.first_day + 2 * place]))
     for place, half in enumerate(PUPIL.days):
         build.number(f"pupil over {half:g} days", weight * residual_over_days(others, place, PUPIL))
     days = np.maximum(at_seconds - pair[:, LAST_AT], 0.0) / DAY_SECONDS
@@ -294,7 +332,7 @@ def _times(
     build.slope("skill by gap", skill, skills, column, SKILL)
     build.number("short gap", np.log1p(days * 24.0))
     build.number("gap by tries", gap * np.log1p(pair[:, COUNT]))
-    build.number("gap by residual", gap * residual_over_opportunities(pair, 1, PAIR))
+    build.number("gap by residual", gap * residual_over_opportunities(pair, WITH_GAP, PAIR))
 
 
 def _reference(train: Responses, frozen: Easiness) -> FloatArray:

@@ -160,7 +160,7 @@ def _times(build: DesignBuilder, past: History, skill: IntArray, skills: int) ->
     kinds: tuple[tuple[str, FloatArray, Fading], ...] = (("pair", past.pair, PAIR), ("pupil", past.pupil, PUPIL))
     for name, states, fading in kinds:
         for place, half in enumerate(fading.days):
-            column = fading.first_day + 3 * place
+            column = fading.first_day + 2 * place
             build.number(f"{name} residual over {half:g} days", residual_over_days(states, place, fading))
             build.number(f"{name} work over {half:g} days", np.log1p(states[:, column]))
     outcome = _last(past.pair[:, LAST_FIVE].astype(np.int64), 1)

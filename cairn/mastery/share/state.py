@@ -7,6 +7,7 @@ redoes one stretch, and nights, a rebuild and the live table hold the same numbe
 A sum that fades over opportunities keeps the share ``d = 2 ** (-1 / half_life)`` with each later one:
 ``S = S1 * d ** n2 + S2``. One that fades over days keeps ``2 ** (-days / half_life)``: ``S = S1 * fade(t2 - t1) + S2``.
 A residual is the outcome minus what was expected at the item's frozen difficulty, so that easy items flatter nobody.
+Fading sums of the plain outcomes are not kept: beside those of residuals neither head reads them (decision 14).
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ DAY_SECONDS = 86_400.0
 class Fading:
     """Half-lives of a state's sums, over opportunities and over days.
 
-    Behind the fixed columns lie, for each half-life over opportunities, the sums of outcomes and of residuals; then,
-    for each over days, the sums of ones, of outcomes and of residuals, as they stood at LAST_AT.
+    Behind the fixed columns lies, for each half-life over opportunities, the sum of residuals; then, for each over
+    days, the sums of ones and of residuals, as they stood at LAST_AT.
     """
 
     opportunities: tuple[float, ...]
@@ -40,12 +41,12 @@ class Fading:
     @property
     def width(self) -> int:
         """Columns of a state."""
-        return FIXED + 2 * len(self.opportunities) + 3 * len(self.days)
+        return FIXED + len(self.opportunities) + 2 * len(self.days)
 
     @property
     def first_day(self) -> int:
         """The column where the sums over days begin."""
-        return FIXED + 2 * len(self.opportunities)
+        return FIXED + len(self.opportunities)
 
     @property
     def kept(self) -> FloatArray:
@@ -71,9 +72,7 @@ PUPIL = Fading(opportunities=(5.0, 20.0, 100.0), days=(1.0, 14.0, 60.0))
 
 
 @numba.njit(cache=True, nogil=True)
-def _append(
-    state: FloatArray, at: float, outcome: float, residual: float, kept: FloatArray, halves: FloatArray
-) -> None:
+def append(state: FloatArray, at: float, outcome: float, residual: float, kept: FloatArray, halves: FloatArray) -> None:
     """Put one response behind a state, in place."""
     passed = at - state[3]
     state[0] += 1.0
@@ -83,15 +82,13 @@ def _append(
     state[3] = at
     column = 4
     for keep in kept:
-        state[column] = state[column] * keep + outcome
-        state[column + 1] = state[column + 1] * keep + residual
-        column += 2
+        state[column] = state[column] * keep + residual
+        column += 1
     for half in halves:
         fade = 2.0 ** (-passed / half) if passed == passed else 0.0
         state[column] = state[column] * fade + 1.0
-        state[column + 1] = state[column + 1] * fade + outcome
-        state[column + 2] = state[column + 2] * fade + residual
-        column += 3
+        state[column + 1] = state[column + 1] * fade + residual
+        column += 2
 
 
 @numba.njit(cache=True, nogil=True)
@@ -110,7 +107,7 @@ def _fold(
         for i in range(offsets[owner], offsets[owner + 1]):
             if before.shape[0]:
                 before[i] = after[owner]
-            _append(after[owner], at[i], outcome[i], residual[i], kept, halves)
+            append(after[owner], at[i], outcome[i], residual[i], kept, halves)
     return after
 
 
@@ -173,8 +170,8 @@ def aged(states: FloatArray, at_seconds: FloatArray, fading: Fading) -> FloatArr
     found = states.copy()
     passed = np.nan_to_num(at_seconds - states[:, LAST_AT], nan=0.0)
     for place, half in enumerate(fading.seconds):
-        column = fading.first_day + 3 * place
-        found[:, column : column + 3] *= (2.0 ** (-passed / half))[:, None]
+        column = fading.first_day + 2 * place
+        found[:, column : column + 2] *= (2.0 ** (-passed / half))[:, None]
     return found
 
 
@@ -186,10 +183,9 @@ def merge(first: FloatArray, second: FloatArray, fading: Fading) -> FloatArray:
     merged[:, WINS] += first[:, WINS]
     merged[:, LAST_FIVE] = _followed(first[:, LAST_FIVE].astype(np.int64), second[:, LAST_FIVE].astype(np.int64))
     for place, keep in enumerate(fading.kept):
-        columns = slice(FIXED + 2 * place, FIXED + 2 * place + 2)
-        merged[:, columns] += first[:, columns] * (keep**later)[:, None]
+        merged[:, FIXED + place] += first[:, FIXED + place] * keep**later
     for place, half in enumerate(fading.seconds):
-        columns = slice(fading.first_day + 3 * place, fading.first_day + 3 * place + 3)
+        columns = slice(fading.first_day + 2 * place, fading.first_day + 2 * place + 2)
         fade = np.nan_to_num(2.0 ** (-passed / half), nan=0.0)
         merged[:, columns] += first[:, columns] * fade[:, None]
     is_alone = later == 0
@@ -213,12 +209,12 @@ def outcome_count(states: FloatArray, place: int, fading: Fading) -> FloatArray:
 
 def residual_over_opportunities(states: FloatArray, place: int, fading: Fading) -> FloatArray:
     """Mean residual, faded over opportunities, drawn to 0 by one response."""
-    mean: FloatArray = states[:, FIXED + 2 * place + 1] / (outcome_count(states, place, fading) + 1.0)
+    mean: FloatArray = states[:, FIXED + place] / (outcome_count(states, place, fading) + 1.0)
     return mean
 
 
 def residual_over_days(states: FloatArray, place: int, fading: Fading) -> FloatArray:
     """Mean residual, faded over days (of :func:`aged` states), drawn to 0 by one response."""
-    column = fading.first_day + 3 * place
-    mean: FloatArray = states[:, column + 2] / (states[:, column] + 1.0)
+    column = fading.first_day + 2 * place
+    mean: FloatArray = states[:, column + 1] / (states[:, column] + 1.0)
     return mean

@@ -1,6 +1,7 @@
 -- Environment variables rather than vars: a changed var makes dbt parse the whole project again.
 select
     {{ data_date() }} as data_date,
+    cast('{{ env_var("CAIRN_DAY_END", "2026-01-02T06:00:00+00:00") }}' as timestamptz) as day_end_at,
     cast('{{ env_var("CAIRN_AS_OF", "2026-01-02T08:00:00+00:00") }}' as timestamptz) as as_of_at,
     cast('{{ env_var("CAIRN_BOOKS_SINCE", "1900-01-01T00:00:00+00:00") }}' as timestamptz) as books_since_at,
     cast('{{ env_var("CAIRN_BOOKS_UNTIL", "9999-12-31T00:00:00+00:00") }}' as timestamptz) as books_until_at,

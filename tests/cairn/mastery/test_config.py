@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from cairn.errors import CairnError
-from cairn.mastery.config import config_from, evidence_from, load_config, policy_from
+from cairn.mastery.config import SharePolicy, config_from, evidence_from, load_config, policy_from
 from cairn.settings import REPOSITORY, Settings
 
 EXAMPLES = REPOSITORY / "schemas" / "district"
@@ -29,9 +29,9 @@ def changed(raw: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 def test_the_examples_load(settings: Settings) -> None:
     config = load_config(settings)
-    assert config.policy.gain == 0.95
+    assert config.policy == SharePolicy(), "the example is the default"
     assert config.fit.bounds.upper[2:4] == (0.3, 0.3)
-    assert config.policy_version.startswith("threshold-")
+    assert config.policy_version.startswith("share-")
 
 
 @pytest.mark.parametrize(
@@ -58,8 +58,11 @@ def test_mistakes_in_the_rule_are_named(path: str, value: Any, message: str) -> 
     ("path", "value", "message"),
     [
         ("policy", "vibes", "policy: "),
-        ("lose", 0.97, "lose: 0.97 is above gain 0.95"),
-        ("minimum_counted_attempts", 4, "minimum_counted_attempts: is minimum_evidence"),
+        ("policy", "threshold", "a threshold on P.known. decides no more"),
+        ("review_due.share", 0.86, "review_due.share: 0.86 is above mastered.share 0.85"),
+        ("mastered.floor", 0.9, "mastered.floor: 0.9 is above mastered.share 0.85"),
+        ("lost.chance", 0.95, "lost.chance: 0.95 is above mastered.chance 0.9"),
+        ("mastered.share", 85, r"mastered\.share: 85"),
         ("minimum_evidence.items", 0, r"minimum_evidence\.items: 0"),
         ("interval.level", 1.0, r"interval\.level: 1"),
     ],
@@ -71,6 +74,6 @@ def test_mistakes_in_the_policy_are_named(path: str, value: Any, message: str) -
 
 def test_versions_change_with_what_decides_and_only_with_that() -> None:
     version = config_from(EVIDENCE, POLICY).policy_version
-    assert config_from(EVIDENCE, changed(POLICY, "gain", 0.9)).policy_version != version
+    assert config_from(EVIDENCE, changed(POLICY, "mastered.share", 0.9)).policy_version != version
     assert config_from(changed(EVIDENCE, "hints", "practice"), POLICY).policy_version != version
     assert config_from(changed(EVIDENCE, "model.minimum_responses", 7), POLICY).policy_version == version

@@ -9,7 +9,7 @@ import pytest
 
 from cairn.errors import UsageError
 from cairn.mastery.bkt import Parameters
-from cairn.mastery.config import EvidenceMinimum, ThresholdPolicy
+from cairn.mastery.config import EvidenceMinimum, SharePolicy
 from cairn.mastery.fit import Bounds
 from cairn.mastery.follow_up import Calls, _told, after_mastery, has_enough
 from cairn.mastery.predictors import BktRule
@@ -18,7 +18,7 @@ from cairn.mastery.share.durable import evidence_of
 from tests.cairn.mastery.share.simulated import simulate
 
 RULE = BktRule(Bounds(), Parameters(0.35, 0.12, 0.2, 0.1))
-POLICY = ThresholdPolicy(0.95, 0.85, EvidenceMinimum(), 60, 0.9, 0.9, 2.0)
+POLICY = SharePolicy()
 DAY = 86_400
 
 

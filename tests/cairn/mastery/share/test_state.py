@@ -69,12 +69,12 @@ def test_a_state_by_hand() -> None:
     assert found[state.WINS] == 2
     assert found[state.LAST_FIVE] == 0b1101
     assert found[state.LAST_AT] == 2 * DAY
-    assert found[4:6] == pytest.approx([0.25 + 1, 0.125 - 0.25 + 0.5])
-    assert found[6:9] == pytest.approx([0.5 + half + 1, 0.5 + 1, 0.25 - 0.5 * half + 0.5])
+    assert found[4] == pytest.approx(0.125 - 0.25 + 0.5)
+    assert found[5:7] == pytest.approx([0.5 + half + 1, 0.25 - 0.5 * half + 0.5])
     assert state.outcome_count(found[None], 0, one) == pytest.approx([1.75])
     later = state.aged(found[None], np.array([4 * DAY]), one)[0]
-    assert later[6:9] == pytest.approx(found[6:9] / 2)
-    assert later[:6] == pytest.approx(found[:6])
+    assert later[5:7] == pytest.approx(found[5:7] / 2)
+    assert later[:5] == pytest.approx(found[:5])
 
 
 def test_the_state_before_each_response_is_that_of_the_work_before_it() -> None:
