@@ -26,6 +26,7 @@ from cairn.mastery.responses import Responses, read_table, responses_from
 from cairn.mastery.share.durable import evidence_on, fit_head, predict_next
 from cairn.mastery.share.state import COUNT, DAY_SECONDS, LAST_AT
 from cairn.mastery.warm import warm
+from cairn.privacy import DEFAULT_SMALLEST_GROUP
 
 # File, then the AUC, weighted within-student AUC and ECE to reach.
 FILES = {
@@ -68,7 +69,9 @@ def line(name: str, model: str, train: Responses, test: Responses) -> str:
 def followed(name: str, model: str, train: Responses, test: Responses) -> str:
     """What followed "mastered" under one model on one file."""
     config = config_from(load_yaml_mapping(EXAMPLES / "evidence.yaml"), load_yaml_mapping(EXAMPLES / "policy.yaml"))
-    found = after_mastery(train, test, model, RULE, config.policy, config.evidence.spacing_seconds)
+    found = after_mastery(
+        train, test, model, RULE, config.policy, config.evidence.spacing_seconds, DEFAULT_SMALLEST_GROUP
+    )
     pairs = f"{found['mastered_pairs']:,} of {found['pairs_with_enough_evidence']:,}"
     five = f"{told(found['promised_share'])} | {told(found['next5_correct'])} | {found['under_60_pct']}"
     answer = found["next_answer"]

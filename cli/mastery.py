@@ -200,7 +200,8 @@ def evaluate(
     """Predict each next response of students the model has not seen: AUC, RMSE, log-loss, calibration.
 
     Files need user_id, skill_id (several as a~~b) and correct (0 or 1); item_id and timestamp make the share model
-    better; with subgroup (text, one a pupil) --policy tells the calls by subgroup, those of under 10 pupils held back.
+    better; with subgroup (text, one a pupil) --policy tells the calls by subgroup, those smaller than the district's
+    smallest group (n_min in privacy.yaml) held back.
     Intervals are over pupils. From the lake the evidence that counts is judged, as nights judge it.
 
     Example: cairn mastery evaluate --train train.parquet --test test.parquet --model share --plot reliability.svg
@@ -209,6 +210,7 @@ def evaluate(
     from cairn.mastery.config import load_config
     from cairn.mastery.follow_up import check_caller
     from cairn.mastery.predictors import MODELS, BktRule
+    from cairn.privacy import smallest_group
     from cairn.settings import settings
 
     current = settings()
@@ -230,7 +232,9 @@ def evaluate(
     elif train is None or test is None:
         raise UsageError("give --train FILE and --test FILE, or --from-lake FRAMEWORK")
     else:
-        measured = _evaluate_files(train, test, model, rule, plot, load_config(current) if policy else None)
+        measured = _evaluate_files(
+            train, test, model, rule, plot, load_config(current) if policy else None, smallest_group(current)
+        )
     emit({"model": model, **measured}, as_json, _accuracy_as_text)
 
 
@@ -254,7 +258,13 @@ def _evaluate_simulated(family: str, model: str, spacing_seconds: float) -> dict
 
 
 def _evaluate_files(
-    train: Path, test: Path, model: str, rule: BktRule, plot: Path | None, policy: MasteryConfig | None
+    train: Path,
+    test: Path,
+    model: str,
+    rule: BktRule,
+    plot: Path | None,
+    policy: MasteryConfig | None,
+    smallest_group: int,
 ) -> dict[str, Any]:
     from cairn.mastery.follow_up import after_mastery
     from cairn.mastery.predictors import evaluate as evaluate_model
@@ -266,7 +276,9 @@ def _evaluate_files(
     measured = evaluate_model(seen, unseen, model, rule, plot)
     if policy is not None:
         say("Following the test pupils past 'mastered'.")
-        measured |= after_mastery(seen, unseen, model, rule, policy.policy, policy.evidence.spacing_seconds)
+        measured |= after_mastery(
+            seen, unseen, model, rule, policy.policy, policy.evidence.spacing_seconds, smallest_group
+        )
     return {**measured, "seconds": round(time.perf_counter() - started, 3)}
 
 
@@ -333,10 +345,10 @@ def _beside_the_logistic(found: dict[str, Any]) -> str:
 def _subgroup_as_text(one: dict[str, Any]) -> str:
     """One subgroup, or that it is too small to be told of."""
     if one["is_suppressed"]:
-        return f"  subgroup {one['subgroup']}: not told, it (or with it another) would be fewer than 10 pupils"
+        return f"  subgroup {one['subgroup']}: not told: too few pupils, by itself or with another"
     numbers = f"{one['mastered_pairs']:,} mastered of {one['pupils']:,} pupils"
     if one["next5_correct"] is None:
-        return f"  subgroup {one['subgroup']}: {numbers}, fewer than 10 pupils have five more attempts"
+        return f"  subgroup {one['subgroup']}: {numbers}, too few pupils have five more attempts"
     return (
         f"  subgroup {one['subgroup']}: {numbers}, promised {_number(one['promised_share'])}, next five right "
         f"{_number(one['next5_correct'])}, under 60 % for {one['under_60_pct']} %"

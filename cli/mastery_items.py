@@ -30,6 +30,7 @@ def items(
     from cairn.mastery.config import load_config
     from cairn.mastery.item_review import review_items
     from cairn.mastery.responses import read_table, responses_from
+    from cairn.privacy import smallest_group
     from cairn.settings import settings
 
     current = settings()
@@ -44,7 +45,7 @@ def items(
         data = whole.of(whole.first_attempts(load_config(current).evidence.spacing_seconds))
     if not data.has_items:
         raise UsageError("the responses name no items: give a file with an item_id column")
-    found, judged = review_items(data)
+    found, judged = review_items(data, smallest_group(current))
     emit({"judged": judged, "items": [asdict(one) for one in found]}, as_json, _items_as_text)
 
 

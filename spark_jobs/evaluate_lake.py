@@ -29,6 +29,7 @@ from cairn.mastery.resolve import EVENT_COLUMNS, SILVER_COLUMNS, events_of, reso
 from cairn.mastery.responses import Entries, Responses, from_entries, item_names
 from cairn.mastery.share.model import on
 from cairn.mastery.trial import Side
+from cairn.privacy import smallest_group
 from cairn.settings import Settings
 from spark_jobs import evidence_sources, night_record
 from spark_jobs.evidence import CODED_SILVER, CODED_WAITING, waiting_keys
@@ -93,7 +94,8 @@ def mastery_accuracy(
     train, test = _split(_responses(counted, item_names(counted)), framework)
     found = evaluate(train, test, model, rule, plot)
     if has_policy:
-        found |= after_mastery(train, test, model, rule, config.policy, config.evidence.spacing_seconds)
+        spacing, smallest = config.evidence.spacing_seconds, smallest_group(settings)
+        found |= after_mastery(train, test, model, rule, config.policy, spacing, smallest)
     if model == "share":
         found["model_in_use"] = _of_model_in_use(settings, test, config.policy)
     share = 100.0 * counted.num_rows / max(1, table.num_rows)

@@ -23,6 +23,7 @@ from cairn.mastery.config import load_config
 from cairn.mastery.responses import Responses
 from cairn.mastery.share.model import GENERAL, ShareModel, on
 from cairn.mastery.trial import FEWEST_PUPILS, Side, hold_trial
+from cairn.privacy import smallest_group
 from cairn.settings import Settings
 from spark_jobs import mastery
 from spark_jobs.evaluate_lake import counted_of
@@ -55,10 +56,10 @@ def try_version(settings: Settings, version: str = "") -> list[dict[str, Any]]:
         raise CairnError("no evidence to judge by: load the roster and its activity, then run 'cairn mastery update'")
     policy = load_config(settings).policy
     of_champion, of_challenger = (Side.of(on(model, data), data, policy) for model in (champion, challenger))
-    groups, now = _groups(settings, data), datetime.now(UTC)
+    groups, smallest, now = _groups(settings, data), smallest_group(settings), datetime.now(UTC)
     rows = []
     for subject, skills in sorted(_by_subject(data.skills, subject_of).items()):
-        held = hold_trial(data, of_champion, of_challenger, np.array(skills, dtype=np.int64), groups)
+        held = hold_trial(data, of_champion, of_challenger, np.array(skills, dtype=np.int64), groups, smallest)
         row = _row(name, subject, TRIED, "; ".join(held.reasons), champion.version)
         row |= {"acted_at": now, "is_passed": held.is_passed, "pupils": held.pupils, "responses": held.responses}
         rows.append({**row, "measures": json.dumps([asdict(one) for one in held.measures])})

@@ -36,7 +36,7 @@ from cairn.mastery.share.durable import (
 )
 from cairn.mastery.share.policy import ask_in_a_week
 from cairn.mastery.share.state import COUNT, DAY_SECONDS
-from cairn.mastery.subgroups import N_MIN, NOT_TOLD, held_back
+from cairn.mastery.subgroups import NOT_TOLD, held_back
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -72,12 +72,13 @@ def after_mastery(
     rule: BktRule,
     policy: SharePolicy,
     spacing_seconds: float,
+    smallest_group: int,
 ) -> dict[str, Any]:
     """Follow the test pupils past "mastered", the model fitted on the train pupils' counted attempts.
 
     ``model`` is share, or bkt or bkt_forget by BKT_GAIN; the policy's minimum of evidence (days in UTC) holds for all,
-    so that they can be compared. Raises UsageError for a model that calls nobody mastered by
-    itself.
+    so that they can be compared. Of subgroups of fewer pupils than ``smallest_group`` nothing is told. Raises
+    UsageError for a model that calls nobody mastered by itself.
 
     logistic_called_pairs: those that the plain regression (:mod:`cairn.mastery.plain_logistic`) would call with the
     same evidence; called_of_logistic_pct: how many of these are called too: calling nobody keeps every promise.
@@ -91,7 +92,7 @@ def after_mastery(
     return {
         **_told(calls, enough),
         **of_those_that_the_logistic_calls(calls, plain, enough),
-        "by_subgroup": by_subgroup(calls, enough),
+        "by_subgroup": by_subgroup(calls, enough, smallest_group),
         "clauses_dropped": dropped,
     }
 
@@ -226,11 +227,11 @@ def of_those_that_the_logistic_calls(calls: Calls, is_called: BoolArray, enough:
     return {"logistic_called_pairs": int(plain.size), "called_of_logistic_pct": pct}
 
 
-def by_subgroup(calls: Calls, enough: BoolArray) -> list[dict[str, Any]]:
+def by_subgroup(calls: Calls, enough: BoolArray, smallest_group: int) -> list[dict[str, Any]]:
     """The calls by the subgroup of the pupil, by name; empty where the files tell none.
 
     Of groups that :func:`cairn.mastery.subgroups.held_back` names nothing is told (is_suppressed); what came next is
-    told only of N_MIN pupils at least.
+    told only of ``smallest_group`` pupils at least.
     """
     evidence, names = calls.evidence, calls.evidence.data.subgroup_of
     if not names:
@@ -238,13 +239,13 @@ def by_subgroup(calls: Calls, enough: BoolArray) -> list[dict[str, Any]]:
     pupil = evidence.data.user[evidence.response]
     group = np.array([name or NOT_TOLD for name in names])
     sizes = Counter(group[np.unique(pupil)].tolist())
-    hidden = held_back(sizes)
+    hidden = held_back(sizes, smallest_group)
     first = first_of_pairs(evidence, calls.is_mastered & enough)
     has_five, share = next_five(evidence, first)
     found: list[dict[str, Any]] = []
     for name, pupils in sorted(sizes.items()):
         own = group[pupil[has_five]] == name
-        has_many = np.unique(pupil[has_five[own]]).size >= N_MIN
+        has_many = np.unique(pupil[has_five[own]]).size >= smallest_group
         told: dict[str, Any] = {
             "pupils": pupils,
             "mastered_pairs": int((group[pupil[first]] == name).sum()),

@@ -69,11 +69,11 @@ class ItemFinding:
         return self.other is not None or self.correlation < WEAKEST
 
 
-def review_items(data: Responses) -> tuple[list[ItemFinding], int]:
+def review_items(data: Responses, smallest_group: int) -> tuple[list[ItemFinding], int]:
     """(items to look at, how many were judged): the worst first.
 
     ``data``: counted answers, with items; a pupil's first answer at an item is looked at. Subgroups are those of
-    ``data.subgroup_of``; of those held back for their size nothing is told.
+    ``data.subgroup_of``; of those held back for their size (``smallest_group``) nothing is told.
     """
     if not data.has_items or not data.user.size:
         return [], 0
@@ -84,7 +84,7 @@ def review_items(data: Responses) -> tuple[list[ItemFinding], int]:
     residual = data.correct - chances(estimate(data).logits(data))
     total, count = _sums(data, residual)
     offsets = data.entry_offsets()
-    groups = pupils_of_groups(data.subgroup_of, np.unique(data.user)) if data.subgroup_of else {}
+    groups = pupils_of_groups(data.subgroup_of, np.unique(data.user), smallest_group) if data.subgroup_of else {}
     order = np.argsort(data.item, kind="stable")
     bounds = np.searchsorted(data.item[order], np.arange(len(data.items) + 1))
     found, judged = [], 0

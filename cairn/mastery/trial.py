@@ -148,12 +148,17 @@ class _Sums:
 
 
 def hold_trial(
-    data: Responses, champion: Side, challenger: Side, skills: IntArray, subgroups: Mapping[str, Sequence[str]]
+    data: Responses,
+    champion: Side,
+    challenger: Side,
+    skills: IntArray,
+    subgroups: Mapping[str, Sequence[str]],
+    smallest_group: int,
 ) -> Trial:
     """Hold both against each other on a subject: its competencies by code.
 
     ``data``: the answers that both sides were judged on. ``subgroups``: by name of a grouping each pupil's group, ""
-    for not told; groups that are too small (:mod:`cairn.mastery.subgroups`) are left out.
+    for not told; groups that are too small (``smallest_group``, :mod:`cairn.mastery.subgroups`) are left out.
     """
     responses = np.unique(data.response[np.isin(data.skill, skills)])
     pupils = np.unique(data.user[responses])
@@ -163,7 +168,7 @@ def hold_trial(
     measures = [_measure("log_loss", pupils, sides, _Sums.loss, LOSS_MARGIN)]
     measures.append(_measure("threshold_gap", pupils, sides, _Sums.gap, SHARE_MARGIN))
     for name, groups in subgroups.items():
-        of_group = list(pupils_of_groups(groups, pupils).values())
+        of_group = list(pupils_of_groups(groups, pupils, smallest_group).values())
         if len(of_group) > 1:
 
             def between(side: _Sums, weight: FloatArray, members: list[IntArray] = of_group) -> float:

@@ -23,14 +23,13 @@ from cairn.mastery.policies.rules import CognitiveTutor
 from cairn.mastery.predictors import BktRule
 from cairn.mastery.responses import Responses
 from cairn.mastery.share.state import DAY_SECONDS
-from cairn.mastery.subgroups import held_back
+from cairn.mastery.subgroups import NOT_TOLD, held_back
 
 # "A week later": the first answer of the pair so many days after the call, from the first, below the second.
 WEEK_LATER_DAYS = (4.0, 14.0)
 # Under-practice is told by the next answers after the call: five at most, of pairs that have at least three.
 FEWEST_NEXT, MOST_NEXT = 3, 5
 NOT_CALLED = -1
-NO_SUBGROUP = "not told"
 
 
 @dataclass(frozen=True)
@@ -263,5 +262,5 @@ def _groups(
     """Masks over pairs by the name of the subgroup, in order of the names; none without a mapping."""
     if subgroup_of is None:
         return {}
-    own = np.array([subgroup_of.get(users[code]) or NO_SUBGROUP for code in history.user.tolist()], dtype=object)
+    own = np.array([subgroup_of.get(users[code]) or NOT_TOLD for code in history.user.tolist()], dtype=object)
     return {name: own == name for name in sorted(set(own.tolist()))}

@@ -71,7 +71,7 @@ def test_calls_are_followed_to_the_next_five_and_others_counted_apart(tmp_path: 
 
 def test_both_kinds_of_models_are_followed_on_unseen_pupils() -> None:
     train, test = simulate(1, 120, total=180).data, simulate(2, 60, first=120, total=180).data
-    found = {model: after_mastery(train, test, model, RULE, POLICY, DAY) for model in ("share", "bkt")}
+    found = {model: after_mastery(train, test, model, RULE, POLICY, DAY, 10) for model in ("share", "bkt")}
     for told in found.values():
         assert told["clauses_dropped"] == []
         assert 0 < told["mastered_pairs"] <= told["pairs_with_enough_evidence"] <= told["pairs"]
@@ -83,4 +83,4 @@ def test_both_kinds_of_models_are_followed_on_unseen_pupils() -> None:
 def test_a_model_that_calls_nobody_is_refused() -> None:
     data = simulate(1, 4).data
     with pytest.raises(UsageError, match="--policy judges what calls pupils mastered: choose share, bkt, bkt_forget"):
-        after_mastery(data, data, "elo", RULE, POLICY, DAY)
+        after_mastery(data, data, "elo", RULE, POLICY, DAY, 10)

@@ -74,7 +74,7 @@ def test_the_common_odds_ratio_is_the_published_one() -> None:
 
 
 def test_each_kind_of_item_is_found_and_sound_ones_are_not() -> None:
-    found, judged = review_items(simulated())
+    found, judged = review_items(simulated(), 10)
     assert judged == SKILLS * ITEMS_EACH
     by_item = {one.item: one for one in found}
     assert by_item["item-00"].other == "skill-1"
@@ -93,8 +93,8 @@ def test_each_kind_of_item_is_found_and_sound_ones_are_not() -> None:
 
 def test_too_few_pupils_or_no_items_say_nothing() -> None:
     data = simulated()
-    assert review_items(data.of(data.user < 40)) == ([], 0)
-    assert review_items(replace(data, has_items=False)) == ([], 0)
+    assert review_items(data.of(data.user < 40), 10) == ([], 0)
+    assert review_items(replace(data, has_items=False), 10) == ([], 0)
 
 
 def test_the_command_lists_them(

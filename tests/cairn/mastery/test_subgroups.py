@@ -15,23 +15,24 @@ from cairn.errors import CairnError
 from cairn.mastery.follow_up import Calls, by_subgroup
 from cairn.mastery.responses import Responses, read_table, responses_from
 from cairn.mastery.share.durable import evidence_of
-from cairn.mastery.subgroups import N_MIN, NOT_TOLD, held_back
+from cairn.mastery.subgroups import NOT_TOLD, held_back
 
+N_MIN = 10
 EACH = 6  # attempts of each pupil: the call is behind the first, then five more
 
 
 @given(st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 40), max_size=8))
 def test_what_is_held_back_never_tells_on_fewer_than_ten(pupils: dict[str, int]) -> None:
-    hidden = held_back(pupils)
+    hidden = held_back(pupils, N_MIN)
     together = sum(pupils[name] for name in hidden)
     assert {name for name, size in pupils.items() if size < N_MIN} <= hidden
     assert together == 0 or together >= N_MIN or hidden == set(pupils)
 
 
 def test_one_small_group_takes_the_next_larger_one_with_it() -> None:
-    assert held_back({"a": 9, "b": 11, "c": 50}) == {"a", "b"}
-    assert held_back({"a": 5, "b": 6, "c": 50}) == {"a", "b"}
-    assert held_back({"a": 10, "b": 11}) == set()
+    assert held_back({"a": 9, "b": 11, "c": 50}, N_MIN) == {"a", "b"}
+    assert held_back({"a": 5, "b": 6, "c": 50}, N_MIN) == {"a", "b"}
+    assert held_back({"a": 10, "b": 11}, N_MIN) == set()
 
 
 def responses(path: Path, sizes: dict[str, int], wrong: str = "") -> Responses:
@@ -53,7 +54,7 @@ def called(data: Responses) -> Calls:
 
 def test_calls_are_told_by_subgroup(tmp_path: Path) -> None:
     data = responses(tmp_path / "r.csv", {"hard": 12, "soft": 30, "few": 4, "fewer": 7}, wrong="hard")
-    told = {one["subgroup"]: one for one in by_subgroup(called(data), np.ones(data.user.size, dtype=bool))}
+    told = {one["subgroup"]: one for one in by_subgroup(called(data), np.ones(data.user.size, dtype=bool), N_MIN)}
     assert list(told) == ["few", "fewer", "hard", "soft"]
     nothing = {"pupils", "mastered_pairs", "promised_share", "next5_correct", "under_60_pct"}
     for name in ("few", "fewer"):
@@ -69,7 +70,7 @@ def test_what_came_next_is_told_of_ten_pupils_at_least(tmp_path: Path) -> None:
     data = responses(tmp_path / "r.csv", {"a": 12})
     enough = np.ones(data.user.size, dtype=bool)
     enough[: EACH * 9] = data.user[: EACH * 9] < 0  # nine pupils are never called: three are followed
-    [told] = by_subgroup(called(data), enough)
+    [told] = by_subgroup(called(data), enough, N_MIN)
     assert (told["pupils"], told["mastered_pairs"], told["next5_correct"]) == (12, 3, None)
 
 
@@ -78,7 +79,7 @@ def test_files_without_the_column_tell_no_subgroup(tmp_path: Path) -> None:
     path.write_text("user_id,skill_id,correct\nu,s,1\n")
     [data] = responses_from([(path, read_table(path))])
     assert data.subgroup_of == []
-    assert by_subgroup(called(data), np.ones(1, dtype=bool)) == []
+    assert by_subgroup(called(data), np.ones(1, dtype=bool), N_MIN) == []
 
 
 def test_numbers_are_names_and_empty_ones_are_a_group_of_their_own(tmp_path: Path) -> None:
@@ -89,8 +90,8 @@ def test_numbers_are_names_and_empty_ones_are_a_group_of_their_own(tmp_path: Pat
         pa.table({"user_id": users, "skill_id": ["s"] * 24, "correct": [1] * 24, "subgroup": group}), path
     )
     [data] = responses_from([(path, read_table(path))])
-    told = by_subgroup(called(data), np.ones(24, dtype=bool))
-    assert [(one["subgroup"], one["pupils"]) for one in told] == [(NOT_TOLD, 12), ("1", 12)]
+    told = by_subgroup(called(data), np.ones(24, dtype=bool), N_MIN)
+    assert [(one["subgroup"], one["pupils"]) for one in told] == [("1", 12), (NOT_TOLD, 12)]
 
 
 def test_a_pupil_of_two_subgroups_is_refused_by_name(tmp_path: Path) -> None:

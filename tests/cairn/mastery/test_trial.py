@@ -76,7 +76,7 @@ def held(
     skills: np.ndarray[tuple[int], np.dtype[np.int64]] = FIRST,
 ) -> Trial:
     sides = [Side.of(model, data, policy) for model in (champion, challenger)]
-    return hold_trial(data, sides[0], sides[1], skills, subgroups or {})
+    return hold_trial(data, sides[0], sides[1], skills, subgroups or {}, 10)
 
 
 def test_the_same_model_and_a_truer_one_pass(true: DurableShare) -> None:

@@ -10,12 +10,13 @@ import pytest
 from cairn.mastery.bkt import Parameters
 from cairn.mastery.fit import Bounds
 from cairn.mastery.policies.aleks import Points
-from cairn.mastery.policies.compare import NO_SUBGROUP, TOO_FEW, Comparison, Summary, compare, guard
+from cairn.mastery.policies.compare import TOO_FEW, Comparison, Summary, compare, guard
 from cairn.mastery.policies.history import history_of, local_days
 from cairn.mastery.policies.known import KnownPolicy
 from cairn.mastery.policies.rules import Aleks, CognitiveTutor, InARow, Rule
 from cairn.mastery.predictors import BktRule
 from cairn.mastery.responses import Responses, read_table, responses_from
+from cairn.mastery.subgroups import NOT_TOLD
 
 BKT = BktRule(Bounds(), Parameters(0.35, 0.12, 0.2, 0.1))
 ZONE, DAY = "America/Chicago", 86_400
@@ -133,7 +134,7 @@ def test_groups_of_too_few_pupils_are_not_told_nor_found_by_subtraction(tmp_path
 
 def test_pupils_without_a_subgroup_are_a_group_of_their_own(tmp_path: Path) -> None:
     [found] = replay(file(tmp_path, {"u": "11", "v": "01"}), InARow(2), groups={"u": "a"}).results
-    assert {name: one.mastered_pairs for name, one in found.by_subgroup.items()} == {"a": 1, NO_SUBGROUP: 0}
+    assert {name: one.mastered_pairs for name, one in found.by_subgroup.items()} == {"a": 1, NOT_TOLD: 0}
 
 
 def test_a_number_missing_of_one_group_alone_goes_of_the_smallest_other_one() -> None:
