@@ -193,6 +193,18 @@ def bootstrap(
 _BOOTSTRAPPED = ("auc", "auc_within_student", "auc_within_student_weighted", "rmse", "log_loss")
 
 
+def drawn_mean(values: FloatArray, pupil: IntArray) -> list[float] | None:
+    """95 % interval of the mean, pupils drawn with replacement; None for fewer than two pupils."""
+    _, owner = np.unique(pupil, return_inverse=True)
+    size = np.bincount(owner)
+    if size.size < 2:
+        return None
+    random, total = np.random.default_rng(SEED), np.bincount(owner, weights=values)
+    draws = [random.integers(0, size.size, size.size) for _ in range(DRAWS)]
+    means = [total[draw].sum() / size[draw].sum() for draw in draws]
+    return [float(np.percentile(means, at)) for at in INTERVAL]
+
+
 def _average(values: FloatArray, weights: FloatArray) -> float:
     return float(np.average(values, weights=weights)) if weights.sum() > 0 else float("nan")
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from cairn.mastery.bkt import FloatArray
 from cairn.mastery.config import EvidenceMinimum, SharePolicy
 from cairn.mastery.follow_up import has_enough
+from cairn.mastery.next_ten import DEVELOPING, LEVEL
 from cairn.mastery.responses import Responses
 from cairn.mastery.share.doubt import interval
 from cairn.mastery.share.durable import evidence_on, fit_durable
@@ -18,9 +19,6 @@ from cairn.mastery.share.policy import ask_in_a_week
 from cairn.mastery.share.state import COUNT
 
 BoolArray = npt.NDArray[np.bool_]
-LEVEL = 0.9
-# Shares of pupils who have begun and are not there yet.
-DEVELOPING = (0.4, 0.85)
 
 
 @dataclass(frozen=True)

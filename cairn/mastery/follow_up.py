@@ -19,9 +19,10 @@ import numpy.typing as npt
 
 from cairn.errors import UsageError
 from cairn.mastery import bkt, steadiness
-from cairn.mastery.accuracy import DRAWS, INTERVAL, SEED
+from cairn.mastery.accuracy import drawn_mean
 from cairn.mastery.bkt import GUESS, SLIP, FloatArray, IntArray
 from cairn.mastery.config import EvidenceMinimum, SharePolicy
+from cairn.mastery.next_ten import covered
 from cairn.mastery.plain_logistic import CALLS_FROM, next_answer_chances
 from cairn.mastery.predictors import BktRule, fitted_parameters
 from cairn.mastery.responses import Responses
@@ -53,13 +54,15 @@ class Calls:
     """Of each row of evidence: the share promised behind it, and whether the policy says mastered there.
 
     steadiness: how often what was said was taken back (:func:`cairn.mastery.steadiness.told`); None where that is not
-    known: for other policies, and where no times are told.
+    known: for other policies, and where no times are told. next_ten: how the interval did on the next ten answers
+    (:func:`cairn.mastery.next_ten.covered`); None for policies without one.
     """
 
     evidence: Evidence
     promised: FloatArray
     is_mastered: BoolArray
     steadiness: dict[str, Any] | None = None
+    next_ten: dict[str, Any] | None = None
 
 
 Caller = Callable[[Responses, Responses, BktRule, SharePolicy], Calls]
@@ -144,7 +147,8 @@ def _share(train: Responses, test: Responses, _rule: BktRule, policy: SharePolic
     steady = None
     if test.has_times:
         steady = steadiness.told(steadiness.by_night(steadiness.transitions(model, evidence, policy)))
-    return Calls(evidence, asked.share, asked.is_mastered, steady)
+    next_ten = covered(model, evidence, first_of_pairs(evidence, has_enough(evidence, policy.minimum)))
+    return Calls(evidence, asked.share, asked.is_mastered, steady, next_ten)
 
 
 def _bkt_threshold(model: str) -> Caller:
@@ -187,9 +191,10 @@ def _told(calls: Calls, enough: BoolArray) -> dict[str, Any]:
         "mastered_pairs_with_next5": int(has_five.size),
         "promised_share": _mean(calls.promised[has_five]),
         "next5_correct": _mean(share),
-        "next5_interval95": _drawn(share, pupil),
+        "next5_interval95": drawn_mean(share, pupil),
         "under_60_pct": broken_pct(share),
         **(calls.steadiness or {}),
+        **({} if calls.next_ten is None else {"next10": calls.next_ten}),
         "next_answer": _next_answer(calls, has_next),
         "next_answer_by_gap_days": _by_gap(calls, has_next),
     }
@@ -260,18 +265,6 @@ def by_subgroup(calls: Calls, enough: BoolArray, smallest_group: int) -> list[di
 
 def _mean(values: FloatArray) -> float | None:
     return float(values.mean()) if values.size else None
-
-
-def _drawn(values: FloatArray, pupil: IntArray) -> list[float] | None:
-    """95 % interval of the mean, pupils drawn with replacement; None for fewer than two pupils."""
-    _, owner = np.unique(pupil, return_inverse=True)
-    size = np.bincount(owner)
-    if size.size < 2:
-        return None
-    random, total = np.random.default_rng(SEED), np.bincount(owner, weights=values)
-    draws = [random.integers(0, size.size, size.size) for _ in range(DRAWS)]
-    means = [total[draw].sum() / size[draw].sum() for draw in draws]
-    return [float(np.percentile(means, at)) for at in INTERVAL]
 
 
 def _next_answer(calls: Calls, rows: IntArray) -> dict[str, Any]:

@@ -55,7 +55,7 @@ from cairn.mastery.share.state import (
 # An item is a reference item from so many first attempts on; a competency without any is asked at its own.
 REFERENCE_RESPONSES = 20
 SKILL, PATTERN = 20.0, 2.0
-# The doubt is fitted on a few thousand rows: of so many, those of one half of the pupils are enough.
+# The doubt is fitted on a few ten thousand rows: of so many, those of one half of the pupils are enough.
 ENOUGH_FOLLOWED = 50_000
 # The penalty of a weight that is known. Easiness counts as it is: where items are given by success, hard ones come to
 # able pupils, and a fitted weight would call them easier than they are.
@@ -163,7 +163,7 @@ def _followed(head: ShareHead, evidence: Evidence) -> Followed:
     rows = np.flatnonzero(answered > 0)
     pair, pupil = evidence.after[rows], evidence.pupil_after[rows]
     gap = gap_to_next(evidence)[rows]
-    logit = _logit(head, pair, pupil, evidence.at_seconds[rows + 1], evidence.skill[rows])
+    logit = asked_next(head, evidence, rows)
     steps = np.arange(NEXT)
     is_answered = steps[None, :] < answered[rows][:, None]
     later = np.where(is_answered, rows[:, None] + 1 + steps[None, :], rows[:, None])
@@ -192,6 +192,12 @@ def gap_to_next(evidence: Evidence) -> FloatArray:
     gap[:-1] = np.diff(evidence.at_seconds) / DAY_SECONDS
     gap[evidence.offsets[1:] - 1] = 0.0
     return np.nan_to_num(gap, nan=0.0)
+
+
+def asked_next(head: ShareHead, evidence: Evidence, rows: IntArray) -> FloatArray:
+    """The logit behind each of the rows, on an item of easiness 0, when the next attempt of its pair was asked."""
+    pair, pupil = evidence.after[rows], evidence.pupil_after[rows]
+    return _logit(head, pair, pupil, evidence.at_seconds[rows + 1], evidence.skill[rows])
 
 
 def evidence_of(data: Responses, easiness: FloatArray) -> Evidence:

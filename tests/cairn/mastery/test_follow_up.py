@@ -78,6 +78,11 @@ def test_both_kinds_of_models_are_followed_on_unseen_pupils() -> None:
     share, known = found["share"], found["bkt"]
     assert share["next5_correct"] >= share["promised_share"] - 0.03
     assert share["under_60_pct"] < known["under_60_pct"]
+    assert "next10" not in known, "P(known) has no interval of a share"
+    next_ten = share["next10"]
+    assert 300 < next_ten["pairs"] <= share["pairs_with_enough_evidence"]
+    low, high = next_ten["covered_interval95"]
+    assert low < 0.9 < high + 0.03, "these pupils learn while they answer, which the interval leaves out"
 
 
 def test_a_model_that_calls_nobody_is_refused() -> None:

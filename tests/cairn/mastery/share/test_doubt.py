@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -101,3 +104,34 @@ def test_without_anything_that_followed_the_prior_stands() -> None:
     none, nothing = np.empty(0), np.empty((0, doubt_fit.NEXT))
     found = fit_doubt(Followed(none, none, none, nothing, nothing, nothing > 0))
     assert found == Doubt(*doubt_fit.PRIOR[:4])
+
+
+@pytest.mark.parametrize(
+    "at", [[-0.3, -0.2, 0.2, 0.1, 0.1, 0.2], [-1.0, -0.2, 0.2, 0.1, 0.1, 0.2, 1.8, -1.6, 0.15]], ids=["one", "two"]
+)
+def test_the_slopes_of_the_search_are_those_of_what_it_climbs(at: list[float]) -> None:
+    """By differences: answers right, wrong, partly right and none, with and without gaps, one wider than allowed."""
+    random, rows = np.random.default_rng(8), 40
+    share, gap_days = random.uniform(0.0, 1.0, rows), random.choice([0.0, 0.5, 9.0], rows)
+    right = random.choice([0.0, 0.25, 1.0, 1.0], (rows, doubt_fit.NEXT))
+    right[np.arange(doubt_fit.NEXT) >= random.integers(1, doubt_fit.NEXT + 1, rows)[:, None]] = doubt_fit.NO_ANSWER
+    share[0], gap_days[0] = 0.5, 1e15
+    nodes, weights = np.polynomial.hermite_e.hermegauss(doubt_fit.POINTS)
+    data = share, random.integers(1, 30, rows) * 1.0, gap_days, random.normal(0.3, 1.0, right.shape), right
+    climb = partial(doubt_fit._surprise, nodes=nodes, weights=weights)
+    found, step = np.array(at), 1e-6
+    slopes = climb(found, *data)[1]
+    for place in range(found.size):
+        moved = np.eye(found.size)[place] * step
+        differences = (climb(found + moved, *data)[0] - climb(found - moved, *data)[0]) / (2 * step)
+        assert slopes[place] == pytest.approx(differences, rel=1e-6, abs=1e-6)
+
+
+def test_the_search_ends_at_the_same_place_whatever_the_last_digits() -> None:
+    """How many pupils are called hangs on it: it once moved by a sixth with the last digits of the logits."""
+    random, size = np.random.default_rng(9), 6_000
+    share = random.beta(2.0, 1.2, size)
+    at = logit(share) * 1.1 + 0.5 * random.normal(size=size)
+    seen = followed(random, share, random.integers(1, 20, size).astype(np.float64), at)
+    moved = replace(seen, logit=seen.logit * (1 + 1e-9), share=seen.share * (1 - 1e-9))
+    np.testing.assert_allclose(fit_doubt(seen).numbers, fit_doubt(moved).numbers, atol=2e-4)
