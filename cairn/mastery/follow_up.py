@@ -116,7 +116,8 @@ def evidence_told(evidence: Evidence, minimum: EvidenceMinimum) -> tuple[BoolArr
     """(attempts and items, days): whether each row has enough of them; what the file cannot tell is enough."""
     data = evidence.data
     day = np.floor(np.nan_to_num(evidence.at_seconds) / DAY_SECONDS).astype(np.int64)
-    items, days = _distinct(evidence.offsets, data.item[evidence.response], day)
+    items = different_so_far(evidence.offsets, data.item[evidence.response])
+    days = different_so_far(evidence.offsets, day)
     enough = evidence.after[:, COUNT] >= minimum.attempts
     if data.has_items:
         enough &= items >= minimum.items
@@ -124,20 +125,19 @@ def evidence_told(evidence: Evidence, minimum: EvidenceMinimum) -> tuple[BoolArr
 
 
 @numba.njit(cache=True, nogil=True)
-def _distinct(offsets: IntArray, item: IntArray, day: IntArray) -> tuple[IntArray, IntArray]:
-    """How many different items and days each row and those before it in its pair have (days in order)."""
-    items, days = np.zeros(item.size, np.int64), np.zeros(item.size, np.int64)
+def different_so_far(offsets: IntArray, value: IntArray) -> IntArray:
+    """How many different values (items, days) each row and those before it in its pair have."""
+    found = np.zeros(value.size, np.int64)
     for pair in range(offsets.size - 1):
         first = offsets[pair]
         for i in range(first, offsets[pair + 1]):
             is_new = True
-            for j in range(first, i):
-                if item[j] == item[i]:
+            for j in range(i - 1, first - 1, -1):
+                if value[j] == value[i]:
                     is_new = False
                     break
-            items[i] = (items[i - 1] if i > first else 0) + int(is_new)
-            days[i] = 1 if i == first else days[i - 1] + int(day[i] != day[i - 1])
-    return items, days
+            found[i] = (found[i - 1] if i > first else 0) + int(is_new)
+    return found
 
 
 def _share(train: Responses, test: Responses, _rule: BktRule, policy: SharePolicy) -> Calls:

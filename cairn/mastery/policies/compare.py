@@ -19,7 +19,7 @@ from cairn.mastery.bkt import FloatArray, IntArray
 from cairn.mastery.follow_up import BROKEN
 from cairn.mastery.policies.history import History, history_of
 from cairn.mastery.policies.known import KnownPolicy
-from cairn.mastery.policies.rules import CognitiveTutor
+from cairn.mastery.policies.rules import CognitiveTutor, DurableShare
 from cairn.mastery.predictors import BktRule
 from cairn.mastery.responses import Responses
 from cairn.mastery.share.state import DAY_SECONDS
@@ -163,7 +163,8 @@ def compare(
     left_out = [one.name for one in policies if one.rule.needs_times and not data.has_times]
     replayed = [one for one in policies if one.name not in left_out]
     has_bkt = any(isinstance(one.rule, CognitiveTutor) for one in replayed)
-    history = history_of(data, timezone, spacing_seconds, rule if has_bkt else None)
+    floors = {one.rule.floor for one in replayed if isinstance(one.rule, DurableShare)}
+    history = history_of(data, timezone, spacing_seconds, rule if has_bkt else None, floors)
     groups = _groups(history, data.users, subgroup_of)
     hidden = held_back({name: np.unique(history.user[own]).size for name, own in groups.items()}, smallest_group)
     everyone = np.ones(history.user.size, dtype=bool)

@@ -17,6 +17,12 @@ def streaks(right: Sequence[bool]) -> list[int]:
     return list(accumulate(map(int, right), lambda streak, one: (streak + 1) * one))
 
 
+def different(values: Sequence[int]) -> list[int]:
+    """After each answer, how many different values (its day, its item) so far."""
+    first = {value: place for place, value in reversed(list(enumerate(values)))}
+    return list(accumulate(int(first[value] == place) for place, value in enumerate(values)))
+
+
 def right_of_last(right: Sequence[bool], n: int) -> list[int]:
     """After each answer, how many of the last ``n`` were right (of all, while there are fewer)."""
     total = [0, *accumulate(map(int, right))]

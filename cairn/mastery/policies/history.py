@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -15,6 +15,7 @@ from cairn.mastery import bkt
 from cairn.mastery.bkt import ByteArray, FloatArray, IntArray
 from cairn.mastery.groups import sorted_offsets
 from cairn.mastery.policies.pair import Pair
+from cairn.mastery.policies.promise import Promised, promised_after
 from cairn.mastery.predictors import BktRule, fitted_parameters
 from cairn.mastery.responses import Responses
 
@@ -25,7 +26,8 @@ class History:
 
     offsets (pairs + 1) bounds the pairs; user, skill (pairs): whose they are. right: 0 or 1. at_seconds: work time,
     NaN without times. day: local days since 1970, 0 without times. is_mixed: the pupil worked on other competencies too
-    that day. known: P(known) after each answer, empty where no policy asks for it.
+    that day. known: P(known) after each answer, empty where no policy asks for it; promised: what the durable share
+    says behind each, None where no policy asks for it.
     """
 
     offsets: IntArray
@@ -36,20 +38,25 @@ class History:
     day: IntArray
     is_mixed: npt.NDArray[np.bool_]
     known: FloatArray
+    promised: Promised | None = None
 
     def pairs(self) -> Iterator[Pair]:
         """Each pair's answers, in the order of ``offsets``."""
         right, day, mixed = (self.right == 1).tolist(), self.day.tolist(), self.is_mixed.tolist()
         known = self.known.tolist()
         for low, high in pairwise(self.offsets.tolist()):
-            yield Pair(right[low:high], day[low:high], mixed[low:high], known[low:high])
+            promise = {} if self.promised is None else self.promised.of_rows(low, high)
+            yield Pair(right[low:high], day[low:high], mixed[low:high], known[low:high], **promise)
 
 
-def history_of(data: Responses, timezone: str, spacing_seconds: float, rule: BktRule | None) -> History:
+def history_of(
+    data: Responses, timezone: str, spacing_seconds: float, rule: BktRule | None, floors: Collection[float] = ()
+) -> History:
     """The counted first attempts of a file of responses (:meth:`Responses.first_attempts` by the district's spacing).
 
-    ``timezone`` (IANA) says which day an answer falls on; ``rule`` how BKT is fitted, None where nobody asks for it. A
-    response with several competencies is an answer on each of them, as it is one opportunity of each in BKT.
+    ``timezone`` (IANA) says which day an answer falls on; ``rule`` how BKT is fitted, None where nobody asks for it;
+    ``floors`` over which the durable share is asked how surely it lies, none where nobody asks for it. A response with
+    several competencies is an answer on each of them, as it is one opportunity of each in BKT.
     """
     counted = data.of(data.first_attempts(spacing_seconds))
     order, offsets = sorted_offsets(counted.user[counted.response] * len(counted.skills) + counted.skill)
@@ -66,6 +73,7 @@ def history_of(data: Responses, timezone: str, spacing_seconds: float, rule: Bkt
         day=day,
         is_mixed=_has_other_skills(user, day, skill),
         known=np.empty(0) if rule is None else known_after(counted, right, offsets, user[firsts], skill[firsts], rule),
+        promised=promised_after(counted, np.repeat(user[firsts], np.diff(offsets)), floors) if floors else None,
     )
 
 

@@ -12,7 +12,18 @@ from cairn.district import district_path, load_yaml_mapping
 from cairn.errors import CairnError, UsageError
 from cairn.mastery.config import check
 from cairn.mastery.policies.aleks import Points
-from cairn.mastery.policies.rules import Aleks, Canvas, CognitiveTutor, InARow, Khan, MOfN, Results, Rule, Threshold
+from cairn.mastery.policies.rules import (
+    Aleks,
+    Canvas,
+    CognitiveTutor,
+    DurableShare,
+    InARow,
+    Khan,
+    MOfN,
+    Results,
+    Rule,
+    Threshold,
+)
 from cairn.settings import Settings
 
 FILE_NAME = "known_policies.yaml"
@@ -79,11 +90,18 @@ def _m_of_n(_kind: str, raw: dict[str, Any], where: str) -> Rule:
     return MOfN(raw["m"], raw["n"])
 
 
+def _durable_share(_kind: str, raw: dict[str, Any], where: str) -> Rule:
+    if raw["floor"] > raw["share"]:
+        raise CairnError(f"{where}.floor: above share: who is at the share must be over the floor; lower it")
+    return DurableShare(**raw)
+
+
 MAKERS: dict[str, Callable[[str, dict[str, Any], str], Rule]] = {
     "threshold": lambda _kind, raw, _where: Threshold(_exact(raw["share"]), raw["minimum_answers"]),
     "in_a_row": lambda _kind, raw, _where: InARow(raw["n"]),
     "m_of_n": _m_of_n,
     "khan": lambda _kind, raw, _where: Khan(_exact(raw["familiar_from"])),
     "aleks": lambda _kind, raw, _where: Aleks(Points(**raw)),
+    "durable_share": _durable_share,
     "cognitive_tutor": lambda _kind, raw, _where: CognitiveTutor(float(raw["known"])),
 }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
@@ -18,13 +18,17 @@ class Pair:
 
     right: whether each was right. day: its local day (days since 1970, ascending). is_mixed: whether the pupil worked
     on other competencies too that day (so the same for all answers of a day). known: P(known) by Bayesian Knowledge
-    Tracing after each; empty where no policy asks for it.
+    Tracing after each; share: the durable share after each, chance: P(the share is at least the floor) by floor, items:
+    how many different items so far; empty where no policy asks for them.
     """
 
     right: Sequence[bool]
     day: Sequence[int]
     is_mixed: Sequence[bool]
     known: Sequence[float] = ()
+    share: Sequence[float] = ()
+    chance: Mapping[float, Sequence[float]] = field(default_factory=dict)
+    items: Sequence[int] = ()
 
 
 @dataclass(frozen=True)

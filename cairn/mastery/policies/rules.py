@@ -221,3 +221,43 @@ class CognitiveTutor:
     def verdicts(self, pair: Pair) -> Verdicts:
         """As :class:`Rule`; the state is P(known) after the answer, which the pair has to bring."""
         return Verdicts(pair.known, [one >= self.known for one in pair.known])
+
+
+@dataclass(frozen=True)
+class DurableShare:
+    """Cairn's own: mastered from a durable share on, and surely above a floor, with a minimum of evidence."""
+
+    share: float
+    floor: float
+    chance: float
+    attempts: int
+    items: int
+    days: int
+
+    @property
+    def needs_times(self) -> bool:
+        """As :class:`Rule`: one day is no question of days."""
+        return self.days > 1
+
+    def in_words(self) -> str:
+        """As :class:`Rule`."""
+        sure = f", and {100 * self.floor:g} % or more with a chance of {100 * self.chance:g} %" if self.chance else ""
+        days = f" on {self.days} days" if self.days > 1 else ""
+        return (
+            f"Mastered while the durable share (expected right a week later) is at least {100 * self.share:g} %{sure}; "
+            f"from {self.attempts} answers on {self.items} different items{days} on (its model learned from the other "
+            "half of the pupils)."
+        )
+
+    def verdicts(self, pair: Pair) -> Verdicts:
+        """As :class:`Rule`; the state is the share after the answer, which the pair has to bring."""
+        days, chances = counts.different(pair.day), pair.chance[self.floor]
+        has_enough = [
+            n >= self.attempts and items >= self.items and on >= self.days
+            for n, (items, on) in enumerate(zip(pair.items, days, strict=True), 1)
+        ]
+        is_mastery = [
+            enough and share >= self.share and chance >= self.chance
+            for enough, share, chance in zip(has_enough, pair.share, chances, strict=True)
+        ]
+        return Verdicts(pair.share, is_mastery)

@@ -19,25 +19,34 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Rows of evidence asked a week later (n): logits on the reference items, doubt, share, P(share >= floor).
-
-    is_mastered: what the policy says of these, the evidence minimum apart.
-    """
+class InAWeek:
+    """Rows of evidence asked a week later (n): logits on the reference items, doubt and mean of the share."""
 
     logits: FloatArray
     spread: Spread
     share: FloatArray
+
+
+@dataclass(frozen=True)
+class Asked(InAWeek):
+    """The same with P(share >= floor), and is_mastered: what the policy says of these, the evidence minimum apart."""
+
     chance: FloatArray
     is_mastered: BoolArray
 
 
-def ask_in_a_week(model: DurableShare, evidence: Evidence, rows: IntArray, policy: SharePolicy) -> Asked:
-    """What the share says behind each of the rows of evidence."""
+def asked_in_a_week(model: DurableShare, evidence: Evidence, rows: IntArray) -> InAWeek:
+    """What the share is behind each of the rows of evidence."""
     week = np.full(rows.size, GAP_DAYS)
     pair = evidence.after[rows]
     logits = reference_logits(model.head, pair, evidence.pupil_after[rows], evidence.skill[rows], week)
     share = chances(logits).mean(axis=1)
-    spread = model.doubt.around(share, pair[:, COUNT], week)
-    chance = chance_above(logits, spread, policy.floor)
-    return Asked(logits, spread, share, chance, (share >= policy.bar) & (chance >= policy.chance))
+    return InAWeek(logits, model.doubt.around(share, pair[:, COUNT], week), share)
+
+
+def ask_in_a_week(model: DurableShare, evidence: Evidence, rows: IntArray, policy: SharePolicy) -> Asked:
+    """What the share and the policy say behind each of the rows of evidence."""
+    asked = asked_in_a_week(model, evidence, rows)
+    chance = chance_above(asked.logits, asked.spread, policy.floor)
+    is_mastered = (asked.share >= policy.bar) & (chance >= policy.chance)
+    return Asked(asked.logits, asked.spread, asked.share, chance, is_mastered)

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cairn.mastery.bkt import Parameters
+from cairn.mastery.config import EvidenceMinimum, SharePolicy
 from cairn.mastery.fit import Bounds
+from cairn.mastery.follow_up import first_of_pairs, has_enough
 from cairn.mastery.policies.aleks import Points
-from cairn.mastery.policies.compare import TOO_FEW, Comparison, Summary, compare, guard
+from cairn.mastery.policies.compare import TOO_FEW, Comparison, Summary, compare, first_calls, guard
+from cairn.mastery.policies.counts import different
 from cairn.mastery.policies.history import history_of, local_days
 from cairn.mastery.policies.known import KnownPolicy
-from cairn.mastery.policies.rules import Aleks, CognitiveTutor, InARow, Rule
+from cairn.mastery.policies.pair import Pair
+from cairn.mastery.policies.rules import Aleks, CognitiveTutor, DurableShare, InARow, Rule
 from cairn.mastery.predictors import BktRule
 from cairn.mastery.responses import Responses, read_table, responses_from
+from cairn.mastery.share.durable import evidence_on, fit_durable
+from cairn.mastery.share.policy import ask_in_a_week
 from cairn.mastery.subgroups import NOT_TOLD
+from tests.cairn.mastery.share.simulated import simulate
 
 BKT = BktRule(Bounds(), Parameters(0.35, 0.12, 0.2, 0.1))
 ZONE, DAY = "America/Chicago", 86_400
@@ -118,6 +126,54 @@ def test_bkt_takes_its_parameters_from_other_pupils(tmp_path: Path) -> None:
     assert after_first({"u": "11"}) == pytest.approx(expected), "nobody else: the district's default"
     [found] = replay(file(tmp_path, {"u": "1111111", **others}), CognitiveTutor(0.95)).results
     assert found.everyone.mastered_pairs is not None and found.everyone.mastered_pairs >= 1
+
+
+OWN = DurableShare(0.85, 0.75, 0.9, 4, 3, 2)
+
+
+def test_cairns_policy_counts_its_evidence_by_hand() -> None:
+    """Right enough and sure from the second answer on; the fifth is the fourth of three items on two days."""
+    pair = Pair(
+        right=[True] * 6,
+        day=[1, 1, 1, 1, 2, 2],
+        is_mixed=[False] * 6,
+        share=[0.8, 0.9, 0.9, 0.9, 0.9, 0.84],
+        chance={0.75: [0.95] * 6},
+        items=different([7, 8, 7, 9, 9, 9]),
+    )
+    assert list(pair.items) == [1, 2, 2, 3, 3, 3]
+    assert OWN.verdicts(pair).first_call == 4
+    assert list(OWN.verdicts(pair).is_mastery) == [False, False, False, False, True, False]
+    assert replace(OWN, days=1).verdicts(pair).first_call == 3
+    assert replace(OWN, chance=0.96).verdicts(pair).first_call is None
+
+
+def test_cairns_policy_calls_as_evaluations_do() -> None:
+    """Each half of the pupils by the model of the other, row by row; the day of evaluations is UTC's."""
+    data = simulate(1, 90).data
+    history = history_of(data, "UTC", DAY, None, floors={0.75})
+    counted = data.of(data.first_attempts(DAY))
+    calls = first_calls(history, policy("own", OWN))
+    for half in (0, 1):
+        model = fit_durable(counted.of(counted.user % 2 != half))
+        evidence = evidence_on(model.head, counted.of(counted.user % 2 == half))
+        asked = ask_in_a_week(model, evidence, np.arange(evidence.response.size), SharePolicy())
+        expected = first_of_pairs(evidence, asked.is_mastered & has_enough(evidence, EvidenceMinimum()))
+        own = history.user % 2 == half
+        found = calls[own] - history.offsets[:-1][own]
+        place = np.repeat(np.arange(own.sum()), np.diff(evidence.offsets))[expected]
+        assert np.flatnonzero(found >= 0).tolist() == place.tolist()
+        assert found[place].tolist() == (expected - evidence.offsets[place]).tolist()
+        assert place.size > 20
+
+
+def test_of_a_single_pupil_the_shipped_model_says_it_and_items_that_are_not_named_are_not_asked_for(
+    tmp_path: Path,
+) -> None:
+    lines = [f"u,s,1,{NOON + n * DAY}" for n in range(30)]
+    data = table(tmp_path, lines, "user_id,skill_id,correct,timestamp")
+    [found] = replay(data, replace(OWN, chance=0.0, share=0.8)).results
+    assert found.everyone.mastered_pairs == 1
 
 
 def test_groups_of_too_few_pupils_are_not_told_nor_found_by_subtraction(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from cairn.errors import CairnError, UsageError
+from cairn.mastery.config import load_config
 from cairn.mastery.policies.known import MAKERS, chosen, load_policies, policies_from
+from cairn.mastery.policies.rules import DurableShare
 from cairn.settings import REPOSITORY, Settings
 
 RAW: dict[str, Any] = yaml.safe_load((REPOSITORY / "schemas" / "district" / "known_policies.yaml").read_text())
@@ -26,6 +28,17 @@ def test_the_list_loads_and_has_every_kind(settings: Settings) -> None:
     assert "at least 80 %" in words["threshold_80"]
     assert "weighs 65 %, the mean of the older ones 35 %" in words["canvas_decaying_average"]
     assert "3 right in a row" in words["three_in_a_row"]
+    assert "at least 85 %, and 75 % or more with a chance of 90 %; from 4 answers on 3 different" in words["cairn"]
+    assert "chance" not in words["cairn_not_asked_how_sure"]
+
+
+def test_cairns_own_is_what_policy_yaml_asks_for_at_first(settings: Settings) -> None:
+    [own] = [one.rule for one in load_policies(settings) if one.name == "cairn"]
+    policy = load_config(settings).policy
+    asked = DurableShare(
+        policy.bar, policy.floor, policy.chance, policy.minimum.attempts, policy.minimum.items, policy.minimum.days
+    )
+    assert own == asked
 
 
 @pytest.mark.parametrize(
@@ -39,6 +52,8 @@ def test_the_list_loads_and_has_every_kind(settings: Settings) -> None:
         ("canvas_standard_decaying_average", "weight_pct", 40, r"policies\.3\.parameters\.weight_pct: 40 is less"),
         ("kolibri_m_of_n", "m", 8, r"policies\.11\.parameters\.m: 8 right of 7"),
         ("cognitive_tutor", "known", 1, r"policies\.10\.parameters\.known: 1"),
+        ("cairn", "floor", 0.9, r"policies\.12\.parameters\.floor: above share"),
+        ("cairn", "days", 0, r"policies\.12\.parameters\.days: 0 is less than"),
     ],
 )
 def test_mistakes_are_named(name: str, key: str, value: Any, message: str) -> None:
