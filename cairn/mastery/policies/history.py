@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -45,8 +45,8 @@ class History:
         right, day, mixed = (self.right == 1).tolist(), self.day.tolist(), self.is_mixed.tolist()
         known = self.known.tolist()
         for low, high in pairwise(self.offsets.tolist()):
-            promise = {} if self.promised is None else self.promised.of_rows(low, high)
-            yield Pair(right[low:high], day[low:high], mixed[low:high], known[low:high], **promise)
+            pair = Pair(right[low:high], day[low:high], mixed[low:high], known[low:high])
+            yield pair if self.promised is None else replace(pair, **self.promised.of_rows(low, high))
 
 
 def history_of(

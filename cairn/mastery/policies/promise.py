@@ -70,4 +70,5 @@ def promised_after(counted: Responses, user: IntArray, floors: Collection[float]
 def _items_so_far(evidence: Evidence) -> IntArray:
     """Different items up to each row of its pair; where none is named, every answer may be on one of its own."""
     data, rows = evidence.data, np.arange(evidence.response.size)
-    return different_so_far(evidence.offsets, data.item[evidence.response] if data.has_items else rows)
+    found: IntArray = different_so_far(evidence.offsets, data.item[evidence.response] if data.has_items else rows)
+    return found
