@@ -1,19 +1,4 @@
-with slipped as (
-    select
-        decision.student_key,
-        decision.competency_id,
-        max(decision.decided_date) as slipped_date
-    from {{ ref('stg_mastery_decision') }} as decision
-    cross join {{ ref('stg_release') }} as release
-    where
-        decision.from_state in ('mastered', 'review_due')
-        and decision.to_state = 'developing'
-        and decision.decided_date > release.data_date - 14
-        and decision.decided_date <= release.data_date
-    group by all
-),
-
-last_work as (
+with last_work as (
     select
         day.student_key,
         max(day.work_date) as last_work_date
@@ -115,11 +100,13 @@ pairs as (
         coalesce(opened.blocks, 0) as blocks
     from {{ ref('int_pupil_competency') }} as pair
     cross join {{ ref('stg_release') }} as release
-    left join slipped
+    left join {{ ref('int_slipped') }} as slipped
         on
             pair.student_key = slipped.student_key
             and pair.competency_id = slipped.competency_id
     left join opened on pair.competency_id = opened.competency_id
+    -- What a teacher said is mastered needs no adult; mart_override says how many rows that sets aside.
+    where pair.override_state is distinct from 'mastered'
 ),
 
 reasons as (
