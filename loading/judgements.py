@@ -142,3 +142,19 @@ def standing(rows: Iterable[Row], on_date: date) -> dict[tuple[str, str], Row]:
         for pair, row in last.items()
         if row["said"] != WITHDRAWN and (row["until_date"] is None or row["until_date"] >= on_date)
     }
+
+
+def words_of(settings: Settings, student_key: str, competency_id: str, on_date: date) -> list[dict[str, Any]]:
+    """What was said of a pupil on a competency up to a local day, oldest first, each with whether it stands then.
+
+    Without the note: that is for the school's own leader.
+    """
+    rows = [row for row in read_judgements(settings, [student_key]) if row["competency_id"] == competency_id]
+    last = standing(rows, on_date).get((student_key, competency_id))
+    shown = ("judgement_id", "said", "said_date", "until_date", "reason", "role", "source", "previous_id")
+    return [
+        {key: row[key].isoformat() if isinstance(row[key], date) else row[key] for key in shown}
+        | {"is_standing": row is last}
+        for row in rows
+        if row["said_date"] <= on_date
+    ]
