@@ -42,7 +42,10 @@ OLDER_NEEDS = {
     "gap_competency_title": None,
     "gap_share": None,
 }
-OLDER_MOVES = dict.fromkeys(("expected_share", "share_low", "share_high"))
+OLDER_WORDS = dict.fromkeys(("override_state", "override_date"))
+OLDER_MOVES = dict.fromkeys(("expected_share", "share_low", "share_high", "said_date")) | {"is_by_teacher": False}
+OVERRIDES = """
+select * from mart_override where school_id = ? order by override_date desc, student_key, competency_id"""
 DAYS = "select * from mart_school_day where school_id = ? order by work_date desc limit 20"
 
 
@@ -60,12 +63,13 @@ class SchoolView:
     followups: list[Row]
     classes: list[Row]
     groups: list[Row]
+    overrides: list[Row]
     days: list[Row]
 
     @property
     def student_keys(self) -> set[str]:
         """Every pupil who appears in any list."""
-        lists = (self.needs_adult, self.reviews_due, self.moves_on, self.changes, self.followups)
+        lists = (self.needs_adult, self.reviews_due, self.moves_on, self.changes, self.followups, self.overrides)
         named = {row["student_key"] for rows in lists for row in rows}
         return named.union(*(row["student_keys"] or () for row in self.groups))
 
@@ -87,15 +91,23 @@ def load_school(release: Opened, school_id: str) -> SchoolView | None:
         school=schools[0],
         data_date=release.shown_date(school_id),
         trust=trust[0] if trust else None,
-        needs_adult=[OLDER_NEEDS | row for row in release.rows(NEEDS_ADULT, [school_id])],
-        reviews_due=release.rows(REVIEWS_DUE, [school_id]) if release.has_table("mart_review_due") else [],
+        needs_adult=[OLDER_NEEDS | OLDER_WORDS | row for row in release.rows(NEEDS_ADULT, [school_id])],
+        reviews_due=[
+            OLDER_WORDS | row for row in _rows_where_there(release, "mart_review_due", REVIEWS_DUE, school_id)
+        ],
         moves_on=[OLDER_MOVES | row for row in release.rows(MOVES_ON, [school_id])],
         changes=release.rows(CHANGES, [school_id, release.shown_date(school_id)]),
         followups=[row for row in release.rows(FOLLOWUPS, [school_id]) if "outcome" in row],
         classes=release.rows(CLASSES, [school_id]),
         groups=release.rows(GROUPS, [school_id]),
+        overrides=_rows_where_there(release, "mart_override", OVERRIDES, school_id),
         days=release.rows(DAYS, [school_id]),
     )
+
+
+def _rows_where_there(release: Opened, table: str, query: str, school_id: str) -> list[Row]:
+    """Rows of a mart that releases from before it do not have."""
+    return release.rows(query, [school_id]) if release.has_table(table) else []
 
 
 def pupils(rows: list[Row]) -> int:

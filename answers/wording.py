@@ -23,6 +23,8 @@ REASONS_LONG = {
     "slipping": "Was doing better before",
     "silent": "No work lately",
 }
+SAID = {"mastered": "mastered", "not_yet": "not yet", "withdrawn": "withdrawn", "nothing_said": "nothing said"}
+SAID_BY = {"school_leader": "a school leader", "district_system": "a teacher"}
 OUTCOMES = {"worked": "worked", "not_yet": "not yet", "waiting": "no work since"}
 ROLES = {"school_leader": "School leader", "central_office": "Central office", "engineer": "Engineer"}
 RECOMMENDATIONS = {
@@ -52,6 +54,15 @@ GATES = {
 def state(value: str | None) -> str:
     """A mastery state for people."""
     return STATES.get(value or "not_started", plain(value))
+
+
+def said(state: str | None, on_date: date | None, by_role: str | None = None, until: date | None = None) -> str:
+    """A teacher's word as a label, ``said by a teacher on Wed 14 Oct: not yet, until Fri 30 Oct``; empty where none."""
+    if not state:
+        return ""
+    by = SAID_BY.get(by_role or "", "a teacher")
+    ends = f", until {short_day(until)}" if until else ""
+    return f"said by {by} on {short_day(on_date)}: {SAID.get(state, plain(state).lower())}{ends}"
 
 
 def reason(value: str | None) -> str:

@@ -1,4 +1,4 @@
-"""``cairn facts``: attendance, costs, dosage, milestones and other facts."""
+"""``cairn facts``: attendance, costs, dosage, milestones, actions, teachers' words and other facts."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import typer
 
 from cli.common import JsonOption, emit, say
 
-app = typer.Typer(help="Load attendance, costs, dosage, milestones and other facts.", no_args_is_help=True)
+app = typer.Typer(
+    help="Load attendance, costs, dosage, milestones, actions, teachers' words and other facts.", no_args_is_help=True
+)
 
 
 @app.callback()
 def group() -> None:
-    """Load attendance, costs, dosage, milestones and other facts."""
+    """Load attendance, costs, dosage, milestones, actions, teachers' words and other facts."""
 
 
 @app.command()
@@ -27,7 +29,12 @@ def load(
 ) -> None:
     """Load a file of facts by its layout.
 
+    With a layout of the kind "overrides", each row is what a teacher said of a pupil on a competency (mastered, not_yet
+    or withdrawn): it is added to the ledger beside the computed state, which it never changes.
+
     Example: cairn facts load costs.csv --layout cairn_costs
+
+    Example: cairn facts load overrides.csv --layout cairn_overrides
     """
     from cairn.settings import settings
     from cli.summaries import load_summary, say_problems

@@ -292,24 +292,28 @@ def explain(
 ) -> None:
     """Why a pupil stands where she does: a sentence, what each attempt moved or why it does not count, the payloads.
 
-    Decisions come with the events behind each and the versions used; --json has the Kafka offsets and every attempt.
+    What teachers said of it stands beside the computed state, which it does not change. Decisions come with the events
+    behind each and the versions used; --json has the Kafka offsets and every attempt.
 
     Example: cairn mastery explain 4f2a9c8be1d0 MATH.3.NF.1 --as-of 2026-10-14
     """
     from cairn.calendar import DistrictCalendar
     from cairn.settings import settings
+    from loading.judgements import words_of
     from spark_jobs.mastery_explain import explain_pair
 
     current = settings()
     night = None
     if as_of is not None:
         night = DistrictCalendar.load(current).local_date(instant(as_of, current) - timedelta(microseconds=1))
-    emit(explain_pair(current, student, competency, night), as_json, _as_text)
+    found = explain_pair(current, student, competency, night)
+    words = words_of(current, student, found["competency_id"], night or datetime.now(current.zone).date())
+    emit(found | {"said_by_teachers": words}, as_json, _as_text)
 
 
 def _as_text(found: dict[str, Any]) -> str:
     """An explanation for a person: one line a decision, its events below."""
-    lines = [found["why"]]
+    lines = [found["why"], *map(_word_as_text, found["said_by_teachers"])]
     for decision in found["decisions"]:
         lines.append(
             f"{decision['at']}  {decision['from']} -> {decision['to']}  "
@@ -327,6 +331,13 @@ def _as_text(found: dict[str, Any]) -> str:
         lines.append(f"    ... {len(earlier)} earlier ones: see --json")
     lines += [_attempt_as_text(one) for one in found["attempts"][-MOST_ATTEMPTS:]]
     return "\n".join(lines)
+
+
+def _word_as_text(one: dict[str, Any]) -> str:
+    until = f", until {one['until_date']}" if one["until_date"] else ""
+    why = f" ({one['reason']})" if one["reason"] else ""
+    stands = "stands beside the computed state" if one["is_standing"] else "does not stand"
+    return f"said by a teacher on {one['said_date']}, as {one['role']}: {one['said']}{why}{until}; {stands}"
 
 
 def _attempt_as_text(one: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from answers import wording
 from answers.pupil_names import Names
 from answers.school_answers import SchoolView
+from cairn.teacher_words import TeacherWords
 
 Row = dict[str, Any]
 # A cell that begins like this is a formula to a spreadsheet.
@@ -63,7 +64,7 @@ def _field(name: str) -> Callable[[Row], str]:
     return lambda row: _text(row[name])
 
 
-def feed_files(view: SchoolView, names: Names, zone: ZoneInfo) -> list[FeedFile]:
+def feed_files(view: SchoolView, names: Names, zone: ZoneInfo, words: TeacherWords) -> list[FeedFile]:
     """All files of a school's feed, rows in the order of the page."""
 
     def local(name: str) -> Callable[[Row], str]:
@@ -75,6 +76,10 @@ def feed_files(view: SchoolView, names: Names, zone: ZoneInfo) -> list[FeedFile]
         ("class", _field("class_title")),
     )
     topic: Columns = (("competency_code", _field("competency_code")), ("competency", _field("competency_title")))
+    word: Columns = (
+        ("teacher_said", lambda row: wording.SAID.get(row["override_state"] or "", "")),
+        ("teacher_said_date", _field("override_date")),
+    )
     needs: Columns = (
         ("priority", _field("priority")),
         ("is_first", lambda row: "yes" if row["is_first"] else "no"),
@@ -87,6 +92,7 @@ def feed_files(view: SchoolView, names: Names, zone: ZoneInfo) -> list[FeedFile]
         ("counted_attempts", _field("counted_attempts")),
         ("expected_right_pct", lambda row: _percent(row["expected_share"])),
         ("last_work_local", local("last_event_at")),
+        *word,
     )
     moves: Columns = (
         *pupil,
@@ -97,12 +103,15 @@ def feed_files(view: SchoolView, names: Names, zone: ZoneInfo) -> list[FeedFile]
         ("expected_right_high_pct", lambda row: _percent(row["share_high"])),
         ("next_competency_code", _field("next_competency_code")),
         ("next_competency", _field("next_competency_title")),
+        ("mastered_by", lambda row: "a teacher's word" if row["is_by_teacher"] else "the number"),
+        ("teacher_said_date", _field("said_date")),
     )
     reviews: Columns = (
         *pupil,
         *topic,
         ("expected_right_pct", lambda row: _percent(row["expected_share"])),
         ("last_work_local", local("last_event_at")),
+        *word,
     )
     changes: Columns = (
         *pupil,
@@ -126,11 +135,22 @@ def feed_files(view: SchoolView, names: Names, zone: ZoneInfo) -> list[FeedFile]
         ("pupils", _field("pupils")),
         ("names", lambda row: "; ".join(names(key) for key in row["student_keys"] or ())),
     )
+    said: Columns = (
+        *pupil,
+        *topic,
+        *word,
+        ("teacher_said_until_date", _field("override_until_date")),
+        ("reason", lambda row: words.of(row["override_reason"])),
+        ("computed_state", lambda row: wording.state(row["computed_state"])),
+        ("expected_right_pct", lambda row: _percent(row["expected_share"])),
+        ("needs_no_adult_by_it", lambda row: "yes" if row["is_set_aside"] else "no"),
+    )
     grouped = frozenset(key for row in view.groups for key in row["student_keys"] or ())
     return [
         _people("needs_adult.csv", "Who needs an adult, on what, the most urgent first", view.needs_adult, needs),
         _people("moves_on.csv", "Who moves on, and to what", view.moves_on, moves),
         _people("reviews_due.csv", "Whose mastery is due for a short check", view.reviews_due, reviews),
+        _people("teachers_words.csv", "What teachers said beside the computed state", view.overrides, said),
         _people("changes.csv", "What changed in the night", view.changes, changes),
         _file("classes.csv", "Which class needs you", view.classes, classes, frozenset()),
         _file("groups.csv", "Small groups that would help", view.groups, groups, grouped),

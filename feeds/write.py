@@ -16,6 +16,7 @@ from answers.school_answers import SchoolView, load_school, pupils
 from answers.school_trust import Age, current_age
 from cairn.errors import CairnError
 from cairn.settings import Settings
+from cairn.teacher_words import load_teacher_words
 from feeds.page import feed_page
 from feeds.school_files import FeedFile, feed_files
 from releases import store as releases
@@ -90,7 +91,7 @@ def write_school(settings: Settings, release: Opened, view: SchoolView, age: Age
         school_id=school_id,
         release_id=release.release_id,
     )
-    files = feed_files(view, names, settings.zone)
+    files = feed_files(view, names, settings.zone, load_teacher_words(settings))
     manifest: dict[str, Any] = {
         "school_id": school_id,
         "school_name": view.school["school_name"],

@@ -1,4 +1,4 @@
-"""Vendors' files by layout: assessment results and facts, one row an id; a file never ends what it does not name."""
+"""Files by layout: assessment results, facts, teachers' words; a file never ends what it does not name."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import lake
-from cairn.rostering.layout_rows import LayoutFile, read_assessments, read_facts
+from cairn.errors import CairnError
+from cairn.rostering.layout_rows import KeyedRow, LayoutFile, read_assessments, read_facts, read_overrides
 from cairn.rostering.layouts import Layout, load_layout
 from cairn.rostering.tabular import Problem
 from cairn.settings import Settings
+from cairn.teacher_words import TeacherWords, load_teacher_words
 from identity.vault import Vault
 from loading import history
+from loading.judgements import Judgement, say
 from loading.problems import shown
 from loading.snapshot import Change, Row, Snapshot
 
@@ -38,8 +41,10 @@ def load_facts(
     layout: str,
     recorded_at: datetime | None = None,
 ) -> dict[str, Any]:
-    """Load facts by layout. Returns rows, results, rejected, unknown_columns; added, changed."""
-    how = load_layout(settings, layout, "facts")
+    """Load facts, or teachers' words, by layout. Returns rows, results, rejected, unknown_columns; added, changed."""
+    how = load_layout(settings, layout, "facts", "overrides")
+    if how.kind == "overrides":
+        return _load_overrides(settings, Path(path), how, recorded_at)
     schools = {row["org_id"] for row in lake.read(settings, "silver.org", ["org_id"]).to_pylist()}
     file = read_facts(Path(path), how, schools)
     rows = _with_students(settings, how, file)
@@ -47,16 +52,52 @@ def load_facts(
     return _layout_result(file, rows, change)
 
 
-def _with_students(settings: Settings, layout: Layout, file: LayoutFile) -> list[dict[str, Any]]:
-    """Finished rows; a line whose pupil the vault does not know is refused, once a line."""
+def _load_overrides(settings: Settings, path: Path, how: Layout, recorded_at: datetime | None) -> dict[str, Any]:
+    """Add to the ledger of teachers' words what the file says and the ledger does not have."""
+    competencies = {
+        row["competency_id"] for row in lake.read(settings, "silver.competency", ["competency_id"]).to_pylist()
+    }
+    file = read_overrides(path, how, competencies)
+    words = load_teacher_words(settings)
+    known = _students_of(settings, how, file)
+    judgements = [
+        one for row in file.rows if row.student in known and (one := _judgement(file, row, known[row.student], words))
+    ]
+    added = say(settings, judgements, recorded_at)
+    return _layout_result(file, judgements, Change(len(added)))
+
+
+def _judgement(file: LayoutFile, row: KeyedRow, student_key: str, words: TeacherWords) -> Judgement | None:
+    """One row's word; None where it cannot be said, with the reason among the file's problems."""
+    try:
+        one = Judgement(student_key=student_key, role="district_system", source="file", **row.columns)
+        return one.checked(words)
+    except CairnError as error:
+        file.problems.append(Problem(file.file, row.line, str(error)))
+        return None
+
+
+def _students_of(settings: Settings, layout: Layout, file: LayoutFile) -> dict[str, str]:
+    """Local identifier to key of the file's pupils; a row whose pupil the vault does not know is refused."""
     identifiers = {row.student for row in file.rows if row.student}
     known = Vault(settings).resolve(layout.identifier, identifiers) if identifiers else {}
+    column = layout.get("student").column
+    file.problems += [
+        Problem(file.file, row.line, f"{column} is no pupil of the roster: load the roster first")
+        for row in file.rows
+        if row.student and row.student not in known
+    ]
+    return known
+
+
+def _with_students(settings: Settings, layout: Layout, file: LayoutFile) -> list[dict[str, Any]]:
+    """Finished rows; a line whose pupil the vault does not know is refused, once a line."""
+    known = _students_of(settings, layout, file)
     column = layout.get("student").column
     rows: dict[str, dict[str, Any]] = {}
     refused: dict[int, str] = {}
     for row in file.rows:
         if row.student and row.student not in known:
-            refused[row.line] = f"{column} is no pupil of the roster: load the roster first"
             continue
         finished = row.finish(layout.name, known[row.student] if row.student else None)
         # Two spellings of one identifier are one pupil, which only the vault can tell.
@@ -66,7 +107,7 @@ def _with_students(settings: Settings, layout: Layout, file: LayoutFile) -> list
     return list(rows.values())
 
 
-def _layout_result(file: LayoutFile, rows: Sequence[Row], change: Change) -> dict[str, Any]:
+def _layout_result(file: LayoutFile, rows: Sequence[Row | Judgement], change: Change) -> dict[str, Any]:
     return {
         "rows": file.row_count,
         "results": len(rows),

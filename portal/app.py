@@ -21,7 +21,15 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from answers.pinned_releases import Reader
 from cairn.settings import Settings
-from portal import pages_operations, pages_pilots, pages_rollout, pages_school, pages_session, pages_student
+from portal import (
+    pages_operations,
+    pages_pilots,
+    pages_rollout,
+    pages_school,
+    pages_session,
+    pages_student,
+    pages_words,
+)
 from portal.access_log import log_to_standard_error, note
 from portal.doors import OddPaths, SecurityHeaders, allowed_hosts
 from portal.sessions import ABSOLUTE_SECONDS
@@ -70,6 +78,7 @@ def routes() -> list[Route | Mount]:
         Route("/schools/{school_id}/feed", pages_school.feed_page),
         Route("/schools/{school_id}/feed/{name}", pages_school.feed_file),
         Route("/students/{student_key}", pages_student.student_page),
+        Route("/students/{student_key}/words", pages_words.say_word, methods=["POST"]),
         Route("/pilots", pages_pilots.pilots_page),
         Route("/pilots/{pilot_id}.pdf", pages_pilots.pilot_pdf),
         Route("/pilots/{pilot_id}", pages_pilots.pilot_page),

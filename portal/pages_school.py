@@ -14,6 +14,8 @@ from answers.pinned_releases import Opened, Pinned
 from answers.pupil_names import look_up
 from answers.school_answers import SchoolView, followup_summary, leading, load_school, pupils
 from answers.school_trust import verdict
+from answers.words_now import words_now
+from cairn.teacher_words import load_teacher_words
 from identity.disclosure_log import Disclosure, write_down
 from portal.live_today import live_school
 from portal.pages_overview import protect
@@ -85,6 +87,9 @@ def school_page(request: Request, account: Account) -> Response:
             "needs_adult": leading(view.needs_adult, FIRST_ROWS),
             "moves_on": leading(view.moves_on, FIRST_ROWS),
         },
+        "now": words_now(portal.settings, view.student_keys),
+        "lists": load_teacher_words(portal.settings),
+        "set_aside": sum(row["is_set_aside"] for row in view.overrides),
         "followup": followup_summary(view.followups),
         "places_per_class": portal.settings.adult_places_per_class,
         "limit": None if wants_all else PAGE_ROWS,
@@ -93,6 +98,7 @@ def school_page(request: Request, account: Account) -> Response:
             "adult_first": pupils([row for row in view.needs_adult if row["is_first"]]),
             "reviews_due": pupils(view.reviews_due),
             "moves_on": pupils(view.moves_on),
+            "overrides": pupils(view.overrides),
             "changes": len(view.changes),
         },
     }

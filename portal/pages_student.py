@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from answers.accounts import Account
+from answers.pinned_releases import Opened, Pinned
 from answers.pupil_names import look_up
+from answers.words_now import words_now
+from cairn.teacher_words import NOTE_CHARACTERS, load_teacher_words
 from portal.web import guarded, portal_of, render
 
 COMPETENCIES = """
@@ -16,17 +22,56 @@ order by subject nulls last, competency_code nulls last, competency_title, class
 
 DECISIONS = """
 select * from mart_student_decision where student_key = ? and school_id = ? order by decided_at desc, decision_id"""
+# Releases from before teachers' words have decisions of the computed ledger only.
+OLDER_DECISIONS = {"decided_by": "computed", "said_by_role": None, "said_reason": None, "said_until_date": None}
+# What can be spoken of: all competencies that somebody in the district has worked on.
+KNOWN = """
+select competency_id, competency_code, competency_title from mart_district_competency
+order by subject nulls last, competency_code nulls last, competency_title"""
+
+
+# As the ledger names them, for when it cannot be read.
+WORDS = """
+select competency_id, override_state as said, override_date as said_date, override_by_role as role,
+  override_until_date as until_date, override_reason as reason, null as note
+from mart_override where student_key = ? and school_id = ? order by override_date desc, competency_id"""
+
+
+@dataclass(frozen=True)
+class Pupil:
+    """A pupil of the account's own school, in the releases of this page; ``competencies`` by id, own ones first."""
+
+    student_key: str
+    school_id: str
+    pinned: Pinned
+    learning: Opened
+    rows: list[dict[str, Any]]
+    competencies: dict[str, dict[str, Any]]
+
+
+def pupil_of(request: Request, account: Account) -> Pupil:
+    """The pupil of the address. Raises HTTPException 403 for any other key, alike whether it exists or not."""
+    pinned = portal_of(request).reader.pin()
+    key = request.path_params["student_key"]
+    rows = pinned.learning.rows(COMPETENCIES, [key, account.school_id]) if pinned.learning else []
+    if pinned.learning is None or not rows or account.school_id is None:
+        raise HTTPException(403, "Your account opens pupils of your own school only.")
+    competencies = {row["competency_id"]: row for row in [*rows, *pinned.learning.rows(KNOWN)][::-1]}
+    return Pupil(key, account.school_id, pinned, pinned.learning, rows, dict(reversed(competencies.items())))
 
 
 @guarded("school_leader")
 def student_page(request: Request, account: Account) -> Response:
     """A pupil of the leader's own school; any other key is refused alike, whether it exists or not."""
+    return show_student(request, account, pupil_of(request, account))
+
+
+def show_student(
+    request: Request, account: Account, pupil: Pupil, *, problem: str | None = None, status: int = 200
+) -> Response:
+    """The page; ``problem`` says what was wrong with a form that was sent from it."""
     portal = portal_of(request)
-    pinned = portal.reader.pin()
-    key = request.path_params["student_key"]
-    rows = pinned.learning.rows(COMPETENCIES, [key, account.school_id]) if pinned.learning else []
-    if pinned.learning is None or not rows:
-        raise HTTPException(403, "Your account opens pupils of your own school only.")
+    key, rows = pupil.student_key, pupil.rows
     names = look_up(
         portal.settings,
         [key],
@@ -36,9 +81,9 @@ def student_page(request: Request, account: Account) -> Response:
         purpose="pupil page",
         kind="page",
         school_id=account.school_id,
-        release_id=pinned.learning.release_id,
+        release_id=pupil.learning.release_id,
     )
-    titles = {row["competency_id"]: row["competency_code"] or row["competency_title"] for row in rows}
+    now = words_now(portal.settings, [key])
     context = {
         "title": f"Pupil {names(key)}",
         "name": names(key),
@@ -46,11 +91,24 @@ def student_page(request: Request, account: Account) -> Response:
         "school_id": account.school_id,
         "rows": rows,
         "classes": sorted({row["class_title"] for row in rows if row["class_title"]}),
-        "decisions": pinned.learning.rows(DECISIONS, [key, account.school_id]),
-        "titles": titles,
+        "decisions": [OLDER_DECISIONS | row for row in pupil.learning.rows(DECISIONS, [key, account.school_id])],
+        "competencies": pupil.competencies,
+        "own": {row["competency_id"] for row in rows},
+        "now": now,
+        "standing": list(now.standing.values()) if now.is_read else _released_words(pupil),
+        "lists": load_teacher_words(portal.settings),
+        "note_characters": NOTE_CHARACTERS,
+        "chosen": request.query_params.get("on", ""),
+        "problem": problem,
         "by_state": {
             state: sum(row["state"] == state for row in rows)
             for state in ("mastered", "developing", "not_enough_evidence", "review_due")
         },
     }
-    return render(request, "student.html", context, pinned=pinned)
+    return render(request, "student.html", context, pinned=pupil.pinned, status_code=status)
+
+
+def _released_words(pupil: Pupil) -> list[dict[str, Any]]:
+    if not pupil.learning.has_table("mart_override"):
+        return []
+    return pupil.learning.rows(WORDS, [pupil.student_key, pupil.school_id])

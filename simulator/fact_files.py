@@ -1,4 +1,4 @@
-"""Facts that district systems export: dosage, costs, milestones, teachers' actions, absences."""
+"""Facts that district systems export: dosage, costs, milestones, teachers' actions and words, absences."""
 
 from __future__ import annotations
 
@@ -17,13 +17,18 @@ from simulator.world import World
 BY_STUDENT = ("StudentId", "PilotId", "Date", "Name", "Value", "Unit", "Code")
 BY_SCHOOL = ("SchoolId", "PilotId", "Date", "Name", "Value", "Unit", "Code")
 ACTIONS = ("reteach", "small_group", "one_to_one", "extra_practice")
+OVERRIDES = ("StudentId", "Date", "Competency", "Says", "Reason", "Until")
 STUCK_WRONG = 5  # wrong first answers at one competency after which a teacher may step in
+
+# Of the pairs that the work shows otherwise than they are, the share of which a teacher says so.
+SAID_SHARE = 0.02
+SEVERAL_RIGHT = 4
 
 Rows = list[Sequence[Any]]
 
 
 def write_facts(world: World, work: Work, pilots: list[PilotTruth], out: Path, seed: int) -> None:
-    """All five files, each with a header of its own kind even where it has no rows."""
+    """All six files, each with a header of its own kind even where it has no rows."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, 8]))
     folder = out / "facts"
     write_csv(folder / "dosage.csv", BY_STUDENT, [r for p in pilots for r in _dosage(world, work, p, rng)])
@@ -31,6 +36,9 @@ def write_facts(world: World, work: Work, pilots: list[PilotTruth], out: Path, s
     write_csv(folder / "milestones.csv", BY_SCHOOL, [r for p in pilots for r in _milestones(world, p, rng)])
     write_csv(folder / "actions.csv", BY_STUDENT, _actions(world, work, rng))
     write_csv(folder / "attendance.csv", BY_STUDENT, _absences(world, work, rng))
+    # Draws of its own: the other files stay as they were.
+    words = np.random.default_rng(np.random.SeedSequence([seed, 13]))
+    write_csv(folder / "overrides.csv", OVERRIDES, _overrides(world, work, words))
 
 
 def _dosage(world: World, work: Work, pilot: PilotTruth, rng: np.random.Generator) -> Rows:
@@ -96,6 +104,38 @@ def _actions(world: World, work: Work, rng: np.random.Generator) -> Rows:
             leaf = world.leaves[int(competency[i])]
             rows.append([world.students.id[pupil[i]], "", days[day[i] + 1], leaf.identifier, 1, "count", kind])
     return rows  # type: ignore[return-value]
+
+
+def _overrides(world: World, work: Work, rng: np.random.Generator) -> Rows:
+    """Teachers who know better than the app: of some pupils who know it but were often wrong, or the other way round.
+
+    One word in ten is taken back after two weeks, one in five ends by itself at the end of the year's dates.
+    """
+    days = world.dates.days
+    is_first = (work.kind == ATTEMPT) & (work.attempt == 1) & (work.is_rapid == 0)
+    pupil, competency = work.pupil[is_first], world.items.competency[work.item[is_first]]
+    is_right, day = work.is_correct[is_first] == 1, work.day[is_first]
+    width = len(world.leaves)
+    keys, pair = np.unique(pupil * width + competency, return_inverse=True)
+    right = np.bincount(pair, weights=is_right)
+    wrong = np.bincount(pair, weights=~is_right)
+    last = np.zeros(len(keys), dtype=np.int64)
+    np.maximum.at(last, pair, day)
+    knows = work.known[keys // width, keys % width]
+    chosen = [
+        rng.choice(odd, max(1, round(SAID_SHARE * odd.size)), replace=False) if odd.size else odd
+        for odd in (np.flatnonzero(knows & (wrong >= STUCK_WRONG)), np.flatnonzero(~knows & (right >= SEVERAL_RIGHT)))
+    ]
+    rows: Rows = []
+    for place in np.sort(np.concatenate(chosen)).tolist():
+        said_on, ends = min(int(last[place]) + 1, len(days) - 1), rng.random()
+        who, on = world.students.id[keys[place] // width], world.leaves[int(keys[place] % width)].identifier
+        word, why = ("mastered", "seen_in_class") if knows[place] else ("not_yet", "was_helped")
+        until = days[-1].isoformat() if ends > 0.8 else ""
+        rows.append([who, days[said_on].isoformat(), on, word, why, until])
+        if ends < 0.1 and said_on + 10 < len(days):
+            rows.append([who, days[said_on + 10].isoformat(), on, "withdrawn", "", ""])
+    return rows
 
 
 def _absences(world: World, work: Work, rng: np.random.Generator) -> Rows:

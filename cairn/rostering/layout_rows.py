@@ -1,4 +1,4 @@
-"""Files of a layout into rows of silver.assessment_result and silver.fact, persons still by their local identifier.
+"""Files of a layout into rows of assessment results, facts and teachers' words, persons by their local identifier.
 
 Rows come out as :class:`KeyedRow`: the local identifier of the person beside the target's columns. The caller turns
 identifiers into student keys (the vault does) and calls :meth:`KeyedRow.finish`; the identifier goes nowhere else.
@@ -66,6 +66,11 @@ def read_assessments(path: Path, layout: Layout) -> LayoutFile:
 def read_facts(path: Path, layout: Layout, school_ids: Collection[str] = ()) -> LayoutFile:
     """Facts of a file; ``school_ids`` are the roster's schools, not checked where empty."""
     return _read(path, layout, lambda row: [_fact(row, layout, school_ids)])
+
+
+def read_overrides(path: Path, layout: Layout, competency_ids: Collection[str]) -> LayoutFile:
+    """What teachers said, row by row; ``competency_ids`` are the framework's, not checked where empty."""
+    return _read(path, layout, lambda row: [_override(row, layout, competency_ids)])
 
 
 def _read(path: Path, layout: Layout, convert: Callable[[Row], list[KeyedRow]]) -> LayoutFile:
@@ -161,6 +166,22 @@ def _fact(row: Row, layout: Layout, school_ids: Collection[str]) -> KeyedRow:
         raise CellError(f"{layout.get('school_id').column} is no school of the roster")
     key = tuple(_key_part(row, columns, name) for name in layout.key if name != "student")
     return KeyedRow(row.line, _student(row, layout), columns, key, "fact_id")
+
+
+def _override(row: Row, layout: Layout, competency_ids: Collection[str]) -> KeyedRow:
+    columns: dict[str, Any] = {
+        "said_date": layout.get("said_date").day(row),
+        "competency_id": layout.get("competency_id").text(row),
+        "said": layout.get("said").text(row),
+        "reason": layout.get("reason").text(row) or None,
+        "until_date": layout.get("until_date").day(row),
+    }
+    if columns["said_date"] is None:
+        raise CellError("no day on which it was said: give it")
+    if competency_ids and columns["competency_id"] not in competency_ids:
+        raise CellError(f"{layout.get('competency_id').column} is no competency of the framework")
+    key = tuple(_key_part(row, columns, name) for name in layout.key if name != "student")
+    return KeyedRow(row.line, _student(row, layout), columns, key, "judgement_id")
 
 
 def _key_part(row: Row, columns: dict[str, Any], name: str) -> str:

@@ -1,4 +1,4 @@
-"""Layouts: how a vendor's or the district's file maps to results and facts. A layout is data, not code.
+"""Layouts: how a vendor's or the district's file maps to results, facts and teachers' words. It is data, not code.
 
 A layout is a YAML file in ``layouts/`` of the district's configuration. It names, for each field of the target, a
 column (with formats, a map of words, patterns) or a fixed value; columns that are read past; and the key of a row.
@@ -19,7 +19,7 @@ from cairn.errors import CairnError
 from cairn.rostering.tabular import CellError, Row, parse_bool, parse_date, parse_number
 from cairn.settings import Settings
 
-KINDS = ("assessments", "facts")
+KINDS = ("assessments", "facts", "overrides")
 DEFAULT_FORMATS = ("%Y-%m-%d",)
 
 
@@ -149,6 +149,7 @@ class Layout:
 TARGETS: dict[str, tuple[str, ...]] = {
     "assessments": ("student", "assessment", "subject", "window_name", "taken_date", "is_rapid_guess", "measure"),
     "facts": ("student", "school_id", "pilot_id", "fact_date", "name", "value", "unit", "text_value"),
+    "overrides": ("student", "said_date", "competency_id", "said", "reason", "until_date"),
 }
 
 
@@ -162,23 +163,24 @@ def available_layouts(settings: Settings, kind: str) -> list[str]:
     return sorted(found)
 
 
-def load_layout(settings: Settings, name: str, kind: str) -> Layout:
-    """Layout ``name`` of ``kind`` (assessments or facts). Raises CairnError naming those there are."""
+def load_layout(settings: Settings, name: str, *kinds: str) -> Layout:
+    """Layout ``name`` of one of ``kinds``. Raises CairnError naming those there are."""
     if re.fullmatch(r"[A-Za-z0-9_-]+", name):
         for folder in (settings.district_dir / "layouts", EXAMPLES / "layouts"):
             path = folder / f"{name}.yaml"
             if path.is_file():
                 layout = parse_layout(load_yaml_mapping(path), path)
-                if layout.kind == kind:
+                if layout.kind in kinds:
                     return layout
-    raise CairnError(f"no layout {name!r} for {kind}: there are {', '.join(available_layouts(settings, kind))}")
+    known = [one for kind in kinds for one in available_layouts(settings, kind)]
+    raise CairnError(f"no layout {name!r} for {' or '.join(kinds)}: there are {', '.join(known)}")
 
 
 def parse_layout(raw: Mapping[str, Any], path: Path) -> Layout:
     """A layout from its YAML. Raises CairnError naming file and key where it says something unknown."""
     kind = str(raw.get("kind"))
     if kind not in KINDS:
-        raise CairnError(f"{path}: kind is neither assessments nor facts: correct it")
+        raise CairnError(f"{path}: kind is none of {', '.join(KINDS)}: correct it")
     known = {"layout", "kind", "title", "identifier", "fields", "measures", "key", "ignored", "fact_type", "delimiter"}
     unknown = sorted(set(raw) - known)
     if unknown:

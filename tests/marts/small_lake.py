@@ -9,6 +9,7 @@ from typing import Any
 
 from cairn.mastery.share.columns import PAIR_COUNTS, SHARE_COLUMNS
 from cairn.settings import Settings
+from loading.judgements import Judgement, say
 from tests.cairn.mastery.rich_model import VERSION, rich_rows
 from tests.marts.small_roster import ALPHA, BETA, DATA_DATE, KNOWN, PLAN_HASH, at, day, known, put, roster
 
@@ -336,7 +337,35 @@ def pilot(settings: Settings) -> None:
     put(settings, "silver.fact", [known(fact_id=f"f{n}", pilot_id="pilot-1", **fact) for n, fact in enumerate(facts)])
 
 
+def teachers(settings: Settings) -> None:
+    """A word on p4 that stands, one on p3 that ended, one on p1 that was withdrawn, one on p5 without any work.
+
+    What was said of p2 was said after the data date.
+    """
+    words = [
+        ("p4", "mastered", "10-12", None),
+        ("p3", "mastered", "10-01", "10-13"),
+        ("p1", "not_yet", "10-13", None),
+        ("p1", "withdrawn", "10-14", None),
+        ("p5", "mastered", "09-01", None),
+        ("p2", "mastered", "10-15", None),
+    ]
+    for number, (pupil, said, when, until) in enumerate(words):
+        one = Judgement(
+            student_key=pupil,
+            competency_id=ALPHA,
+            said=said,
+            said_date=day(when),
+            role="school_leader",
+            source="page",
+            reason="seen_in_class",
+            note="No mart may hold this.",
+            until_date=day(until) if until else None,
+        )
+        assert say(settings, [one], at(f"10-14 {number:02d}:00")), one
+
+
 def write_small_lake(settings: Settings) -> None:
     """Roster and everything above."""
-    for part in (roster, mastery, way_in, pilot):
+    for part in (roster, mastery, teachers, way_in, pilot):
         part(settings)

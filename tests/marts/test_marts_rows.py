@@ -26,7 +26,7 @@ def test_release_holds_marts_only(rows: Any, release: store.Release) -> None:
     schemas = rows("select distinct schema_name from duckdb_tables()")
     assert schemas == [("main",)], "working tables know more about pupils than a page needs"
     assert not rows("select view_name from duckdb_views() where not internal")
-    assert len(release.tables) == 18
+    assert len(release.tables) == 19
     assert all(name.startswith("mart_") for name in release.tables)
 
 
@@ -58,8 +58,11 @@ def test_five_questions(rows: Any) -> None:
         ("p2", "wheel_spinning", 1),
         ("p3", "slipping", 2),
     ]
-    assert rows("select student_key, competency_id, next_competency_id from mart_moves_on") == [
-        ("p1", "k-alpha", "k-gamma")
+    assert rows(
+        "select student_key, competency_id, next_competency_id, is_by_teacher from mart_moves_on order by 1"
+    ) == [
+        ("p1", "k-alpha", "k-gamma", False),
+        ("p4", "k-alpha", "k-gamma", True),
     ]
     assert rows("select decision_id from mart_change order by 1") == [("d1",), ("d2",), ("d4",)], (
         "d3 is older than two weeks, d9 was taken back"
@@ -75,6 +78,32 @@ def test_five_questions(rows: Any) -> None:
     assert rows("select class_id, competency_id, student_keys from mart_group_suggestion") == [
         ("c-nm", "k-alpha", ["p2", "p3"])
     ]
+
+
+def test_a_teachers_word_stands_beside_what_is_computed(rows: Any) -> None:
+    assert rows(
+        "select student_key, school_id, override_state, override_date, computed_state, is_set_aside"
+        " from mart_override order by 1"
+    ) == [
+        ("p4", "s-south", "mastered", date(2026, 10, 12), "developing", False),
+        ("p5", "s-south", "mastered", date(2026, 9, 1), "not_started", False),
+    ]
+    assert rows(
+        "select student_key, state, override_state, override_by_role, override_reason, override_until_date"
+        " from mart_student_competency where override_id is not null"
+    ) == [("p4", "developing", "mastered", "school_leader", "seen_in_class", None)]
+    assert rows(
+        "select student_key, from_state, to_state, said_until_date from mart_student_decision"
+        " where decided_by = 'teacher' order by student_key, data_date"
+    ) == [
+        ("p1", "nothing_said", "not_yet", None),
+        ("p1", "not_yet", "withdrawn", None),
+        ("p3", "nothing_said", "mastered", date(2026, 10, 13)),
+        ("p4", "nothing_said", "mastered", None),
+        ("p5", "nothing_said", "mastered", None),
+    ]
+    tables = [name for (name,) in rows("select table_name from duckdb_tables()")]
+    assert not [name for name in tables if rows(f"select 1 from {name} as t where t::varchar like '%No mart may%'")]
 
 
 def test_work_counts_where_the_pupil_was_enrolled_that_day(rows: Any) -> None:

@@ -71,7 +71,7 @@ def test_every_mart_has_the_share_of_the_data_date(small_lake: Settings, release
             f"""select student_key, competency_id, {", ".join(SHARES)} from mart_moves_on
             union all by name select student_key, competency_id, expected_share from mart_needs_adult"""
         ).fetchall()
-    assert len(others) == 3
+    assert len(others) == 4
     for pupil, competency, share, *interval in others:
         whole = found[pupil, competency]
         assert share == whole[0]

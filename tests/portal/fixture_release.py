@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cairn.settings import Settings
+from loading.judgements import Judgement, say
 from releases.store import Release, save, swap
 from tests.portal.fixture_pilots import PILOTS, freeze_plans, scorecard
 
@@ -29,6 +30,11 @@ COMPETENCIES = [
     ("comp-4", "5.NF.1", "Add fractions with unlike denominators", "Mathematics"),
 ]
 PUPILS_PER_SCHOOL = 32
+# One word of a teacher: on what, and the columns that marts have of it.
+SAID_DATE = date(2026, 10, 13)
+WORD_ON = (0, 0, "comp-2")
+WORD = ("mastered", "school_leader", SAID_DATE, None, "seen_in_class", "word-1")
+NO_WORD = (None,) * len(WORD)
 GIVEN = ["Ada", "Ben", "Cleo", "Dara", "Eli", "Fay", "Gus", "Hana", "Ines", "Jo", "Kai", "Lena", "Milo", "Nora", "Omar"]
 FAMILY = ["Abara", "Brandt", "Castellanos", "Dvorak", "Eriksen", "Fontaine", "Grzelak", "Haddad", "Ishikawa"]
 
@@ -43,22 +49,31 @@ TABLES = {
     " competency_id varchar, competency_code varchar, competency_title varchar, subject varchar, state varchar,"
     " expected_share double, share_low double, share_high double, counted_attempts bigint, last_event_at timestamptz,"
     " state_since_at timestamptz, is_stuck boolean, stuck_reason varchar, model_version varchar,"
-    " policy_version varchar",
+    " policy_version varchar, override_state varchar, override_by_role varchar, override_date date,"
+    " override_until_date date, override_reason varchar, override_id varchar",
+    "mart_override": "school_id varchar, class_id varchar, class_title varchar, student_key varchar,"
+    " competency_id varchar, competency_code varchar, competency_title varchar, override_state varchar,"
+    " override_by_role varchar, override_date date, override_until_date date, override_reason varchar,"
+    " override_id varchar, computed_state varchar, expected_share double, share_low double, share_high double,"
+    " is_set_aside boolean",
     "mart_student_decision": "school_id varchar, student_key varchar, competency_id varchar, decision_id varchar,"
     " decided_at timestamptz, from_state varchar, to_state varchar, counted_attempts int,"
-    " model_version varchar, policy_version varchar, data_date date",
+    " model_version varchar, policy_version varchar, data_date date, decided_by varchar, said_by_role varchar,"
+    " said_reason varchar, said_until_date date",
     "mart_needs_adult": "school_id varchar, class_id varchar, class_title varchar, student_key varchar,"
     " competency_id varchar, competency_code varchar, competency_title varchar, reason varchar, detail varchar,"
     " counted_attempts bigint, expected_share double, last_event_at timestamptz, blocks int,"
     " gap_competency_id varchar, gap_competency_code varchar, gap_competency_title varchar, gap_share double,"
-    " priority int, is_first boolean",
+    " priority int, is_first boolean, override_state varchar, override_date date",
     "mart_review_due": "school_id varchar, class_id varchar, class_title varchar, student_key varchar,"
     " competency_id varchar, competency_code varchar, competency_title varchar, counted_attempts bigint,"
-    " expected_share double, share_low double, share_high double, last_event_at timestamptz, due_since_at timestamptz",
+    " expected_share double, share_low double, share_high double, last_event_at timestamptz, due_since_at timestamptz,"
+    " override_state varchar, override_date date",
     "mart_moves_on": "school_id varchar, class_id varchar, class_title varchar, student_key varchar,"
     " competency_id varchar, competency_code varchar, competency_title varchar, mastered_at timestamptz,"
     " expected_share double, share_low double, share_high double,"
-    " next_competency_id varchar, next_competency_code varchar, next_competency_title varchar",
+    " next_competency_id varchar, next_competency_code varchar, next_competency_title varchar,"
+    " is_by_teacher boolean, said_date date",
     "mart_change": "school_id varchar, class_id varchar, class_title varchar, student_key varchar,"
     " competency_id varchar, competency_code varchar, competency_title varchar, from_state varchar, to_state varchar,"
     " decided_at timestamptz, decision_id varchar, data_date date",
@@ -129,6 +144,7 @@ def _pupil_rows(keys: dict[str, str], school: int, school_id: str) -> dict[str, 
         name: []
         for name in (
             "mart_student_competency",
+            "mart_override",
             "mart_student_decision",
             "mart_needs_adult",
             "mart_review_due",
@@ -145,7 +161,8 @@ def _pupil_rows(keys: dict[str, str], school: int, school_id: str) -> dict[str, 
         head = (school_id, class_id, class_title, key)
         for index, (competency_id, code, title, subject) in enumerate(COMPETENCIES):
             state = states[(number + index) % 4]
-            stuck = state == "developing" and number % 3 == 0
+            word = WORD if (school, number, competency_id) == WORD_ON else NO_WORD
+            stuck = state == "developing" and number % 3 == 0 and not word[0]
             share = 0.35 + 0.15 * ((number + index) % 4)
             rows["mart_student_competency"].append(
                 (
@@ -165,21 +182,37 @@ def _pupil_rows(keys: dict[str, str], school: int, school_id: str) -> dict[str, 
                     "wheel_spinning" if stuck else None,
                     "share-1",
                     "p-1",
+                    *word,
                 )
             )
+            if word[0]:
+                beside = (*head, competency_id, code, title, *word, state, share, share - 0.12, share + 0.1, True)
+                rows["mart_override"].append(beside)
         decision = (f"d-{school}-{number}", _at(1), "developing", "mastered", 9, "share-1", "p-1", DATA_DATE)
+        decision += ("computed", None, None, None)
         rows["mart_student_decision"].append((school_id, key, "comp-1", *decision))
         competency = COMPETENCIES[number % 3][:3]
         following = COMPETENCIES[number % 3 + 1][:3]
         if number % 3 == 0:
             reason, order = reasons[(number // 3) % 3], (number % 2, *following, 0.5, 100 - number, number % 4 != 3)
             rows["mart_needs_adult"].append(
-                (*head, *competency, reason, "no three right in a row in 14 tries", 14, 0.41, _at(1), *order)
+                (
+                    *head,
+                    *competency,
+                    reason,
+                    "no three right in a row in 14 tries",
+                    14,
+                    0.41,
+                    _at(1),
+                    *order,
+                    None,
+                    None,
+                )
             )
         if number % 6 == 4:
-            rows["mart_review_due"].append((*head, *competency, 9, 0.78, 0.6, 0.9, _at(70), _at(10)))
+            rows["mart_review_due"].append((*head, *competency, 9, 0.78, 0.6, 0.9, _at(70), _at(10), None, None))
         if number % 4 == 1:
-            rows["mart_moves_on"].append((*head, *competency, _at(0), 0.91, 0.8, 0.97, *following))
+            rows["mart_moves_on"].append((*head, *competency, _at(0), 0.91, 0.8, 0.97, *following, False, None))
         if number % 5 == 2:
             rows["mart_change"].append(
                 (
@@ -314,6 +347,17 @@ def _publish(settings: Settings, release: Release) -> None:
 def publish_fixture(settings: Settings) -> dict[str, str]:
     """Write the release pair into ``settings.home`` and make it current; returns sourcedId -> key of the people."""
     people = register_people(settings)
+    school, number, competency_id = WORD_ON
+    word = Judgement(
+        student_key=people[sourced(school, number)],
+        competency_id=competency_id,
+        said="mastered",
+        said_date=SAID_DATE,
+        role="school_leader",
+        source="page",
+        reason="seen_in_class",
+    )
+    say(settings, [word], BUILT_AT - timedelta(days=1))
     rows: dict[str, list[tuple[Any, ...]]] = {}
     for school, school_id in enumerate(SCHOOLS):
         parts = (

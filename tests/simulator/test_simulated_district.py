@@ -26,10 +26,11 @@ from cairn.evidence.xapi import read_statement
 from cairn.keys import DistrictKeys
 from cairn.rostering.case import read_case
 from cairn.rostering.items import read_items
-from cairn.rostering.layout_rows import read_assessments, read_facts
+from cairn.rostering.layout_rows import read_assessments, read_facts, read_overrides
 from cairn.rostering.layouts import load_layout
 from cairn.rostering.oneroster import read_roster
 from cairn.settings import Settings
+from cairn.teacher_words import load_teacher_words
 from simulator import generate
 from simulator.dates import Dates, school_days
 
@@ -241,3 +242,11 @@ def test_every_file_is_read_without_a_problem(district: Path, settings: Settings
         file = read_facts(district / "facts" / f"{name}.csv", layout)
         assert (file.problems, file.unknown_columns) == ([], []), name
         assert len(file.rows) == file.row_count
+    ids = {row["competency_id"] for row in framework.competencies}
+    layout = load_layout(settings, "cairn_overrides", "overrides")
+    words = read_overrides(district / "facts" / "overrides.csv", layout, ids)
+    assert (words.problems, words.unknown_columns) == ([], [])
+    assert {row.columns["said"] for row in words.rows} >= {"mastered", "not_yet"}
+    assert {row.columns["reason"] for row in words.rows if row.columns["reason"]} <= set(
+        load_teacher_words(settings).override_reasons
+    )

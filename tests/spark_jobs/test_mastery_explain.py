@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -25,6 +26,8 @@ from cairn.mastery.share.formula import GAP_DAYS
 from cairn.mastery.share.model import from_rows
 from cairn.mastery.states import COLUMNS, Night, Restated, restate
 from cairn.settings import Settings
+from cli.main import main
+from loading.judgements import Judgement, say
 from spark_jobs import night_record
 from spark_jobs.mastery_explain import explain_pair
 from spark_jobs.night_record import DECISION, EVIDENCE, STATE
@@ -169,6 +172,42 @@ def test_every_attempt_says_what_it_moved_or_why_it_does_not_count(nights: Setti
     assert [one["moved"] > 0 for one in counted] == [one["outcome"] == "right" for one in counted]
     # The wrong answer on the other competency is in the last step.
     assert counted[-1]["moved_by"]["other_work"] < 0
+
+
+def test_the_command_shows_what_teachers_said_and_changes_nothing(
+    nights: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def shown(*more: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main(["mastery", "explain", "p1", "c0", *more])
+        assert ended.value.code == 0
+        return capsys.readouterr().out
+
+    before = json.loads(shown("--json"))
+    assert before["said_by_teachers"] == []
+    one = Judgement(
+        student_key="p1",
+        competency_id="c0",
+        said="not_yet",
+        said_date=SECOND,
+        role="school_leader",
+        source="page",
+        reason="was_helped",
+        note="Only for the school",
+    )
+    say(nights, [one, replace(one, competency_id="c1"), replace(one, said="withdrawn", said_date=date(2026, 10, 20))])
+    found = json.loads(shown("--json", "--as-of", "2026-10-14"))
+    words = found.pop("said_by_teachers")
+    assert [(word["said"], word["said_date"], word["is_standing"]) for word in words] == [
+        ("not_yet", "2026-10-14", True)
+    ]
+    assert found["state"] == "mastered" and found["share"] == before["share"]
+    text = shown()
+    assert (
+        "said by a teacher on 2026-10-14, as school_leader: not_yet (was_helped); does not stand\n"
+        "said by a teacher on 2026-10-20, as school_leader: withdrawn; does not stand\n"
+    ) in text
+    assert "Only for the school" not in text
 
 
 def test_the_share_is_that_of_the_night_and_says_what_it_is_made_of(nights: Settings) -> None:

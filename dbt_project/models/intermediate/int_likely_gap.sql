@@ -44,6 +44,12 @@ inner join {{ ref('stg_mastery_state') }} as state
         own.student_key = state.student_key
         and nearest.prerequisite_id = state.competency_id
 inner join {{ ref('stg_competency') }} as competency on nearest.prerequisite_id = competency.competency_id
+-- What a teacher said is mastered is no gap.
+anti join {{ ref('int_override') }} as said
+    on
+        state.student_key = said.student_key
+        and state.competency_id = said.competency_id
+        and said.override_state = 'mastered'
 where
     (own.is_stuck or own.state = 'developing')
     and state.state = 'developing'

@@ -139,7 +139,7 @@ def test_an_unknown_layout_names_those_there_are(settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("raw", "said"),
     [
-        ({"kind": "grades"}, "kind is neither"),
+        ({"kind": "grades"}, "kind is none of"),
         ({"kind": "facts", "feilds": {}}, "unknown key feilds"),
         ({"kind": "facts", "fields": {"pupil": "X"}}, "unknown field pupil"),
         ({"kind": "facts", "fields": {"name": {"colum": "X"}}}, r"fields\.name: expected"),

@@ -1,4 +1,4 @@
-with mastered as (
+with decided as (
     select
         decision.student_key,
         decision.competency_id,
@@ -12,6 +12,65 @@ with mastered as (
     group by all
 ),
 
+-- Mastered by number, and no teacher says not yet; or by a teacher's word of the week, where the number says less.
+mastered as (
+    select
+        pair.school_id,
+        pair.class_id,
+        pair.class_title,
+        pair.student_key,
+        pair.competency_id,
+        pair.competency_code,
+        pair.competency_title,
+        pair.subject,
+        decided.mastered_at,
+        pair.expected_share,
+        pair.share_low,
+        pair.share_high,
+        false as is_by_teacher,
+        null as said_date
+    from decided
+    inner join {{ ref('int_pupil_competency') }} as pair
+        on
+            decided.student_key = pair.student_key
+            and decided.competency_id = pair.competency_id
+            and pair.state = 'mastered'
+            and pair.override_state is distinct from 'not_yet'
+
+    union all
+
+    select
+        class.school_id,
+        class.class_id,
+        class.class_title,
+        override.student_key,
+        override.competency_id,
+        competency.competency_code,
+        competency.competency_title,
+        competency.subject,
+        cast(override.override_date as timestamp) at time zone release.timezone as mastered_at,
+        pair.expected_share,
+        pair.share_low,
+        pair.share_high,
+        true as is_by_teacher,
+        override.override_date as said_date
+    from {{ ref('int_override') }} as override
+    cross join {{ ref('stg_release') }} as release
+    inner join {{ ref('stg_competency') }} as competency on override.competency_id = competency.competency_id
+    inner join {{ ref('int_pupil_subject_class') }} as class
+        on
+            override.student_key = class.student_key
+            and competency.subject = class.subject
+    left join {{ ref('int_pupil_competency') }} as pair
+        on
+            override.student_key = pair.student_key
+            and override.competency_id = pair.competency_id
+    where
+        override.override_state = 'mastered'
+        and override.override_date > release.data_date - 7
+        and pair.state is distinct from 'mastered'
+),
+
 new_to_pupil as (
     -- Nobody moves on to what she is developing in, stuck on or grouped for already.
     select
@@ -22,30 +81,27 @@ new_to_pupil as (
         on
             ready.student_key = own.student_key
             and ready.competency_id = own.competency_id
-            and (own.state = 'developing' or own.is_stuck)
+            and (own.state = 'developing' or own.is_stuck or own.override_state = 'not_yet')
 )
 
 select
-    pair.school_id,
-    pair.class_id,
-    pair.class_title,
-    pair.student_key,
-    pair.competency_id,
-    pair.competency_code,
-    pair.competency_title,
+    mastered.school_id,
+    mastered.class_id,
+    mastered.class_title,
+    mastered.student_key,
+    mastered.competency_id,
+    mastered.competency_code,
+    mastered.competency_title,
     mastered.mastered_at,
-    pair.expected_share,
-    pair.share_low,
-    pair.share_high,
+    mastered.expected_share,
+    mastered.share_low,
+    mastered.share_high,
     following.competency_id as next_competency_id,
     following.competency_code as next_competency_code,
-    following.competency_title as next_competency_title
+    following.competency_title as next_competency_title,
+    mastered.is_by_teacher,
+    mastered.said_date
 from mastered
-inner join {{ ref('int_pupil_competency') }} as pair
-    on
-        mastered.student_key = pair.student_key
-        and mastered.competency_id = pair.competency_id
-        and pair.state = 'mastered'
 left join new_to_pupil as ready on mastered.student_key = ready.student_key
 left join {{ ref('stg_competency') }} as following on ready.competency_id = following.competency_id
 left join {{ ref('stg_prerequisite') }} as edge
@@ -58,7 +114,7 @@ qualify
         order by
             following.competency_id is null,
             edge.competency_id is not null desc,
-            coalesce(following.subject = pair.subject, false) desc,
+            coalesce(following.subject = mastered.subject, false) desc,
             following.sequence,
             following.competency_id
     ) = 1

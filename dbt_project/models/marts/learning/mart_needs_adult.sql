@@ -1,19 +1,4 @@
-with slipped as (
-    select
-        decision.student_key,
-        decision.competency_id,
-        max(decision.decided_date) as slipped_date
-    from {{ ref('stg_mastery_decision') }} as decision
-    cross join {{ ref('stg_release') }} as release
-    where
-        decision.from_state in ('mastered', 'review_due')
-        and decision.to_state = 'developing'
-        and decision.decided_date > release.data_date - 14
-        and decision.decided_date <= release.data_date
-    group by all
-),
-
-last_work as (
+with last_work as (
     select
         day.student_key,
         max(day.work_date) as last_work_date
@@ -53,7 +38,9 @@ last_pair as (
         pair.expected_share,
         pair.last_event_at,
         pair.class_id,
-        pair.class_title
+        pair.class_title,
+        pair.override_state,
+        pair.override_date
     from {{ ref('int_pupil_competency') }} as pair
     qualify
         row_number() over (
@@ -112,14 +99,18 @@ pairs as (
         pair.expected_share,
         pair.last_event_at,
         cast(pair.last_event_at at time zone release.timezone as date) < release.pupil_silent_since_date as is_old,
-        coalesce(opened.blocks, 0) as blocks
+        coalesce(opened.blocks, 0) as blocks,
+        pair.override_state,
+        pair.override_date
     from {{ ref('int_pupil_competency') }} as pair
     cross join {{ ref('stg_release') }} as release
-    left join slipped
+    left join {{ ref('int_slipped') }} as slipped
         on
             pair.student_key = slipped.student_key
             and pair.competency_id = slipped.competency_id
     left join opened on pair.competency_id = opened.competency_id
+    -- What a teacher said is mastered needs no adult; mart_override says how many rows that sets aside.
+    where pair.override_state is distinct from 'mastered'
 ),
 
 reasons as (
@@ -143,7 +134,9 @@ reasons as (
         last_pair.expected_share,
         last_pair.last_event_at,
         true as is_old,
-        0 as blocks
+        0 as blocks,
+        last_pair.override_state,
+        last_pair.override_date
     from silent
     left join last_pair on silent.student_key = last_pair.student_key
     left join any_class
@@ -212,7 +205,9 @@ select
     gap.prerequisite_title as gap_competency_title,
     gap.expected_share as gap_share,
     cast(ranked.priority as integer) as priority,
-    places.class_place <= {{ adult_places_per_class() }} as is_first
+    places.class_place <= {{ adult_places_per_class() }} as is_first,
+    ranked.override_state,
+    ranked.override_date
 from ranked
 inner join places
     on

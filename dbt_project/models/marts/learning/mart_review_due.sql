@@ -12,6 +12,8 @@ select
     pair.share_low,
     pair.share_high,
     pair.last_event_at,
-    pair.state_since_at as due_since_at
+    pair.state_since_at as due_since_at,
+    pair.override_state,
+    pair.override_date
 from {{ ref('int_pupil_competency') }} as pair
 where pair.state = 'review_due'

@@ -19,5 +19,11 @@ select
         when pair.is_stuck then pair.opportunities_without_three || ' opportunities without three right in a row'
     end as stuck_reason,
     pair.model_version,
-    pair.policy_version
+    pair.policy_version,
+    pair.override_state,
+    pair.override_by_role,
+    pair.override_date,
+    pair.override_until_date,
+    pair.override_reason,
+    pair.override_id
 from {{ ref('int_pupil_competency') }} as pair

@@ -1,0 +1,67 @@
+"""Teachers' words as they stand now, read from their ledger: a release knows those of its night only."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+import lake
+from answers import wording
+from cairn.errors import CairnError
+from cairn.settings import Settings
+from loading.judgements import TABLE, read_judgements, standing
+
+LOG = logging.getLogger("portal")
+Row = dict[str, Any]
+
+
+def local_today(settings: Settings) -> date:
+    """The district's day now."""
+    return datetime.now(UTC).astimezone(settings.zone).date()
+
+
+@dataclass(frozen=True)
+class WordsNow:
+    """What stands by pupil and competency, and all that was said, newest first.
+
+    ``is_read`` is False where there is no ledger, or it could not be read (``has_failed``): then only what the release
+    knows is shown.
+    """
+
+    standing: Mapping[tuple[str, str], Row] = field(default_factory=dict)
+    said: tuple[Row, ...] = ()
+    is_read: bool = True
+    has_failed: bool = False
+
+    def label(self, row: Mapping[str, Any]) -> str:
+        """The word beside a mart's row, as a sentence part; says what came, or ended, since the release's night."""
+        known = row.get("override_state")
+        if not self.is_read:
+            return _label(row) if known else ""
+        now = self.standing.get((row["student_key"], row["competency_id"]))
+        if now is None:
+            return f"{_label(row)}; withdrawn or ended since the night" if known else ""
+        is_same = (known, row.get("override_date")) == (now["said"], now["said_date"])
+        since = "" if is_same else " (since the night)"
+        return wording.said(now["said"], now["said_date"], now["role"], now["until_date"]) + since
+
+
+def _label(row: Mapping[str, Any]) -> str:
+    return wording.said(
+        row["override_state"], row["override_date"], row.get("override_by_role"), row.get("override_until_date")
+    )
+
+
+def words_now(settings: Settings, student_keys: Collection[str]) -> WordsNow:
+    """What is said of some pupils now. A lake that does not answer is no reason to show no page."""
+    try:
+        if not lake.exists(settings, TABLE):
+            return WordsNow(is_read=False)
+        rows = read_judgements(settings, student_keys)
+    except (CairnError, OSError) as error:
+        LOG.error("teachers' words cannot be read: %s", type(error).__name__)
+        return WordsNow(is_read=False, has_failed=True)
+    return WordsNow(standing(rows, local_today(settings)), tuple(reversed(rows)))

@@ -1,0 +1,139 @@
+"""What a school leader says of a pupil: through the form, into the ledger, back onto the pages beside the number."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from cairn.teacher_words import NOTE_CHARACTERS
+from loading.judgements import read_judgements
+from tests.portal.conftest import Pages, submit
+from tests.portal.fixture_release import sourced
+
+FORM = {
+    "competency_id": "comp-1",
+    "said": "not_yet",
+    "reason": "was_helped",
+    "note": "Helped by a neighbour",
+    "until": "",
+}
+
+
+def address(pages: Pages, number: int, school: int = 0) -> tuple[str, str]:
+    key = pages.people[sourced(school, number)]
+    return key, f"/students/{key}"
+
+
+def said_of(pages: Pages, key: str) -> list[tuple[str, str]]:
+    return [(row["competency_id"], row["said"]) for row in read_judgements(pages.settings, [key])]
+
+
+def test_a_word_is_said_once_shown_at_once_and_withdrawn(pages: Pages) -> None:
+    client, (key, page) = pages.client("leader-a"), address(pages, 4)
+    before = client.get(page).text
+    for _ in range(2):
+        answer = submit(client, page, f"{page}/words", **FORM)
+        assert (answer.status_code, answer.headers["location"]) == (303, f"{page}#words")
+    assert said_of(pages, key) == [("comp-1", "not_yet")], "a double click is one row"
+    (row,) = read_judgements(pages.settings, [key])
+    assert (row["role"], row["source"], row["school_id"]) == ("school_leader", "page", "school-a")
+    assert row["account_id"] and row["account_id"] != "leader-a"
+    text = client.get(page).text
+    assert "said by a school leader on" in text and "not yet (since the night)" in text
+    assert "Helped by a neighbour" in text and "The answers were helped" in text
+    figures = re.compile(r'<dl class="figures">.*?</dl>', re.S)
+    assert figures.findall(text) == figures.findall(before), "the computed states stay as they are"
+    again = submit(client, page, f"{page}/words", competency_id="comp-1", said="withdrawn")
+    assert again.status_code == 303
+    assert said_of(pages, key) == [("comp-1", "not_yet"), ("comp-1", "withdrawn")]
+    after = client.get(page).text
+    assert "No word stands." in after and "Everything that was said: 2 entries" in after
+
+
+def test_the_nights_word_stands_beside_the_number_on_both_pages(pages: Pages) -> None:
+    client, (_, page) = pages.client("leader-a"), address(pages, 0)
+    text = client.get(page).text
+    assert "said by a school leader on Tue 13 Oct: mastered</span>" in text, "not since the night: the mart knows it"
+    school = client.get("/schools/school-a").text
+    assert "1 topic is not counted here: a teacher said that the pupil has mastered it" in school
+    assert "1 word on 1 pupil" in school and "Seen in class or on paper" in school
+
+
+def test_what_was_withdrawn_since_the_night_says_so(pages: Pages) -> None:
+    client, (_, page) = pages.client("leader-a"), address(pages, 0)
+    form = {"competency_id": "comp-2", "said": "withdrawn"}
+    assert submit(client, page, f"{page}/words", **form).status_code == 303
+    assert "mastered; withdrawn or ended since the night" in client.get(page).text
+    said = {"competency_id": "comp-2", "said": "mastered", "reason": "seen_in_class"}
+    assert submit(client, page, f"{page}/words", **said).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"competency_id": "comp-9"}, "Choose a competency."),
+        ({"said": "brilliant"}, "Say one of"),
+        ({"reason": ""}, "Give the reason"),
+        ({"until": "soon"}, "Write the last day as"),
+        ({"until": "2020-01-01"}, "lies before"),
+        ({"note": "x" * (NOTE_CHARACTERS + 1)}, "at most 200"),
+    ],
+)
+def test_a_form_that_says_nothing_sensible_says_what_to_mend(pages: Pages, change: dict[str, str], words: str) -> None:
+    client, (key, page) = pages.client("leader-a"), address(pages, 5)
+    answer = submit(client, page, f"{page}/words", **FORM | change)
+    assert answer.status_code == 422 and words in answer.text
+    assert said_of(pages, key) == []
+
+
+POSTS = ["words"]
+
+
+@pytest.mark.parametrize("post", POSTS)
+@pytest.mark.parametrize("who", ["leader-b", "central", "engineer", None])
+def test_nobody_else_speaks_of_a_schools_pupil(pages: Pages, who: str | None, post: str) -> None:
+    key, page = address(pages, 6)
+    client = pages.client(who) if who else pages.anonymous()
+    token_page = {"central": "/", "engineer": "/operations", "leader-b": "/schools/school-b/feed", None: "/login"}[who]
+    answer = submit(client, token_page, f"{page}/{post}", **FORM)
+    assert answer.status_code == (403 if who else 303)
+    if who is None:
+        assert answer.headers["location"].startswith("/login")
+    assert said_of(pages, key) == []
+
+
+@pytest.mark.parametrize("post", POSTS)
+def test_a_form_from_elsewhere_is_refused(pages: Pages, post: str) -> None:
+    client, (key, page) = pages.client("leader-a"), address(pages, 7)
+    assert client.post(f"{page}/{post}", data=FORM).status_code == 403
+    assert client.post(f"{page}/{post}", data=FORM | {"csrf": "guessed"}).status_code == 403
+    token = re.search(r'name="csrf" value="([^"]+)"', client.get(page).text)
+    assert token is not None
+    foreign = client.post(f"{page}/{post}", data=FORM | {"csrf": token[1]}, headers={"Sec-Fetch-Site": "cross-site"})
+    assert foreign.status_code == 403 and said_of(pages, key) == []
+    assert client.get(f"{page}/{post}").status_code == 405
+
+
+def test_a_note_is_on_the_pupils_page_alone(pages: Pages, caplog: pytest.LogCaptureFixture) -> None:
+    client, (_, page) = pages.client("leader-a"), address(pages, 8)
+    with caplog.at_level(logging.DEBUG):
+        submit(client, page, f"{page}/words", **FORM | {"note": "Quokka on the roof"})
+    assert "Quokka" in client.get(page).text and "Quokka" not in caplog.text
+    for who, path in (("leader-a", "/schools/school-a"), ("central", "/schools/school-a"), ("engineer", "/operations")):
+        assert "Quokka" not in pages.client(who).get(path).text
+
+
+def test_a_ledger_that_cannot_be_read_takes_no_page_away(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise OSError("the store does not answer")
+
+    monkeypatch.setattr("answers.words_now.read_judgements", broken)
+    client, (_, page) = pages.client("leader-a"), address(pages, 0)
+    answer = client.get(page)
+    assert answer.status_code == 200 and "cannot be read at the moment" in answer.text
+    assert "said by a school leader on Tue 13 Oct: mastered</span>" in answer.text
+    assert isinstance(client, TestClient) and client.get("/schools/school-a").status_code == 200
