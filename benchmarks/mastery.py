@@ -1,12 +1,12 @@
 """Bayesian Knowledge Tracing beside its peers, in one run: ``python -m benchmarks.mastery [responses.parquet]``.
 
-Fit (numba EM) beside a plain numpy EM (on drawn responses) and, where it is installed, pyBKT; forward pass beside pure
-Python. Prints seconds, nanoseconds a response and ratios. Without a file, responses are drawn from the model itself.
+Fit (numba EM) beside a plain numpy EM (on drawn responses); forward pass beside pure Python. Prints seconds,
+nanoseconds a response and ratios. Without a file, responses are drawn from the model itself. pyBKT has a benchmark of
+its own (benchmarks/mastery_pybkt.py).
 """
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import time
 from collections.abc import Callable
@@ -113,26 +113,6 @@ def _numpy_round(right: np.ndarray, seen: np.ndarray, theta: np.ndarray) -> tupl
     return np.clip(np.array(new), fit.EDGE, 1 - fit.EDGE), float(np.log(scale[seen]).sum())
 
 
-def pybkt_seconds(sequences: fit.Sequences) -> float | None:
-    """pyBKT's fit of the same responses; None where it is not installed."""
-    if importlib.util.find_spec("pyBKT") is None:
-        return None
-    import pandas as pd
-    from pyBKT.models import Model
-
-    user = np.repeat(np.arange(sequences.offsets.size - 1), np.diff(sequences.offsets))
-    skill = np.repeat(np.arange(sequences.skills), np.diff(sequences.offsets[sequences.skill_offsets]))
-    frame = pd.DataFrame(
-        {
-            "user_id": user,
-            "skill_name": skill.astype(str),
-            "correct": sequences.correct,
-            "order_id": np.arange(user.size),
-        }
-    )
-    return seconds(lambda: Model(seed=1, num_fits=1).fit(data=frame), rounds=1)
-
-
 def main() -> None:
     """Run all and print."""
     warm()
@@ -148,10 +128,6 @@ def main() -> None:
         # Lock-step numpy pads to the longest sequence: real responses, some hundreds long, would only show that.
         peer = seconds(lambda: numpy_em(sequences, NUMPY_ITERATIONS), rounds=1)
         print(f"numpy EM, {NUMPY_ITERATIONS} rounds only: {peer:.3f} s, {peer / free:.1f} times ours")
-    other = pybkt_seconds(sequences)
-    print(
-        "pyBKT: not installed" if other is None else f"pyBKT, one start: {other:.3f} s, {other / free:.1f} times ours"
-    )
     parameters = fit.fit_bkt(sequences, fit.Bounds()).parameters
     of_sequence = np.repeat(np.arange(sequences.skills), np.diff(sequences.skill_offsets))
     ours = seconds(lambda: bkt.forward(sequences.correct, sequences.offsets, of_sequence, parameters))

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Everything a fresh clone needs, and nothing twice: environment from the lock, Java, jars.
-# Usage: infra/bootstrap.sh [environment|chromium]     (default: environment)
+# Usage: infra/bootstrap.sh [environment|chromium|benchmarks]     (default: environment)
 # Second run: no download, no network. Every failure is one line that says what to do.
 set -eu
 cd "$(dirname "$0")/.."
@@ -102,6 +102,18 @@ install_chromium() {
     esac
 }
 
+# The peer of one benchmark (the extra "benchmarks"): packages beside the lock's, none of which is touched. Its C++ is built
+# from source against the environment's numpy; the ready-made wheel is pure Python, and no peer.
+install_benchmarks() {
+    [ -x .venv/uv/bin/uv ] || fail "the environment comes first: 'make setup'"
+    program g++ >/dev/null || fail "no C++ compiler (g++) to build pyBKT with: install one (Debian, Ubuntu: apt-get install g++)"
+    .venv/uv/bin/uv pip install -q --python .venv/bin/python --no-deps --no-build-isolation --require-hashes \
+        --no-cache --no-binary pybkt -r infra/benchmarks.lock ||
+        fail "the packages of infra/benchmarks.lock could not be installed (uv says above which)"
+    .venv/bin/python -c "import pyBKT.fit.E_step" 2>/dev/null ||
+        fail "pyBKT was built without its C++ (Python's headers are needed; Debian, Ubuntu: apt-get install python3.11-dev)"
+}
+
 # The machine code of the mastery kernels is kept beside their source: compiled here, no night waits for it. The stamp
 # lies with it, so that what takes the code away (make clean, a fresh checkout) takes the stamp as well.
 compile_kernels() {
@@ -124,5 +136,6 @@ environment)
     say "setup: done"
     ;;
 chromium) install_chromium ;;
-*) fail "unknown part '$1': environment or chromium" ;;
+benchmarks) install_benchmarks ;;
+*) fail "unknown part '$1': environment, chromium or benchmarks" ;;
 esac

@@ -17,7 +17,7 @@ from loading.snapshot import Change, Row, Snapshot
 
 def load_competencies(settings: Settings, path: Path | str, recorded_at: datetime | None = None) -> dict[str, Any]:
     """Load a CASE package. Returns items, associations, prerequisites, replaced, rejected; added, changed, ended."""
-    framework = read_case(Path(path), competency_ids(settings))
+    framework = read_case(Path(path), competency_ids(settings), _edges(settings))
     change = load_framework(
         settings,
         framework.framework_id,
@@ -44,6 +44,13 @@ def load_competencies(settings: Settings, path: Path | str, recorded_at: datetim
 def competency_ids(settings: Settings) -> set[str]:
     """Competencies known now."""
     return set(lake.read(settings, "silver.competency", ["competency_id"], CURRENT)["competency_id"].to_pylist())
+
+
+def _edges(settings: Settings) -> list[tuple[str, str, str, str]]:
+    """Associations known now: (framework, origin, destination, type)."""
+    columns = ["framework_id", "from_competency_id", "to_competency_id", "edge_type"]
+    table = lake.read(settings, "silver.competency_edge", columns, CURRENT)
+    return list(zip(*(table[name].to_pylist() for name in columns), strict=True))
 
 
 def load_framework(

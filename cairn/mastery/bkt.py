@@ -62,10 +62,13 @@ def _forward(
             before[i] = known
             right = known * (1.0 - slip) + (1.0 - known) * guess
             predicted[i] = right
+            # Both chances as sums of what is not negative: 1 - right may round below known * slip, and what is then
+            # over 1 grows with each further wrong answer.
             if correct[i]:
                 seen, chance = known * (1.0 - slip), right
             else:
-                seen, chance = known * slip, 1.0 - right
+                seen = known * slip
+                chance = seen + (1.0 - known) * (1.0 - guess)
             # A response the parameters call impossible (guess 0, slip 0) says nothing.
             posterior = seen / chance if chance > 0.0 else known
             known = posterior * (1.0 - forget) + (1.0 - posterior) * learn

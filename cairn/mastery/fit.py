@@ -17,6 +17,8 @@ import numpy as np
 from cairn.mastery.bkt import ByteArray, FloatArray, IntArray
 
 EDGE = 1e-6
+# Messages of EM: scaled up where they fall under the first; the least and the largest that one of them may be.
+SMALL, TINY, HUGE = 1e-100, 1e-250, 1e250
 MAX_ITERATIONS = 500
 # A competency is done when one more round gains less than this much log-likelihood a response.
 TOLERANCE = 1e-6
@@ -97,6 +99,65 @@ def _patterns(correct: ByteArray, offsets: IntArray, limit: int) -> IntArray:
 
 
 @numba.njit(cache=True, nogil=True)
+def _count(
+    correct: ByteArray, begin: int, size: int, weight: float, theta: FloatArray, room: FloatArray, sums: FloatArray
+) -> float:
+    """Forward and backward over one sequence: adds its expected counts, ``weight`` times, to ``sums``.
+
+    Messages are not divided at each step but scaled up where they become small, so that a response costs no division.
+    ``room`` (3 x longest) is for the messages; sums: sequences, known at first, steps from unknown, learned, steps from
+    known, forgot, unknown and right, unknown and wrong, known and right, known and wrong. Returns the log-likelihood.
+    """
+    prior, learn, guess, slip, forget = theta[0], theta[1], theta[2], theta[3], theta[4]
+    unknown, known, scale = room[0], room[1], room[2]
+    u, k = 1.0 - prior, prior
+    scaled = 0
+    for i in range(size):
+        if i > 0:
+            u, k = u * (1.0 - learn) + k * forget, u * learn + k * (1.0 - forget)
+        right = correct[begin + i] != 0
+        # What is under the whole by a hundred decimals and more stays where it is: denormal numbers are slow.
+        u = max(u * (guess if right else 1.0 - guess), TINY)
+        k = k * (1.0 - slip if right else slip)
+        scale[i] = 1.0
+        if u + k < SMALL:
+            u, k, scale[i] = u / SMALL, k / SMALL, 1.0 / SMALL
+            scaled += 1
+        unknown[i], known[i] = u, k
+    whole = u + k
+    b0, b1 = 1.0 / whole, 1.0 / whole
+    # By place in the sequence: all, of them right; the last one's unknown has no step after it.
+    all0, right0, all1, right1, learned, forgot = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for i in range(size - 1, -1, -1):
+        g0, g1 = unknown[i] * b0, known[i] * b1
+        right = correct[begin + i] != 0
+        all0 += g0
+        all1 += g1
+        right0 += g0 if right else 0.0
+        right1 += g1 if right else 0.0
+        if i > 0:
+            t0 = b0 * (guess if right else 1.0 - guess)
+            t1 = b1 * (1.0 - slip if right else slip)
+            if scale[i] != 1.0:
+                t0, t1 = t0 * scale[i], t1 * scale[i]
+            learned += unknown[i - 1] * learn * t1
+            forgot += known[i - 1] * forget * t0
+            b0 = min((1.0 - learn) * t0 + learn * t1, HUGE)
+            b1 = forget * t0 + (1.0 - forget) * t1
+    sums[0] += weight
+    sums[1] += weight * known[0] * b1
+    sums[2] += weight * (all0 - u / whole)
+    sums[3] += weight * learned
+    sums[4] += weight * (all1 - k / whole)
+    sums[5] += weight * forgot
+    sums[6] += weight * right0
+    sums[7] += weight * (all0 - right0)
+    sums[8] += weight * right1
+    sums[9] += weight * (all1 - right1)
+    return float(np.log(whole) + scaled * np.log(SMALL))
+
+
+@numba.njit(cache=True, nogil=True)
 def _em(
     correct: ByteArray,
     starts: IntArray,
@@ -113,89 +174,27 @@ def _em(
     theta = np.minimum(np.maximum(start, lower), upper)
     if not has_forget:
         theta[4] = 0.0
-    longest = 0
-    responses = 0.0
-    for s in range(starts.size):
-        longest = max(longest, ends[s] - starts[s])
-        responses += weights[s] * (ends[s] - starts[s])
-    known = np.empty(longest)
-    chance = np.empty(longest)
+    room = np.empty((3, max(1, (ends - starts).max())))
+    responses = (weights * (ends - starts)).sum()
     last = -np.inf
     best = theta.copy()
     for _ in range(max_iterations):
-        prior, learn, guess, slip, forget = theta[0], theta[1], theta[2], theta[3], theta[4]
         total = 0.0
-        sequences, first_known = 0.0, 0.0
-        unknown_steps, learned, known_steps, forgot = 0.0, 0.0, 0.0, 0.0
-        unknown_all, unknown_right, known_all, known_wrong = 0.0, 0.0, 0.0, 0.0
+        sums = np.zeros(10)
         for s in range(starts.size):
-            begin, size, weight = starts[s], ends[s] - starts[s], weights[s]
-            p = prior
-            # Forward: filtered P(known) after seeing the response, before the transition.
-            likelihood = 0.0
-            product = 1.0
-            for i in range(size):
-                if correct[begin + i]:
-                    seen = p * (1.0 - slip)
-                    c = seen + (1.0 - p) * guess
-                else:
-                    seen = p * slip
-                    c = seen + (1.0 - p) * (1.0 - guess)
-                posterior = seen / c
-                known[i] = posterior
-                chance[i] = c
-                product *= c
-                if product < 1e-200:
-                    likelihood += np.log(product)
-                    product = 1.0
-                p = posterior * (1.0 - forget) + (1.0 - posterior) * learn
-            total += weight * (likelihood + np.log(product))
-            # Backward: b1, b0 scaled by the forward chances.
-            b0, b1 = 1.0, 1.0
-            for i in range(size - 1, -1, -1):
-                gamma1 = known[i] * b1
-                gamma0 = (1.0 - known[i]) * b0
-                norm = gamma0 + gamma1
-                gamma1 = gamma1 / norm * weight
-                gamma0 = gamma0 / norm * weight
-                known_all += gamma1
-                unknown_all += gamma0
-                if correct[begin + i]:
-                    unknown_right += gamma0
-                    e0, e1 = guess, 1.0 - slip
-                else:
-                    known_wrong += gamma1
-                    e0, e1 = 1.0 - guess, slip
-                if i == 0:
-                    first_known += gamma1
-                    sequences += weight
-                else:
-                    # Transition between response i-1 and i.
-                    t0, t1 = e0 * b0 / chance[i], e1 * b1 / chance[i]
-                    was_known = known[i - 1]
-                    x01 = (1.0 - was_known) * learn * t1
-                    x00 = (1.0 - was_known) * (1.0 - learn) * t0
-                    x10 = was_known * forget * t0
-                    x11 = was_known * (1.0 - forget) * t1
-                    norm = x00 + x01 + x10 + x11
-                    learned += weight * x01 / norm
-                    forgot += weight * x10 / norm
-                    unknown_steps += weight * (x00 + x01) / norm
-                    known_steps += weight * (x10 + x11) / norm
-                    b0 = (1.0 - learn) * t0 + learn * t1
-                    b1 = forget * t0 + (1.0 - forget) * t1
+            total += weights[s] * _count(correct, starts[s], ends[s] - starts[s], weights[s], theta, room, sums)
         best[:] = theta
         if total - last < tolerance * responses:
             last = total
             break
         last = total
-        theta[0] = first_known / sequences
-        if unknown_steps > 0.0:
-            theta[1] = learned / unknown_steps
-        theta[2] = unknown_right / unknown_all
-        theta[3] = known_wrong / known_all
-        if has_forget and known_steps > 0.0:
-            theta[4] = forgot / known_steps
+        theta[0] = sums[1] / sums[0]
+        if sums[2] > 0.0:
+            theta[1] = sums[3] / sums[2]
+        theta[2] = sums[6] / (sums[6] + sums[7])
+        theta[3] = sums[9] / (sums[8] + sums[9])
+        if has_forget and sums[4] > 0.0:
+            theta[4] = sums[5] / sums[4]
         theta = np.minimum(np.maximum(theta, lower), upper)
         if not has_forget:
             theta[4] = 0.0
@@ -203,7 +202,15 @@ def _em(
 
 
 def _fit_skill(
-    sequences: Sequences, patterns: IntArray, skill: int, bounds: Bounds, has_forget: bool, starts: FloatArray
+    sequences: Sequences,
+    patterns: IntArray,
+    skill: int,
+    bounds: Bounds,
+    has_forget: bool,
+    starts: FloatArray,
+    *,
+    max_iterations: int = MAX_ITERATIONS,
+    tolerance: float = TOLERANCE,
 ) -> tuple[FloatArray, float]:
     """The best of EM's starts for one competency; equal sequences are computed once, with their weight."""
     low, high = sequences.skill_offsets[skill], sequences.skill_offsets[skill + 1]
@@ -215,7 +222,7 @@ def _fit_skill(
     lower, upper = _inside(bounds)
     weights = counts.astype(np.float64)
     found = [
-        _em(sequences.correct, begin, end, weights, start, lower, upper, has_forget, MAX_ITERATIONS, TOLERANCE)
+        _em(sequences.correct, begin, end, weights, start, lower, upper, has_forget, max_iterations, tolerance)
         for start in starts
     ]
     best: tuple[FloatArray, float] = max(found, key=lambda result: float(result[1]))
@@ -241,6 +248,28 @@ def _fit_all(
             )
         )
     return np.array([r[0] for r in results]).reshape(-1, 5), np.array([r[1] for r in results])
+
+
+def fit_rounds(
+    sequences: Sequences, start: FloatArray, rounds: int, *, is_each_alone: bool = False
+) -> tuple[FloatArray, FloatArray]:
+    """Exactly so many rounds of unbounded EM without forgetting, from one start (5), on the caller's thread alone.
+
+    For comparison with other programs at equal work; ``is_each_alone`` computes equal sequences one by one, as others
+    do. Returns (parameters, skills x 5, after the last round; log-likelihoods at them); a competency without responses
+    keeps the start. Raises ValueError where ``rounds`` is under 1.
+    """
+    if rounds < 1:
+        raise ValueError(f"{rounds} rounds: ask for one at least")
+    patterns = _patterns(sequences.correct, sequences.offsets, 0 if is_each_alone else PATTERN_LENGTH)
+    # What EM returns stands at the beginning of its last round: one more tells the likelihood of what was asked for.
+    found = [
+        _fit_skill(
+            sequences, patterns, skill, UNBOUNDED, False, start[None, :], max_iterations=rounds + 1, tolerance=-np.inf
+        )
+        for skill in range(sequences.skills)
+    ]
+    return np.array([one[0] for one in found]).reshape(-1, 5), np.array([one[1] for one in found])
 
 
 def fit_bkt(sequences: Sequences, bounds: Bounds | None = None, *, has_forget: bool = False) -> Fit:

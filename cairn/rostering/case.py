@@ -20,6 +20,8 @@ from cairn.rostering.tabular import CellError, Problem
 
 TITLE_CHARACTERS = 80
 IS_CHILD_OF, PRECEDES, REPLACED_BY = "isChildOf", "precedes", "replacedBy"
+# Relations that run one way: a circle of them says nothing. What matches, matches both ways (exactMatchOf).
+ONE_WAY = (PRECEDES, IS_CHILD_OF, REPLACED_BY)
 
 
 @dataclass
@@ -57,8 +59,13 @@ class _Association:
     line: int
 
 
-def read_case(path: Path, known_ids: Collection[str] = ()) -> Framework:
+def read_case(
+    path: Path, known_ids: Collection[str] = (), known_edges: Collection[tuple[str, str, str, str]] = ()
+) -> Framework:
     """Read a package; ``known_ids`` are competencies of other frameworks that associations may name.
+
+    ``known_edges``: associations that are loaded, as (framework, origin, destination, type); with those of other
+    frameworks circles may close too.
 
     Raises CairnError with file, line and column for a file that is not JSON, and for one that is no CFPackage.
     """
@@ -78,7 +85,8 @@ def read_case(path: Path, known_ids: Collection[str] = ()) -> Framework:
     items = _items(framework, package, path.name, lines)
     known = set(items) | set(known_ids)
     accepted = _associations(framework, package, path.name, lines, items, known)
-    accepted = _without_cycles(framework, accepted, path.name)
+    elsewhere = [edge for owner, *edge in known_edges if owner != framework.framework_id]
+    accepted = _without_cycles(framework, accepted, elsewhere, path.name)
     _finish(framework, document, items, accepted)
     return framework
 
@@ -190,29 +198,42 @@ def _whole(value: Any) -> int | None:
     return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _without_cycles(framework: Framework, accepted: list[_Association], file: str) -> list[_Association]:
-    """Prerequisites (and the tree) without circles: an edge that closes one is refused, the last in the file first."""
-    for kind in (PRECEDES, IS_CHILD_OF):
-        while cycle := _cycle([edge for edge in accepted if edge.kind == kind]):
+def _without_cycles(
+    framework: Framework, accepted: list[_Association], known: Collection[list[str]], file: str
+) -> list[_Association]:
+    """Relations of one way without circles: the last edge in the file that closes one is refused, the circle named."""
+    for kind in ONE_WAY:
+        elsewhere = [(origin, destination) for origin, destination, other in known if other == kind]
+        while cycle := _cycle(
+            [*elsewhere, *((edge.origin, edge.destination) for edge in accepted if edge.kind == kind)]
+        ):
             steps = set(itertools.pairwise(cycle))
             closing = next(
-                edge
-                for edge in reversed(accepted)
-                if edge.kind == kind
-                and ((edge.origin, edge.destination) in steps or (edge.destination, edge.origin) in steps)
+                (edge for edge in reversed(accepted) if edge.kind == kind and (edge.origin, edge.destination) in steps),
+                None,
             )
-            reason = f"CFAssociation {closing.identifier} ({kind}) closes a circle of {len(cycle) - 1} items"
+            if closing is None:
+                # A circle of other frameworks alone is not this file's, and was named when theirs were loaded.
+                elsewhere = [step for step in elsewhere if step not in steps]
+                continue
+            accepted = [edge for edge in accepted if edge.identifier != closing.identifier]
+            # Told from the refused edge on: its origin, its destination, and the way back.
+            turn = cycle.index(closing.destination)
+            way = [closing.origin, *cycle[turn:-1], *cycle[:turn]]
+            reason = (
+                f"CFAssociation {closing.identifier} ({kind}) closes a circle of {len(way) - 1} items: "
+                f"{' > '.join(way)}: remove one of these associations from the framework"
+            )
             framework.problems.append(Problem(file, closing.line, reason))
             framework.kept_edges.append(closing.identifier)
-            accepted = [edge for edge in accepted if edge.identifier != closing.identifier]
     return accepted
 
 
-def _cycle(edges: list[_Association]) -> list[str]:
-    """Nodes of one circle, first and last the same; empty where there is none."""
+def _cycle(edges: Collection[tuple[str, str]]) -> list[str]:
+    """Nodes of one circle from origin to destination, first and last the same; empty where there is none."""
     graph: dict[str, set[str]] = defaultdict(set)
-    for edge in edges:
-        graph[edge.destination].add(edge.origin)
+    for origin, destination in edges:
+        graph[destination].add(origin)
     try:
         graphlib.TopologicalSorter(graph).prepare()
     except graphlib.CycleError as error:

@@ -39,6 +39,12 @@ def test_numbers_stay_probabilities_however_long_the_work(p: Parameters, correct
         assert ((found >= 0.0) & (found <= 1.0 + 1e-12)).all()
 
 
+def test_what_is_nearly_sure_stays_a_probability() -> None:
+    """A slip of a millionth: 1 minus the chance of right rounds below it, and wrong answers in a row blow that up."""
+    for found in run(Parameters(0.9, 0.3, 0.29, 1e-6), [1] * 40 + [0] * 40):
+        assert ((found >= 0.0) & (found <= 1.0)).all()
+
+
 def test_a_response_called_impossible_changes_nothing() -> None:
     _, _, after = run(Parameters(1.0, 0.0, 0.2, 0.0), [0])
     assert after[0] == 1.0

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cairn.mastery.bkt import Parameters, forward
-from cairn.mastery.fit import Bounds, Sequences, fit_bkt, make_sequences
+from cairn.mastery.bkt import FloatArray, Parameters, forward
+from cairn.mastery.fit import EDGE, STARTS, Bounds, Sequences, fit_bkt, fit_rounds, make_sequences
 from cairn.mastery.predictors import fit_responses
 from cairn.mastery.responses import read_table, responses_from
 
@@ -74,6 +74,85 @@ def test_likelihood_is_that_of_the_forward_pass() -> None:
     _, predicted, _ = forward(sequences.correct, sequences.offsets, of_skill, fit.parameters)
     chance = np.where(sequences.correct == 1, predicted, 1 - predicted)
     assert fit.log_likelihood.sum() == pytest.approx(np.log(chance).sum(), rel=1e-9)
+
+
+def plain_round(sequences: list[list[int]], theta: FloatArray) -> FloatArray:
+    """One round of EM by the definition: every path of known and not known of every pupil, weighted by its chance."""
+    prior, learn, guess, slip = theta
+    first = learned = could_learn = 0.0
+    right, seen = np.zeros(2), np.zeros(2)
+    for answers in sequences:
+        # Once known stays known: a path is where it becomes known; len(answers) is never.
+        paths = []
+        for since in range(len(answers) + 1):
+            chance = prior if since == 0 else (1 - prior) * (1 - learn) ** (since - 1)
+            chance *= learn if 0 < since < len(answers) else 1.0
+            for place, answer in enumerate(answers):
+                is_right = 1 - slip if place >= since else guess
+                chance *= is_right if answer else 1 - is_right
+            paths.append(chance)
+        for since, share in enumerate(np.array(paths) / sum(paths)):
+            first += share * (since == 0)
+            learned += share * (0 < since < len(answers))
+            could_learn += share * min(since, len(answers) - 1)
+            for place, answer in enumerate(answers):
+                seen[int(place >= since)] += share
+                right[int(place >= since)] += share * answer
+    return np.array([first / len(sequences), learned / could_learn, right[0] / seen[0], 1 - right[1] / seen[1]])
+
+
+def test_rounds_of_em_are_those_of_the_definition() -> None:
+    random = np.random.default_rng(3)
+    answers = [random.integers(0, 2, random.integers(2, 9)).tolist() for _ in range(40)]
+    theta = STARTS[0][:4].copy()
+    user = np.repeat(np.arange(40), [len(one) for one in answers])
+    sequences, _ = make_sequences(np.zeros_like(user), user, np.concatenate(answers).astype(np.int8))
+    for rounds in range(1, 5):
+        theta = plain_round(answers, theta)
+        for is_each_alone in (False, True):
+            found, _ = fit_rounds(sequences, STARTS[0], rounds, is_each_alone=is_each_alone)
+            assert np.allclose(found[0, :4], theta, rtol=1e-9, atol=1e-12)
+            assert found[0, 4] == 0.0, "nothing is forgotten"
+    with pytest.raises(ValueError, match="0 rounds"):
+        fit_rounds(sequences, STARTS[0], 0)
+
+
+def exact_likelihood(answers: list[int], theta: FloatArray) -> float:
+    """The log-likelihood of one pupil, added up as logarithms."""
+    with np.errstate(divide="ignore"):
+        prior, learn, guess, slip, forget = np.log(theta)
+        known, unknown = prior, np.log1p(-theta[0])
+        for place, answer in enumerate(answers):
+            if place:
+                stays, lost = np.log1p(-theta[4]), np.log1p(-theta[1])
+                known, unknown = (
+                    np.logaddexp(known + stays, unknown + learn),
+                    np.logaddexp(unknown + lost, known + forget),
+                )
+            known += np.log1p(-theta[3]) if answer else slip
+            unknown += guess if answer else np.log1p(-theta[2])
+    return float(np.logaddexp(known, unknown))
+
+
+@pytest.mark.parametrize("has_forget", [False, True])
+def test_long_work_is_added_up_exactly(has_forget: bool) -> None:
+    """Chances of so many answers are far below the smallest double: messages are scaled, and no edge divides by 0."""
+    runs = [[1] * 90 + [0] * 120, [0] * 1500 + [1] * 300, [1] * 2000, [0] * 2000, [0, 1] * 700]
+    user = np.repeat(np.arange(len(runs)), [len(one) for one in runs])
+    sequences, _ = make_sequences(np.zeros_like(user), user, np.concatenate(runs).astype(np.int8))
+    fit = fit_bkt(sequences, has_forget=has_forget)
+    theta = fit.parameters[0]
+    assert ((theta[:4] >= EDGE) & (theta[:4] <= 1.0 - EDGE)).all()
+    expected = sum(exact_likelihood(answers, theta) for answers in runs)
+    assert fit.log_likelihood[0] == pytest.approx(expected, rel=1e-9)
+
+
+def test_who_is_surely_known_for_hundreds_of_answers_leaves_numbers() -> None:
+    """Right 900 times, then wrong 900 times: the chance of never having known falls under what a double can hold."""
+    answers = np.array([1] * 900 + [0] * 900, dtype=np.int8)
+    zeros = np.zeros(answers.size, dtype=np.int64)
+    fit = fit_bkt(make_sequences(zeros, zeros, answers)[0])
+    assert np.isfinite(fit.parameters).all() and np.isfinite(fit.log_likelihood).all()
 
 
 def test_order_of_pupils_does_not_matter() -> None:
