@@ -28,14 +28,14 @@ import numpy as np
 import polars as pl
 
 import lake
-from benchmarks.mastery_peer_evidence import Bucket, Names, compact
+from benchmarks.mastery_peer_evidence import Bucket, Names, compact, without_rapid
 from benchmarks.mastery_peer_fold import Made, fold
 from benchmarks.mastery_peer_model import model_of, sample_of
 from cairn.calendar import DistrictCalendar
 from cairn.mastery.bkt import IntArray
 from cairn.mastery.config import MasteryConfig, load_config
 from cairn.mastery.hashing import hash_texts, mix
-from cairn.mastery.share.model import ShareModel, from_rows
+from cairn.mastery.share.model import ShareModel, from_rows, rapid_limits
 from cairn.mastery.warm import warm as warm_kernels
 from cairn.settings import Settings
 from spark_jobs.mastery_model import fit_sample
@@ -238,7 +238,7 @@ def prepare(
 
 def finish(bucket: Bucket, names: Names, model: ShareModel, config: MasteryConfig, end: Made, folder: Path) -> Done:
     """Fold one bucket and write its tables."""
-    tables = fold(bucket, names, model, config, end)
+    tables = fold(without_rapid(bucket, rapid_limits(config.evidence, model)), names, model, config, end)
     for name, rows in tables.items():
         put(folder, name, bucket.number, rows)
     return Done(bucket.evidence, tables["mastery_state"].height, tables["mastery_decision"].height, model)
@@ -304,7 +304,7 @@ def warm(settings: Settings, data_date: date) -> None:
     students = pl.Series("student_key", [f"p{n}" for n in range(pupils)])
     names = Names.of(students, pl.Series("competency_id", ["c"]), 1)
     bucket = compact(0, rows, names, config.evidence, MOST_RESPONSES)
-    found = fit_sample(sample_of(bucket.sample, names, pupils, size))
+    found = fit_sample(sample_of(bucket.sample, names, config, pupils, size))
     fold(bucket, names, from_rows(found.rows, found.items), config, Made(size, data_date, datetime.now(UTC)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numba
 import numpy as np
@@ -13,6 +13,7 @@ from cairn.mastery.bkt import ByteArray, IntArray
 from cairn.mastery.config import EvidenceRule
 from cairn.mastery.hashing import HashArray, hash_texts, mix
 from cairn.mastery.judged import are_judged
+from cairn.mastery.rapid import NOT_TIMED, RapidLimits
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Bucket:
     event: HashArray
     hints: IntArray
     duration_ms: IntArray
+    is_timed: npt.NDArray[np.bool_]
     org: IntArray
     class_id: IntArray
     orgs: pl.Series
@@ -94,13 +96,11 @@ def _follows(offsets: IntArray, item: IntArray, time_us: IntArray, spacing_us: i
 
 
 def compact(number: int, rows: pl.DataFrame, names: Names, rule: EvidenceRule, most: int) -> Bucket:
-    """The attempts of a bucket's sorted evidence, judged by the district's rule, as arrays; ``most``: of the sample."""
+    """The attempts of a bucket's sorted evidence, judged by the district's rule, as arrays; ``most``: of the sample.
+
+    What counts is told but for its speed: limits come with the model (:func:`without_rapid`).
+    """
     kind = pl.col("activity_type").cast(pl.String)
-    limit: pl.Expr = pl.lit(rule.rapid_guess_ms)
-    if rule.rapid_guess_ms_by_item:
-        item_id = pl.col("item_id").cast(pl.String)
-        limit = item_id.replace_strict(rule.rapid_guess_ms_by_item, default=limit, return_dtype=pl.Int64)
-    duration = pl.col("duration_ms")
     attempts = (
         rows.lazy()
         .filter(kind.is_in(sorted(rule.counted_types | rule.total_types | rule.practice_types)))
@@ -109,8 +109,7 @@ def compact(number: int, rows: pl.DataFrame, names: Names, rule: EvidenceRule, m
             has_hints=pl.col("hints").fill_null(0) > 0,
             is_total=kind.is_in(sorted(rule.total_types)),
             is_single=kind.is_in(sorted(rule.counted_types)),
-            never_counts=kind.is_in(sorted(rule.practice_types))
-            | ((duration >= 0) & (duration < limit)).fill_null(False),
+            never_counts=kind.is_in(sorted(rule.practice_types)),
         )
         .filter(pl.col("is_correct").is_not_null())
         .with_columns(
@@ -149,6 +148,7 @@ def compact(number: int, rows: pl.DataFrame, names: Names, rule: EvidenceRule, m
         event=mix(hash_texts(attempts["event_id"].rechunk().to_arrow()), is_right.astype(np.uint64)),
         hints=_numbers(attempts["hints"]),
         duration_ms=_numbers(attempts["duration_ms"]),
+        is_timed=attempts["duration_ms"].is_not_null().to_numpy(),
         org=org,
         class_id=class_id,
         orgs=orgs,
@@ -160,6 +160,18 @@ def compact(number: int, rows: pl.DataFrame, names: Names, rule: EvidenceRule, m
         is_again=is_again,
         sample=_sample(counted, names, most),
     )
+
+
+def without_rapid(bucket: Bucket, limits: RapidLimits) -> Bucket:
+    """The bucket, rapid guesses no longer counted. All rows of an answer are of one item, so all of them go."""
+    counted = np.flatnonzero(bucket.is_counted)
+    duration_ms = np.where(bucket.is_timed[counted], bucket.duration_ms[counted], NOT_TIMED)
+    kept = ~limits.are_rapid(bucket.item[counted], duration_ms)
+    is_counted = np.zeros(bucket.is_counted.size, dtype=bool)
+    is_counted[counted[kept]] = True
+    is_left, place = kept[bucket.work], np.cumsum(kept) - 1
+    work, is_again = place[bucket.work[is_left]], bucket.is_again[is_left]
+    return replace(bucket, is_counted=is_counted, work=work, is_again=is_again)
 
 
 def _work(counted: pl.DataFrame) -> tuple[IntArray, npt.NDArray[np.bool_]]:
@@ -189,6 +201,8 @@ def _sample(counted: pl.DataFrame, names: Names, most: int) -> pl.DataFrame:
         event=pl.Series(hash_texts(kept["event_id"].rechunk().to_arrow()), dtype=pl.UInt64),
         at_us=pl.col("event_time").dt.timestamp("us"),
         is_right="is_right",
+        duration_ms=pl.col("duration_ms").fill_null(NOT_TIMED),
+        is_single=~pl.col("is_total"),
     )
 
 

@@ -10,7 +10,7 @@ from cairn.mastery.config import MasteryConfig
 from cairn.mastery.responses import Entries, from_entries
 from cairn.mastery.share.model import ShareModel, from_rows, shipped_rows
 from spark_jobs.mastery_model import fit_sample
-from spark_jobs.mastery_sample import Sample
+from spark_jobs.mastery_sample import Sample, by_own_limits
 
 
 def model_of(buckets: list[Bucket], names: Names, config: MasteryConfig) -> ShareModel:
@@ -19,11 +19,11 @@ def model_of(buckets: list[Bucket], names: Names, config: MasteryConfig) -> Shar
     rows = pl.concat([bucket.sample for bucket in buckets]) if buckets else pl.DataFrame()
     if rows.is_empty() or pupils < config.fit.minimum_pupils or answers < config.fit.minimum_responses:
         return from_rows(shipped_rows())
-    found = fit_sample(sample_of(rows, names, pupils, answers))
+    found = fit_sample(sample_of(rows, names, config, pupils, answers))
     return from_rows(found.rows, found.items)
 
 
-def sample_of(rows: pl.DataFrame, names: Names, pupils: int, answers: int) -> Sample:
+def sample_of(rows: pl.DataFrame, names: Names, config: MasteryConfig, pupils: int, answers: int) -> Sample:
     """The buckets' samples as responses."""
     pupil, user = np.unique(names.rank[rows["student"].to_numpy()], return_inverse=True)
     competency, skill = np.unique(rows["competency"].to_numpy(), return_inverse=True)
@@ -40,5 +40,7 @@ def sample_of(rows: pl.DataFrame, names: Names, pupils: int, answers: int) -> Sa
         skills=names.competencies.gather(competency).to_list(),
         items=items.to_list(),
     )
+    duration_ms, is_single = (rows[name].to_numpy() for name in ("duration_ms", "is_single"))
+    entries, limits_ms = by_own_limits(entries, duration_ms, is_single, named, config)
     responses = from_entries(entries, has_items=bool(named))
-    return Sample(responses, frozenset(responses.items) - named, pupils, answers, [])
+    return Sample(responses, limits_ms, frozenset(responses.items) - named, pupils, answers, [])

@@ -149,11 +149,11 @@ def _fit_bkt(responses: Path, config: MasteryConfig, model: str, unbounded: bool
 
 def _fit_share(responses: Path, config: MasteryConfig) -> dict[str, Any]:
     """The share model on the responses of a file that count; its version is that which nights would give it."""
-    from cairn.mastery.responses import read_table, responses_from
+    from cairn.mastery.responses import read_table, responses_from, with_rapid_marked
     from cairn.mastery.share.durable import fit_durable, next_log_likelihood
     from cairn.mastery.share.model import from_fit
 
-    [data] = responses_from([(responses, read_table(responses))])
+    [data] = with_rapid_marked(responses_from([(responses, read_table(responses))]), config.evidence, config.fit)
     started = time.perf_counter()
     counted = data.of(data.first_attempts(config.evidence.spacing_seconds))
     found = fit_durable(counted)
@@ -201,8 +201,8 @@ def evaluate(
     """Predict each next response of students the model has not seen: AUC, RMSE, log-loss, calibration.
 
     Files need user_id, skill_id (several as a~~b) and correct (0 or 1); item_id and timestamp make the share model
-    better; with subgroup (text, one a pupil) --policy tells the calls by subgroup, those smaller than the district's
-    smallest group (n_min in privacy.yaml) held back.
+    better; with duration_ms --policy leaves rapid guesses out; with subgroup (text, one a pupil) it tells the calls by
+    subgroup, those smaller than the district's smallest group (n_min in privacy.yaml) held back.
     Intervals are over pupils. From the lake the evidence that counts is judged, as nights judge it.
 
     Example: cairn mastery evaluate --train train.parquet --test test.parquet --model share --plot reliability.svg
@@ -269,7 +269,7 @@ def _evaluate_files(
 ) -> dict[str, Any]:
     from cairn.mastery.follow_up import after_mastery
     from cairn.mastery.predictors import evaluate as evaluate_model
-    from cairn.mastery.responses import read_table, responses_from
+    from cairn.mastery.responses import read_table, responses_from, with_rapid_marked
 
     started = time.perf_counter()
     seen, unseen = responses_from([(path, read_table(path)) for path in (train, test)])
@@ -277,6 +277,7 @@ def _evaluate_files(
     measured = evaluate_model(seen, unseen, model, rule, plot)
     if policy is not None:
         say("Following the test pupils past 'mastered'.")
+        seen, unseen = with_rapid_marked([seen, unseen], policy.evidence, policy.fit)
         measured |= after_mastery(
             seen, unseen, model, rule, policy.policy, policy.evidence.spacing_seconds, smallest_group
         )

@@ -82,7 +82,7 @@ def compare(
     from cairn.mastery.policies.known import chosen, load_policies
     from cairn.mastery.policies.page import write_page
     from cairn.mastery.predictors import BktRule
-    from cairn.mastery.responses import read_table, responses_from
+    from cairn.mastery.responses import read_table, responses_from, with_rapid_marked
     from cairn.privacy import smallest_group
     from cairn.settings import settings
 
@@ -94,7 +94,7 @@ def compare(
     elif as_of is not None:
         raise UsageError("--as-of is of the district's own history: leave --responses out, or cut the file")
     else:
-        [data] = responses_from([(responses, read_table(responses))])
+        [data] = with_rapid_marked(responses_from([(responses, read_table(responses))]), config.evidence, config.fit)
     say(f"{data.user.size:,} responses to replay under {len(policies)} policies.")
     comparison = replay(
         data,

@@ -25,9 +25,10 @@ from cairn.mastery.evidence import COUNTED, judge
 from cairn.mastery.follow_up import after_mastery
 from cairn.mastery.judged import are_judged, is_judged
 from cairn.mastery.predictors import BktRule, evaluate
+from cairn.mastery.rapid import RapidLimits
 from cairn.mastery.resolve import EVENT_COLUMNS, SILVER_COLUMNS, events_of, resolve, standing
 from cairn.mastery.responses import Entries, Responses, from_entries, item_names
-from cairn.mastery.share.model import on
+from cairn.mastery.share.model import on, rapid_limits
 from cairn.mastery.trial import Side
 from cairn.privacy import smallest_group
 from cairn.settings import Settings
@@ -90,7 +91,7 @@ def mastery_accuracy(
     started = time.perf_counter()
     config = load_config(settings)
     table = _scored(settings, framework, config.evidence)
-    counted = _counted(table, config.evidence)
+    counted = _counted(table, config.evidence, limits_in_use(settings, config.evidence))
     train, test = _split(_responses(counted, item_names(counted)), framework)
     found = evaluate(train, test, model, rule, plot)
     if has_policy:
@@ -119,6 +120,11 @@ def _of_model_in_use(settings: Settings, test: Responses, policy: SharePolicy) -
     }
 
 
+def limits_in_use(settings: Settings, rule: EvidenceRule) -> RapidLimits:
+    """The limits for rapid guesses that nights count by."""
+    return rapid_limits(rule, model_in_use(settings))
+
+
 def _mean(values: FloatArray) -> float | None:
     return float(values.mean()) if values.size else None
 
@@ -131,7 +137,8 @@ def counted_responses(settings: Settings, framework: str) -> Responses:
 def counted_of(settings: Settings, competencies: frozenset[str], *, is_judged_only: bool = False) -> Responses:
     """The evidence on some competencies that counts; only of the pupils whom evaluations judge by where asked for."""
     rule = load_config(settings).evidence
-    counted = _counted(_of(settings, competencies, rule, is_judged_only=is_judged_only), rule)
+    table = _of(settings, competencies, rule, is_judged_only=is_judged_only)
+    counted = _counted(table, rule, limits_in_use(settings, rule))
     return _responses(counted, item_names(counted))
 
 
@@ -144,7 +151,7 @@ def counted_history(settings: Settings, as_of: datetime) -> Responses:
     known = lake.read(settings, "silver.competency", ["competency_id"])["competency_id"].to_pylist()
     table = _of(settings, frozenset(known), rule)
     table = table.filter(pc.less(table["event_time"], pa.scalar(as_of, pa.timestamp("us", tz="UTC"))))
-    counted = _counted(table, rule)
+    counted = _counted(table, rule, limits_in_use(settings, rule))
     if not counted.num_rows:
         raise CairnError(
             f"the lake has no counted evidence of before {as_of.isoformat()}: load the roster and its activity first,"
@@ -169,11 +176,11 @@ def _of(
     return _once(pa.concat_tables(parts).unify_dictionaries())
 
 
-def _counted(table: pa.Table, rule: EvidenceRule) -> pa.Table:
-    """The rows that count, with ``is_correct`` as the rule has it (unaided)."""
+def _counted(table: pa.Table, rule: EvidenceRule, limits: RapidLimits) -> pa.Table:
+    """The rows that count (rapid guesses by the model in use), with ``is_correct`` as the rule has it (unaided)."""
     student, _ = arrow.coded(table["student_key"])
     competency, competencies = arrow.coded(table["competency_id"])
-    attempts = arrow.attempts_from(table, student * max(1, len(competencies)) + competency, rule)
+    attempts = arrow.attempts_from(table, student * max(1, len(competencies)) + competency, rule, limits)
     judged = judge(attempts, rule)
     is_counted = judged.verdict == COUNTED
     rows = table.take(pa.array(judged.order[is_counted]))

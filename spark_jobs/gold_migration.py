@@ -26,7 +26,7 @@ from spark_jobs.night_record import DAY, DECISION, STATE, NightRecord
 
 # A record of this kind says that states are being rewritten: its version of them is no longer, or not yet, theirs.
 WIDENING = "widening"
-MODEL = "gold.mastery_model"
+MODEL, ITEMS = "gold.mastery_model", "gold.item_difficulty"
 # Rows of silver are new to the night after the migration, all of them.
 NOTHING_READ = -1
 
@@ -87,9 +87,14 @@ def _recorded(settings: Settings, last: NightRecord, kind: str, versions: dict[s
 
 
 def _migrate_model(settings: Settings) -> None:
-    """Leave parameters of the model that decided before behind."""
-    if lake.needs_migration(settings, MODEL):
-        lake.migrate(settings, MODEL, _nothing_of(MODEL), progress=_told(MODEL))
+    """Leave parameters of the model that decided before behind; items of versions from before limits have none."""
+    for name, transform in ((MODEL, _nothing_of(MODEL)), (ITEMS, _items_without_limits)):
+        if lake.needs_migration(settings, name):
+            lake.migrate(settings, name, transform, progress=_told(name))
+
+
+def _items_without_limits(rows: pa.Table) -> pa.Table:
+    return lake.conform(rows, ITEMS)
 
 
 def _ledger_without_known(rows: pa.Table) -> pa.Table:

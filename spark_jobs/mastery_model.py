@@ -71,9 +71,22 @@ def model_of(settings: Settings, version: str) -> ShareModel:
     return _model(settings, rows)
 
 
+def item_limits(settings: Settings) -> tuple[str, dict[str, int]]:
+    """(version in use, limits for rapid guesses of its items with one of their own by name); "" where there is none."""
+    rows = lake.read(settings, MODEL, ["model_version"], pc.field("is_active")).to_pylist()
+    if not rows:
+        return "", {}
+    version = str(rows[0]["model_version"])
+    own = (pc.field("model_version") == version) & pc.field("rapid_guess_ms").is_valid()
+    items = lake.read(settings, ITEMS, ["item_id", "rapid_guess_ms"], own).to_pylist()
+    return version, {row["item_id"]: row["rapid_guess_ms"] for row in items}
+
+
 def _model(settings: Settings, rows: list[dict[str, Any]]) -> ShareModel:
     of_version = pc.field("model_version") == rows[0]["model_version"]
-    return from_rows(rows, lake.read(settings, ITEMS, ["item_id", "difficulty_logit"], of_version).to_pylist())
+    return from_rows(
+        rows, lake.read(settings, ITEMS, ["item_id", "difficulty_logit", "rapid_guess_ms"], of_version).to_pylist()
+    )
 
 
 def _versions(settings: Settings) -> str:
@@ -104,7 +117,7 @@ def model_for_night(
     is_due = evidence >= max(config.fit.minimum_responses, TRY_AGAIN_FACTOR * tried.get(GENERAL, 0))
     if not of_others and is_due:
         tried = {GENERAL: evidence}
-        found = _fit_if_enough(read_sample(context, settings, config.evidence, evidence_version), config.fit)
+        found = _fit_if_enough(read_sample(context, settings, config, evidence_version), config.fit)
         if found is not None:
             write_model(settings, found.rows, found.items, is_active=True)
     in_use = model_in_use(settings)
@@ -119,7 +132,7 @@ def refit(context: SparkContext, settings: Settings, config: MasteryConfig, last
 
     Raises TooFewError where the district has not evidence enough.
     """
-    sample = read_sample(context, settings, config.evidence, last.versions[EVIDENCE])
+    sample = read_sample(context, settings, config, last.versions[EVIDENCE])
     found = _fit_if_enough(sample, config.fit)
     if found is None:
         raise TooFewError(
@@ -151,9 +164,10 @@ def fit_sample(sample: Sample) -> LakeFit:
     sys.stderr.write(f"fitting the share model on {data.user.size:,} counted answers, some ten seconds a 100,000\n")
     sys.stderr.flush()
     fitted = fit_durable(data)
+    items = item_rows(fitted, data, sample.unnamed, sample.limits_ms)
     return LakeFit(
-        rows=from_fit(fitted, data, sample.unnamed),
-        items=item_rows(fitted, data, sample.unnamed),
+        rows=from_fit(fitted, data, items),
+        items=items,
         responses=int(data.user.size),
         skills=int(np.unique(data.skill).size),
         log_likelihood=next_log_likelihood(fitted, data),

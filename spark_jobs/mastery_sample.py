@@ -3,6 +3,9 @@
 Whole pupils with all that counts of their work, for a pupil's sums span competencies: within each bucket those with the
 lowest keys (which the vault draws at random), up to the bucket's part of MOST_RESPONSES. The pupils whom versions are
 judged by (:mod:`cairn.mastery.judged`) are not among them. So what the driver holds does not grow with pupils.
+
+A version is fitted on what counts by its own limits for rapid guesses. So what would count but for its speed is read,
+the items' limits are made of its times, and what is quicker than these is left out then.
 """
 
 from __future__ import annotations
@@ -20,10 +23,12 @@ from pyspark import SparkContext
 import lake
 from cairn.mastery import arrow, hashing
 from cairn.mastery.bkt import IntArray
-from cairn.mastery.config import EvidenceRule
+from cairn.mastery.config import EvidenceRule, MasteryConfig
 from cairn.mastery.evidence import COUNTED, BoolArray, judge
 from cairn.mastery.judged import are_judged
+from cairn.mastery.rapid import NO_LIMIT, NOT_TIMED, NOTHING_RAPID, RapidLimits, own_limits
 from cairn.mastery.responses import Entries, Responses, from_entries, item_names
+from cairn.mastery.share.model import rapid_limits
 from cairn.mastery.states import COLUMNS
 from cairn.settings import Settings
 from spark_jobs import tasks
@@ -42,10 +47,13 @@ Kept = TypeVar("Kept", bound=np.generic)
 class Sample:
     """What was read: responses to fit on, the names of items that stand for answers that named none.
 
-    pupils, answers: of whom counted evidence was seen, the judged ones too; unreadable: what was left out and why.
+    limits_ms: the limit for rapid guesses of items with one of their own, by name, as these responses were counted by.
+    pupils, answers: of whom counted evidence was seen, the judged ones too (theirs without limits of items' own);
+    unreadable: what was left out and why.
     """
 
     responses: Responses
+    limits_ms: dict[str, int]
     unnamed: frozenset[str]
     pupils: int
     answers: int
@@ -54,10 +62,11 @@ class Sample:
 
 @dataclass(frozen=True)
 class _Part:
-    """Counted answers of some whole pupils of a bucket, one row an answer and competency, as parallel arrays (n).
+    """Answers of some whole pupils of a bucket that count but for their speed, a row an answer and competency (n).
 
-    pupil, skill, item: codes of the names beside; is_named: of items. judged_pupils, judged_answers: of pupils who are
-    seen and left out. problem: why the bucket could not be read.
+    duration_ms: NOT_TIMED where it is not told; is_single: one answer, no total. pupil, skill, item: codes of the names
+    beside; is_named: of items. judged_pupils, judged_answers: of pupils who are seen and left out. problem: why the
+    bucket could not be read.
     """
 
     pupil: Codes
@@ -66,6 +75,8 @@ class _Part:
     event: npt.NDArray[np.uint64]
     at_us: IntArray
     is_right: BoolArray
+    duration_ms: IntArray
+    is_single: BoolArray
     pupils: int
     skills: list[str]
     items: list[str]
@@ -75,8 +86,9 @@ class _Part:
     problem: str = ""
 
 
-def read_sample(context: SparkContext, settings: Settings, rule: EvidenceRule, evidence_version: int) -> Sample:
+def read_sample(context: SparkContext, settings: Settings, config: MasteryConfig, evidence_version: int) -> Sample:
     """Read the sample from a version of the evidence, one task a bucket. What cannot be read is named and left out."""
+    rule = config.evidence
     by_bucket = lake.by_number(lake.table_files(settings, EVIDENCE, lake.EVERY, evidence_version), "pupil_bucket")
     most = -(-MOST_RESPONSES // max(1, len(by_bucket)))
     work = [by_bucket[bucket] for bucket in sorted(by_bucket)]
@@ -84,7 +96,7 @@ def read_sample(context: SparkContext, settings: Settings, rule: EvidenceRule, e
     unreadable = [part.problem for part in parts if part.problem]
     for problem in unreadable:
         sys.stderr.write(f"sample to fit: left out what cannot be read: {problem}\n")
-    return _together([part for part in parts if not part.problem], unreadable)
+    return _together([part for part in parts if not part.problem], unreadable, config)
 
 
 def _of_bucket(files: list[lake.File], settings: Settings, rule: EvidenceRule, most: int) -> _Part:
@@ -96,15 +108,15 @@ def _of_bucket(files: list[lake.File], settings: Settings, rule: EvidenceRule, m
             counted = _counted(table, rule)
             is_judged = are_judged(counted["student_key"])
             judged_pupils += _pupils(counted, is_judged)
-            judged_answers += int(is_judged.sum())
+            judged_answers += int((is_judged & ~_are_rapid(counted, rapid_limits(rule, None))).sum())
             tables.append(_first_pupils(arrow.kept(counted, ~is_judged), most - size))
             size += tables[-1].num_rows
             if size >= most:
                 break
     except (OSError, pa.ArrowInvalid) as error:
-        return _part(None, 0, 0, str(error).splitlines()[0][:300])
+        return _part(None, rule, 0, 0, str(error).splitlines()[0][:300])
     table = pa.concat_tables(tables).unify_dictionaries() if tables else None
-    return _part(table, judged_pupils, judged_answers)
+    return _part(table, rule, judged_pupils, judged_answers)
 
 
 def _whole_pupils(files: list[lake.File], settings: Settings, rule: EvidenceRule) -> Iterator[pa.Table]:
@@ -130,14 +142,21 @@ def _whole_pupils(files: list[lake.File], settings: Settings, rule: EvidenceRule
 
 
 def _counted(table: pa.Table, rule: EvidenceRule) -> pa.Table:
-    """The rows that count by the rule, ``is_correct`` as it has it (unaided)."""
+    """The rows that count by the rule but for their speed, ``is_correct`` as it has it (unaided)."""
     student, _ = arrow.coded(table["student_key"])
     competency, competencies = arrow.coded(table["competency_id"])
-    judged = judge(arrow.attempts_from(table, student * max(1, len(competencies)) + competency, rule), rule)
+    pair = student * max(1, len(competencies)) + competency
+    judged = judge(arrow.attempts_from(table, pair, rule, NOTHING_RAPID), rule)
     is_counted = judged.verdict == COUNTED
     rows = table.take(pa.array(judged.order[is_counted]))
     place = rows.column_names.index("is_correct")
     return rows.set_column(place, "is_correct", pa.array(judged.is_right[is_counted]))
+
+
+def _are_rapid(table: pa.Table, limits: RapidLimits) -> BoolArray:
+    """Which rows are rapid guesses."""
+    item = arrow.item_codes(table["item_id"], arrow.integers(table["work_date"]))
+    return limits.are_rapid(item, arrow.integers(table["duration_ms"], missing=NOT_TIMED))
 
 
 def _pupils(table: pa.Table, chosen: BoolArray) -> int:
@@ -153,12 +172,15 @@ def _first_pupils(table: pa.Table, most: int) -> pa.Table:
     return table.take(pa.array(order[before < most]))
 
 
-def _part(table: pa.Table | None, judged_pupils: int, judged_answers: int, problem: str = "") -> _Part:
+def _part(
+    table: pa.Table | None, rule: EvidenceRule, judged_pupils: int, judged_answers: int, problem: str = ""
+) -> _Part:
     """Rows as arrays that travel well."""
     if table is None:
         none, no = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=bool)
         hashes, times = np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int64)
-        return _Part(none, none, none, hashes, times, no, 0, [], [], no, judged_pupils, judged_answers, problem)
+        told = hashes, times, no, times, no
+        return _Part(none, none, none, *told, 0, [], [], no, judged_pupils, judged_answers, problem)
     pupil, pupils = arrow.coded(table["student_key"])
     skill, skills = arrow.coded(table["competency_id"])
     item, items = arrow.coded(item_names(table))
@@ -171,6 +193,8 @@ def _part(table: pa.Table | None, judged_pupils: int, judged_answers: int, probl
         event=hashing.hash_texts(table["event_id"]),
         at_us=arrow.integers(table["event_time"]),
         is_right=table["is_correct"].to_numpy(),
+        duration_ms=arrow.integers(table["duration_ms"], missing=NOT_TIMED),
+        is_single=~arrow.is_in(table["activity_type"], rule.total_types),
         pupils=len(pupils),
         skills=skills,
         items=items,
@@ -180,7 +204,7 @@ def _part(table: pa.Table | None, judged_pupils: int, judged_answers: int, probl
     )
 
 
-def _together(parts: list[_Part], unreadable: list[str]) -> Sample:
+def _together(parts: list[_Part], unreadable: list[str], config: MasteryConfig) -> Sample:
     """The parts of all buckets, with codes of their own. Keys of pupils do not travel: numbers stand for them."""
     skills = sorted({name for part in parts for name in part.skills})
     items = sorted({name for part in parts for name in part.items})
@@ -199,14 +223,38 @@ def _together(parts: list[_Part], unreadable: list[str]) -> Sample:
         skills=skills,
         items=items,
     )
+    duration_ms = _joined([part.duration_ms for part in parts], np.int64)
+    is_single = _joined([part.is_single for part in parts], np.bool_)
+    entries, limits_ms = by_own_limits(entries, duration_ms, is_single, named, config)
     responses = from_entries(entries, has_items=bool(named))
     return Sample(
         responses=responses,
+        limits_ms=limits_ms,
         unnamed=frozenset(responses.items) - named,
         pupils=pupils + sum(part.judged_pupils for part in parts),
         answers=int(entries.user.size) + sum(part.judged_answers for part in parts),
         unreadable=unreadable,
     )
+
+
+def by_own_limits(
+    entries: Entries, duration_ms: IntArray, is_single: BoolArray, named: set[str], config: MasteryConfig
+) -> tuple[Entries, dict[str, int]]:
+    """(what counts, the limits of items by name): the limits are of the entries' own times, and what is quicker goes.
+
+    ``duration_ms``, ``is_single``: of each entry, as in :class:`_Part`; ``named``: the items that answers name.
+    """
+    is_named = np.array([name in named for name in entries.items], dtype=bool)
+    # An answer on several competencies took its time once.
+    first = np.unique(entries.event, return_index=True)[1]
+    first = first[is_single[first] & is_named[entries.item[first]]]
+    limits = own_limits(entries.item[first], duration_ms[first], len(entries.items), config.fit.rapid)
+    keys = hashing.item_keys(pa.array(entries.items, pa.string()))
+    rule = config.evidence
+    all_limits = RapidLimits.of(rule.rapid_guess_ms, (keys, limits), rule.rapid_guess_ms_by_item)
+    kept = ~all_limits.are_rapid(keys[entries.item], duration_ms)
+    own = {name: limit for name, limit in zip(entries.items, limits.tolist(), strict=True) if limit != NO_LIMIT}
+    return entries.of(kept), own
 
 
 def _placed(codes: Codes, names: list[str], place: dict[str, int]) -> IntArray:

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from cairn.mastery.bkt import FloatArray, IntArray
 from cairn.mastery.config import EvidenceRule
 from cairn.mastery.evidence import Attempts, BoolArray, outcomes, unnamed_item, work_order
-from cairn.mastery.hashing import hash_texts
+from cairn.mastery.hashing import item_keys
+from cairn.mastery.rapid import NOT_TIMED, RapidLimits
 
 CodeArray = npt.NDArray[np.int32]
 Number = TypeVar("Number", np.int64, np.uint64)
@@ -156,18 +157,13 @@ def kept(table: pa.Table, chosen: BoolArray) -> pa.Table:
     return table if chosen.all() else table.filter(pa.array(chosen))
 
 
-def attempts_from(table: pa.Table, pair: IntArray, rule: EvidenceRule) -> Attempts:
+def attempts_from(table: pa.Table, pair: IntArray, rule: EvidenceRule, limits: RapidLimits) -> Attempts:
     """The rows of :func:`usable` as attempts; ``pair`` is each row's code of pupil and competency."""
     time_us, day = integers(table["event_time"]), integers(table["work_date"])
-    limits = np.full(table.num_rows, rule.rapid_guess_ms, dtype=np.int64)
-    if rule.rapid_guess_ms_by_item:
-        item, items = coded(table["item_id"])
-        own = np.array([rule.rapid_guess_ms_by_item.get(name, rule.rapid_guess_ms) for name in [*items, ""]])
-        limits = own[item]
-    duration = integers(table["duration_ms"], missing=-1)
+    item = item_codes(table["item_id"], day)
     return Attempts(
         pair=pair,
-        item=item_codes(table["item_id"], day),
+        item=item,
         time_us=time_us,
         day=day,
         event_rank=tie_ranks(pair, time_us, table["event_id"]),
@@ -175,16 +171,16 @@ def attempts_from(table: pa.Table, pair: IntArray, rule: EvidenceRule) -> Attemp
         has_hints=integers(table["hints"]) > 0,
         is_total=is_in(table["activity_type"], rule.total_types),
         is_practice=is_in(table["activity_type"], rule.practice_types),
-        is_rapid=(duration >= 0) & (duration < limits),
+        is_rapid=limits.are_rapid(item, integers(table["duration_ms"], missing=NOT_TIMED)),
     )
 
 
 def item_codes(column: pa.Array | pa.ChunkedArray, day: IntArray) -> IntArray:
-    """A positive 62-bit hash of each item; where none is named, the code of that (local) day's unnamed item."""
-    hashes = (hash_texts(column) >> np.uint64(2)).astype(np.int64)
+    """The key of each item (:func:`cairn.mastery.hashing.item_keys`); where none is named, that local day's code."""
+    keys = item_keys(column)
     missing = np.asarray(pc.is_null(column))
-    hashes[missing] = unnamed_item(day[missing])
-    return hashes
+    keys[missing] = unnamed_item(day[missing])
+    return keys
 
 
 def tie_ranks(pair: IntArray, time_us: IntArray, event_id: pa.Array | pa.ChunkedArray) -> IntArray:

@@ -38,14 +38,26 @@ class EvidenceRule:
 
 
 @dataclass(frozen=True)
+class RapidFit:
+    """How items get limits of their own for rapid guesses (:mod:`cairn.mastery.rapid`), milliseconds."""
+
+    share_of_mean_time: float
+    floor_ms: int
+    most_ms: int
+    minimum_answers: int
+
+
+@dataclass(frozen=True)
 class FitRule:
     """From how much counted evidence on the district gets a share model of its own.
 
+    rapid: how limits of items' own are fitted with it; None where no item is to have one.
     default and bounds are of Bayesian Knowledge Tracing, which is fitted to be compared with.
     """
 
     minimum_responses: int
     minimum_pupils: int
+    rapid: RapidFit | None
     default: Parameters
     bounds: Bounds
 
@@ -129,6 +141,7 @@ def evidence_from(raw: dict[str, Any], where: str = "evidence.yaml") -> tuple[Ev
     fit = FitRule(
         minimum_responses=model["minimum_responses"],
         minimum_pupils=model["minimum_pupils"],
+        rapid=_rapid_fit(model.get("rapid_guess"), where),
         default=Parameters(**model["default"]),
         bounds=Bounds(
             tuple(float(bounds[name][0]) for name in PARAMETER_NAMES),
@@ -136,6 +149,17 @@ def evidence_from(raw: dict[str, Any], where: str = "evidence.yaml") -> tuple[Ev
         ),
     )
     return rule, fit
+
+
+def _rapid_fit(raw: dict[str, Any] | None, where: str) -> RapidFit | None:
+    """The rule of model.rapid_guess, None where it is left out. Raises CairnError where the floor is over the top."""
+    if raw is None:
+        return None
+    rule = RapidFit(float(raw["share_of_mean_time"]), raw["floor_ms"], raw["most_ms"], raw["minimum_answers"])
+    if rule.floor_ms > rule.most_ms:
+        key = f"{where}: model.rapid_guess.floor_ms: {rule.floor_ms}"
+        raise CairnError(f"{key} is above most_ms {rule.most_ms}: write the lower one first")
+    return rule
 
 
 def policy_from(raw: dict[str, Any], where: str = "policy.yaml") -> SharePolicy:

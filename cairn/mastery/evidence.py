@@ -26,7 +26,7 @@ BoolArray = npt.NDArray[np.bool_]
 COUNTED, PRACTICE, RAPID, AIDED, REPEATED, TOTAL = range(6)
 REASONS = {
     PRACTICE: "practice: this kind of work is never evidence",
-    RAPID: "a rapid guess: answered quicker than the item can be read",
+    RAPID: "a rapid guess",
     AIDED: "help was asked for",
     REPEATED: "the same item again too soon, or a second attempt of the day that names no item",
     TOTAL: "a total beside its single answers, which count by themselves",

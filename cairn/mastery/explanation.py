@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from cairn.mastery import arrow
 from cairn.mastery.bkt import FloatArray, IntArray
 from cairn.mastery.config import MasteryConfig, SharePolicy
-from cairn.mastery.evidence import COUNTED, REASONS, Attempts, judge
+from cairn.mastery.evidence import COUNTED, RAPID, REASONS, Attempts, judge
 from cairn.mastery.gold_rows import Night
 from cairn.mastery.share.formula import GAP_DAYS, PARTS, parts_after, shares_with_interval
 from cairn.mastery.share.state import DAY_SECONDS, LAST_AT, PAIR, PUPIL, appended, fold_each
@@ -135,17 +135,23 @@ def explain(evidence: pa.Table, taken_back: pa.Table, competency: str, night: Ni
     rule = night.config.evidence
     own = evidence.filter(pc.equal(evidence["competency_id"].cast(pa.string()), competency))
     usable = arrow.usable(own, rule)
-    attempts = arrow.attempts_from(usable, np.zeros(usable.num_rows, dtype=np.int64), rule)
+    attempts = arrow.attempts_from(usable, np.zeros(usable.num_rows, dtype=np.int64), rule, night.limits)
     judged = judge(attempts, rule)
     is_counted = judged.verdict == COUNTED
     story = Story.of(answers_of(evidence, competency, night), competency, night)
     worth: list[dict[str, Any] | None] = [None] * judged.order.size
     for place, row in enumerate(np.flatnonzero(is_counted).tolist()):
         worth[row] = story.worth(place)
+    limits = night.limits.of_items(attempts.item[judged.order]).tolist()
     told = [
-        _told(row, bool(ok), REASONS.get(int(verdict)), one)
-        for row, ok, verdict, one in zip(
-            usable.take(pa.array(judged.order)).to_pylist(), judged.is_right, judged.verdict, worth, strict=True
+        _told(row, bool(ok), _why_not(int(verdict), row, limit), one)
+        for row, ok, verdict, limit, one in zip(
+            usable.take(pa.array(judged.order)).to_pylist(),
+            judged.is_right,
+            judged.verdict,
+            limits,
+            worth,
+            strict=True,
         )
     ]
     told += [_told(row, None, _why_unusable(row, night.config), None) for row in _unusable(own, usable)]
@@ -164,6 +170,18 @@ def explain(evidence: pa.Table, taken_back: pa.Table, competency: str, night: Ni
         days=days,
         story=story,
     )
+
+
+def _why_not(verdict: int, row: dict[str, Any], limit_ms: int) -> str | None:
+    """Why an attempt does not count; None where it does. Of a rapid guess its time and the item's limit.
+
+    Tenths of seconds, the time rounded down and the limit up, so that no time seems to reach its limit.
+    """
+    reason = REASONS.get(verdict)
+    if verdict != RAPID:
+        return reason
+    whose = "this item's" if row["item_id"] is not None else "the"
+    return f"{reason}: {row['duration_ms'] // 100 / 10:.1f} s, {whose} limit is {-(-limit_ms // 100) / 10:.1f} s"
 
 
 def _unusable(evidence: pa.Table, usable: pa.Table) -> list[dict[str, Any]]:

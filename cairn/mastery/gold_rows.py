@@ -17,9 +17,10 @@ from cairn.mastery.config import MasteryConfig
 from cairn.mastery.evidence import BoolArray
 from cairn.mastery.hashing import HashArray, hash_texts, hex_texts, mix
 from cairn.mastery.policy import NEVER, NO_ITEM, STATES, Standing, Transitions
+from cairn.mastery.rapid import RapidLimits
 from cairn.mastery.share.columns import state_columns
 from cairn.mastery.share.formula import GAP_DAYS, shares_with_interval
-from cairn.mastery.share.model import ShareModel
+from cairn.mastery.share.model import ShareModel, rapid_limits
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class Night:
     model: ShareModel
     as_of_us: int
     data_date: date
+
+    @property
+    def limits(self) -> RapidLimits:
+        """The limits for rapid guesses, of the model's own version."""
+        return rapid_limits(self.config.evidence, self.model)
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,12 @@ def _mix(first: HashArray, second: HashArray) -> HashArray:
     return out
 
 
+def item_keys(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """A positive 62-bit hash of each item's name, so that negative numbers are left for items without one."""
+    keys: npt.NDArray[np.int64] = (hash_texts(column) >> np.uint64(2)).astype(np.int64)
+    return keys
+
+
 def mix(first: HashArray, second: HashArray) -> HashArray:
     """One hash a row of two; which of them comes first matters."""
     mixed: HashArray = _mix(np.ascontiguousarray(first), np.ascontiguousarray(second))

@@ -19,6 +19,9 @@ from pyarrow import csv, parquet
 from cairn.errors import CairnError
 from cairn.mastery import arrow
 from cairn.mastery.bkt import ByteArray, FloatArray, IntArray
+from cairn.mastery.config import EvidenceRule, FitRule
+from cairn.mastery.hashing import item_keys
+from cairn.mastery.rapid import NO_LIMIT, NOT_TIMED, RapidLimits, own_limits
 
 NEEDED = ("user_id", "skill_id", "correct")
 IDENTIFIERS = ("user_id", "skill_id", "item_id", "subgroup")
@@ -45,6 +48,11 @@ class Entries:
     skills: list[str]
     items: list[str]
 
+    def of(self, chosen: npt.NDArray[np.bool_]) -> Entries:
+        """The rows that ``chosen`` (a mask) names, codes kept."""
+        rows = {name: getattr(self, name)[chosen] for name in ("user", "skill", "item", "event", "at_us", "is_right")}
+        return replace(self, **rows)
+
 
 @dataclass(frozen=True)
 class Responses:
@@ -54,7 +62,8 @@ class Responses:
     code, shared between the tables that were read together. Without an item column, or with one that only repeats the
     skill, the first skill stands for the item (``has_items`` is False); without times (``has_times`` is False)
     ``at_seconds`` is NaN. subgroup_of: each pupil's subgroup by code, empty where the pupil's is not told; no entries
-    where no file has the column.
+    where no file has the column. duration_ms: time taken, one a response, NOT_TIMED where it is not told; is_rapid: a
+    rapid guess (:func:`with_rapid_marked`); both without entries where no file has the column.
     """
 
     user: IntArray
@@ -69,6 +78,8 @@ class Responses:
     has_items: bool
     has_times: bool
     subgroup_of: list[str] = field(default_factory=list)
+    duration_ms: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    is_rapid: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
 
     def of(self, chosen: npt.NDArray[np.bool_]) -> Responses:
         """The responses that ``chosen`` (a mask over responses) names, codes kept."""
@@ -82,13 +93,21 @@ class Responses:
             at_seconds=self.at_seconds[chosen],
             response=renumbered[self.response[entries]],
             skill=self.skill[entries],
+            duration_ms=self.duration_ms[chosen] if self.duration_ms.size else self.duration_ms,
+            is_rapid=self.is_rapid[chosen] if self.is_rapid.size else self.is_rapid,
         )
 
     def first_attempts(self, spacing_seconds: float) -> npt.NDArray[np.bool_]:
         """Which responses count: a pupil's first at an item, and later ones so long after the last work on it.
 
-        Without items every response counts; without times only the first at an item.
+        Without items every response counts; without times only the first at an item. Rapid guesses never do, though
+        they show the item as well.
         """
+        counted = self._first_seen(spacing_seconds)
+        return counted & ~self.is_rapid if self.is_rapid.size else counted
+
+    def _first_seen(self, spacing_seconds: float) -> npt.NDArray[np.bool_]:
+        """Which responses would count, were none a rapid guess."""
         if not self.has_items:
             return np.ones(self.user.size, dtype=bool)
         cell = self.user * len(self.items) + self.item
@@ -107,6 +126,24 @@ class Responses:
         """The first skill of each response."""
         first: IntArray = self.skill[self.entry_offsets()[:-1]]
         return first
+
+
+def with_rapid_marked(parts: list[Responses], rule: EvidenceRule, fit: FitRule) -> list[Responses]:
+    """The parts (codes shared) with their rapid guesses marked, as nights would; as they are where no times are told.
+
+    Items have limits of their own from the first attempts of the first part, which is the one that models are fitted
+    on.
+    """
+    taught = parts[0]
+    if not taught.duration_ms.size:
+        return parts
+    first = taught.of(taught.first_attempts(rule.spacing_seconds))
+    own = np.full(len(taught.items), NO_LIMIT, dtype=np.int64)
+    if taught.has_items:
+        own = own_limits(first.item, first.duration_ms, len(taught.items), fit.rapid)
+    keys = item_keys(pa.array(taught.items, pa.string()))
+    limits = RapidLimits.of(rule.rapid_guess_ms, (keys, own), rule.rapid_guess_ms_by_item)
+    return [replace(part, is_rapid=limits.are_rapid(keys[part.item], part.duration_ms)) for part in parts]
 
 
 def from_entries(entries: Entries, *, has_items: bool = True) -> Responses:
@@ -167,6 +204,11 @@ def read_table(path: Path) -> pa.Table:
     for name in ("timestamp", "t"):
         if name in table.column_names:
             table = _timed(path, table, name)
+    if "duration_ms" in table.column_names:
+        taken = _numbers(path, table, "duration_ms")
+        is_bad = pc.or_(pc.less(taken, 0.0), pc.invert(pc.is_finite(taken)))
+        _refuse(path, pc.fill_null(is_bad, False), "duration_ms is negative or no number: leave it empty if unknown")
+        table = table.set_column(table.schema.get_field_index("duration_ms"), "duration_ms", taken)
     return _grouped(path, table) if "subgroup" in table.column_names else table
 
 
@@ -244,6 +286,7 @@ def responses_from(tables: list[tuple[Path, pa.Table]]) -> list[Responses]:
     has_items = bool(pc.any(named).as_py()) and not _is_same(item, arrow.coded(whole["skill_id"])[0])
     if not has_items:
         item, items = skill[starts], skills
+    has_durations = all("duration_ms" in table.column_names for _, table in tables)
     everything = Responses(
         user=user,
         item=item,
@@ -257,6 +300,7 @@ def responses_from(tables: list[tuple[Path, pa.Table]]) -> list[Responses]:
         has_items=has_items,
         has_times=has_times,
         subgroup_of=_subgroups([table for _, table in tables], users),
+        duration_ms=arrow.integers(whole["duration_ms"], NOT_TIMED) if has_durations else np.zeros(0, dtype=np.int64),
     )
     part = np.repeat(np.arange(len(parts)), [table.num_rows for _, table in tables])
     return [everything.of(part == i) for i in range(len(parts))]
@@ -275,13 +319,16 @@ def _subgroups(tables: list[pa.Table], users: list[str]) -> list[str]:
 
 
 def _plain(table: pa.Table, has_times: bool) -> pa.Table:
-    """user_id, skill_id, item_id (empty where there is none) as text, correct, at_seconds; in order of work."""
+    """user_id, skill_id, item_id (empty for none) as text, correct, at_seconds, duration_ms; in order of work."""
     columns = {name: table[name].cast(pa.string()) for name in ("user_id", "skill_id")}
     nothing = pa.nulls(table.num_rows, pa.string())
     item = table["item_id"].cast(pa.string()) if "item_id" in table.column_names else nothing
     columns["item_id"] = pc.fill_null(item, "")
     at = arrow.floats(table["timestamp"]) if has_times else np.full(table.num_rows, np.nan)
     correct = arrow.floats(table["correct"]).astype(np.int8)
+    is_told = "duration_ms" in table.column_names
+    taken = table["duration_ms"] if is_told else pa.nulls(table.num_rows, pa.float64())
+    columns["duration_ms"] = pc.round(taken).cast(pa.int64())
     plain = pa.table({**columns, "correct": pa.array(correct), "at_seconds": pa.array(at)})
     return plain.take(_order(table))
 

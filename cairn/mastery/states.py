@@ -134,7 +134,7 @@ def _prepare(table: pa.Table, night: Night, standing: pa.Table | None) -> tuple[
     pair = pair.reshape(-1).astype(np.int64)
     standing_pair, pair = pair[:stood], pair[stood:]
     before = _before(standing, standing_pair, both.size, night.config.policy)
-    attempts = arrow.attempts_from(table, pair, rule)
+    attempts = arrow.attempts_from(table, pair, rule, night.limits)
     attempts, new = _with_recent(attempts, before.recent)
     judged = judge(attempts, rule)
     # Attempts of earlier nights were there to be followed, and are left out again.

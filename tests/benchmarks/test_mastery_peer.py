@@ -125,7 +125,7 @@ def model(home: Settings, evidence: pa.Table) -> ShareModel:
     ]
     part = -(-MOST_RESPONSES // len(files))
     parts = [mastery_sample._of_bucket([file], home, config.evidence, part) for file in files]
-    sample = mastery_sample._together(parts, [])
+    sample = mastery_sample._together(parts, [], config)
     assert MOST_RESPONSES <= sample.responses.response.size < ATTEMPTS / 2
     found = mastery_model.fit_sample(sample)
     return from_rows(found.rows, found.items)

@@ -89,7 +89,7 @@ def stands(events: Iterable[Event], model: Model, until: datetime) -> dict[tuple
 
 def _of_pupil(work: list[Event], model: Model, rules: Rules, until: datetime) -> dict[str, Stand]:
     """Where one pupil stands, from all work in order."""
-    counted = _counted(work, rules.evidence)
+    counted = _counted(work, rules.evidence, model)
     answers: list[Answer] = []
     # Where the pupil's work ends for an answer: just behind it, however many competencies it shows.
     behind: dict[str, int] = {}
@@ -105,16 +105,17 @@ def _of_pupil(work: list[Event], model: Model, rules: Rules, until: datetime) ->
     return found
 
 
-def _counted(work: list[Event], evidence: dict[str, Any]) -> list[Event]:
+def _counted(work: list[Event], evidence: dict[str, Any], model: Model) -> list[Event]:
     """The answers that count: no rapid guess, and none at an item that the pupil saw within the spacing."""
     spacing = timedelta(hours=evidence["spacing_hours"])
+    limits = {**model.limit_ms, **evidence["rapid_guess_ms_by_item"]}
     last_seen: dict[tuple[str, str], datetime] = {}
     found = []
     for event in work:
         item, at = (event["competency_id"], event["item_id"]), event["event_time"]
         is_repeat = item in last_seen and at - last_seen[item] < spacing
         last_seen[item] = at
-        if not is_repeat and event["duration_ms"] >= evidence["rapid_guess_ms"]:
+        if not is_repeat and event["duration_ms"] >= limits.get(event["item_id"], evidence["rapid_guess_ms"]):
             found.append(event)
     return found
 

@@ -39,17 +39,21 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class Model:
-    """One version: its general row, rows by competency, difficulty by item."""
+    """One version: its general row, rows by competency, difficulty and own limit for rapid guesses by item."""
 
     general: Mapping[str, Any]
     own: Mapping[str, Mapping[str, Any]]
     difficulty: Mapping[str, float]
+    limit_ms: Mapping[str, int]
 
     @classmethod
     def of(cls, rows: Iterable[Mapping[str, Any]], items: Iterable[Mapping[str, Any]]) -> Model:
         """From one version's rows of gold.mastery_model and gold.item_difficulty."""
         by_name = {row["competency_id"]: row for row in rows}
-        return cls(by_name["*"], by_name, {row["item_id"]: row["difficulty_logit"] for row in items})
+        known = list(items)
+        difficulty = {row["item_id"]: row["difficulty_logit"] for row in known}
+        limits = {row["item_id"]: row["rapid_guess_ms"] for row in known if row["rapid_guess_ms"] is not None}
+        return cls(by_name["*"], by_name, difficulty, limits)
 
     def row(self, competency: str) -> Mapping[str, Any]:
         """What is told of a competency: the general row where the fit did not meet it."""

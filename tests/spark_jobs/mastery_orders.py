@@ -71,7 +71,7 @@ class World:
                 "item_id": chance.choice([f"item-{chance.randrange(ITEMS)}"] * 4 + [None]),
                 "success": chance.random() < 0.75,
                 "hints": chance.choice([None, None, 0, 1]),
-                "duration_ms": chance.choice([200, 20_000, 20_000]),
+                "duration_ms": chance.choice([200, 1_500, 4_000, 20_000, 20_000]),
                 "subject_key": "s",
                 "statement_key": number,
             }

@@ -41,7 +41,14 @@ BUCKET = int(hashing.buckets_of(pa.array(["p1"]), 2)[0])
 
 
 def evidence(
-    number: int, *, night: int, success: bool = True, item: str = "", competency: str = "c0", is_removed: bool = False
+    number: int,
+    *,
+    night: int,
+    success: bool = True,
+    item: str = "",
+    competency: str = "c0",
+    duration_ms: int = 20_000,
+    is_removed: bool = False,
 ) -> Any:
     """A row of silver.evidence of p1, each number ten minutes after the one before; the first a day earlier."""
     day = FIRST if number < 4 else SECOND
@@ -55,7 +62,7 @@ def evidence(
         "activity_type": "attempt",
         "item_id": item or f"item-{number}",
         "success": success,
-        "duration_ms": 20_000,
+        "duration_ms": duration_ms,
         "subject_key": "s-p1",
         "statement_key": number,
         "is_removed": is_removed,
@@ -107,6 +114,8 @@ def nights(settings: Settings) -> Settings:
     came.append(evidence(18, night=2, item="item-12"))
     came.append(evidence(19, night=2, success=False, item="other", competency="c1"))
     came.append(evidence(20, night=2, item="last"))
+    # Above the district's limit and under the item's own.
+    came.append(evidence(21, night=2, item="item-1", duration_ms=3_140))
     gone = evidence(2, night=2, is_removed=True)
     one = restated(settings, first, FIRST)
     two = restated(settings, [row for row in [*first, *came] if row["event_id"] != "e02"], SECOND)
@@ -159,6 +168,7 @@ def test_every_attempt_says_what_it_moved_or_why_it_does_not_count(nights: Setti
     found = explain_pair(nights, "p1", "c0")
     told = {one["event_id"]: one for one in found["attempts"]}
     assert told["e18"]["why_not"] == REASONS[REPEATED]
+    assert told["e21"]["why_not"] == "a rapid guess: 3.1 s, this item's limit is 5.0 s"
     assert told["e02"]["why_not"] == TAKEN_BACK
     assert "e19" not in told, "of another competency"
     counted = [one for one in found["attempts"] if one["counts"]]

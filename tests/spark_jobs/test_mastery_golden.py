@@ -1,6 +1,7 @@
 """Golden folders through the real night: each case is a pupil, its files what was sent and what must come out.
 
-``input.csv``: events in order of arrival; ``item`` is ``competency[+competency]/name``. ``expect.csv``: states.
+``input.csv``: events in order of arrival; ``items.csv``, where there is one: limits for rapid guesses; ``item`` is
+``competency[+competency]/name``. ``expect.csv``: states.
 ``decisions.csv``: standing decisions, evidence as event ids. All cases share one lake and one night, 2026-10-14.
 """
 
@@ -93,6 +94,12 @@ def test_golden_folders(spark: SparkSession, settings: Settings, subtests: pytes
     small.write(settings, "silver.competency", [small.competency(name) for name in ("c0", "c1")])
     small.write(settings, "silver.item_alignment", alignments)
     small.write(settings, "gold.mastery_model", small.share_model_rows())
+    limits = [
+        row for case in cases if (GOLDEN / case / "items.csv").exists() for row in table(GOLDEN / case / "items.csv")
+    ]
+    known = {"model_version": small.share_model_rows()[0]["model_version"], "difficulty_logit": 0.0, "responses": 100}
+    own = [{**known, "item_id": row["item"], "rapid_guess_ms": int(row["rapid_guess_ms"])} for row in limits]
+    small.write(settings, "gold.item_difficulty", own)
     events = [event(case, row) for case, rows in inputs.items() for row in rows]
     small.write(settings, "silver.learner_activity", events)
     mastery.update(spark, settings, NIGHT)

@@ -186,10 +186,10 @@ def test_the_sample_is_whole_pupils_of_those_whom_nobody_is_judged_by(
     more = [small.event(f"{pupil}-unnamed", f"s-{pupil}", None, at, True, **unnamed) for pupil in PUPILS]
     small.write(settings, "silver.learner_activity", more)
     nights.night(1, 2)
-    rule = load_config(settings).evidence
+    config = load_config(settings)
     version = lake.current_version(settings, EVIDENCE)
     taught = [pupil for pupil in PUPILS if not is_judged(pupil)]
-    whole = mastery_sample.read_sample(spark.sparkContext, settings, rule, version)
+    whole = mastery_sample.read_sample(spark.sparkContext, settings, config, version)
     data = whole.responses
     # i0 is one response on two competencies; its answers of the second day come 24 hours later and count again.
     assert (data.user.size, data.skill.size) == (11 * len(taught), 13 * len(taught))
@@ -197,6 +197,6 @@ def test_the_sample_is_whole_pupils_of_those_whom_nobody_is_judged_by(
     assert whole.unnamed == {"#c0#2026-09-29"}
     assert set(data.items) - whole.unnamed == {f"i{n}" for n in range(8)}
     monkeypatch.setattr(mastery_sample, "MOST_RESPONSES", 100)
-    some = mastery_sample.read_sample(spark.sparkContext, settings, rule, version).responses
+    some = mastery_sample.read_sample(spark.sparkContext, settings, config, version).responses
     assert 100 <= some.skill.size < data.skill.size
     assert set(np.unique(some.user, return_counts=True)[1].tolist()) == {11}, "of each pupil everything or nothing"

@@ -14,8 +14,9 @@ import pyarrow as pa
 from cairn.errors import CairnError
 from cairn.mastery import arrow
 from cairn.mastery.bkt import FloatArray, IntArray
-from cairn.mastery.config import short_hash
-from cairn.mastery.hashing import hash_texts
+from cairn.mastery.config import EvidenceRule, short_hash
+from cairn.mastery.hashing import item_keys
+from cairn.mastery.rapid import NO_LIMIT, RapidLimits
 from cairn.mastery.responses import Responses
 from cairn.mastery.share.doubt import Doubt
 from cairn.mastery.share.durable import DurableShare, ShareHead, formula_weights, regression_weights
@@ -36,7 +37,8 @@ class ShareModel:
 
     weights (WEIGHTS) and patterns (PATTERNS) are general; skills (rows x SKILL_WEIGHTS), reference (rows x
     REFERENCE_POINTS) and easiness (rows) are of competencies, row 0 of those the fit did not meet. row_of: competency
-    to row. item_key (ascending) and item_easiness: items by :func:`cairn.mastery.arrow.item_codes`.
+    to row. item_key (ascending), item_easiness and item_limit_ms (under which an answer is a rapid guess, NO_LIMIT for
+    none of its own): items by :func:`cairn.mastery.arrow.item_codes`.
     """
 
     version: str
@@ -49,6 +51,7 @@ class ShareModel:
     row_of: Mapping[str, int] = field(default_factory=dict)
     item_key: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     item_easiness: FloatArray = field(default_factory=lambda: np.zeros(0))
+    item_limit_ms: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     @property
     def arrays(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
@@ -67,10 +70,17 @@ class ShareModel:
         return found
 
 
-def from_fit(fitted: DurableShare, data: Responses, unnamed: frozenset[str] = frozenset()) -> list[dict[str, Any]]:
+def rapid_limits(rule: EvidenceRule, model: ShareModel | None) -> RapidLimits:
+    """The limits for rapid guesses: the district's, and a model's of its items; the former alone without a model."""
+    nothing = np.zeros(0, dtype=np.int64)
+    own = (nothing, nothing) if model is None else (model.item_key, model.item_limit_ms)
+    return RapidLimits.of(rule.rapid_guess_ms, own, rule.rapid_guess_ms_by_item)
+
+
+def from_fit(fitted: DurableShare, data: Responses, items: list[dict[str, Any]] | None = None) -> list[dict[str, Any]]:
     """Rows of a model as gold.mastery_model has them (without instant and use), from a fit on ``data``.
 
-    Items of the names ``unnamed`` stand for answers that named none. Needs work times: raises CairnError without.
+    ``items``: its rows of :func:`item_rows`, which the version names too. Needs work times: raises CairnError without.
     """
     head = fitted.head
     if not head.has_times:
@@ -98,13 +108,22 @@ def from_fit(fitted: DurableShare, data: Responses, unnamed: frozenset[str] = fr
         for code, name in enumerate(data.skills)
         if responses[code]
     ]
-    items = item_rows(fitted, data, unnamed)
-    version = f"share-{short_hash([general, competencies, items])}"
+    own_items = item_rows(fitted, data) if items is None else items
+    version = f"share-{short_hash([general, competencies, own_items])}"
     return [{"model_version": version, "model": "share", **row} for row in (general, *competencies)]
 
 
-def item_rows(fitted: DurableShare, data: Responses, unnamed: frozenset[str] = frozenset()) -> list[dict[str, Any]]:
-    """item_id, difficulty_logit (higher is harder) and responses of the items that the fit met, by name."""
+def item_rows(
+    fitted: DurableShare,
+    data: Responses,
+    unnamed: frozenset[str] = frozenset(),
+    limits_ms: Mapping[str, int] | None = None,
+) -> list[dict[str, Any]]:
+    """item_id, difficulty_logit (higher is harder), responses, rapid_guess_ms of the items that the fit met, by name.
+
+    Items of the names ``unnamed`` stand for answers that named none. ``limits_ms``: by item, of those that have one.
+    """
+    limits = limits_ms or {}
     responses = np.bincount(data.item, minlength=len(data.items))
     easiness = fitted.head.easiness
     return [
@@ -112,6 +131,7 @@ def item_rows(fitted: DurableShare, data: Responses, unnamed: frozenset[str] = f
             "item_id": name,
             "difficulty_logit": round(-float(easiness.item[code]), DIGITS),
             "responses": int(responses[code]),
+            "rapid_guess_ms": limits.get(name),
         }
         for code, name in enumerate(data.items)
         if easiness.is_known[code] and name not in unnamed
@@ -131,8 +151,10 @@ def from_rows(rows: Iterable[Mapping[str, Any]], items: Iterable[Mapping[str, An
     own = [by_name[name] for name in sorted(by_name)]
     weights = np.array(general["weights"], dtype=np.float64)
     nothing = [0.0] * SKILL_WEIGHTS
-    named = sorted((str(row["item_id"]), -float(row["difficulty_logit"])) for row in items)
-    keys = (hash_texts(pa.array([name for name, _ in named], pa.string())) >> np.uint64(2)).astype(np.int64)
+    named = sorted(
+        (str(row["item_id"]), -float(row["difficulty_logit"]), row.get("rapid_guess_ms") or NO_LIMIT) for row in items
+    )
+    keys = item_keys(pa.array([name for name, *_ in named], pa.string()))
     order = np.argsort(keys)
     return ShareModel(
         version=str(general["model_version"]),
@@ -144,7 +166,8 @@ def from_rows(rows: Iterable[Mapping[str, Any]], items: Iterable[Mapping[str, An
         doubt=Doubt.of(np.array(general["doubt"], dtype=np.float64)),
         row_of={str(row["competency_id"]): place for place, row in enumerate(own, start=1)},
         item_key=keys[order],
-        item_easiness=np.array([easiness for _, easiness in named], dtype=np.float64)[order],
+        item_easiness=np.array([easiness for _, easiness, _ in named], dtype=np.float64)[order],
+        item_limit_ms=np.array([limit for *_, limit in named], dtype=np.int64)[order],
     )
 
 
@@ -152,7 +175,7 @@ def on(model: ShareModel, data: Responses) -> DurableShare:
     """The model in the codes of some responses: for trials and evaluations, which judge fits and versions alike."""
     row = model.rows(data.skills)
     skills = model.skills[row]
-    keys = (hash_texts(pa.array(data.items, pa.string())) >> np.uint64(2)).astype(np.int64)
+    keys = item_keys(pa.array(data.items, pa.string()))
     place = arrow.places_in(model.item_key, keys)
     item = np.append(model.item_easiness, 0.0)[place]
     easiness = Easiness(item, model.easiness[row], (place >= 0) & data.has_items)

@@ -20,6 +20,7 @@ ONE_GROUP = Doubt(-0.4, -0.3, 0.1, 0.1)
 TWO_GROUPS = Doubt(-0.4, -0.3, 0.1, 0.1, Groups(1.5, -1.0))
 VERSION = "share-rich"
 COMPETENCIES, ITEMS = ("c1", "c2"), tuple(f"item-{number}" for number in range(1, 7))
+LIMITS_MS = {0: 5_000, 1: 1_000}
 WITHOUT_TIMES = [0.4, 1.0, 0.3, 1.6, -1.3, 0.5, 0.4, 0.3, 0.6, 0.5, 0.4]
 OF_TIMES = [0.3, 0.1, 0.2, 0.1, 0.2, 0.2, 0.3, 0.1, 0.4, 0.3, 0.2, -0.9, -0.05, 0.05, 0.1]
 
@@ -47,11 +48,20 @@ def rich_rows(competencies: Sequence[str] = COMPETENCIES, doubt: Doubt = ONE_GRO
 
 
 def rich_items(items: Sequence[str] = ITEMS) -> list[dict[str, Any]]:
-    """Rows of gold.item_difficulty, ever harder; other items than the named are unknown."""
+    """Rows of gold.item_difficulty, ever harder; other items than the named are unknown.
+
+    The first has a limit for rapid guesses above the district's, the second one below; the rest have none.
+    """
     harder = np.linspace(-1.0, 1.0, len(items)).tolist()
     return [
-        {"model_version": VERSION, "item_id": name, "difficulty_logit": difficulty, "responses": 100}
-        for name, difficulty in zip(items, harder, strict=True)
+        {
+            "model_version": VERSION,
+            "item_id": name,
+            "difficulty_logit": difficulty,
+            "responses": 100,
+            "rapid_guess_ms": LIMITS_MS.get(place),
+        }
+        for place, (name, difficulty) in enumerate(zip(items, harder, strict=True))
     ]
 
 

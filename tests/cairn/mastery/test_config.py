@@ -45,6 +45,8 @@ def test_the_examples_load(settings: Settings) -> None:
         ("model.bounds.guess", [0, 0.3], r"model\.bounds\.guess\.0: 0 is less than the minimum of 1e-6"),
         ("model.bounds.prior", [0.01, 1], r"model\.bounds\.prior\.1: 1 is greater than the maximum"),
         ("activity_types", {"atempt": "counts"}, "activity_types"),
+        ("model.rapid_guess.floor_ms", 20_000, r"model\.rapid_guess\.floor_ms: 20000 is above most_ms 10000"),
+        ("model.rapid_guess.share_of_mean_time", 0, r"model\.rapid_guess\.share_of_mean_time: 0"),
     ],
 )
 def test_mistakes_in_the_rule_are_named(path: str, value: Any, message: str) -> None:

@@ -70,7 +70,7 @@ def events(seed: int) -> list[Event]:
                 "work_date": at.date(),
                 "correct": draw.random() < strength,
                 "hints": draw.choice([0] * 9 + [2]),
-                "duration_ms": draw.choice([20_000] * 9 + [900]),
+                "duration_ms": draw.choice([20_000] * 7 + [4_000, 1_500, 900]),
             }
             found += [{**answer, "competency_id": name} for name in shown if at < END]
     return found
