@@ -176,10 +176,14 @@ def _small_groups(
 ) -> list[Finding]:
     """No published share about fewer pupils than ``n_min`` of the district's privacy rules."""
     n_min = smallest_group(settings)
-    table, count, protected = limit["table"], limit["count_column"], limit["protected_column"]
+    table, count = limit["table"], limit["count_column"]
+    shows_number = " or ".join(
+        f"regexp_matches(coalesce(cast({column} as varchar), ''), '^[<>=]*[0-9.]+%?$')"
+        for column in limit["protected_columns"]
+    )
     smallest = connection.execute(
         f"select count(*), count(*) filter (try_cast({count} as bigint) < ? or ({count} is null "
-        f"and regexp_matches(coalesce(cast({protected} as varchar), ''), '^[<>=]*[0-9.]+%?$'))) from {table}",
+        f"and ({shows_number}))) from {table}",
         [n_min],
     ).fetchall()[0]
     message = f"a share of fewer than {n_min} pupils is published: suppress it in {table}"

@@ -257,7 +257,7 @@ def _finish(
             "full_statement": str(item["fullStatement"]),
             "item_type": item.get("CFItemType") or None,
             "subject": _first(item.get("subject")) or _first(document.get("subject")),
-            "education_level": _first(item.get("educationLevel")),
+            "education_level": _levels(item.get("educationLevel")),
             "is_leaf": identifier not in parents,
             "sequence": order[identifier],
             "replaced_by": replaced_by.get(identifier),
@@ -311,6 +311,12 @@ def _title(item: Mapping[str, Any]) -> str:
         return short
     full = " ".join(str(item["fullStatement"]).split())
     return full if len(full) <= TITLE_CHARACTERS else full[: TITLE_CHARACTERS - 1].rstrip() + "…"
+
+
+def _levels(value: Any) -> str | None:
+    """All grade levels, each between commas, so that one of them is found as ``,05,``; None where there is none."""
+    levels = [str(one).strip() for one in (value if isinstance(value, list) else [value]) if one]
+    return f",{','.join(levels)}," if any(levels) else None
 
 
 def _first(value: Any) -> str | None:

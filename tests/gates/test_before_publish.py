@@ -96,6 +96,14 @@ def test_small_groups_and_names_stop_all(settings: Settings) -> None:
     assert failed(outcome.results) == [("warehouse.no_names", "all", "*")]
 
 
+def test_the_share_due_for_review_is_protected_as_the_mastered_one(settings: Settings) -> None:
+    path = build(settings.home / "now.duckdb", [], [(None, "fewer than 10 pupils")])
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("update mart_district_competency set review_due_pct_protected = '40'")
+    outcome = run_gate("before_publish", settings, DATA_DATE, warehouse=path)
+    assert failed(outcome.results) == [("mart_district_competency.small_groups", "all", "*")]
+
+
 def test_no_file_is_said_in_one_line(settings: Settings) -> None:
     with pytest.raises(CairnError, match="cairn marts build"):
         run_gate("before_publish", settings, DATA_DATE)

@@ -25,14 +25,27 @@ BOOKS = "received_date, source_id, org_id, received, accepted, duplicate, confli
 def test_district_table_counts_no_rows_of_a_held_school(
     release: store.Release, built_copy: Path, tmp_path: Path
 ) -> None:
-    """South alone has work on beta: held back without a yesterday, the district has none of it."""
-    path = tmp_path / "warehouse.duckdb"
-    holding.compose(built_copy, path, {"s-south": "a gate failed"}, None)
+    """Of five enrolled pupils one has mastered alpha: South held back without a yesterday, one of North's three."""
+    built = tmp_path / "release" / learning.BUILT
+    shutil.copytree(built_copy.parent, built.parent)
+    statement = built.parent / holding.RECOMPUTED / "mart_district_competency.sql"
+    text = statement.read_text()
+    assert text.count("cast(10 as integer)") == 1, "the district's n_min"
+    statement.write_text(text.replace("cast(10 as integer)", "cast(1 as integer)"))
     found = {}
-    for name in (built_copy, path):
-        with duckdb.connect(str(name), read_only=True) as connection:
-            found[name] = connection.execute("select competency_id from mart_district_competency order by 1").fetchall()
-    assert found == {built_copy: [("k-alpha",), ("k-beta",)], path: [("k-alpha",)]}
+    for held in ({}, {"s-south": "a gate failed"}, {"s-south": "a gate failed", "s-north": "a gate failed"}):
+        path = tmp_path / f"{len(held)} held" / "warehouse.duckdb"
+        path.parent.mkdir()
+        holding.compose(built, path, held or {"s-elsewhere": "to have it counted anew"}, None)
+        with duckdb.connect(str(path), read_only=True) as connection:
+            found[len(held)] = connection.execute(
+                "select competency_id, pupils, mastered_pct_protected from mart_district_competency order by 1"
+            ).fetchall()
+    assert found == {
+        0: [("k-alpha", 5, "<=20"), ("k-beta", 5, "<=20"), ("k-gamma", 5, "<=20")],
+        1: [("k-alpha", 3, "33"), ("k-beta", 3, "<=20"), ("k-gamma", 3, "<=20")],
+        2: [],
+    }
 
 
 def test_lost_row_of_silver_turns_the_books_red(small_lake: Settings, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_release_holds_marts_only(rows: Any, release: store.Release) -> None:
     schemas = rows("select distinct schema_name from duckdb_tables()")
     assert schemas == [("main",)], "working tables know more about pupils than a page needs"
     assert not rows("select view_name from duckdb_views() where not internal")
-    assert len(release.tables) == 19
+    assert len(release.tables) == 21
     assert all(name.startswith("mart_") for name in release.tables)
 
 
@@ -137,8 +137,21 @@ def test_pilot_as_assigned(rows: Any) -> None:
 
 
 def test_small_groups_stay_hidden(rows: Any) -> None:
-    assert rows("select distinct pupils, mastered_pct_protected from mart_district_competency") == [
-        (None, "fewer than 10 pupils")
+    said = "fewer than 10 pupils"
+    assert rows(
+        "select competency_id, pupils, mastered_pct_protected, review_due_pct_protected from mart_district_competency"
+        " order by 1"
+    ) == [(key, None, said, said) for key in ("k-alpha", "k-beta", "k-gamma")]
+
+
+def test_each_enrolled_pupil_is_in_the_plan_of_a_subject_once(rows: Any) -> None:
+    """p1 has a mathematics and a reading class, of which the framework knows mathematics; nobody has begun gamma."""
+    assert rows("select student_key, subject, class_id, grade from mart_pupil_plan order by 1") == [
+        ("p1", "mathematics", "c-nm", "5"),
+        ("p2", "mathematics", "c-nm", "5"),
+        ("p3", "mathematics", "c-nm", "5"),
+        ("p4", "mathematics", "c-sm", "5"),
+        ("p5", "mathematics", "c-sm", "5"),
     ]
 
 

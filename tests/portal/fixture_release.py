@@ -88,7 +88,7 @@ TABLES = {
     " competency_id varchar, competency_code varchar, state_before varchar, state_after varchar, has_worked boolean,"
     " outcome varchar",
     "mart_district_competency": "competency_id varchar, competency_code varchar, competency_title varchar,"
-    " subject varchar, pupils bigint, mastered_pct_protected varchar",
+    " subject varchar, pupils bigint, mastered_pct_protected varchar, review_due_pct_protected varchar",
     "mart_rollout_school": "pilot_id varchar, school_id varchar, school_name varchar, wave int, pupils_planned bigint,"
     " pupils_reached bigint, dosage_minutes_mean double, dosage_met_share double, milestones_planned bigint,"
     " milestones_done bigint, milestones_late bigint, cost_usd double, cost_per_pupil_usd double",
@@ -368,7 +368,10 @@ def publish_fixture(settings: Settings) -> dict[str, str]:
             for name, found in part.items():
                 rows.setdefault(name, []).extend(found)
     rows["mart_district_competency"] = [
-        (*item, 96, share) for item, share in zip(COMPETENCIES, ("42", "37", "<=5", "suppressed"), strict=True)
+        (*item, 96, share, due)
+        for item, share, due in zip(
+            COMPETENCIES, ("42", "37", "<=5", "suppressed"), ("11", "<=5", "8", "<=5"), strict=True
+        )
     ]
     learning = _release(settings, "learning", LEARNING_ID)
     _write_database(learning.path, TABLES, rows)

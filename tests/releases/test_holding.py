@@ -161,7 +161,7 @@ def test_table_over_all_schools_is_counted_over_what_is_shown(settings: Settings
     statement = today.path.with_name("mart_district_competency.sql")
     statement.write_text(
         "-- As dbt compiles it, in short.\n"
-        "select competency_id, null, null, null, 10, count(*) filter (where state = 'mastered')::varchar"
+        "select competency_id, null, null, null, 10, count(*) filter (where state = 'mastered')::varchar, null"
         ' from "warehouse"."main"."mart_student_competency" group by 1'
     )
     holding.keep_statements([statement], today.path.with_name(learning.BUILT))

@@ -9,7 +9,8 @@ select
     subjects.subject,
     class.class_id,
     class.class_title,
-    class.school_id
+    class.school_id,
+    lower(trim(coalesce(class.subject, ''))) = lower(trim(subjects.subject)) as is_of_subject
 from {{ ref('int_current_class') }} as class
 cross join subjects
 qualify

@@ -47,7 +47,7 @@ def test_items_leaves_order_and_prerequisites(write: Callable[..., Path]) -> Non
         write(
             [
                 item("top"),
-                item("b", educationLevel=["05"]),
+                item("b", educationLevel=["05", "06"]),
                 item("a", abbreviatedStatement="Short", subject=["Reading"]),
             ],
             [
@@ -67,7 +67,7 @@ def test_items_leaves_order_and_prerequisites(write: Callable[..., Path]) -> Non
     ]
     assert found["a"]["title"] == "Short"
     assert (found["a"]["subject"], found["b"]["subject"]) == ("Reading", "Mathematics")
-    assert found["b"]["education_level"] == "05"
+    assert (found["b"]["education_level"], found["a"]["education_level"]) == (",05,06,", None)
     assert (framework.associations, framework.prerequisites, framework.rejected) == (4, 1, 0)
     assert [row["edge_id"] for row in framework.edges] == ["e1", "e2", "e3"]
 

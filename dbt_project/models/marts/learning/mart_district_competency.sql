@@ -1,14 +1,39 @@
--- Published family: protected here, so that no page, chart or file can show more. It reads the pupils' mart and nothing
+-- Published family: protected here, so that no page, chart or file can show more. It reads other marts and nothing
 -- else: releases/holding.py runs this statement again where it has put a held school's rows of yesterday in there.
-with counts as (
+with planned as (
+    -- Divided by the enrolled pupils whose plan holds the competency, whether they have worked on it or not: who has
+    -- not begun has not mastered it.
     select
-        pair.competency_id,
-        pair.competency_code,
-        pair.competency_title,
-        pair.subject,
+        competency.competency_id,
+        competency.competency_code,
+        competency.competency_title,
+        competency.subject,
+        pair.state
+    from {{ ref('mart_competency') }} as competency
+    inner join {{ ref('mart_pupil_plan') }} as plan
+        on
+            competency.subject = plan.subject
+            and (
+                competency.grades is null
+                or plan.grade is null
+                or contains(competency.grades, ',' || plan.grade || ',')
+            )
+    left join {{ ref('mart_student_competency') }} as pair
+        on
+            plan.student_key = pair.student_key
+            and competency.competency_id = pair.competency_id
+),
+
+counts as (
+    select
+        planned.competency_id,
+        planned.competency_code,
+        planned.competency_title,
+        planned.subject,
         count(*) as pupils,
-        round(100.0 * count(*) filter (where pair.state in ('mastered', 'review_due')) / count(*)) as mastered_pct
-    from {{ ref('mart_student_competency') }} as pair
+        round(100.0 * count(*) filter (where planned.state = 'mastered') / count(*)) as mastered_pct,
+        round(100.0 * count(*) filter (where planned.state = 'review_due') / count(*)) as review_due_pct
+    from planned
     group by all
 ),
 
@@ -32,10 +57,6 @@ select
     coded.competency_title,
     coded.subject,
     case when coded.pupils >= coded.n_min then cast(coded.pupils as integer) end as pupils,
-    case
-        when coded.pupils < coded.n_min then 'fewer than ' || coded.n_min || ' pupils'
-        when coded.mastered_pct <= coded.edge_pct then '<=' || coded.edge_pct
-        when coded.mastered_pct >= 100 - coded.edge_pct then '>=' || (100 - coded.edge_pct)
-        else cast(cast(coded.mastered_pct as integer) as varchar)
-    end as mastered_pct_protected
+    {{ protected_pct('coded.mastered_pct') }} as mastered_pct_protected,
+    {{ protected_pct('coded.review_due_pct') }} as review_due_pct_protected
 from coded

@@ -1,0 +1,11 @@
+-- What pupils can be planned for. A mart, so that tables over all schools can be counted again over the rows that are
+-- published (releases/holding.py), where no working table is left.
+select
+    competency.competency_id,
+    competency.competency_code,
+    competency.competency_title,
+    competency.subject,
+    competency.sequence,
+    competency.grades
+from {{ ref('stg_competency') }} as competency
+where competency.is_leaf
