@@ -84,6 +84,9 @@ class Settings(BaseSettings):
     )
     duckdb_memory_limit: str = Field(default="1500MB", description="memory limit of the warehouse")
     activity_partitions: int = Field(default=4, description="partitions of learner.activity.v1")
+    live_memory_mb: int = Field(
+        default=256, ge=1, description="most that the live service keeps in memory of pupils' standing evidence, in MiB"
+    )
     cache_dir: Path = Field(default=Path.home() / ".cache" / "cairn", description="jars, fetched once")
     trusted_proxies: list[str] = Field(
         default=[], description="addresses or networks of proxies whose X-Forwarded-For the portal believes"

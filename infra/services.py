@@ -75,7 +75,7 @@ SERVICES: tuple[Service, ...] = (
         # It stops its query, then Spark: asked together with it, Spark would be gone first.
         ends_its_children=True,
     ),
-    Service("live", "today, as it happens", _module("streaming.live", "live"), "http", ("broker",)),
+    Service("live", "today, as it happens", _module("live.service", "live"), "http", ("broker",)),
     Service(
         "airflow",
         "Airflow's API and pages",

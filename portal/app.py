@@ -22,6 +22,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from answers.pinned_releases import Reader
 from cairn.settings import Settings
 from portal import (
+    pages_class,
     pages_operations,
     pages_pilots,
     pages_rollout,
@@ -75,6 +76,7 @@ def routes() -> list[Route | Mount]:
         Route("/logout", pages_session.logout_page, methods=["GET"]),
         Route("/logout", pages_session.logout_submit, methods=["POST"]),
         Route("/schools/{school_id}", pages_school.school_page),
+        Route("/schools/{school_id}/classes/{class_id}", pages_class.class_page),
         Route("/schools/{school_id}/feed", pages_school.feed_page),
         Route("/schools/{school_id}/feed/{name}", pages_school.feed_file),
         Route("/students/{student_key}", pages_student.student_page),

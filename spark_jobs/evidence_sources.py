@@ -82,9 +82,7 @@ def find(
 ) -> Sources:
     """What to resolve for a night as of an instant, with the tables at ``versions``."""
     files, is_everything = _new_files(settings, last, versions)
-    links = _known(settings, "silver.identity_link", LINK_COLUMNS, versions)
-    aligned = _known(settings, "silver.item_alignment", ALIGNMENT_COLUMNS, versions)
-    competencies = _competencies(settings, versions)
+    links, aligned, competencies = known_tables(settings, versions)
     standing_voids = lake.read(settings, VOID, VOID_ON_RECORD, version=last.versions[VOID] if last else None)
     if is_everything:  # most files have none, and the log says so
         holding = ("activity_type", VOID_TYPE)
@@ -92,7 +90,7 @@ def find(
     else:
         with_voids = files
     voids = _new_voids(settings, with_voids, standing_voids)
-    voided = _before(pa.concat_tables([standing_voids, voids]), as_of_us)
+    voided = voided_before(pa.concat_tables([standing_voids, voids]), as_of_us)
     known = Known(Links.of(links), Alignments.of(aligned), competencies, voided, held, as_of_us)
     if last is None:
         again = Again()
@@ -100,7 +98,7 @@ def find(
         again = Again(is_everything=True)
     else:
         # Taken back since: also by a void that was on record already, and whose own time has come.
-        statements = voided[~np.isin(voided, _before(standing_voids, _microseconds(last.as_of)))]
+        statements = voided[~np.isin(voided, voided_before(standing_voids, _microseconds(last.as_of)))]
         again = _again(settings, last, versions, links, aligned, competencies, statements)
     return Sources(_chunks(files), again, voids, known, sum(file.rows for file in files))
 
@@ -114,6 +112,13 @@ def _new_files(settings: Settings, last: NightRecord | None, versions: dict[str,
     by_path = {file.path: file for file in present}
     # A file that came and was compacted since is read as it was written: all its rows are new.
     return [by_path.get(path) or lake.file_at(settings, SILVER, path) for path in added.files], False
+
+
+def known_tables(settings: Settings, versions: dict[str, int]) -> tuple[pa.Table, pa.Table, pa.Array]:
+    """Links, alignments and ids of competencies as they are known at some versions of their tables."""
+    links = _known(settings, "silver.identity_link", LINK_COLUMNS, versions)
+    aligned = _known(settings, "silver.item_alignment", ALIGNMENT_COLUMNS, versions)
+    return links, aligned, _competencies(settings, versions)
 
 
 def _known(settings: Settings, name: str, columns: tuple[str, ...], versions: dict[str, int]) -> pa.Table:
@@ -135,7 +140,7 @@ def _new_voids(settings: Settings, files: list[lake.File], standing: pa.Table) -
     return found.filter(pc.invert(pc.is_in(found["event_id"], value_set=pc.unique(standing["event_id"]))))
 
 
-def _before(voids: pa.Table, as_of_us: int) -> IntArray:
+def voided_before(voids: pa.Table, as_of_us: int) -> IntArray:
     """Keys of statements taken back before an instant."""
     keys = arrow.integers(voids["statement_key"])
     return np.unique(keys[arrow.integers(voids["event_time"]) < as_of_us])

@@ -62,9 +62,15 @@ def newest(settings: Settings) -> NightRecord | None:
     if not lake.exists(settings, NIGHT):
         return None
     numbers = lake.read(settings, NIGHT, ["night"])["night"].to_pylist()
-    if not numbers:
+    return numbered(settings, max(numbers)) if numbers else None
+
+
+def numbered(settings: Settings, night: int) -> NightRecord | None:
+    """The row of ops.night with a number; None where there is none."""
+    rows = lake.read(settings, NIGHT, filters=pa.compute.field("night") == night).to_pylist()
+    if not rows:
         return None
-    [row] = lake.read(settings, NIGHT, filters=pa.compute.field("night") == max(numbers)).to_pylist()
+    [row] = rows
     texts = ("versions", "model_versions", "evidence_counts", "fit_tried", "unfinished_buckets")
     values = {name: json.loads(row[name]) if name in texts else row[name] for name in NightRecord.__annotations__}
     return NightRecord(**values)

@@ -1,7 +1,7 @@
-"""What came in today, per school, from the topic as it is written. ``python -m streaming.live --port P``
+"""What came in today, per school, from the topic as it is written.
 
-Thin: counts and active learners, not yet mastery. Reads committed records of the last two days from the start, keeps
-only numbers and keys in memory, and needs no state of its own: after a crash it reads again.
+Counts and active learners; mastery is ``live/``'s, whose service shows both. Reads committed records of the last two
+days from the start, keeps only numbers and keys in memory, and needs no state of its own: after a crash it reads again.
 """
 
 from __future__ import annotations
@@ -17,10 +17,7 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from cairn.evidence.activity import UNKNOWN_SCHOOL
-from cairn.evidence.times import instant_text
 from cairn.settings import Settings
-from streaming.http import Response, error, json_response
-from streaming.serve import serve
 from streaming.topics import ACTIVITY
 
 log = logging.getLogger(__name__)
@@ -184,51 +181,3 @@ class Reader:
         except (ValueError, KeyError, TypeError, AttributeError):
             # A record that breaks the contract is for intake to quarantine; here it is passed over.
             return
-
-
-class Live:
-    """The ASGI application over a :class:`Reader`."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.reader = Reader(settings)
-
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        """ASGI entry point: ``/``, ``/health``, ``/schools/{id}``."""
-        if scope["type"] == "lifespan":
-            while True:
-                message = await receive()
-                if message["type"] == "lifespan.startup":
-                    self.reader.start()
-                    await send({"type": "lifespan.startup.complete"})
-                else:
-                    self.reader.stop()
-                    await send({"type": "lifespan.shutdown.complete"})
-                    return
-        if scope["type"] == "http":
-            await self._answer(scope["path"]).send(send)
-
-    def _answer(self, path: str) -> Response:
-        if path == "/health":
-            return json_response(200, {"status": "ready" if self.reader.is_connected else "waiting for the broker"})
-        now = {"as_of": instant_text(datetime.now(UTC)), "lag_seconds": self.reader.lag_seconds()}
-        day = self.reader.day
-        if path == "/":
-            schools = [day.school(school_id) for school_id in day.school_ids()]
-            totals = {
-                "events_today": sum(school["events_today"] for school in schools),
-                "pupils_active": sum(school["pupils_active"] for school in schools),
-                "last_event_at": max((school["last_event_at"] for school in schools), default=None),
-            }
-            return json_response(200, {"service": "cairn live", **now, **totals, "schools": schools})
-        if path.startswith("/schools/") and (school_id := path.removeprefix("/schools/").strip("/")):
-            return json_response(200, {**day.school(school_id), **now})
-        return error(404, "not_found", "GET /, /health or /schools/{id}")
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Serve until SIGTERM."""
-    serve(Live, "Cairn's live view", arguments)
-
-
-if __name__ == "__main__":
-    main()
