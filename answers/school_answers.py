@@ -42,6 +42,9 @@ OLDER_NEEDS = {
     "gap_competency_title": None,
     "gap_share": None,
 }
+OLDER_FOLLOWUPS = {"next_answers": 0, "next_right": 0} | dict.fromkeys(
+    ("comparables", "comparable_share", "comparable_low", "comparable_high")
+)
 OLDER_WORDS = dict.fromkeys(("override_state", "override_date"))
 OLDER_MOVES = dict.fromkeys(("expected_share", "share_low", "share_high", "said_date")) | {"is_by_teacher": False}
 OVERRIDES = """
@@ -97,7 +100,7 @@ def load_school(release: Opened, school_id: str) -> SchoolView | None:
         ],
         moves_on=[OLDER_MOVES | row for row in release.rows(MOVES_ON, [school_id])],
         changes=release.rows(CHANGES, [school_id, release.shown_date(school_id)]),
-        followups=[row for row in release.rows(FOLLOWUPS, [school_id]) if "outcome" in row],
+        followups=[OLDER_FOLLOWUPS | row for row in release.rows(FOLLOWUPS, [school_id]) if "outcome" in row],
         classes=release.rows(CLASSES, [school_id]),
         groups=release.rows(GROUPS, [school_id]),
         overrides=_rows_where_there(release, "mart_override", OVERRIDES, school_id),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -26,6 +27,10 @@ REASONS_LONG = {
 SAID = {"mastered": "mastered", "not_yet": "not yet", "withdrawn": "withdrawn", "nothing_said": "nothing said"}
 SAID_BY = {"school_leader": "a school leader", "district_system": "a teacher"}
 OUTCOMES = {"worked": "worked", "not_yet": "not yet", "waiting": "no work since"}
+NO_PROOF = (
+    "This is no proof that help worked or did not: help is given to those who need it, and comparable pupils are alike "
+    "in their number, not in what an adult sees."
+)
 ROLES = {"school_leader": "School leader", "central_office": "Central office", "engineer": "Engineer"}
 RECOMMENDATIONS = {
     "HARM": "Pause and look",
@@ -63,6 +68,18 @@ def said(state: str | None, on_date: date | None, by_role: str | None = None, un
     by = SAID_BY.get(by_role or "", "a teacher")
     ends = f", until {short_day(until)}" if until else ""
     return f"said by {by} on {short_day(on_date)}: {SAID.get(state, plain(state).lower())}{ends}"
+
+
+def next_answers(row: Mapping[str, Any]) -> str:
+    """A pupil's next answers after an action beside those of comparable pupils, as far as both can be told."""
+    answers = row["next_answers"]
+    if not answers:
+        return "no counted answer since"
+    own = f"right {row['next_right']} of {answers}"
+    if row["comparable_share"] is None:
+        return f"{own}; too few comparable pupils" if answers > 1 else f"{own}; one answer tells nothing yet"
+    share, low, high = (percent(row[f"comparable_{name}"]) for name in ("share", "low", "high"))
+    return f"{own}; {row['comparables']} comparable pupils without help: {share} right ({low} to {high})"
 
 
 def reason(value: str | None) -> str:

@@ -1,9 +1,9 @@
-"""Teachers' words as they stand now, read from their ledger: a release knows those of its night only."""
+"""Teachers' words and actions as they stand now, read from their ledgers: a release knows those of its night only."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -12,10 +12,13 @@ import lake
 from answers import wording
 from cairn.errors import CairnError
 from cairn.settings import Settings
+from loading.actions import read_actions
 from loading.judgements import TABLE, read_judgements, standing
 
 LOG = logging.getLogger("portal")
 Row = dict[str, Any]
+# What makes an action one and the same, in ledger and mart.
+ACTION_KEY = ("student_key", "competency_id", "action_date", "action")
 
 
 def local_today(settings: Settings) -> date:
@@ -65,3 +68,18 @@ def words_now(settings: Settings, student_keys: Collection[str]) -> WordsNow:
         LOG.error("teachers' words cannot be read: %s", type(error).__name__)
         return WordsNow(is_read=False, has_failed=True)
     return WordsNow(standing(rows, local_today(settings)), tuple(reversed(rows)))
+
+
+def actions_now(settings: Settings, student_keys: Collection[str], known: Iterable[Row]) -> list[Row]:
+    """What a page logged for the pupils and the release does not know, newest first; ``known`` are the mart's rows.
+
+    Empty where the ledger cannot be read: what the release knows is shown all the same.
+    """
+    of_release = {tuple(row[key] for key in ACTION_KEY) for row in known}
+    try:
+        rows = read_actions(settings, student_keys)
+    except (CairnError, OSError) as error:
+        LOG.error("actions cannot be read: %s", type(error).__name__)
+        return []
+    named = [row | {"action": row["kind"]} for row in rows]
+    return [row for row in named if tuple(row[key] for key in ACTION_KEY) not in of_release]

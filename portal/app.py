@@ -81,6 +81,7 @@ def routes() -> list[Route | Mount]:
         Route("/schools/{school_id}/feed/{name}", pages_school.feed_file),
         Route("/students/{student_key}", pages_student.student_page),
         Route("/students/{student_key}/words", pages_words.say_word, methods=["POST"]),
+        Route("/students/{student_key}/actions", pages_words.act, methods=["POST"]),
         Route("/pilots", pages_pilots.pilots_page),
         Route("/pilots/{pilot_id}.pdf", pages_pilots.pilot_pdf),
         Route("/pilots/{pilot_id}", pages_pilots.pilot_page),

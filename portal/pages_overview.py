@@ -11,6 +11,7 @@ from answers.accounts import Account
 from answers.pilot_answers import load_scorecards
 from answers.pinned_releases import Opened
 from answers.school_trust import verdict
+from cairn.teacher_words import load_teacher_words
 from portal.web import Portal, portal_of, render
 
 SCHOOLS = """
@@ -20,6 +21,8 @@ from mart_school s
 left join (select school_id, count(distinct student_key) as pupils from mart_needs_adult group by 1) n using (school_id)
 left join (select school_id, count(distinct student_key) as pupils from mart_moves_on group by 1) m using (school_id)
 order by s.school_name, s.school_id"""
+KINDS = """
+select * from mart_action_kind order by action"""
 COMPETENCIES = """
 select * from mart_district_competency
 order by subject nulls last, competency_code nulls last, competency_title"""
@@ -54,6 +57,8 @@ def overview(request: Request, account: Account) -> Response:
         "title": "District overview",
         "schools": school_rows(portal, learning) if learning else [],
         "competencies": learning.rows(COMPETENCIES) if learning else [],
+        "kinds": learning.rows(KINDS) if learning and learning.has_table("mart_action_kind") else [],
+        "lists": load_teacher_words(portal.settings),
         "pilots": load_scorecards(pinned.evaluation),
         "n_min": portal.n_min(),
     }

@@ -14,7 +14,7 @@ from answers.pinned_releases import Opened, Pinned
 from answers.pupil_names import look_up
 from answers.school_answers import SchoolView, followup_summary, leading, load_school, pupils
 from answers.school_trust import verdict
-from answers.words_now import words_now
+from answers.words_now import actions_now, words_now
 from cairn.teacher_words import load_teacher_words
 from identity.disclosure_log import Disclosure, write_down
 from portal.live_today import live_school
@@ -87,6 +87,7 @@ def school_page(request: Request, account: Account) -> Response:
             "needs_adult": leading(view.needs_adult, FIRST_ROWS),
             "moves_on": leading(view.moves_on, FIRST_ROWS),
         },
+        "actions": actions_now(portal.settings, view.student_keys, view.followups),
         "now": words_now(portal.settings, view.student_keys),
         "lists": load_teacher_words(portal.settings),
         "set_aside": sum(row["is_set_aside"] for row in view.overrides),

@@ -12,7 +12,8 @@ from starlette.responses import Response
 from answers.accounts import Account
 from answers.pinned_releases import Opened, Pinned
 from answers.pupil_names import look_up
-from answers.words_now import words_now
+from answers.school_answers import OLDER_FOLLOWUPS
+from answers.words_now import actions_now, local_today, words_now
 from cairn.teacher_words import NOTE_CHARACTERS, load_teacher_words
 from portal.web import guarded, portal_of, render
 
@@ -22,6 +23,9 @@ order by subject nulls last, competency_code nulls last, competency_title, class
 
 DECISIONS = """
 select * from mart_student_decision where student_key = ? and school_id = ? order by decided_at desc, decision_id"""
+ACTIONS = """
+select * from mart_action_followup where student_key = ? and school_id = ?
+order by action_date desc, competency_id, action"""
 # Releases from before teachers' words have decisions of the computed ledger only.
 OLDER_DECISIONS = {"decided_by": "computed", "said_by_role": None, "said_reason": None, "said_until_date": None}
 # What can be spoken of: all competencies that somebody in the district has worked on.
@@ -67,9 +71,15 @@ def student_page(request: Request, account: Account) -> Response:
 
 
 def show_student(
-    request: Request, account: Account, pupil: Pupil, *, problem: str | None = None, status: int = 200
+    request: Request,
+    account: Account,
+    pupil: Pupil,
+    *,
+    problem: str | None = None,
+    action_problem: str | None = None,
+    status: int = 200,
 ) -> Response:
-    """The page; ``problem`` says what was wrong with a form that was sent from it."""
+    """The page; ``problem`` and ``action_problem`` say what was wrong with a form that was sent from it."""
     portal = portal_of(request)
     key, rows = pupil.student_key, pupil.rows
     names = look_up(
@@ -84,6 +94,7 @@ def show_student(
         release_id=pupil.learning.release_id,
     )
     now = words_now(portal.settings, [key])
+    followups = [OLDER_FOLLOWUPS | row for row in pupil.learning.rows(ACTIONS, [key, account.school_id])]
     context = {
         "title": f"Pupil {names(key)}",
         "name": names(key),
@@ -100,6 +111,10 @@ def show_student(
         "note_characters": NOTE_CHARACTERS,
         "chosen": request.query_params.get("on", ""),
         "problem": problem,
+        "followups": followups,
+        "actions": actions_now(portal.settings, [key], followups),
+        "action_problem": action_problem,
+        "today": local_today(portal.settings),
         "by_state": {
             state: sum(row["state"] == state for row in rows)
             for state in ("mastered", "developing", "not_enough_evidence", "review_due")

@@ -20,7 +20,7 @@ from cairn.errors import CairnError
 from cairn.settings import Settings
 from gates.model import GateOutcome
 from gates.run import run_gate
-from releases import holding, store, warehouse
+from releases import action_follow_up, holding, store, warehouse
 
 KIND = "learning"
 LAST_GATE = "before_publish"
@@ -42,6 +42,7 @@ def build(
     """
     with store.building(settings):
         context = warehouse.ReleaseContext.of(settings, data_date, as_of)
+        action_follow_up.write(settings, data_date, context.as_of)
         built = warehouse.build_warehouse(settings, context, unit_tests=unit_tests)
         folder = store.new_folder(settings, KIND, data_date)
         counts = _copy_marts(built, folder / BUILT)

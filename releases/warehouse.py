@@ -23,12 +23,13 @@ from cairn.privacy import smallest_group
 from cairn.settings import Settings
 from gates.silence import SilenceRule
 from releases import store
+from releases.action_follow_up import WINDOW_DAYS
 from releases.dbt_sources import PROJECT, used_tables
 from spark_jobs import night_record
 
 PUPIL_SILENT_SCHOOL_DAYS = 10
 # Marts over all schools: worked out again over the rows that are published, where a school is held back.
-RECOMPUTED = ("mart_district_competency",)
+RECOMPUTED = ("mart_district_competency", "mart_action_kind")
 # Before any enrolment: too early in the year for anybody to count as silent.
 NEVER = date(1900, 1, 1)
 
@@ -107,6 +108,7 @@ def _rules(settings: Settings) -> dict[str, str]:
         "CAIRN_WHEEL_SPINNING_OPPORTUNITIES": str(WHEEL_SPINNING_OPPORTUNITIES),
         "CAIRN_STUCK_BELOW_SHARE": str(STUCK_BELOW_SHARE),
         "CAIRN_ADULT_PLACES_PER_CLASS": str(settings.adult_places_per_class),
+        "CAIRN_ACTION_FOLLOW_UP_DAYS": str(WINDOW_DAYS),
     }
 
 

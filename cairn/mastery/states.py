@@ -25,7 +25,17 @@ from cairn.mastery.share.logistic import chances
 from cairn.mastery.share.pupils import newest_of_pupils, states_behind
 from cairn.mastery.share.walk import Answers, walk
 
-__all__ = ["COLUMNS", "PUPIL_COLUMNS", "STANDING_COLUMNS", "Night", "Restated", "advance", "answers_of", "restate"]
+__all__ = [
+    "COLUMNS",
+    "PUPIL_COLUMNS",
+    "STANDING_COLUMNS",
+    "Night",
+    "Restated",
+    "advance",
+    "answers_of",
+    "counted_answers",
+    "restate",
+]
 
 IDENTITY_COLUMNS = ("student_key", "competency_id")
 PLACE_COLUMNS = ("org_id", "class_id")
@@ -83,6 +93,18 @@ def answers_of(table: pa.Table, competency: str, night: Night) -> Answers:
     begin, end = (int(answers.offsets[place + i]) if place >= 0 else 0 for i in (0, 1))
     own = {name: getattr(answers, name)[begin:end] for name in Answers.__annotations__ if name != "offsets"}
     return Answers(offsets=np.array([0, end - begin], dtype=np.int64), **own)
+
+
+def counted_answers(table: pa.Table, night: Night) -> pa.Table:
+    """The counted answers of some whole pupils, of each pair in order of work; ``table`` as for :func:`restate`.
+
+    Columns student_key, competency_id, work_date and is_right.
+    """
+    work, _ = _prepare(table, night, None)
+    counted = pa.array(np.flatnonzero(work.is_counted))
+    chosen = work.table.take(counted)
+    columns = {name: chosen[name] for name in (*IDENTITY_COLUMNS, "work_date")}
+    return pa.table(columns | {"is_right": pa.array(work.is_right).take(counted)})
 
 
 def _fold(table: pa.Table, night: Night, standing: pa.Table | None, pupils: pa.Table | None) -> Restated:

@@ -16,6 +16,10 @@
     {{ env_var("CAIRN_ADULT_PLACES_PER_CLASS") }}
 {%- endmacro %}
 
+{% macro action_follow_up_days() -%}
+    {{ env_var("CAIRN_ACTION_FOLLOW_UP_DAYS") }}
+{%- endmacro %}
+
 {% macro silence_window_days() -%}
     {{ env_var("CAIRN_SILENCE_WINDOW_DAYS") }}
 {%- endmacro %}

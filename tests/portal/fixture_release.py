@@ -86,7 +86,10 @@ TABLES = {
     "mart_school_day": "school_id varchar, work_date date, attempts bigint, correct bigint, active_pupils bigint",
     "mart_action_followup": "school_id varchar, action_date date, action varchar, student_key varchar,"
     " competency_id varchar, competency_code varchar, state_before varchar, state_after varchar, has_worked boolean,"
-    " outcome varchar",
+    " outcome varchar, next_answers int, next_right int, comparables int, comparable_share double,"
+    " comparable_low double, comparable_high double, comparable_error double",
+    "mart_action_kind": "action varchar, pupils int, pupils_compared int, share_right double, comparable_share double,"
+    " difference double, difference_low double, difference_high double",
     "mart_district_competency": "competency_id varchar, competency_code varchar, competency_title varchar,"
     " subject varchar, pupils bigint, mastered_pct_protected varchar, review_due_pct_protected varchar",
     "mart_rollout_school": "pilot_id varchar, school_id varchar, school_name varchar, wave int, pupils_planned bigint,"
@@ -233,6 +236,7 @@ def _pupil_rows(keys: dict[str, str], school: int, school_id: str) -> dict[str, 
                     if number % 16 == 3
                     else ("developing", number == 11, "not_yet" if number == 11 else "waiting")
                 )
+                + ((5, 4, 12, 0.58, 0.5, 0.66, 0.05) if number % 16 == 3 else (0, 0, None, None, None, None, None))
             )
     return rows
 
@@ -372,6 +376,10 @@ def publish_fixture(settings: Settings) -> dict[str, str]:
         for item, share, due in zip(
             COMPETENCIES, ("42", "37", "<=5", "suppressed"), ("11", "<=5", "8", "<=5"), strict=True
         )
+    ]
+    rows["mart_action_kind"] = [
+        ("reteach", None, None, None, None, None, None, None),
+        ("small_group", 24, 18, 0.71, 0.6, 0.11, -0.02, 0.24),
     ]
     learning = _release(settings, "learning", LEARNING_ID)
     _write_database(learning.path, TABLES, rows)

@@ -10,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from cairn.teacher_words import NOTE_CHARACTERS
+from loading.actions import read_actions
 from loading.judgements import read_judgements
 from tests.portal.conftest import Pages, submit
 from tests.portal.fixture_release import sourced
@@ -30,6 +31,10 @@ def address(pages: Pages, number: int, school: int = 0) -> tuple[str, str]:
 
 def said_of(pages: Pages, key: str) -> list[tuple[str, str]]:
     return [(row["competency_id"], row["said"]) for row in read_judgements(pages.settings, [key])]
+
+
+def done_for(pages: Pages, key: str) -> list[str]:
+    return [row["kind"] for row in read_actions(pages.settings, [key])]
 
 
 def test_a_word_is_said_once_shown_at_once_and_withdrawn(pages: Pages) -> None:
@@ -78,7 +83,7 @@ def test_what_was_withdrawn_since_the_night_says_so(pages: Pages) -> None:
         ({"competency_id": "comp-9"}, "Choose a competency."),
         ({"said": "brilliant"}, "Say one of"),
         ({"reason": ""}, "Give the reason"),
-        ({"until": "soon"}, "Write the last day as"),
+        ({"until": "soon"}, "Write the day as"),
         ({"until": "2020-01-01"}, "lies before"),
         ({"note": "x" * (NOTE_CHARACTERS + 1)}, "at most 200"),
     ],
@@ -90,7 +95,7 @@ def test_a_form_that_says_nothing_sensible_says_what_to_mend(pages: Pages, chang
     assert said_of(pages, key) == []
 
 
-POSTS = ["words"]
+POSTS = ["words", "actions"]
 
 
 @pytest.mark.parametrize("post", POSTS)
@@ -103,7 +108,7 @@ def test_nobody_else_speaks_of_a_schools_pupil(pages: Pages, who: str | None, po
     assert answer.status_code == (403 if who else 303)
     if who is None:
         assert answer.headers["location"].startswith("/login")
-    assert said_of(pages, key) == []
+    assert said_of(pages, key) == [] and done_for(pages, key) == []
 
 
 @pytest.mark.parametrize("post", POSTS)
@@ -137,3 +142,50 @@ def test_a_ledger_that_cannot_be_read_takes_no_page_away(pages: Pages, monkeypat
     assert answer.status_code == 200 and "cannot be read at the moment" in answer.text
     assert "said by a school leader on Tue 13 Oct: mastered</span>" in answer.text
     assert isinstance(client, TestClient) and client.get("/schools/school-a").status_code == 200
+
+
+def test_an_action_is_logged_from_both_pages_once_and_taken_back(pages: Pages) -> None:
+    client, (key, page) = pages.client("leader-a"), address(pages, 9)
+    school = "/schools/school-a"
+    form = {"competency_id": "comp-1", "kind": "small_group", "back": "school"}
+    for _ in range(2):
+        answer = submit(client, school, f"{page}/actions", **form)
+        assert (answer.status_code, answer.headers["location"]) == (303, f"{school}#needs-adult")
+    assert done_for(pages, key) == ["small_group"], "a double click is one row"
+    assert "Small group, " in client.get(school).text and "(since the night)" in client.get(school).text
+    noted = form | {"kind": "reteach", "note": "At the number line", "back": ""}
+    answer = submit(client, page, f"{page}/actions", **noted)
+    assert answer.headers["location"] == f"{page}#actions"
+    text = client.get(page).text
+    assert "Taught again, " in text and "At the number line" in text and "logged since the night" in text
+    assert "At the number line" not in client.get(school).text
+    back = {"competency_id": "comp-1", "kind": "reteach", "take_back": "yes"}
+    assert submit(client, page, f"{page}/actions", **back).status_code == 303
+    assert done_for(pages, key) == ["small_group"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"kind": "prayer"}, "Say what was done, one of"),
+        ({"competency_id": "comp-9"}, "Choose a competency."),
+        ({"done_on": "2999-01-01"}, "That day is still to come."),
+        ({"note": "x" * 201}, "at most 200"),
+    ],
+)
+def test_an_action_that_cannot_be_says_why(pages: Pages, change: dict[str, str], words: str) -> None:
+    client, (key, page) = pages.client("leader-a"), address(pages, 10)
+    answer = submit(client, page, f"{page}/actions", **{"competency_id": "comp-1", "kind": "reteach"} | change)
+    assert answer.status_code == 422 and words in answer.text
+    assert done_for(pages, key) == []
+
+
+def test_what_followed_is_told_beside_comparable_pupils_and_as_no_proof(pages: Pages) -> None:
+    told = "right 4 of 5; 12 comparable pupils without help: 58 % right (50 % to 66 %)"
+    school = pages.client("leader-a").get("/schools/school-a").text
+    pupil = pages.client("leader-a").get(address(pages, 3)[1]).text
+    assert told in school and told in pupil and "no counted answer since" in school
+    office = pages.client("central").get("/").text
+    assert "+11 (-2 to +24)" in office and "fewer than 10 pupils can be compared" in office and "under 10" in office
+    for text in (school, pupil, office):
+        assert "This is no proof that help worked or did not" in text

@@ -1,30 +1,20 @@
 with actions as (
     select
-        fact.fact_id,
-        coalesce(fact.school_id, pupil.school_id) as school_id,
-        fact.fact_date as action_date,
-        coalesce(fact.text_value, 'action') as action,
-        fact.student_key,
-        fact.name as competency_id
-    from {{ ref('stg_fact') }} as fact
+        done.action_id,
+        coalesce(done.school_id, pupil.school_id) as school_id,
+        done.action_date,
+        done.action,
+        done.student_key,
+        done.competency_id
+    from {{ ref('stg_action') }} as done
     cross join {{ ref('stg_release') }} as release
-    left join {{ ref('int_pupil') }} as pupil on fact.student_key = pupil.student_key
-    where
-        fact.fact_type = 'action'
-        and fact.student_key is not null
-        and fact.fact_date > release.data_date - 14
-        and fact.fact_date <= release.data_date
-    -- The same action noted twice on a day is one.
-    qualify
-        row_number() over (
-            partition by fact.student_key, fact.name, fact.fact_date, coalesce(fact.text_value, 'action')
-            order by fact.fact_id
-        ) = 1
+    left join {{ ref('int_pupil') }} as pupil on done.student_key = pupil.student_key
+    where done.action_date > release.data_date - {{ action_follow_up_days() }}
 ),
 
 before_action as (
     select
-        actions.fact_id,
+        actions.action_id,
         arg_max(decision.to_state, decision.decided_at) as state_before
     from actions
     inner join {{ ref('stg_mastery_decision') }} as decision
@@ -32,11 +22,11 @@ before_action as (
             actions.student_key = decision.student_key
             and actions.competency_id = decision.competency_id
             and actions.action_date >= decision.decided_date
-    group by actions.fact_id
+    group by actions.action_id
 ),
 
 worked as (
-    select distinct actions.fact_id
+    select distinct actions.action_id
     from actions
     inner join {{ ref('stg_attempt_day') }} as day
         on
@@ -59,20 +49,41 @@ followed as (
         coalesce(competency.competency_code, actions.competency_id) as competency_code,
         coalesce(before_action.state_before, 'not_started') as state_before,
         coalesce(state.state, 'not_started') as state_after,
-        worked.fact_id is not null as has_worked
+        worked.action_id is not null as has_worked,
+        coalesce(follow_up.answers, 0) as next_answers,
+        coalesce(follow_up.answers_right, 0) as next_right,
+        follow_up.comparables,
+        follow_up.comparable_share,
+        follow_up.comparable_low,
+        follow_up.comparable_high,
+        follow_up.comparable_error
     from actions
     left join {{ ref('stg_competency') }} as competency on actions.competency_id = competency.competency_id
-    left join before_action on actions.fact_id = before_action.fact_id
-    left join worked on actions.fact_id = worked.fact_id
+    left join before_action on actions.action_id = before_action.action_id
+    left join worked on actions.action_id = worked.action_id
     left join {{ ref('stg_mastery_state') }} as state
         on
             actions.student_key = state.student_key
             and actions.competency_id = state.competency_id
+    left join {{ ref('stg_action_follow_up') }} as follow_up
+        on
+            actions.student_key = follow_up.student_key
+            and actions.competency_id = follow_up.competency_id
+            and actions.action_date = follow_up.action_date
+            and actions.action = follow_up.action
     where actions.school_id is not null
 )
 
 select
-    followed.*,
+    followed.school_id,
+    followed.action_date,
+    followed.action,
+    followed.student_key,
+    followed.competency_id,
+    followed.competency_code,
+    followed.state_before,
+    followed.state_after,
+    followed.has_worked,
     -- A state later in this list is a better one.
     case
         when not followed.has_worked then 'waiting'
@@ -82,6 +93,13 @@ select
             > list_position(states.in_order, followed.state_before)
             then 'worked'
         else 'not_yet'
-    end as outcome
+    end as outcome,
+    followed.next_answers,
+    followed.next_right,
+    followed.comparables,
+    followed.comparable_share,
+    followed.comparable_low,
+    followed.comparable_high,
+    followed.comparable_error
 from followed
 cross join states

@@ -1,0 +1,78 @@
+"""What was done for pupils, as a school's leader logs it: an append-only ledger beside actions that come by file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pyarrow.compute as pc
+
+import lake
+from cairn.errors import CairnError
+from cairn.settings import Settings
+from cairn.teacher_words import checked_note, load_teacher_words
+
+TABLE = "silver.teacher_action"
+WAIT_SECONDS = 30.0
+ID_CHARACTERS = 32
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Action:
+    """What one person did for one pupil on one competency; ``is_retraction`` takes it back."""
+
+    student_key: str
+    competency_id: str
+    kind: str
+    action_date: date
+    school_id: str
+    account_id: str
+    role: str
+    note: str | None = None
+    is_retraction: bool = False
+
+    @property
+    def action_id(self) -> str:
+        """The same for the same kind of action on the same day."""
+        text = "\x1f".join((self.student_key, self.competency_id, self.action_date.isoformat(), self.kind))
+        return hashlib.sha256(text.encode()).hexdigest()[:ID_CHARACTERS]
+
+
+def log_action(settings: Settings, action: Action, recorded_at: datetime | None = None) -> Row | None:
+    """Append the action, or that it is taken back; None where that is so already (a form sent twice).
+
+    Raises CairnError, before anything is written, for a kind that is none of the district's and for a bad note.
+    """
+    kinds = load_teacher_words(settings).action_kinds
+    if not action.is_retraction and action.kind not in kinds:
+        raise CairnError(f"Say what was done, one of {', '.join(kinds)}.")
+    row: Row = asdict(action) | {
+        "action_id": action.action_id,
+        "note": checked_note(action.note or ""),
+        "recorded_at": recorded_at or datetime.now(UTC),
+    }
+    with lake.lease(settings, "teacher-actions", wait_seconds=WAIT_SECONDS) as is_ours:
+        if not is_ours:
+            raise CairnError("Others are writing just now: try again.")
+        stands = action.action_id in {one["action_id"] for one in read_actions(settings, [action.student_key])}
+        if stands != action.is_retraction:
+            return None
+        lake.append(settings, TABLE, [row])
+    return row
+
+
+def read_actions(settings: Settings, student_keys: Collection[str] | None = None) -> list[Row]:
+    """Actions that stand, newest first: the last row of each is no retraction (stg_action.sql says the same)."""
+    filters = None if student_keys is None else pc.field("student_key").isin(sorted(student_keys))
+    return standing(lake.read(settings, TABLE, filters=filters).to_pylist())
+
+
+def standing(rows: Iterable[Row]) -> list[Row]:
+    """Of the ledger's rows those that stand, newest first."""
+    last = {row["action_id"]: row for row in sorted(rows, key=lambda row: row["recorded_at"])}
+    kept = [row for row in last.values() if not row["is_retraction"]]
+    return sorted(kept, key=lambda row: (row["action_date"], row["recorded_at"], row["action_id"]), reverse=True)
