@@ -34,6 +34,10 @@ BENCHMARKS = {
         "A district's year of mastery and one more night, beside one process of polars and numba",
         ["benchmarks.mastery_year", "20000000", "--peer", "--json"],
     ),
+    "live": (
+        "From an event sent to its row in the live table, at 500 a second, with a million attempts counted before",
+        ["benchmarks.live"],
+    ),
     "mastery": (
         "Fit and forward pass of Bayesian Knowledge Tracing, which is compared with, beside numpy and plain Python",
         ["benchmarks.mastery", *([str(REAL)] if REAL.exists() else [])],

@@ -25,6 +25,7 @@ NOUNS = {
     "intake": ("cli.intake", "Kafka to lake, and the books."),
     "lake": ("cli.lake", "Upkeep of the tables."),
     "mastery": ("cli.mastery", "Fit, update, evaluate and explain mastery."),
+    "live": ("cli.live", "The live table, and its comparison with nights."),
     "marts": ("cli.marts", "Build, publish and compare releases."),
     "feeds": ("cli.feeds", "Write and send the schools' feeds."),
     "pilots": ("cli.pilots", "Plans, evaluations and decisions."),

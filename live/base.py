@@ -21,9 +21,10 @@ from cairn.mastery.config import MasteryConfig, load_config
 from cairn.mastery.resolve import EVENT_COLUMNS, Alignments, Known, Links, standing
 from cairn.mastery.share.model import GENERAL, ShareModel
 from cairn.settings import Settings
+from live.states import StandingStates
 from spark_jobs import evidence_sources, mastery_model
 from spark_jobs.evidence import CODED_EVIDENCE, CODED_WAITING, evidence_keys
-from spark_jobs.night_record import EVIDENCE, VOID, WAITING, NightRecord
+from spark_jobs.night_record import EVIDENCE, STATE, VOID, WAITING, NightRecord
 
 SILVER = evidence_sources.SILVER
 # Rows of silver of so many newest days of intake say how far each partition has come.
@@ -65,6 +66,7 @@ class Base:
     offsets: dict[int, int]
     evidence: dict[int, list[lake.File]]
     waiting: dict[int, list[lake.File]]
+    states: StandingStates
     most_bytes: int
     _kept: OrderedDict[str, pa.Table] = field(default_factory=OrderedDict)
     _kept_bytes: int = 0
@@ -89,7 +91,8 @@ class Base:
             offsets=offsets_at(settings, record.versions[SILVER]),
             evidence=lake.by_number(evidence, "pupil_bucket"),
             waiting=lake.by_number(waiting, "subject_bucket"),
-            most_bytes=settings.live_memory_mb << 20,
+            states=StandingStates(settings, record.versions[STATE], settings.live_memory_mb << 19),
+            most_bytes=settings.live_memory_mb << 19,
         )
         held = base.waiting_for("school", ("subject_key",))["subject_key"].to_pylist()
         base.held = frozenset(base.students_of(held))
@@ -157,9 +160,14 @@ class Base:
             self._kept_bytes -= gone.nbytes
 
     @property
+    def is_under_its_rules(self) -> bool:
+        """Whether the district's rules are still those that the night's states were made by."""
+        return self.config.policy_version == self.record.policy_version
+
+    @property
     def kept(self) -> dict[str, int]:
-        """How many pupils' events are in memory, and their bytes."""
-        return {"pupils": len(self._kept), "bytes": self._kept_bytes}
+        """How many pupils' events are in memory, their bytes, and those of standing states."""
+        return {"pupils": len(self._kept), "bytes": self._kept_bytes, "state_bytes": self.states.bytes}
 
     def _load(self, students: Sequence[str]) -> dict[str, pa.Table]:
         self.loads += len(students)
@@ -185,7 +193,7 @@ class Base:
     def _evidence_rows(self, students: Sequence[str]) -> pa.Table:
         columns = [*EVENT_COLUMNS, "student_key", "competency_id", "is_removed", "night"]
         parts = [lake.read_schema(EVIDENCE, columns, CODED_EVIDENCE).empty_table()]
-        for bucket, some in _by_bucket(students, self.record.pupil_buckets).items():
+        for bucket, some in by_bucket(students, self.record.pupil_buckets).items():
             files = self.evidence.get(bucket, [])
             names = pa.array(some, pa.string())
             rows = lake.read_named(self.settings, EVIDENCE, files, "student_key", names, columns, CODED_EVIDENCE)
@@ -194,7 +202,7 @@ class Base:
 
     def _subject_rows(self, subjects: Sequence[str]) -> pa.Table:
         parts = [self._waiting_rows([], None)]
-        for bucket, some in _by_bucket(subjects, self.record.pupil_buckets).items():
+        for bucket, some in by_bucket(subjects, self.record.pupil_buckets).items():
             parts.append(self._waiting_rows(self.waiting.get(bucket, []), pa.array(some, pa.string())))
         return pa.concat_tables(parts).unify_dictionaries()
 
@@ -238,7 +246,8 @@ def _owners(links: Links, subjects: pa.ChunkedArray, students: Sequence[str]) ->
     return np.array([place for place, _ in pairs], dtype=np.int64), [student for _, student in pairs]
 
 
-def _by_bucket(keys: Sequence[str], buckets: int) -> dict[int, list[str]]:
+def by_bucket(keys: Sequence[str], buckets: int) -> dict[int, list[str]]:
+    """Keys of pupils or subjects by their bucket."""
     found: dict[int, list[str]] = {}
     numbers = hashing.buckets_of(pa.array(keys, pa.string()), buckets)
     for key, bucket in zip(keys, numbers.tolist(), strict=True):

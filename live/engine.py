@@ -18,7 +18,7 @@ from cairn.mastery import arrow
 from cairn.settings import Settings
 from cairn.topics import ACTIVITY
 from live.base import Base, offsets_at
-from live.fold import live_rows, microseconds, stand
+from live.fold import fold, microseconds
 from live.reconcile import Reconciliation, reconcile
 from live.records import Event, Record, sound_events
 from live.store import FROM_LAKE, NEVER_US, Folded, Store
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 QUARANTINE = "silver.activity_quarantine"
 # Pupils that are folded and committed together: what is held at once stays small, and rows show soon.
-PUPILS_AT_ONCE = 200
+PUPILS_AT_ONCE = 500
 # A night's instant may be the end of a day that was not over when it ran.
 LOOK_BACK = timedelta(days=1)
 Positions = dict[int, int]
@@ -50,6 +50,8 @@ class Engine:
         self.settings, self.store = settings, store
         self.base: Base | None = None
         self.compared: Reconciliation | None = None
+        # When the newest event was received by the gateway.
+        self.newest_received_us = store.newest_received_us()
         self._looked_at: set[str] = set()
 
     # The base.
@@ -124,11 +126,12 @@ class Engine:
             self._mark([event.subject_key for event in new if event.content is not None])
             self._mark_voided([(event.voids, event.voids_event or "") for event in new if event.voids is not None])
             self.store.set_positions(positions)
+        self.newest_received_us = max([self.newest_received_us or 0, *(event.received_us for event in new)]) or None
         return len(new)
 
-    def _mark(self, subjects: Sequence[str]) -> None:
+    def _mark(self, subjects: Sequence[str], *, is_whole: bool = False) -> None:
         assert self.base is not None
-        self.store.mark(self.base.students_of(subjects))
+        self.store.mark(self.base.students_of(subjects), is_whole=is_whole)
 
     def _mark_voided(self, voids: Sequence[tuple[int, str]]) -> None:
         """Mark the pupils whose work was taken back: of events that came since the night, and of older ones by id."""
@@ -137,7 +140,7 @@ class Engine:
         self._mark(self.store.subjects_of_statements([statement for statement, _ in voids]))
         if lake.exists(self.settings, key_index.TABLE):
             found = key_index.find_events(self.settings, [event for _, event in voids])
-            self._mark(found["subject_key"].to_pylist())
+            self._mark(found["subject_key"].to_pylist(), is_whole=True)
 
     def take_out_set_aside(self) -> int:
         """Take out what intake, whose word it is, has set aside since the last call; how many events.
@@ -172,7 +175,7 @@ class Engine:
         free = [student for student in students if student not in self.base.held]
         folded = Folded({}, [])
         if free:
-            folded = live_rows(stand(self.base, self.store, free, instant), free, instant)
+            folded = fold(self.base, self.store, free, instant)
         # A school that is held back is shown as the night left it.
         pupils = {**folded.pupils, **dict.fromkeys(set(students) - set(free), NEVER_US)}
         with self.store.writing():

@@ -130,7 +130,7 @@ class Follower:
         status, record = self.status, engine.base.record
         status.behind_records = sum(max(0, ends[each] - consumer.position(each)) for each in partitions)
         status.behind_pupils = engine.store.count_waiting()
-        received_us = engine.store.newest_received_us()
+        received_us = engine.newest_received_us
         status.last_received_at = datetime.fromtimestamp(received_us / 1e6, UTC).isoformat() if received_us else None
         status.base_night, status.base_data_date = record.night, record.data_date.isoformat()
         status.counts, status.memory = engine.store.counts(), engine.base.kept

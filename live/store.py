@@ -46,6 +46,7 @@ create index event_void on event (voids) where voids is not null;
 create table pupil (
     student_key text primary key,
     is_waiting integer not null,
+    is_whole integer not null,
     fold_at_us integer not null,
     folded_at_us integer
 ) without rowid;
@@ -209,12 +210,18 @@ class Store:
 
     # Pupils and the live table.
 
-    def mark(self, students: Iterable[str]) -> None:
-        """These pupils are to be folded. Within a transaction."""
+    def mark(self, students: Iterable[str], *, is_whole: bool = False) -> None:
+        """These pupils are to be folded, whole from now on where said so. Within a transaction."""
         self._database.executemany(
-            "insert into pupil values (?, 1, 0, null) on conflict (student_key) do update set is_waiting = 1",
-            [(student,) for student in students],
+            "insert into pupil values (?1, 1, ?2, 0, null)"
+            " on conflict (student_key) do update set is_waiting = 1, is_whole = max(is_whole, ?2)",
+            [(student, int(is_whole)) for student in students],
         )
+
+    def whole(self, students: Sequence[str]) -> set[str]:
+        """Which of the pupils are to be folded from all their events: something that the night counted went."""
+        query = "select student_key from pupil where is_whole and student_key in ({})"
+        return {row[0] for row in _in(self._database, query, students)}
 
     def waiting(self, now_us: int, most: int) -> list[str]:
         """Pupils to be folded now: those that something came for, and those whose time has come."""
@@ -241,7 +248,8 @@ class Store:
             [tuple(row[name] for name in STATE_COLUMNS) for row in folded.rows],
         )
         self._database.executemany(
-            "insert or replace into pupil values (?, 0, ?, ?)",
+            "insert into pupil values (?1, 0, 0, ?2, ?3) on conflict (student_key)"
+            " do update set is_waiting = 0, fold_at_us = ?2, folded_at_us = ?3",
             [(student, at_us, now_us) for student, at_us in folded.pupils.items()],
         )
 

@@ -66,6 +66,7 @@ class Sender:
         self.chance = random.Random(self.seed)
         self.ends = dict.fromkeys(range(PARTITIONS), 0)
         self.number = 0
+        self.first_day, self.last_day = 0, DAYS
 
     def send(self, value: dict[str, Any]) -> None:
         """Append a record, in the partition of its subject."""
@@ -80,7 +81,9 @@ class Sender:
         chance, number = self.chance, self.number
         self.number += 1
         subject = chance.choice([*(f"s1_{one}" for one in range(PUPILS)), "s1_other", "s1_unknown"])
-        at = START + timedelta(days=chance.randrange(DAYS), minutes=chance.randrange(0, 300, 5))
+        at = START + timedelta(
+            days=chance.randrange(self.first_day, self.last_day), minutes=chance.randrange(0, 300, 5)
+        )
         value = {
             "content_hash": f"content-{number}",
             "schema_version": "1.0.0",

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 from datetime import timedelta
 
 import pyarrow as pa
 import pytest
+from typer.testing import CliRunner
 
+from cairn.errors import CairnError
 from cairn.mastery import arrow
 from cairn.settings import Settings
+from cli.live import app
 from live.base import Base
 from live.engine import Engine
 from live.fold import stand
 from live.records import Record
+from live.report import write_down
 from live.store import Store
 from tests.live.small_district import DAYS, PUPILS, Sender, end_of, run_night, seed, set_aside, states_of
 from tests.spark_jobs.mastery_orders import is_same
@@ -49,16 +54,20 @@ def rest(engine: Engine, records: list[Record]) -> list[Record]:
     return [record for record in records if record.offset >= positions.get(record.partition, 0)]
 
 
-@pytest.mark.parametrize("number", range(8))
-def test_live_stands_where_one_fold_of_everything_stands(settings: Settings, number: int) -> None:
+@pytest.mark.parametrize("first_day", [0, DAYS // 2 + 2], ids=["late", "on time"])
+@pytest.mark.parametrize("number", range(5))
+def test_live_stands_where_one_fold_of_everything_stands(settings: Settings, number: int, first_day: int) -> None:
     seed(settings)
     chance, sender = random.Random(number), Sender(number)
+    sender.last_day = DAYS // 2 if first_day else DAYS
     sender.some(chance.randrange(60, 140))
     first = list(sender.records)
     run_night(settings, first, 1, end_of(DAYS // 2))
     with Store(settings) as store:
         engine = Engine(settings, store)
         assert engine.begin() is not None
+        # Of those on time most pupils go on from where they stand; voids and repeats of old work are late all the same.
+        sender.first_day, sender.last_day = first_day, DAYS
         sender.some(chance.randrange(40, 120))
         take_all(engine, rest(engine, sender.records), chance)
     # The process dies here; another goes on, and is given again what was not committed.
@@ -138,6 +147,34 @@ def test_the_comparison_finds_what_is_different(settings: Settings) -> None:
         assert engine.compared is not None
         assert engine.compared.differences > 0
         assert "attempts" in engine.compared.by_column or "pair_key" in engine.compared.by_column
+        write_down(settings, engine.compared)
+    told = CliRunner().invoke(app, ["reconcile", "--date", end_of(DAYS + 1).date().isoformat(), "--wait", "0"])
+    assert isinstance(told.exception, CairnError) and "pairs differ" in str(told.exception)
+
+
+def test_equal_is_said_and_never_compared_is_no_success(settings: Settings) -> None:
+    seed(settings)
+    sender = Sender(8)
+    sender.some(40)
+    run_night(settings, sender.records, 1, end_of(DAYS))
+    with Store(settings) as store:
+        engine = Engine(settings, store)
+        engine.begin()
+        sender.some(40)
+        engine.take(rest(engine, sender.records), dict(sender.ends))
+        set_aside(settings, sender.records)
+        run_night(settings, sender.records, 2, end_of(DAYS + 1))
+        look = engine.look()
+        assert look is not None
+        engine.move_on(look)
+        assert engine.compared is not None
+        write_down(settings, engine.compared)
+    day = end_of(DAYS + 1).date()
+    told = CliRunner().invoke(app, ["reconcile", "--date", day.isoformat(), "--json"])
+    said = json.loads(told.stdout)
+    assert (told.exit_code, said["night"], said["differences"]) == (0, 2, 0)
+    other = CliRunner().invoke(app, ["reconcile", "--date", "2026-01-01", "--wait", "0"])
+    assert isinstance(other.exception, CairnError) and "has not been compared" in str(other.exception)
 
 
 def test_memory_is_bounded_and_what_was_let_go_is_read_again(settings: Settings) -> None:
