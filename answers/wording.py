@@ -6,6 +6,8 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from cairn.grouping import REASONS as LEAVING
+
 STATES = {
     "not_started": "Not started",
     "not_enough_evidence": "Not enough evidence",
@@ -57,6 +59,11 @@ def state(value: str | None) -> str:
 def reason(value: str | None) -> str:
     """Why a pupil needs an adult, in two words at most."""
     return REASONS.get(value or "", plain(value).lower())
+
+
+def left(reason: str | None) -> str:
+    """Why a pupil has left a small group."""
+    return LEAVING.get(reason or "", plain(reason).lower())
 
 
 def plain(value: Any) -> str:

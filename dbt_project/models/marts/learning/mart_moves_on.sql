@@ -23,6 +23,11 @@ new_to_pupil as (
             ready.student_key = own.student_key
             and ready.competency_id = own.competency_id
             and (own.state = 'developing' or own.is_stuck)
+    anti join {{ ref('int_group_member') }} as grouped
+        on
+            ready.student_key = grouped.student_key
+            and ready.competency_id = grouped.competency_id
+            and grouped.is_member
 )
 
 select
