@@ -27,8 +27,10 @@ select c.* from mart_change c where c.school_id = ?1 and c.data_date = cast(?2 a
 order by c.decided_at desc, c.student_key, c.competency_id, c.decision_id"""
 CLASSES = """
 select * from mart_class_attention where school_id = ? order by attention_score desc, class_title, class_id, subject"""
-GROUPS = """
-select * from mart_group_suggestion where school_id = ? order by pupils desc, class_title, competency_code"""
+# Who needs it most first; who has left comes after the members.
+GROUP_ROWS = """
+select * from mart_group_member where school_id = ?
+order by competency_code, group_id, is_member desc, is_stuck desc, expected_share, student_key"""
 # A release from before the mart said what came of an action shows none until the next night.
 FOLLOWUPS = """
 select * from mart_action_followup where school_id = ?
@@ -53,6 +55,53 @@ DAYS = "select * from mart_school_day where school_id = ? order by work_date des
 
 
 @dataclass(frozen=True)
+class Group:
+    """A small group and what it works on: its members, and who has left it tonight, with the reason.
+
+    A group that has ended has no members and no ``since_date``.
+    """
+
+    group_id: str
+    competency: Row
+    since_date: date | None
+    members: list[Row]
+    left: list[Row]
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether the school keeps it as it is."""
+        return any(row["is_locked"] for row in self.members)
+
+    @property
+    def class_titles(self) -> str:
+        """Titles of the classes that its members are in."""
+        return ", ".join(sorted({row["class_title"] for row in self.members if row["class_title"]}))
+
+    @property
+    def student_keys(self) -> list[str]:
+        """Who is named with it: its members first, who needs it most first, then who has left."""
+        return [row["student_key"] for row in (*self.members, *self.left)]
+
+
+def groups_of(rows: list[Row]) -> list[Group]:
+    """Groups from the rows of mart_group_member, the largest first; a group that has ended is told by who left it."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row["group_id"], []).append(row)
+    groups = [
+        Group(
+            group_id=group_id,
+            competency={name: of_it[0][name] for name in ("competency_id", "competency_code", "competency_title")},
+            since_date=of_it[0]["group_since_date"],
+            members=[row for row in of_it if row["is_member"]],
+            left=[row for row in of_it if not row["is_member"]],
+        )
+        for group_id, of_it in found.items()
+    ]
+    return sorted(groups, key=lambda group: (-len(group.members), group.class_titles))
+
+
+@dataclass(frozen=True)
 class SchoolView:
     """One school in one release. Lists are whole; a page shows their first rows first."""
 
@@ -65,7 +114,7 @@ class SchoolView:
     changes: list[Row]
     followups: list[Row]
     classes: list[Row]
-    groups: list[Row]
+    groups: list[Group]
     overrides: list[Row]
     days: list[Row]
 
@@ -74,7 +123,7 @@ class SchoolView:
         """Every pupil who appears in any list."""
         lists = (self.needs_adult, self.reviews_due, self.moves_on, self.changes, self.followups, self.overrides)
         named = {row["student_key"] for rows in lists for row in rows}
-        return named.union(*(row["student_keys"] or () for row in self.groups))
+        return named.union(*(group.student_keys for group in self.groups))
 
     @property
     def teacher_keys(self) -> set[str]:
@@ -102,7 +151,8 @@ def load_school(release: Opened, school_id: str) -> SchoolView | None:
         changes=release.rows(CHANGES, [school_id, release.shown_date(school_id)]),
         followups=[OLDER_FOLLOWUPS | row for row in release.rows(FOLLOWUPS, [school_id]) if "outcome" in row],
         classes=release.rows(CLASSES, [school_id]),
-        groups=release.rows(GROUPS, [school_id]),
+        # A release from before groups had a memory shows none until the next night.
+        groups=groups_of(release.rows(GROUP_ROWS, [school_id])) if release.has_table("mart_group_member") else [],
         overrides=_rows_where_there(release, "mart_override", OVERRIDES, school_id),
         days=release.rows(DAYS, [school_id]),
     )

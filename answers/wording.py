@@ -7,6 +7,8 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from cairn.grouping import REASONS as LEAVING
+
 STATES = {
     "not_started": "Not started",
     "not_enough_evidence": "Not enough evidence",
@@ -85,6 +87,11 @@ def next_answers(row: Mapping[str, Any]) -> str:
 def reason(value: str | None) -> str:
     """Why a pupil needs an adult, in two words at most."""
     return REASONS.get(value or "", plain(value).lower())
+
+
+def left(reason: str | None) -> str:
+    """Why a pupil has left a small group."""
+    return LEAVING.get(reason or "", plain(reason).lower())
 
 
 def plain(value: Any) -> str:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from answers import wording
 from answers.pupil_names import Names
-from answers.school_answers import SchoolView
+from answers.school_answers import Group, SchoolView
 from cairn.teacher_words import TeacherWords
 
 Row = dict[str, Any]
@@ -130,10 +130,15 @@ def feed_files(view: SchoolView, names: Names, zone: ZoneInfo, words: TeacherWor
         *((name, _field(name)) for name in ("ready_pupils", "mastered_pairs", "developing_pairs", "attention_score")),
     )
     groups: Columns = (
-        ("class", _field("class_title")),
+        ("class", _field("class_titles")),
         *topic,
         ("pupils", _field("pupils")),
-        ("names", lambda row: "; ".join(names(key) for key in row["student_keys"] or ())),
+        ("names", _field("names")),
+        ("group", _field("group_id")),
+        ("since", _field("since_date")),
+        ("is_locked", _field("is_locked")),
+        ("new", _field("new")),
+        ("left", _field("left")),
     )
     said: Columns = (
         *pupil,
@@ -145,7 +150,7 @@ def feed_files(view: SchoolView, names: Names, zone: ZoneInfo, words: TeacherWor
         ("expected_right_pct", lambda row: _percent(row["expected_share"])),
         ("needs_no_adult_by_it", lambda row: "yes" if row["is_set_aside"] else "no"),
     )
-    grouped = frozenset(key for row in view.groups for key in row["student_keys"] or ())
+    grouped = frozenset(key for group in view.groups for key in group.student_keys)
     return [
         _people("needs_adult.csv", "Who needs an adult, on what, the most urgent first", view.needs_adult, needs),
         _people("moves_on.csv", "Who moves on, and to what", view.moves_on, moves),
@@ -153,8 +158,23 @@ def feed_files(view: SchoolView, names: Names, zone: ZoneInfo, words: TeacherWor
         _people("teachers_words.csv", "What teachers said beside the computed state", view.overrides, said),
         _people("changes.csv", "What changed in the night", view.changes, changes),
         _file("classes.csv", "Which class needs you", view.classes, classes, frozenset()),
-        _file("groups.csv", "Small groups that would help", view.groups, groups, grouped),
+        _file("groups.csv", "Small groups that would help", [_group(g, names) for g in view.groups], groups, grouped),
     ]
+
+
+def _group(group: Group, names: Names) -> Row:
+    """A small group as one row, its pupils by name; who has left, with the reason."""
+    return {
+        **group.competency,
+        "class_titles": group.class_titles,
+        "pupils": len(group.members),
+        "names": "; ".join(names(row["student_key"]) for row in group.members),
+        "group_id": group.group_id,
+        "since_date": group.since_date,
+        "is_locked": "yes" if group.is_locked else "no",
+        "new": "; ".join(names(row["student_key"]) for row in group.members if row["is_new"]),
+        "left": "; ".join(f"{names(row['student_key'])}: {wording.left(row['left_reason'])}" for row in group.left),
+    }
 
 
 def _people(name: str, about: str, rows: list[Row], columns: Columns) -> FeedFile:

@@ -83,6 +83,7 @@ def make_environment(settings: Settings) -> Environment:
     environment.filters.update(
         state=wording.state,
         reason=wording.reason,
+        left_group=wording.left,
         plain=wording.plain,
         recommendation=wording.recommendation,
         number=wording.number,

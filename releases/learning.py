@@ -20,7 +20,7 @@ from cairn.errors import CairnError
 from cairn.settings import Settings
 from gates.model import GateOutcome
 from gates.run import run_gate
-from releases import action_follow_up, holding, store, warehouse
+from releases import action_follow_up, group_memory, holding, store, warehouse
 
 KIND = "learning"
 LAST_GATE = "before_publish"
@@ -179,11 +179,13 @@ def publish(settings: Settings, release: store.Release) -> store.Release:
         present = store.current(settings, KIND)
         release = store.get(settings, KIND, release.release_id)
         if present and present.release_id == release.release_id:
+            group_memory.remember(settings, present)
             return present
         _require_audit(release, present)
         release = replace(release, published_at=datetime.now(UTC))
         store.save(release)
         store.swap(settings, release)
+        group_memory.remember(settings, release)
         release.path.with_name(BUILT).unlink(missing_ok=True)
         shutil.rmtree(release.path.parent / holding.RECOMPUTED, ignore_errors=True)
     schools = ", ".join(label["school_id"] for label in release.held)

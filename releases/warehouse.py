@@ -18,6 +18,7 @@ from pathlib import Path
 import lake
 from cairn.calendar import DistrictCalendar
 from cairn.errors import CairnError
+from cairn.group_rules import load_group_rules
 from cairn.mastery.policy import STUCK_BELOW_SHARE, WHEEL_SPINNING_OPPORTUNITIES
 from cairn.privacy import smallest_group
 from cairn.settings import Settings
@@ -100,6 +101,7 @@ def _earlier_read_at(settings: Settings, data_date: date) -> datetime | None:
 
 def _rules(settings: Settings) -> dict[str, str]:
     """Numbers of rules that Python has and models need: written once, handed over here."""
+    load_group_rules(settings)  # read by dbt's model of groups: what is wrong in it is said here, in one line
     silence = SilenceRule.load(settings)
     return {
         "CAIRN_N_MIN": str(smallest_group(settings)),

@@ -365,7 +365,32 @@ def teachers(settings: Settings) -> None:
         assert say(settings, [one], at(f"10-14 {number:02d}:00")), one
 
 
+def groups(settings: Settings) -> None:
+    """The group of the night before: p1 has mastered alpha since, p5 moved to South, p3 still needs it.
+
+    An older night had another one, and what a night of the data date wrote is no yesterday.
+    """
+    nights = [("10-12", "g-old", ("p4",)), ("10-13", "g-alpha", ("p1", "p3", "p5")), ("10-14", "g-now", ("p4",))]
+    put(
+        settings,
+        "gold.group_member",
+        [
+            {
+                "data_date": day(when),
+                "group_id": group_id,
+                "student_key": pupil,
+                "school_id": "s-north",
+                "competency_id": ALPHA,
+                "group_since_date": day("10-06"),
+                "joined_date": day("10-07"),
+            }
+            for when, group_id, pupils in nights
+            for pupil in pupils
+        ],
+    )
+
+
 def write_small_lake(settings: Settings) -> None:
     """Roster and everything above."""
-    for part in (roster, mastery, teachers, way_in, pilot):
+    for part in (roster, mastery, teachers, way_in, pilot, groups):
         part(settings)

@@ -11,7 +11,7 @@ import yaml
 from lake.share_function import ARGUMENTS, FUNCTION
 from releases import dbt_sources
 
-MODELS = sorted(path for path in (dbt_sources.PROJECT / "models").rglob("*.sql"))
+MODELS = sorted(path for kind in ("sql", "py") for path in (dbt_sources.PROJECT / "models").rglob(f"*.{kind}"))
 
 
 def test_sources_are_not_stale() -> None:

@@ -6,8 +6,10 @@ import json
 from datetime import date
 from typing import Any
 
+import pyarrow.compute as pc
 import pytest
 
+import lake
 from cairn.settings import Settings
 from releases import evaluation, store
 
@@ -75,9 +77,23 @@ def test_five_questions(rows: Any) -> None:
         ("c-nr", 0.0),  # no app sends work for it
         ("c-sm", 35.0),  # 1 of 2 idle: 15; the only pair developing: 20
     ]
-    assert rows("select class_id, competency_id, student_keys from mart_group_suggestion") == [
-        ("c-nm", "k-alpha", ["p2", "p3"])
+
+
+def test_a_group_goes_on_from_the_night_before(rows: Any, small_lake: Settings, release: store.Release) -> None:
+    """p3 stays, p2 comes to her, p1 has mastered it, and p5, who went to another school, is not named at North."""
+    columns = "group_id, student_key, class_id, is_member, is_new, left_reason"
+    found = rows(f"select {columns} from mart_group_member order by student_key")
+    assert found == [
+        ("g-alpha", "p1", None, False, False, "mastered"),
+        ("g-alpha", "p2", "c-nm", True, True, None),
+        ("g-alpha", "p3", "c-nm", True, False, None),
     ]
+    kept = lake.read(small_lake, "gold.group_member", filters=pc.field("data_date") == release.data_date)
+    assert {(row["student_key"], row["group_since_date"], row["joined_date"]) for row in kept.to_pylist()} == {
+        ("p2", date(2026, 10, 6), date(2026, 10, 14)),
+        ("p3", date(2026, 10, 6), date(2026, 10, 7)),
+    }
+    assert set(kept["release_id"].to_pylist()) == {release.release_id}, "in place of what stood under that date"
 
 
 def test_a_teachers_word_stands_beside_what_is_computed(rows: Any) -> None:

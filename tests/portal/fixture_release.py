@@ -81,8 +81,10 @@ TABLES = {
     " teacher_key varchar, pupils bigint, active_pupils_7d bigint, attempts_7d bigint, mastered_pairs bigint,"
     " developing_pairs bigint, stuck_pupils bigint, ready_pupils bigint, attention_score double,"
     " attention_reason varchar",
-    "mart_group_suggestion": "school_id varchar, class_id varchar, class_title varchar, competency_id varchar,"
-    " competency_code varchar, competency_title varchar, pupils bigint, student_keys varchar[]",
+    "mart_group_member": "school_id varchar, group_id varchar, student_key varchar, class_id varchar,"
+    " class_title varchar, competency_id varchar, competency_code varchar, competency_title varchar, is_member boolean,"
+    " is_new boolean, is_locked boolean, left_reason varchar, is_stuck boolean, expected_share double,"
+    " group_since_date date, joined_date date",
     "mart_school_day": "school_id varchar, work_date date, attempts bigint, correct bigint, active_pupils bigint",
     "mart_action_followup": "school_id varchar, action_date date, action varchar, student_key varchar,"
     " competency_id varchar, competency_code varchar, state_before varchar, state_after varchar, has_worked boolean,"
@@ -241,6 +243,18 @@ def _pupil_rows(keys: dict[str, str], school: int, school_id: str) -> dict[str, 
     return rows
 
 
+def _group_rows(school_id: str, room: int, keys: list[str]) -> list[tuple[Any, ...]]:
+    """Four members, the last of them new, and one who has left; the second room's group is locked."""
+    group = (school_id, f"{school_id}-group-{room}")
+    topic, began = COMPETENCIES[room + 1][:3], DATA_DATE - timedelta(days=7)
+    rows: list[tuple[Any, ...]] = []
+    for place, key in enumerate(keys[:4]):
+        joined = DATA_DATE if place == 3 else began
+        state = (True, place == 3, room == 1, None, place == 0, 0.4, began, joined)
+        rows.append((*group, key, *_class(school_id, room), *topic, *state))
+    return [*rows, (*group, keys[4], None, None, *topic, False, False, False, "mastered", False, 0.9, None, None)]
+
+
 def _school_rows(
     people: dict[str, str], school: int, school_id: str, is_held: bool, silent: int
 ) -> dict[str, list[tuple[Any, ...]]]:
@@ -269,9 +283,8 @@ def _school_rows(
             )
             for room in range(2)
         ],
-        "mart_group_suggestion": [
-            (school_id, *_class(school_id, room), *COMPETENCIES[room + 1][:3], 4, keys[room * 8 : room * 8 + 8 : 2])
-            for room in range(2)
+        "mart_group_member": [
+            row for room in range(2) for row in _group_rows(school_id, room, keys[room * 8 : room * 8 + 10 : 2])
         ],
         "mart_school_day": [
             (school_id, day, 90 + 13 * (day.day % 7), 60 + 9 * (day.day % 7), 20 + day.day % 9) for day in days

@@ -82,6 +82,11 @@ new_to_pupil as (
             ready.student_key = own.student_key
             and ready.competency_id = own.competency_id
             and (own.state = 'developing' or own.is_stuck or own.override_state = 'not_yet')
+    anti join {{ ref('int_group_member') }} as grouped
+        on
+            ready.student_key = grouped.student_key
+            and ready.competency_id = grouped.competency_id
+            and grouped.is_member
 )
 
 select
