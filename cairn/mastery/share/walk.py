@@ -250,6 +250,8 @@ def _note(transition: IntArray, pair: int, at_us: int, old: int, new: int, count
 
 # Columns of the whole numbers that a pair stands at, in the walk.
 _STATE, _SINCE, _STREAK, _WITHOUT, _WRONG, _COUNTED, _LAST, _DAYS, _NEXT = range(9)
+# The same as Standing names them.
+_STOOD = ("state", "since_us", "in_a_row", "without_three", "wrong", "counted", "last_us", "days", "next_us")
 
 
 @numba.njit(cache=True, nogil=True)
@@ -344,20 +346,7 @@ def walk(
     attempts and of different items a pair is at "not enough evidence". Answers of ``right_from`` or more read as
     right. Time passes up to, not including, ``as_of_us``.
     """
-    stood = np.stack(
-        [
-            standing.state.astype(np.int64),
-            standing.since_us,
-            standing.in_a_row,
-            standing.without_three,
-            standing.wrong,
-            standing.counted,
-            standing.last_us,
-            standing.days,
-            standing.next_us,
-        ],
-        axis=1,
-    )
+    stood = np.stack([getattr(standing, name).astype(np.int64) for name in _STOOD], axis=1)
     items, sums, pupil = standing.items.copy(), standing.sums.copy(), standing.pupil.copy()
     evidence = standing.evidence.copy()
     found, hashes = _walk(
