@@ -40,7 +40,7 @@ def from_file(path: Path) -> fit.Sequences:
     from cairn.mastery.responses import read_table, responses_from
 
     [data] = responses_from([(path, read_table(path))])
-    return fit.make_sequences(data.skill, data.user[data.response], data.correct[data.response])[0]
+    return fit.make_sequences(data.skill, data.user[data.response], data.right[data.response])[0]
 
 
 def seconds(work: Callable[[], Any], rounds: int = 3) -> float:

@@ -126,7 +126,7 @@ def predicted_by_other_folds(data: Responses) -> tuple[FloatArray, FloatArray, F
         evidence = evidence_on(head, data.of(fold == one))
         rows = np.flatnonzero(evidence.before[:, COUNT] > 0)
         days = (evidence.at_seconds[rows] - evidence.before[rows, LAST_AT]) / DAY_SECONDS
-        right = evidence.correct[rows].astype(np.float64)
+        right = evidence.correct[rows]
         parts.append((predict_next(head, evidence, rows), right, days, evidence.data.user[evidence.response[rows]]))
     predicted, right, days, pupil = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     return predicted, right, days, pupil

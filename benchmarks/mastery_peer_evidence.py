@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from cairn.mastery.bkt import ByteArray, IntArray
+from cairn.mastery.bkt import FloatArray, IntArray
 from cairn.mastery.config import EvidenceRule
 from cairn.mastery.hashing import HashArray, hash_texts, mix
 from cairn.mastery.judged import are_judged
@@ -71,8 +71,8 @@ class Bucket:
     class_id: IntArray
     orgs: pl.Series
     classes: pl.Series
-    is_correct: ByteArray
-    is_right: ByteArray
+    is_correct: npt.NDArray[np.bool_]
+    correct: FloatArray
     is_counted: npt.NDArray[np.bool_]
     work: IntArray
     is_again: npt.NDArray[np.bool_]
@@ -105,13 +105,13 @@ def compact(number: int, rows: pl.DataFrame, names: Names, rule: EvidenceRule, m
         rows.lazy()
         .filter(kind.is_in(sorted(rule.counted_types | rule.total_types | rule.practice_types)))
         .with_columns(
-            is_correct=pl.coalesce("success", pl.col("score_share") >= rule.success_share - 1e-12),
+            correct=pl.coalesce(pl.col("success").cast(pl.Float64), pl.col("score_share").clip(0.0, 1.0)) + 0.0,
             has_hints=pl.col("hints").fill_null(0) > 0,
             is_total=kind.is_in(sorted(rule.total_types)),
             is_single=kind.is_in(sorted(rule.counted_types)),
             never_counts=kind.is_in(sorted(rule.practice_types)),
         )
-        .filter(pl.col("is_correct").is_not_null())
+        .filter(pl.col("correct").is_not_null())
         .with_columns(
             is_beside=pl.col("is_total") & pl.col("is_single").any().over("student", "competency", "work_date")
         )
@@ -127,11 +127,11 @@ def compact(number: int, rows: pl.DataFrame, names: Names, rule: EvidenceRule, m
     day = _numbers(attempts["work_date"])
     item = np.where(attempts["item_id"].is_null().to_numpy(), -2 - day, item)
     item = np.where(attempts["is_beside"].to_numpy(), -1, item)
-    is_correct, has_hints = attempts["is_correct"].to_numpy(), attempts["has_hints"].to_numpy()
+    correct, has_hints = attempts["correct"].to_numpy(), attempts["has_hints"].to_numpy()
     never = attempts["never_counts"].to_numpy() | _follows(offsets, item, time_us, int(rule.spacing_seconds * 1e6))
-    is_right = is_correct & ~has_hints if rule.are_hints_incorrect else is_correct
+    unaided = np.where(has_hints, 0.0, correct) if rule.are_hints_incorrect else correct
     is_counted = ~never if rule.are_hints_incorrect else ~(never | has_hints)
-    counted = attempts.filter(pl.Series(is_counted)).with_columns(is_right=pl.Series(is_right[is_counted]))
+    counted = attempts.filter(pl.Series(is_counted)).with_columns(unaided=pl.Series(unaided[is_counted]))
     work, is_again = _work(counted)
     org, orgs = _by_name(attempts["org_id"])
     class_id, classes = _by_name(attempts["class_id"])
@@ -145,7 +145,7 @@ def compact(number: int, rows: pl.DataFrame, names: Names, rule: EvidenceRule, m
         time_us=time_us,
         day=day,
         item=item,
-        event=mix(hash_texts(attempts["event_id"].rechunk().to_arrow()), is_right.astype(np.uint64)),
+        event=mix(hash_texts(attempts["event_id"].rechunk().to_arrow()), unaided.view(np.uint64)),
         hints=_numbers(attempts["hints"]),
         duration_ms=_numbers(attempts["duration_ms"]),
         is_timed=attempts["duration_ms"].is_not_null().to_numpy(),
@@ -153,8 +153,8 @@ def compact(number: int, rows: pl.DataFrame, names: Names, rule: EvidenceRule, m
         class_id=class_id,
         orgs=orgs,
         classes=classes,
-        is_correct=is_correct.astype(np.int8),
-        is_right=is_right.astype(np.int8),
+        is_correct=correct >= rule.right_from,
+        correct=unaided,
         is_counted=is_counted,
         work=work,
         is_again=is_again,
@@ -200,7 +200,7 @@ def _sample(counted: pl.DataFrame, names: Names, most: int) -> pl.DataFrame:
         is_named=pl.col("item_id").is_not_null(),
         event=pl.Series(hash_texts(kept["event_id"].rechunk().to_arrow()), dtype=pl.UInt64),
         at_us=pl.col("event_time").dt.timestamp("us"),
-        is_right="is_right",
+        correct="unaided",
         duration_ms=pl.col("duration_ms").fill_null(NOT_TIMED),
         is_single=~pl.col("is_total"),
     )

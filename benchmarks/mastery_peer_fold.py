@@ -12,12 +12,12 @@ import numpy.typing as npt
 import polars as pl
 
 from benchmarks.mastery_peer_evidence import Bucket, Names
-from cairn.mastery.bkt import ByteArray, FloatArray, IntArray
+from cairn.mastery.bkt import FloatArray, IntArray
 from cairn.mastery.config import MasteryConfig
 from cairn.mastery.evidence import BoolArray
 from cairn.mastery.hashing import hash_texts, hex_texts, mix, pair_keys
 from cairn.mastery.policy import NEVER, NO_ITEM, STATES, Standing, Transitions, nothing_yet
-from cairn.mastery.share.columns import PAIR_COUNTS, PAIR_SUMS, PUPIL_COUNTS, PUPIL_SUMS
+from cairn.mastery.share.columns import PAIR_COUNTS, PAIR_SUMS, PUPIL_COUNTS, PUPIL_SUMS, WHOLE
 from cairn.mastery.share.formula import GAP_DAYS, shares_with_interval
 from cairn.mastery.share.logistic import chances
 from cairn.mastery.share.model import ShareModel
@@ -28,7 +28,7 @@ NumberArray = npt.NDArray[Any]
 INSTANT = pl.Datetime("us", "UTC")
 COUNTS = {
     *("attempts", "correct", "hints", "right_in_a_row", "wrong_since_mastered", "counted_days"),
-    *("opportunities_without_three", *PAIR_COUNTS.values(), *PUPIL_COUNTS.values()),
+    *("opportunities_without_three", *WHOLE),
 }
 
 
@@ -78,8 +78,9 @@ def _pupils(
     is_again: BoolArray,
     student: IntArray,
     time_us: IntArray,
-    right: ByteArray,
+    correct: FloatArray,
     residual: FloatArray,
+    right_from: float,
     states: FloatArray,
     kept: FloatArray,
     halves: FloatArray,
@@ -92,22 +93,23 @@ def _pupils(
         if student[i] != owner:
             now[:], owner = states, student[i]
         if not is_again[place]:
-            append(now, time_us[i] / 1e6, float(right[i]), residual[i], kept, halves)
+            append(now, time_us[i] / 1e6, correct[i], correct[i] >= right_from, residual[i], kept, halves)
         out[i] = now
     return out
 
 
-def _answers(bucket: Bucket, model: ShareModel, rows: IntArray) -> Answers:
+def _answers(bucket: Bucket, model: ShareModel, rows: IntArray, right_from: float) -> Answers:
     """The counted attempts, each with what was expected at its item and the pupil's state behind it."""
     counted = np.flatnonzero(bucket.is_counted)
     pair = np.searchsorted(bucket.offsets, counted, side="right") - 1
-    right, item, time_us = bucket.is_right[counted], bucket.item[counted], bucket.time_us[counted]
-    residual = right - chances(model.easiness_of(item, rows[pair]))
+    correct, item, time_us = bucket.correct[counted], bucket.item[counted], bucket.time_us[counted]
+    residual = correct - chances(model.easiness_of(item, rows[pair]))
     student, empty = bucket.student[pair], PUPIL.empty(1)[0]
-    pupil = _pupils(bucket.work, bucket.is_again, student, time_us, right, residual, empty, PUPIL.kept, PUPIL.seconds)
+    own = student, time_us, correct, residual, right_from
+    pupil = _pupils(bucket.work, bucket.is_again, *own, empty, PUPIL.kept, PUPIL.seconds)
     return Answers(
         offsets=np.searchsorted(counted, bucket.offsets).astype(np.int64),
-        correct=right,
+        correct=correct,
         time_us=time_us,
         day=bucket.day[counted],
         item=item,
@@ -121,10 +123,11 @@ def fold(bucket: Bucket, names: Names, model: ShareModel, config: MasteryConfig,
     """mastery_state, attempt_day and mastery_decision of the bucket's pairs."""
     rows = model.rows(names.competencies.to_list())[bucket.competency]
     keys = pair_keys(names.student_hash[bucket.student], names.competency_hash[bucket.competency])
-    answers = _answers(bucket, model, rows)
+    right_from = config.evidence.right_from
+    answers = _answers(bucket, model, rows, right_from)
     begun = nothing_yet(rows.size, config.policy.minimum.items)
-    moves, now = walk(answers, rows, begun, model.arrays, config.policy, made.as_of_us)
-    about = _About(bucket, names, keys, made)
+    moves, now = walk(answers, rows, begun, model.arrays, config.policy, right_from, made.as_of_us)
+    about = _About(bucket, names, keys, made, right_from)
     versions = {"model_version": model.version, "policy_version": config.policy_version}
     days, level = np.full(rows.size, GAP_DAYS), config.policy.interval_level
     share = shares_with_interval(now.sums, now.pupil, days, rows, model.arrays, level)
@@ -143,6 +146,7 @@ class _About:
     names: Names
     keys: IntArray
     made: Made
+    right_from: float
 
     def who(self, pair: IntArray) -> dict[str, pl.Series]:
         """Pupil, competency and key of the pairs that rows are of."""
@@ -266,7 +270,7 @@ def _attempt_days(about: _About) -> pl.DataFrame:
             "attempts": np.diff(starts),
             "counted_attempts": _sums(bucket.is_counted, starts),
             "correct": _sums(bucket.is_correct, starts),
-            "counted_correct": _sums(bucket.is_counted & (bucket.is_right != 0), starts),
+            "counted_correct": _sums(bucket.is_counted & (bucket.correct >= about.right_from), starts),
             "hints": _sums(bucket.hints, starts),
             "duration_ms": _sums(bucket.duration_ms, starts),
             "first_event_at": _instants(bucket.time_us[begin]),

@@ -35,12 +35,12 @@ def sample_of(rows: pl.DataFrame, names: Names, config: MasteryConfig, pupils: i
         item=rows["item"].cast(pl.Enum(items)).to_physical().to_numpy().astype(np.int64),
         event=rows["event"].to_numpy(),
         at_us=rows["at_us"].to_numpy(),
-        is_right=rows["is_right"].to_numpy(),
+        correct=rows["correct"].to_numpy(),
         users=[str(number) for number in range(pupil.size)],
         skills=names.competencies.gather(competency).to_list(),
         items=items.to_list(),
     )
     duration_ms, is_single = (rows[name].to_numpy() for name in ("duration_ms", "is_single"))
     entries, limits_ms = by_own_limits(entries, duration_ms, is_single, named, config)
-    responses = from_entries(entries, has_items=bool(named))
+    responses = from_entries(entries, config.evidence.right_from, has_items=bool(named))
     return Sample(responses, limits_ms, frozenset(responses.items) - named, pupils, answers, [])

@@ -59,7 +59,7 @@ def quickest(work: Callable[[], Any]) -> tuple[float, Any]:
 
 def sequences_of(data: Responses) -> Sequences:
     """One sequence a pupil and skill."""
-    return make_sequences(data.skill, data.user[data.response], data.correct[data.response])[0]
+    return make_sequences(data.skill, data.user[data.response], data.right[data.response])[0]
 
 
 def prepared(sequences: Sequences) -> list[dict[str, Any] | None]:

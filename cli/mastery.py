@@ -345,4 +345,5 @@ def _attempt_as_text(one: dict[str, Any]) -> str:
     worth = one["why_not"] or (
         f"time {100 * one['forgot']:+.1f}, answer {100 * one['moved']:+.1f}, to {100 * one['share']:.1f}"
     )
-    return f"    {one['event_time']}  {one['outcome'] or '-':5}  {one['item_id'] or '-'}  {worth}"
+    outcome = f"{one['credit']:.0%}" if one["outcome"] == "partly" else one["outcome"] or "-"
+    return f"    {one['event_time']}  {outcome:5}  {one['item_id'] or '-'}  {worth}"

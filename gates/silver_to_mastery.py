@@ -44,7 +44,7 @@ def _state_rules(minimum: EvidenceMinimum) -> tuple[tuple[Rule, str], ...]:
         _never(
             f"{STATE}.counts",
             "more right than counted, or more counted than attempted: rebuild the pairs with 'cairn mastery update'",
-            "counted_correct > counted_attempts or counted_attempts > attempts",
+            "counted_credit > counted_attempts + 1e-9 or counted_attempts > attempts",
         ),
         _never(
             f"{STATE}.evidence",

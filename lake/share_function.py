@@ -22,7 +22,7 @@ from duckdb.sqltypes import DOUBLE, INTEGER, TIMESTAMP_TZ, VARCHAR, DuckDBPyType
 from cairn.errors import CairnError
 from cairn.mastery import arrow
 from cairn.mastery.config import load_config
-from cairn.mastery.share.columns import PAIR_COUNTS, PUPIL_COUNTS, SHARE_COLUMNS, US, shares_at
+from cairn.mastery.share.columns import SHARE_COLUMNS, US, WHOLE, shares_at
 from cairn.mastery.share.formula import GAP_DAYS
 from cairn.mastery.share.model import ShareModel, from_rows
 from cairn.settings import Settings
@@ -34,7 +34,6 @@ MODEL = "gold.mastery_model"
 ARGUMENTS = ("model_version", "competency_id", "as_of_at", "last_event_at", *SHARE_COLUMNS)
 PARTS = ("share", "low", "high")
 Models: TypeAlias = Callable[[str], ShareModel]
-_COUNTS = {*PAIR_COUNTS.values(), *PUPIL_COUNTS.values()}
 
 
 def register(connection: Connection, settings: Settings, table_version: int | None = None) -> None:
@@ -82,7 +81,7 @@ def _kind(name: str) -> DuckDBPyType:
         return VARCHAR
     if name in ("as_of_at", "last_event_at"):
         return TIMESTAMP_TZ
-    return INTEGER if name in _COUNTS else DOUBLE
+    return INTEGER if name in WHOLE else DOUBLE
 
 
 def _shares(rows: pa.Table, models: Models, level: float) -> pa.StructArray:

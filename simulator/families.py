@@ -74,7 +74,7 @@ def simulate(family: str, pupils: int, seed: int, first_pupil: int = 0, all_pupi
     responses = Responses(
         user=user,
         item=item,
-        correct=np.array(log.correct, dtype=np.int8),
+        correct=np.array(log.correct, dtype=np.float64),
         at_seconds=np.array(log.at),
         response=np.arange(user.size),
         skill=item // ITEMS_EACH,

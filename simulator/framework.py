@@ -112,6 +112,10 @@ class Competency:
     order: int
 
 
+# One item in so many is an open task.
+RUBRIC_EVERY = 12
+
+
 @dataclass(frozen=True)
 class Items:
     """All items, flat, in the order of their competencies.
@@ -124,6 +128,11 @@ class Items:
     competency: NDArray[np.int64]
     start: NDArray[np.int64]
     count: NDArray[np.int64]
+
+    def are_rubric(self, item: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which items are open tasks, scored by a rubric in quarters and not as right or wrong."""
+        found: NDArray[np.bool_] = item % RUBRIC_EVERY == RUBRIC_EVERY - 1
+        return found
 
 
 def identifier(*parts: str) -> str:

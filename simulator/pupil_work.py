@@ -55,9 +55,10 @@ class States:
 class Work:
     """Everything pupils did, one entry an event, in order of day; times are UTC microseconds.
 
-    ``kind`` is ATTEMPT or OPENING (an app was opened: engagement, no item). ``known`` [pupil, competency] is the hidden
-    state at the end, ``opportunities`` how often it was practised, ``states`` how it came to be; ``present``
-    [day, pupil] is attendance.
+    ``score`` is what was sent: 1 or 0, of open tasks quarters, whose mean is the chance of a right answer; of these
+    ``is_correct`` only says whether the pupil took it for wrong and may try again. ``kind`` is ATTEMPT or OPENING (an
+    app was opened: engagement, no item). ``known`` [pupil, competency] is the hidden state at the end,
+    ``opportunities`` how often it was practised, ``states`` how it came to be; ``present`` [day, pupil] is attendance.
     """
 
     pupil: Ints
@@ -69,6 +70,7 @@ class Work:
     source: Ints
     item: Ints
     is_correct: NDArray[np.bool_]
+    score: Floats
     attempt: Ints
     hints: Ints
     duration_ms: Ints
@@ -94,6 +96,7 @@ COLUMNS = [
     "source",
     "item",
     "is_correct",
+    "score",
     "attempt",
     "hints",
     "duration_ms",
@@ -184,13 +187,17 @@ def _attempt(
     base = right_logit(world.competency_truth, competency, known, ability, difficulty)
     chance = np.where(is_rapid, 0.25, logistic(base + boost + 0.5 * (hints > 0)))
     seconds = np.where(is_rapid, rng.uniform(0.6, 2.2, n), np.exp(rng.normal(3.1, 0.5, n)) + 6 * hints)
+    is_correct = rng.random(n) < chance
+    # A child of the generator: open tasks leave all other draws as they are.
+    quarters = rng.spawn(1)[0].binomial(4, chance) / 4
     state.tries[pupils, item] += 1
     state.opportunities[pupils, competency] += 1
     state.worked[pupils, competency] = True
     return {
         "pupil": pupils,
         "item": item,
-        "is_correct": rng.random(n) < chance,
+        "is_correct": is_correct,
+        "score": np.where(world.items.are_rubric(item), quarters, is_correct),
         "attempt": state.tries[pupils, item].astype(np.int64),
         "hints": hints,
         "duration_ms": (seconds * 10).astype(np.int64) * 100 + 100,

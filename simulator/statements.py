@@ -34,7 +34,7 @@ XAPI_ATTEMPT = (
     '{"id":"%(id)s",' + XAPI_ACTOR + '"verb":{"id":"%(verb)s","display":{"en-US":"answered"}},'
     '"object":{"objectType":"Activity","id":"%(item)s","definition":'
     '{"type":"http://adlnet.gov/expapi/activities/cmi.interaction"}},'
-    '"result":{"score":{"scaled":%(score)s,"raw":%(score)s,"min":0,"max":1},"success":%(success)s,"completion":true,'
+    '"result":{"score":{"scaled":%(score)s,"raw":%(score)s,"min":0,"max":1},%(success)s"completion":true,'
     '"duration":"PT%(seconds)sS","extensions":{"'
     + EXTENSIONS
     + '/hints":%(hints)d,"'
@@ -110,12 +110,18 @@ def _spoil(text: str, kind: str, values: dict[str, Any], is_xapi: bool) -> str:
     return text[:start] + text[text.index('"action":') :]
 
 
+def _scored(score: float) -> dict[str, str]:
+    """A score as it is sent; what is neither right nor wrong names no success."""
+    said = {0.0: '"success":false,', 1.0: '"success":true,'}
+    return {"score": f"{score:g}", "success": said.get(score, "")}
+
+
 def _line(source: Source, fault: int, kind: int, values: dict[str, Any]) -> str:
     is_xapi = source.format == "xapi"
     if fault == VOID:
         return XAPI_VOID % values
     if fault == CONFLICT:
-        values |= {"score": 1 - int(values["score"]), "success": "false" if values["success"] == "true" else "true"}
+        values |= _scored(1.0 if values["score"] == "0" else 0.0)
     if is_xapi:
         text = (XAPI_ATTEMPT if kind == ATTEMPT else XAPI_OPENING) % values
     else:
@@ -138,7 +144,7 @@ def render(world: World, work: Work, lines: Lines, chosen: NDArray[np.int64], se
         work.school,
         work.classroom,
         work.item,
-        work.is_correct,
+        work.score,
         work.attempt,
         work.hints,
         work.duration_ms,
@@ -156,15 +162,14 @@ def render(world: World, work: Work, lines: Lines, chosen: NDArray[np.int64], se
         zip(*(c[events].tolist() for c in columns), strict=True),
         strict=True,
     ):
-        pupil, school, classroom, item, is_correct, attempt, hints, duration, session, subject, kind = row
+        pupil, school, classroom, item, score, attempt, hints, duration, session, subject, kind = row
         values = {
             "id": lines.id[position],
             "name": f"{students.given[pupil]} {students.family[pupil]}",
             "user": students.username[pupil],
             "verb": verbs[kind],
             "item": world.items.ids[item],
-            "score": int(is_correct),
-            "success": "true" if is_correct else "false",
+            **_scored(float(score)),
             "seconds": f"{duration / 1000:g}",
             "hints": hints,
             "attempt": attempt,

@@ -130,6 +130,7 @@ def _write_events(world: World, work: Work, lines: Lines, folder: Path) -> None:
     e = lines.event
     is_attempt = work.kind[e] == ATTEMPT
     item = np.where(is_attempt, work.item[e], -1)
+    score = work.score[e]
     days = np.array(world.dates.days, dtype="datetime64[D]")
     _write(
         {
@@ -142,7 +143,8 @@ def _write_events(world: World, work: Work, lines: Lines, folder: Path) -> None:
             "competency_id": _names(
                 [leaf.identifier for leaf in world.leaves], np.where(item >= 0, world.items.competency[item], -1)
             ),
-            "correct": pa.array(work.is_correct[e], mask=~is_attempt),
+            "correct": pa.array(score == 1.0, mask=~is_attempt | ((score > 0.0) & (score < 1.0))),
+            "score": pa.array(score, mask=~is_attempt),
             "attempt_number": pa.array(work.attempt[e], mask=~is_attempt),
             "hints": work.hints[e],
             "duration_ms": work.duration_ms[e],

@@ -56,7 +56,7 @@ _NARROW = pa.schema(
         ("activity_type", _TEXT),
         ("hints", pa.int32()),
         ("duration_ms", pa.int64()),
-        ("is_correct", pa.bool_()),
+        ("correct", pa.float64()),
     ]
 )
 _CODED = ("student_key", "competency_id", "item_id", "activity_type")
@@ -74,8 +74,9 @@ def next_response_accuracy(
     seconds. Raises CairnError where the framework is unknown or too small.
     """
     started = time.perf_counter()
-    table = _scored(settings, framework, load_config(settings).evidence)
-    train, test = _split(_responses(table, _items_of_skills(table)), framework)
+    counts_by = load_config(settings).evidence
+    table = _scored(settings, framework, counts_by)
+    train, test = _split(_responses(table, _items_of_skills(table), counts_by), framework)
     return {**evaluate(train, test, model, rule, plot), "seconds": round(time.perf_counter() - started, 3)}
 
 
@@ -92,7 +93,7 @@ def mastery_accuracy(
     config = load_config(settings)
     table = _scored(settings, framework, config.evidence)
     counted = _counted(table, config.evidence, limits_in_use(settings, config.evidence))
-    train, test = _split(_responses(counted, item_names(counted)), framework)
+    train, test = _split(_responses(counted, item_names(counted), config.evidence), framework)
     found = evaluate(train, test, model, rule, plot)
     if has_policy:
         spacing, smallest = config.evidence.spacing_seconds, smallest_group(settings)
@@ -139,7 +140,7 @@ def counted_of(settings: Settings, competencies: frozenset[str], *, is_judged_on
     rule = load_config(settings).evidence
     table = _of(settings, competencies, rule, is_judged_only=is_judged_only)
     counted = _counted(table, rule, limits_in_use(settings, rule))
-    return _responses(counted, item_names(counted))
+    return _responses(counted, item_names(counted), rule)
 
 
 def counted_history(settings: Settings, as_of: datetime) -> Responses:
@@ -157,7 +158,7 @@ def counted_history(settings: Settings, as_of: datetime) -> Responses:
             f"the lake has no counted evidence of before {as_of.isoformat()}: load the roster and its activity first,"
             " or give --responses FILE"
         )
-    return _responses(counted, item_names(counted))
+    return _responses(counted, item_names(counted), rule)
 
 
 def _scored(settings: Settings, framework: str, rule: EvidenceRule) -> pa.Table:
@@ -177,15 +178,15 @@ def _of(
 
 
 def _counted(table: pa.Table, rule: EvidenceRule, limits: RapidLimits) -> pa.Table:
-    """The rows that count (rapid guesses by the model in use), with ``is_correct`` as the rule has it (unaided)."""
+    """The rows that count (rapid guesses by the model in use), with ``correct`` as the rule has it (unaided)."""
     student, _ = arrow.coded(table["student_key"])
     competency, competencies = arrow.coded(table["competency_id"])
     attempts = arrow.attempts_from(table, student * max(1, len(competencies)) + competency, rule, limits)
     judged = judge(attempts, rule)
     is_counted = judged.verdict == COUNTED
     rows = table.take(pa.array(judged.order[is_counted]))
-    place = rows.column_names.index("is_correct")
-    return rows.set_column(place, "is_correct", pa.array(judged.is_right[is_counted]))
+    place = rows.column_names.index("correct")
+    return rows.set_column(place, "correct", pa.array(judged.correct[is_counted]))
 
 
 def _split(data: Responses, framework: str) -> tuple[Responses, Responses]:
@@ -265,7 +266,7 @@ def _items_of_skills(table: pa.Table) -> pa.ChunkedArray:
     return pc.coalesce(table["item_id"].cast(pa.string()), unnamed)
 
 
-def _responses(table: pa.Table, names: pa.ChunkedArray) -> Responses:
+def _responses(table: pa.Table, names: pa.ChunkedArray, rule: EvidenceRule) -> Responses:
     """Rows an event and competency as responses in order of work."""
     user, students = arrow.coded(table["student_key"])
     skill, skills = arrow.coded(table["competency_id"])
@@ -276,9 +277,9 @@ def _responses(table: pa.Table, names: pa.ChunkedArray) -> Responses:
         item=item,
         event=hashing.hash_texts(table["event_id"]),
         at_us=arrow.integers(table["event_time"]),
-        is_right=table["is_correct"].to_numpy(),
+        correct=table["correct"].to_numpy(),
         users=students,
         skills=skills,
         items=items,
     )
-    return from_entries(entries, has_items=table["item_id"].null_count < table.num_rows)
+    return from_entries(entries, rule.right_from, has_items=table["item_id"].null_count < table.num_rows)

@@ -22,7 +22,7 @@ from pyspark import SparkContext
 
 import lake
 from cairn.mastery import arrow, hashing
-from cairn.mastery.bkt import IntArray
+from cairn.mastery.bkt import FloatArray, IntArray
 from cairn.mastery.config import EvidenceRule, MasteryConfig
 from cairn.mastery.evidence import COUNTED, BoolArray, judge
 from cairn.mastery.judged import are_judged
@@ -74,7 +74,7 @@ class _Part:
     item: Codes
     event: npt.NDArray[np.uint64]
     at_us: IntArray
-    is_right: BoolArray
+    correct: FloatArray
     duration_ms: IntArray
     is_single: BoolArray
     pupils: int
@@ -142,15 +142,15 @@ def _whole_pupils(files: list[lake.File], settings: Settings, rule: EvidenceRule
 
 
 def _counted(table: pa.Table, rule: EvidenceRule) -> pa.Table:
-    """The rows that count by the rule but for their speed, ``is_correct`` as it has it (unaided)."""
+    """The rows that count by the rule but for their speed, ``correct`` as it has it (unaided)."""
     student, _ = arrow.coded(table["student_key"])
     competency, competencies = arrow.coded(table["competency_id"])
     pair = student * max(1, len(competencies)) + competency
     judged = judge(arrow.attempts_from(table, pair, rule, NOTHING_RAPID), rule)
     is_counted = judged.verdict == COUNTED
     rows = table.take(pa.array(judged.order[is_counted]))
-    place = rows.column_names.index("is_correct")
-    return rows.set_column(place, "is_correct", pa.array(judged.is_right[is_counted]))
+    place = rows.column_names.index("correct")
+    return rows.set_column(place, "correct", pa.array(judged.correct[is_counted]))
 
 
 def _are_rapid(table: pa.Table, limits: RapidLimits) -> BoolArray:
@@ -179,7 +179,7 @@ def _part(
     if table is None:
         none, no = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=bool)
         hashes, times = np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int64)
-        told = hashes, times, no, times, no
+        told = hashes, times, np.zeros(0), times, no
         return _Part(none, none, none, *told, 0, [], [], no, judged_pupils, judged_answers, problem)
     pupil, pupils = arrow.coded(table["student_key"])
     skill, skills = arrow.coded(table["competency_id"])
@@ -192,7 +192,7 @@ def _part(
         item=item.astype(np.int32),
         event=hashing.hash_texts(table["event_id"]),
         at_us=arrow.integers(table["event_time"]),
-        is_right=table["is_correct"].to_numpy(),
+        correct=table["correct"].to_numpy(),
         duration_ms=arrow.integers(table["duration_ms"], missing=NOT_TIMED),
         is_single=~arrow.is_in(table["activity_type"], rule.total_types),
         pupils=len(pupils),
@@ -218,7 +218,7 @@ def _together(parts: list[_Part], unreadable: list[str], config: MasteryConfig) 
         item=_joined([_placed(part.item, part.items, item_place) for part in parts], np.int64),
         event=_joined([part.event for part in parts], np.uint64),
         at_us=_joined([part.at_us for part in parts], np.int64),
-        is_right=_joined([part.is_right for part in parts], np.bool_),
+        correct=_joined([part.correct for part in parts], np.float64),
         users=[str(number) for number in range(pupils)],
         skills=skills,
         items=items,
@@ -226,7 +226,7 @@ def _together(parts: list[_Part], unreadable: list[str], config: MasteryConfig) 
     duration_ms = _joined([part.duration_ms for part in parts], np.int64)
     is_single = _joined([part.is_single for part in parts], np.bool_)
     entries, limits_ms = by_own_limits(entries, duration_ms, is_single, named, config)
-    responses = from_entries(entries, has_items=bool(named))
+    responses = from_entries(entries, config.evidence.right_from, has_items=bool(named))
     return Sample(
         responses=responses,
         limits_ms=limits_ms,

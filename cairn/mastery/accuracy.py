@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cairn.mastery.bkt import ByteArray, FloatArray, IntArray
+from cairn.mastery.bkt import FloatArray, IntArray
 from cairn.mastery.groups import earlier_of_owner
 from cairn.mastery.responses import Responses
 
@@ -31,13 +31,16 @@ def midranks(values: FloatArray) -> FloatArray:
     return ranks
 
 
-def auc(correct: ByteArray, predicted: FloatArray) -> float:
-    """Area under the ROC curve by the rank-sum (Mann-Whitney), ties counting half; NaN where one outcome is missing."""
-    right = int(np.count_nonzero(correct))
+def auc(correct: FloatArray, predicted: FloatArray) -> float:
+    """Area under the ROC curve by the rank-sum (Mann-Whitney), ties counting half; NaN where one outcome is missing.
+
+    An answer that was partly right is so much of a right one, and the rest of a wrong one.
+    """
+    right = float(correct.sum())
     wrong = correct.size - right
     if right == 0 or wrong == 0:
         return float("nan")
-    rank_sum = float(midranks(predicted)[correct == 1].sum())
+    rank_sum = float((midranks(predicted) * correct).sum())
     return (rank_sum - right * (right + 1) / 2.0) / (right * wrong)
 
 
@@ -50,10 +53,10 @@ class StudentAucs:
     responses: IntArray
 
 
-def student_aucs(correct: ByteArray, predicted: FloatArray, student: IntArray) -> StudentAucs:
+def student_aucs(correct: FloatArray, predicted: FloatArray, student: IntArray) -> StudentAucs:
     """The AUC of each student by itself; students with one outcome only are left out."""
     order = np.lexsort((predicted, student))
-    owner, value, outcome = student[order], predicted[order], correct[order].astype(np.float64)
+    owner, value, outcome = student[order], predicted[order], correct[order]
     if owner.size == 0:
         return StudentAucs(np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64))
     # Midranks within a student: runs of equal prediction share the mean of their positions.
@@ -75,27 +78,27 @@ def student_aucs(correct: ByteArray, predicted: FloatArray, student: IntArray) -
     return StudentAucs(owner[begins][has_both], aucs, n)
 
 
-def auc_within_student(correct: ByteArray, predicted: FloatArray, student: IntArray) -> float:
+def auc_within_student(correct: FloatArray, predicted: FloatArray, student: IntArray) -> float:
     """Mean over students of the AUC among the student's own responses, each student alike."""
     own = student_aucs(correct, predicted, student)
     return float(own.auc.mean()) if own.auc.size else float("nan")
 
 
-def auc_within_student_weighted(correct: ByteArray, predicted: FloatArray, student: IntArray) -> float:
+def auc_within_student_weighted(correct: FloatArray, predicted: FloatArray, student: IntArray) -> float:
     """As :func:`auc_within_student`, each student by the number of responses."""
     own = student_aucs(correct, predicted, student)
     return float(np.average(own.auc, weights=own.responses)) if own.auc.size else float("nan")
 
 
-def calibration_error(correct: ByteArray, predicted: FloatArray, bins: int = CALIBRATION_BINS) -> float:
+def calibration_error(correct: FloatArray, predicted: FloatArray, bins: int = CALIBRATION_BINS) -> float:
     """Expected calibration error: mean gap between predicted and actual share right over equal-width bins."""
     place = np.minimum((predicted * bins).astype(np.int64), bins - 1)
     gap = np.bincount(place, weights=predicted - correct, minlength=bins)
     return float(np.abs(gap).sum() / max(1, correct.size))
 
 
-def metrics(correct: ByteArray, predicted: FloatArray, student: IntArray) -> dict[str, Any]:
-    """All of them, by the names of the command line; ``correct`` 0 or 1, one prediction a response."""
+def metrics(correct: FloatArray, predicted: FloatArray, student: IntArray) -> dict[str, Any]:
+    """All of them, by the names of the command line; ``correct``: the share right, one prediction a response."""
     return {
         "auc": auc(correct, predicted),
         "auc_within_student": auc_within_student(correct, predicted, student),
@@ -108,15 +111,15 @@ def metrics(correct: ByteArray, predicted: FloatArray, student: IntArray) -> dic
     }
 
 
-def log_loss(correct: ByteArray, predicted: FloatArray) -> float:
+def log_loss(correct: FloatArray, predicted: FloatArray) -> float:
     """Mean of minus the logarithm of the chance that was given to what happened; chances held off 0 and 1."""
     return float(np.mean(surprise(correct, predicted)))
 
 
-def surprise(correct: ByteArray, predicted: FloatArray) -> FloatArray:
+def surprise(correct: FloatArray, predicted: FloatArray) -> FloatArray:
     """Minus the logarithm of the chance that was given to what happened, of each response."""
     clipped = np.clip(predicted, CLIP, 1.0 - CLIP)
-    lost: FloatArray = -np.where(correct == 1, np.log(clipped), np.log1p(-clipped))
+    lost: FloatArray = -(correct * np.log(clipped) + (1.0 - correct) * np.log1p(-clipped))
     return lost
 
 
@@ -158,7 +161,7 @@ def by_opportunity(data: Responses, predicted: FloatArray) -> list[dict[str, Any
 
 
 def bootstrap(
-    correct: ByteArray, predicted: FloatArray, student: IntArray, draws: int = DRAWS
+    correct: FloatArray, predicted: FloatArray, student: IntArray, draws: int = DRAWS
 ) -> dict[str, list[float]]:
     """95 % intervals [low, high] of the metrics, pupils drawn with replacement (percentiles; seed fixed).
 
@@ -209,7 +212,7 @@ def _average(values: FloatArray, weights: FloatArray) -> float:
     return float(np.average(values, weights=weights)) if weights.sum() > 0 else float("nan")
 
 
-def _weighted_auc(correct: ByteArray, weight: FloatArray, runs: IntArray) -> float:
+def _weighted_auc(correct: FloatArray, weight: FloatArray, runs: IntArray) -> float:
     """AUC of weighted responses in order of their prediction; ``runs`` are where a new prediction begins."""
     right = np.add.reduceat(weight * correct, runs)
     wrong = np.add.reduceat(weight * (1 - correct), runs)

@@ -117,10 +117,10 @@ def integers(column: pa.Array | pa.ChunkedArray, missing: int = 0) -> IntArray:
 
 
 def usable(table: pa.Table, rule: EvidenceRule) -> pa.Table:
-    """The rows whose kind counts or is practice and that have an outcome, with ``is_correct`` beside them."""
+    """The rows whose kind counts or is practice and that have an outcome, which is beside them: ``correct``, 0 to 1."""
     kinds = is_in(table["activity_type"], rule.counted_types | rule.total_types | rule.practice_types)
-    result = outcomes(floats(table["success"]), floats(table["score_share"]), rule.success_share)
-    return kept(table.append_column("is_correct", pa.array(result == 1)), kinds & (result >= 0))
+    correct = outcomes(floats(table["success"]), floats(table["score_share"]))
+    return kept(table.append_column("correct", pa.array(correct)), kinds & ~np.isnan(correct))
 
 
 def places_in(keys: npt.NDArray[Number], values: npt.NDArray[Number]) -> IntArray:
@@ -167,7 +167,7 @@ def attempts_from(table: pa.Table, pair: IntArray, rule: EvidenceRule, limits: R
         time_us=time_us,
         day=day,
         event_rank=tie_ranks(pair, time_us, table["event_id"]),
-        is_correct=table["is_correct"].to_numpy(),
+        correct=table["correct"].to_numpy(),
         has_hints=integers(table["hints"]) > 0,
         is_total=is_in(table["activity_type"], rule.total_types),
         is_practice=is_in(table["activity_type"], rule.practice_types),

@@ -19,7 +19,10 @@ from cairn.settings import Settings
 # 3: mastery asks for different items and days; a total does not count beside the answers that it sums up; opportunities
 #    without three right in a row are counted anew after a streak.
 # 4: the durable share decides, in place of P(known).
-RULES_REVISION = 4
+# 5: partial credit counts as the share that it is.
+RULES_REVISION = 5
+# Four of five points are .8, whatever a division makes of them.
+ROUNDING = 1e-12
 PARAMETER_NAMES = ("prior", "learn", "guess", "slip", "forget")
 
 
@@ -35,6 +38,14 @@ class EvidenceRule:
     success_share: float
     rapid_guess_ms: int
     rapid_guess_ms_by_item: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def right_from(self) -> float:
+        """From this share on an outcome reads as right where only right or wrong will do: success_share, rounded off.
+
+        The one binary reading: of the pattern of the last five, of streaks, of wrong answers since mastery, of counts.
+        """
+        return self.success_share - ROUNDING
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from cairn.mastery.bkt import ByteArray, FloatArray, IntArray
+from cairn.mastery.bkt import FloatArray, IntArray
 
 STEP = 1.0
 DECAY = 0.05
@@ -23,7 +23,7 @@ def _predict(
     item: IntArray,
     cell: IntArray,
     offsets: IntArray,
-    correct: ByteArray,
+    correct: FloatArray,
     step: float,
     decay: float,
     share: float,
@@ -52,7 +52,7 @@ def _predict(
     return predicted
 
 
-def predict(user: IntArray, item: IntArray, skill: IntArray, offsets: IntArray, correct: ByteArray) -> FloatArray:
+def predict(user: IntArray, item: IntArray, skill: IntArray, offsets: IntArray, correct: FloatArray) -> FloatArray:
     """P(right) of each response before it is seen; responses in the order in which they were made (codes from 0).
 
     ``skill`` holds each response's skills, ``offsets`` (responses + 1) bounds them.

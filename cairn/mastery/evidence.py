@@ -4,9 +4,9 @@ The rule (see ``schemas/district/evidence.yaml``): the first scored attempt at a
 only when the spacing has passed since the pupil last worked on the item, however that attempt went (an attempt with
 hints or a rapid guess shows the item as well). Attempts that name no item count once a local day: four of them within a
 minute may be one question asked again. A rapid guess is never evidence. An attempt with hints is evidence of
-not right alone, or only practice, as the rule says. A total (the score of a quiz, a grade) counts where no single
-answer of the pupil on the competency was sent that day: beside its questions it would count them twice. Equal work
-times are ordered by event_id.
+not right alone, or only practice, as the rule says. An outcome is a share from 0 to 1: right, wrong, or a part of the
+possible score. A total (the score of a quiz, a grade) counts where no single answer of the pupil on the competency was
+sent that day: beside its questions it would count them twice. Equal work times are ordered by event_id.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class Attempts:
     """Attempts with an outcome, as parallel arrays (n each), in any order.
 
     pair: code of pupil and competency. item: code or hash, unnamed_item() where none is named. time_us: work time,
-    microseconds since 1970 UTC. day: local day since 1970. event_rank: order of the event_id. is_correct, has_hints,
-    is_total (a score over several answers), is_practice (its kind never counts): flags. is_rapid: quicker than the
-    item's threshold.
+    microseconds since 1970 UTC. day: local day since 1970. event_rank: order of the event_id. correct: the share right,
+    0 to 1. has_hints, is_total (a score over several answers), is_practice (its kind never counts): flags. is_rapid:
+    quicker than the item's limit.
     """
 
     pair: IntArray
@@ -54,7 +54,7 @@ class Attempts:
     time_us: IntArray
     day: IntArray
     event_rank: IntArray
-    is_correct: BoolArray
+    correct: FloatArray
     has_hints: BoolArray
     is_total: BoolArray
     is_practice: BoolArray
@@ -65,18 +65,22 @@ class Attempts:
 class Judged:
     """The attempts in order of pair and work. order: positions in the input; the rest follow that order.
 
-    verdict: COUNTED or a key of REASONS. is_right: right, unaided where the rule asks for it.
+    verdict: COUNTED or a key of REASONS. correct: the share right, 0 with help where the rule calls that incorrect.
     """
 
     order: IntArray
     verdict: ByteArray
-    is_right: BoolArray
+    correct: FloatArray
 
 
-def outcomes(success: FloatArray, score_share: FloatArray, threshold: float) -> ByteArray:
-    """1 right, 0 wrong, -1 no outcome, from success (1, 0 or NaN), else the share of the possible score (or NaN)."""
-    reached = np.where(np.isnan(score_share), -1.0, score_share >= threshold - 1e-12)
-    return np.where(np.isnan(success), reached, success).astype(np.int8)
+def outcomes(success: FloatArray, score_share: FloatArray) -> FloatArray:
+    """The share right, 0 to 1: success (1, 0 or NaN), else the share of the possible score (or NaN); NaN for neither.
+
+    A score under 0 (xAPI's scaled score goes down to -1) earned nothing, one above all that was possible earned it all.
+    """
+    # Adding 0 makes one zero of both.
+    found: FloatArray = np.where(np.isnan(success), np.clip(score_share, 0.0, 1.0), success) + 0.0
+    return found
 
 
 def score_shares(scaled: FloatArray, raw: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
@@ -151,6 +155,5 @@ def judge(attempts: Attempts, rule: EvidenceRule) -> Judged:
     verdict[is_practice] = PRACTICE
     verdict[attempts.is_rapid[order]] = RAPID
     verdict[is_beside] = TOTAL
-    is_correct = attempts.is_correct[order]
-    is_right = is_correct & ~has_hints if rule.are_hints_incorrect else is_correct
-    return Judged(order, verdict, is_right)
+    correct = attempts.correct[order]
+    return Judged(order, verdict, np.where(has_hints, 0.0, correct) if rule.are_hints_incorrect else correct)

@@ -36,11 +36,12 @@ class Story:
 
     @classmethod
     def of(cls, answers: Answers, competency: str, night: Night) -> Story:
-        at_seconds, outcome = answers.time_us / _US, answers.correct.astype(np.float64)
+        at_seconds, outcome = answers.time_us / _US, answers.correct
         columns = at_seconds, outcome, answers.residual
         offsets = np.array([0, outcome.size], dtype=np.int64)
-        before = fold_each(PAIR.empty(1), offsets, *columns, PAIR)
-        pair = np.concatenate([PAIR.empty(1), appended(before, *columns, PAIR)])
+        right_from = night.config.evidence.right_from
+        before = fold_each(PAIR.empty(1), offsets, *columns, PAIR, right_from)
+        pair = np.concatenate([PAIR.empty(1), appended(before, *columns, PAIR, right_from)])
         [row] = night.model.rows([competency]).tolist()
         return cls(pair, np.concatenate([PUPIL.empty(1), answers.pupil]), row, night)
 
@@ -97,12 +98,13 @@ class Story:
 class Explanation:
     """What stands behind a pair's number.
 
-    attempts: in order of work, each with event_id, event_time (ISO 8601, UTC), item_id, outcome (right, wrong or None),
-    counts, why_not (None where it counts), share (durable share right after it), forgot (by how much time alone had
-    moved the share since the attempt before), moved (by how much the answer then moved it) and moved_by (the answer's
-    logits by PARTS); None where it does not count. share, share_low, share_high: of the date that is asked about, the
-    interval at the policy's level; made_of: the logit of that share by PARTS. counted, right, items, days: counted
-    attempts, right ones, different items, local days. story: the answers one after the other.
+    attempts: in order of work, each with event_id, event_time (ISO 8601, UTC), item_id, outcome (right, wrong, partly
+    or None), credit (the share right, None without an outcome), counts, why_not (None where it counts), share
+    (durable share right after it), forgot (by how much time alone had moved the share since the attempt before), moved
+    (by how much the answer then moved it) and moved_by (the answer's logits by PARTS); None where it does not count.
+    share, share_low, share_high: of the date that is asked about, the
+    interval at the policy's level; made_of: the logit of that share by PARTS. counted, credit, items, days: counted
+    attempts, the sum of their shares right, different items, local days. story: the answers one after the other.
     """
 
     attempts: list[dict[str, Any]]
@@ -111,7 +113,7 @@ class Explanation:
     share_high: float
     made_of: dict[str, float]
     counted: int
-    right: int
+    credit: float
     items: int
     days: int
     story: Story
@@ -144,10 +146,10 @@ def explain(evidence: pa.Table, taken_back: pa.Table, competency: str, night: Ni
         worth[row] = story.worth(place)
     limits = night.limits.of_items(attempts.item[judged.order]).tolist()
     told = [
-        _told(row, bool(ok), _why_not(int(verdict), row, limit), one)
-        for row, ok, verdict, limit, one in zip(
+        _told(row, credit, _why_not(int(verdict), row, limit), one)
+        for row, credit, verdict, limit, one in zip(
             usable.take(pa.array(judged.order)).to_pylist(),
-            judged.is_right,
+            judged.correct.tolist(),
             judged.verdict,
             limits,
             worth,
@@ -165,7 +167,7 @@ def explain(evidence: pa.Table, taken_back: pa.Table, competency: str, night: Ni
         share_high=high,
         made_of=story.made_of,
         counted=int(is_counted.sum()),
-        right=int(judged.is_right[is_counted].sum()),
+        credit=float(judged.correct[is_counted].sum()),
         items=items,
         days=days,
         story=story,
@@ -196,13 +198,14 @@ def _why_unusable(row: dict[str, Any], config: MasteryConfig) -> str:
 
 
 def _told(
-    row: dict[str, Any], is_right: bool | None, why_not: str | None, worth: dict[str, Any] | None
+    row: dict[str, Any], credit: float | None, why_not: str | None, worth: dict[str, Any] | None
 ) -> dict[str, Any]:
     return {
         "event_id": row["event_id"],
         "event_time": row["event_time"].isoformat(),
         "item_id": row["item_id"],
-        "outcome": None if is_right is None else "right" if is_right else "wrong",
+        "outcome": None if credit is None else {1.0: "right", 0.0: "wrong"}.get(credit, "partly"),
+        "credit": credit,
         "counts": why_not is None,
         "why_not": why_not,
         **(worth or dict.fromkeys(("share", "forgot", "moved", "moved_by"))),
@@ -217,7 +220,7 @@ def sentence(state: str, found: Explanation, policy: SharePolicy) -> str:
     """Why the state is what it is, in words that a teacher reads; no name, no key."""
     if state == "not_started":
         return "Not started: nothing that counts as evidence has come yet."
-    seen = f"{found.right} of {found.counted} counted answers right, on {_many(found.items, 'item')} over "
+    seen = f"{round(found.credit, 2):g} of {found.counted} counted answers right, on {_many(found.items, 'item')} over "
     seen += _many(found.days, "day")
     level = f"{100 * policy.interval_level:.0f} %"
     share = f"about {100 * found.share:.0f} of 100 expected right a week from then"

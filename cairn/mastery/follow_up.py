@@ -164,7 +164,7 @@ def _bkt_threshold(model: str) -> Caller:
 def calls_at_gain(evidence: Evidence, parameters: FloatArray, gain: float) -> Calls:
     """What BKT with these parameters (skills x 5) says: mastered where P(known) is at least ``gain``."""
     skills = evidence.skill[evidence.offsets[:-1]]
-    _, _, known = bkt.forward(evidence.correct, evidence.offsets, skills, parameters)
+    _, _, known = bkt.forward(evidence.data.right[evidence.response], evidence.offsets, skills, parameters)
     own = parameters[evidence.skill]
     promised = known * (1.0 - own[:, SLIP]) + (1.0 - known) * own[:, GUESS]
     return Calls(evidence, promised, known >= gain)
@@ -273,7 +273,7 @@ def _next_answer(calls: Calls, rows: IntArray) -> dict[str, Any]:
     return {
         "pairs": int(rows.size),
         "promised": _mean(calls.promised[rows]),
-        "correct": _mean(correct[rows + 1].astype(np.float64)),
+        "correct": _mean(correct[rows + 1]),
     }
 
 

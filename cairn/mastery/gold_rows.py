@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from cairn.mastery import arrow
-from cairn.mastery.bkt import ByteArray, IntArray
+from cairn.mastery.bkt import ByteArray, FloatArray, IntArray
 from cairn.mastery.config import MasteryConfig
 from cairn.mastery.evidence import BoolArray
 from cairn.mastery.hashing import HashArray, hash_texts, hex_texts, mix
@@ -70,7 +70,11 @@ class Before:
 
 @dataclass(frozen=True)
 class Work:
-    """New attempts in order of pair and work (n), where pairs begin (pairs + 1), and their names (pairs)."""
+    """New attempts in order of pair and work (n), where pairs begin (pairs + 1), and their names (pairs).
+
+    correct: the share right as it counts, with help 0; is_right: whether that reads as right; is_correct: whether it
+    did so with help.
+    """
 
     table: pa.Table
     students: pa.DictionaryArray
@@ -83,6 +87,7 @@ class Work:
     time_us: IntArray
     day: IntArray
     is_counted: BoolArray
+    correct: FloatArray
     is_right: BoolArray
     is_correct: BoolArray
     recent: tuple[IntArray, IntArray]

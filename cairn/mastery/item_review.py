@@ -130,7 +130,7 @@ def _judged(
     has_rest = rest_count >= MINIMUM_REST
     if has_rest[:, skill].sum() < MINIMUM_PUPILS:
         return None
-    correct = data.correct[rows].astype(np.float64)
+    correct = data.correct[rows]
     rest = rest_total / np.maximum(rest_count, 1.0)
     correlation = _correlation(correct, rest[:, skill], has_rest[:, skill])
     other, other_correlation = _better(correct, rest, has_rest, skill, tagged, correlation)
@@ -143,7 +143,7 @@ def _judged(
         correlation=correlation,
         other=None if other is None else data.skills[other],
         other_correlation=other_correlation,
-        dif=tuple(_dif(correct[known], rest[known, skill], user[known], groups)),
+        dif=tuple(_dif(data.right[rows][known].astype(np.float64), rest[known, skill], user[known], groups)),
     )
 
 

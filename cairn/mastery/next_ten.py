@@ -47,7 +47,9 @@ def covered(model: DurableShare, evidence: Evidence, rows: IntArray) -> dict[str
     later = rows[:, None] + 1 + np.arange(ANSWERS)[None, :]
     logits = asked_next(model.head, evidence, rows)[:, None] + evidence.easiness[later]
     chance_of = chances_of_counts(logits, model.doubt.around(share, pair[:, COUNT], gap))
-    inside, below, above = parts_of_interval(chance_of, right[rows], LEVEL)
+    # Of credit for parts of answers the nearest count.
+    count = np.rint(right[rows]).astype(np.int64)
+    inside, below, above = parts_of_interval(chance_of, count, LEVEL)
     is_developing = (share >= DEVELOPING[0]) & (share < DEVELOPING[1])
     return {
         "pairs": int(rows.size),

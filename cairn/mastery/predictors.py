@@ -41,14 +41,14 @@ def fit_responses(data: Responses, model: str, bounds: Bounds | None) -> Fit:
     """Fit BKT to every skill; skills without responses get EM's first start. Raises UsageError for another model."""
     if model not in ("bkt", "bkt_forget"):
         raise UsageError(f"model {model!r} has nothing to fit by itself: choose bkt or bkt_forget")
-    sequences, _ = make_sequences(data.skill, data.user[data.response], data.correct[data.response])
+    sequences, _ = make_sequences(data.skill, data.user[data.response], data.right[data.response])
     return fit_bkt(sequences, bounds, has_forget=model == "bkt_forget")
 
 
 def predict_bkt(data: Responses, parameters: FloatArray) -> FloatArray:
     """P(right) of each response before it is seen: the mean over its skills; ``parameters`` has one row a skill."""
     user = data.user[data.response]
-    sequences, order = make_sequences(data.skill, user, data.correct[data.response])
+    sequences, order = make_sequences(data.skill, user, data.right[data.response])
     of_skill = np.repeat(np.arange(sequences.skills), np.diff(sequences.skill_offsets)).astype(np.int64)
     _, predicted, _ = bkt.forward(sequences.correct, sequences.offsets, of_skill, parameters)
     response = data.response[order]

@@ -10,7 +10,7 @@ import numpy as np
 
 from cairn.errors import CairnError
 from cairn.mastery.accuracy import CALIBRATION_BINS
-from cairn.mastery.bkt import ByteArray, FloatArray
+from cairn.mastery.bkt import FloatArray
 
 SIDE, LEFT, TOP, BOTTOM = 360, 64, 48, 60
 BAR_HEIGHT = 40
@@ -25,7 +25,7 @@ class Bin:
     responses: int
 
 
-def reliability(correct: ByteArray, predicted: FloatArray, bins: int = CALIBRATION_BINS) -> list[Bin]:
+def reliability(correct: FloatArray, predicted: FloatArray, bins: int = CALIBRATION_BINS) -> list[Bin]:
     """Mean chance, share right and size of each bin that has responses."""
     place = np.minimum((predicted * bins).astype(np.int64), bins - 1)
     size = np.bincount(place, minlength=bins)

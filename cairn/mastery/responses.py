@@ -34,8 +34,8 @@ MILLISECONDS_FROM, MICROSECONDS_FROM = 1e11, 1e14
 class Entries:
     """Answers by competency, in any order: one row an answer and competency (n), as parallel arrays.
 
-    event tells which rows are one answer (its hash). at_us: work time, microseconds since 1970 UTC. user, skill, item:
-    codes of the names in users, skills, items.
+    event tells which rows are one answer (its hash). correct: the share right. at_us: work time, microseconds since
+    1970 UTC. user, skill, item: codes of the names in users, skills, items.
     """
 
     user: IntArray
@@ -43,32 +43,33 @@ class Entries:
     item: IntArray
     event: npt.NDArray[np.uint64]
     at_us: IntArray
-    is_right: npt.NDArray[np.bool_]
+    correct: FloatArray
     users: list[str]
     skills: list[str]
     items: list[str]
 
     def of(self, chosen: npt.NDArray[np.bool_]) -> Entries:
         """The rows that ``chosen`` (a mask) names, codes kept."""
-        rows = {name: getattr(self, name)[chosen] for name in ("user", "skill", "item", "event", "at_us", "is_right")}
+        rows = {name: getattr(self, name)[chosen] for name in ("user", "skill", "item", "event", "at_us", "correct")}
         return replace(self, **rows)
 
 
 @dataclass(frozen=True)
 class Responses:
-    """Responses of each pupil in order of work. user, item, correct, at_seconds: one a response (n).
+    """Responses of each pupil in order of work. user, item, correct (the share right), at_seconds: one a response (n).
 
     response, skill: one entry a response and skill (m >= n), ``response`` ascending. users, items, skills: names by
     code, shared between the tables that were read together. Without an item column, or with one that only repeats the
     skill, the first skill stands for the item (``has_items`` is False); without times (``has_times`` is False)
     ``at_seconds`` is NaN. subgroup_of: each pupil's subgroup by code, empty where the pupil's is not told; no entries
     where no file has the column. duration_ms: time taken, one a response, NOT_TIMED where it is not told; is_rapid: a
-    rapid guess (:func:`with_rapid_marked`); both without entries where no file has the column.
+    rapid guess (:func:`with_rapid_marked`); both without entries where no file has the column. right_from: the
+    share from which an outcome reads as right, where only right or wrong will do.
     """
 
     user: IntArray
     item: IntArray
-    correct: ByteArray
+    correct: FloatArray
     at_seconds: FloatArray
     response: IntArray
     skill: IntArray
@@ -80,6 +81,12 @@ class Responses:
     subgroup_of: list[str] = field(default_factory=list)
     duration_ms: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     is_rapid: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    right_from: float = 1.0
+
+    @property
+    def right(self) -> ByteArray:
+        """Each response read as right (1) or wrong (0)."""
+        return (self.correct >= self.right_from).astype(np.int8)
 
     def of(self, chosen: npt.NDArray[np.bool_]) -> Responses:
         """The responses that ``chosen`` (a mask over responses) names, codes kept."""
@@ -146,7 +153,7 @@ def with_rapid_marked(parts: list[Responses], rule: EvidenceRule, fit: FitRule) 
     return [replace(part, is_rapid=limits.are_rapid(keys[part.item], part.duration_ms)) for part in parts]
 
 
-def from_entries(entries: Entries, *, has_items: bool = True) -> Responses:
+def from_entries(entries: Entries, right_from: float, *, has_items: bool = True) -> Responses:
     """The entries as responses in order of work: rows of one event are one response on several skills.
 
     Where no answer names an item (``has_items`` False) the first skill stands for it.
@@ -158,7 +165,7 @@ def from_entries(entries: Entries, *, has_items: bool = True) -> Responses:
     return Responses(
         user=entries.user[first],
         item=(entries.item if has_items else entries.skill)[first],
-        correct=entries.is_right[first].astype(np.int8),
+        correct=entries.correct[first],
         at_seconds=entries.at_us[first] / 1e6,
         response=np.cumsum(is_first) - 1,
         skill=entries.skill[order],
@@ -167,6 +174,7 @@ def from_entries(entries: Entries, *, has_items: bool = True) -> Responses:
         skills=entries.skills,
         has_items=has_items,
         has_times=True,
+        right_from=right_from,
     )
 
 
@@ -290,7 +298,7 @@ def responses_from(tables: list[tuple[Path, pa.Table]]) -> list[Responses]:
     everything = Responses(
         user=user,
         item=item,
-        correct=whole["correct"].to_numpy().astype(np.int8),
+        correct=arrow.floats(whole["correct"]),
         at_seconds=arrow.floats(whole["at_seconds"]),
         response=response,
         skill=skill,
@@ -325,7 +333,7 @@ def _plain(table: pa.Table, has_times: bool) -> pa.Table:
     item = table["item_id"].cast(pa.string()) if "item_id" in table.column_names else nothing
     columns["item_id"] = pc.fill_null(item, "")
     at = arrow.floats(table["timestamp"]) if has_times else np.full(table.num_rows, np.nan)
-    correct = arrow.floats(table["correct"]).astype(np.int8)
+    correct = arrow.floats(table["correct"])
     is_told = "duration_ms" in table.column_names
     taken = table["duration_ms"] if is_told else pa.nulls(table.num_rows, pa.float64())
     columns["duration_ms"] = pc.round(taken).cast(pa.int64())

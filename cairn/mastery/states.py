@@ -111,7 +111,13 @@ def _fold(table: pa.Table, night: Night, standing: pa.Table | None, pupils: pa.T
     work, before = _prepare(table, night, standing)
     answers = _counted_answers(work, pupils, night)
     transitions, now = walk(
-        answers, work.model_rows, before.policy, night.model.arrays, night.config.policy, night.as_of_us
+        answers,
+        work.model_rows,
+        before.policy,
+        night.model.arrays,
+        night.config.policy,
+        night.config.evidence.right_from,
+        night.as_of_us,
     )
     return Restated(
         attempt_day=gold_rows.attempt_days(work, night),
@@ -124,21 +130,23 @@ def _counted_answers(work: Work, pupils: pa.Table | None, night: Night) -> Answe
     """The new attempts that count, each with what was expected of it and the pupil's state behind it."""
     counted = np.flatnonzero(work.is_counted)
     pair, item, time_us = work.pair[counted], work.item[counted], work.time_us[counted]
-    correct = work.is_right[counted].astype(np.int8)
+    correct = work.correct[counted]
     easiness = night.model.easiness_of(item, work.model_rows[pair])
     event_id = work.table["event_id"].take(pa.array(counted))
     event, residual = hash_texts(event_id), correct - chances(easiness)
     # Pairs lie in order of their pupils.
     student, students = arrow.coded(work.students)
     start = newest_of_pupils(pupils, students)
-    behind = states_behind(student[pair], time_us, event_id, event, correct, residual, start)
+    behind = states_behind(
+        student[pair], time_us, event_id, event, correct, residual, start, night.config.evidence.right_from
+    )
     return Answers(
         offsets=np.searchsorted(counted, work.offsets).astype(np.int64),
         correct=correct,
         time_us=time_us,
         day=work.day[counted],
         item=item,
-        event=mix(event, correct.astype(np.uint64)),
+        event=mix(event, correct.view(np.uint64)),
         residual=residual,
         pupil=behind,
     )
@@ -178,8 +186,9 @@ def _prepare(table: pa.Table, night: Night, standing: pa.Table | None) -> tuple[
         time_us=attempts.time_us[order],
         day=arrow.integers(table["work_date"])[place],
         is_counted=(judged.verdict == COUNTED)[is_new],
-        is_right=judged.is_right[is_new],
-        is_correct=attempts.is_correct[order],
+        correct=judged.correct[is_new],
+        is_right=judged.correct[is_new] >= rule.right_from,
+        is_correct=attempts.correct[order] >= rule.right_from,
         recent=_recent(attempts, _seen(judged), both.size, before.last_us, int(rule.spacing_seconds * 1_000_000)),
     )
     return work, before
@@ -259,7 +268,7 @@ def _with_recent(attempts: Attempts, recent: Recent) -> tuple[Attempts, IntArray
         time_us=np.r_[attempts.time_us, recent.time_us],
         day=np.r_[attempts.day, np.full(size, EARLIER_DAY)],
         event_rank=np.r_[attempts.event_rank, np.zeros(size, dtype=np.int64)],
-        is_correct=np.r_[attempts.is_correct, no],
+        correct=np.r_[attempts.correct, np.zeros(size)],
         has_hints=np.r_[attempts.has_hints, no],
         is_total=np.r_[attempts.is_total, no],
         is_practice=np.r_[attempts.is_practice, no],

@@ -58,7 +58,15 @@ def transitions(model: DurableShare, evidence: Evidence, policy: SharePolicy) ->
     pairs = evidence.offsets.size - 1
     rows = evidence.skill[evidence.offsets[:-1]]
     until = int(time_us.max(initial=0)) + 1
-    found, _ = walk(answers, rows, nothing_yet(pairs, minimum.items), arrays, replace(policy, minimum=minimum), until)
+    found, _ = walk(
+        answers,
+        rows,
+        nothing_yet(pairs, minimum.items),
+        arrays,
+        replace(policy, minimum=minimum),
+        data.right_from,
+        until,
+    )
     return found
 
 

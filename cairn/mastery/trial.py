@@ -100,7 +100,7 @@ class Side:
         # As the share stood on the day of the answer: between a call and a late answer some is forgotten.
         states = evidence.after[first], evidence.pupil_after[first], evidence.skill[first]
         promised = durable_share(model.head, *states, gap_to_next(evidence)[first])
-        came = evidence.correct[first + 1].astype(np.float64)
+        came = evidence.correct[first + 1]
         return cls(pupil[follows], evidence.skill[follows], lost, pupil[first], evidence.skill[first], promised, came)
 
     def sums(self, skills: IntArray, pupils: int) -> _Sums:

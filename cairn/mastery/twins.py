@@ -53,7 +53,7 @@ def _windows(data: Responses) -> tuple[HashArray, IntArray]:
     """(hash, pupil) of each stretch of WINDOW responses on enough different items."""
     order = np.argsort(data.user, kind="stable")
     user = data.user[order]
-    answer = (data.item[order] * (len(data.skills) + 1) + data.first_skill()[order]) * 2 + data.correct[order]
+    answer = (data.item[order] * (len(data.skills) + 1) + data.first_skill()[order]) * 2 + data.right[order]
     size = user.size - WINDOW + 1
     if size <= 0:
         return np.empty(0, np.uint64), np.empty(0, np.int64)

@@ -22,7 +22,7 @@ def warm() -> None:
     codes = np.array([0, 0, 0, 0], dtype=np.int64)
     sequences, _ = make_sequences(codes, np.array([0, 0, 1, 1], dtype=np.int64), np.array([0, 1, 1, 1], dtype=np.int8))
     fit_bkt(sequences, Bounds())
-    elo.predict(codes, codes, codes, np.arange(5), sequences.correct)
+    elo.predict(codes, codes, codes, np.arange(5), sequences.correct.astype(np.float64))
     fold_once()
 
 

@@ -95,13 +95,13 @@ def _of_pupil(work: list[Event], model: Model, rules: Rules, until: datetime) ->
     behind: dict[str, int] = {}
     for event in counted:
         if event["statement_id"] not in behind:
-            answers.append(_answer(event, model))
+            answers.append(_answer(event, model, rules.evidence))
         behind[event["statement_id"]] = len(answers)
     found = {}
     for competency in {event["competency_id"] for event in work}:
         own = [event for event in counted if event["competency_id"] == competency]
         upto = [answers[: behind[event["statement_id"]]] for event in own]
-        found[competency] = _Walk(model, competency, rules.policy).walk(own, upto, until)
+        found[competency] = _Walk(model, competency, rules).walk(own, upto, until)
     return found
 
 
@@ -120,17 +120,20 @@ def _counted(work: list[Event], evidence: dict[str, Any], model: Model) -> list[
     return found
 
 
-def _answer(event: Event, model: Model) -> Answer:
-    is_right = bool(event["correct"]) and event["hints"] == 0
+def _answer(event: Event, model: Model, evidence: dict[str, Any]) -> Answer:
+    """What an answer is worth: right or wrong where that is told, else its score, from nothing to all; with help 0."""
+    share = float(event["correct"]) if event["correct"] is not None else min(max(event["score"], 0.0), 1.0)
+    share = share if event["hints"] == 0 else 0.0
     expected = model.expected(event["item_id"], event["competency_id"])
-    return Answer(event["event_time"], is_right, is_right - expected)
+    return Answer(event["event_time"], share, share >= evidence["success_share"], share - expected)
 
 
 class _Walk:
     """The policy, answer by answer, on one competency."""
 
-    def __init__(self, model: Model, competency: str, policy: dict[str, Any]) -> None:
-        self.model, self.competency, self.policy = model, competency, policy
+    def __init__(self, model: Model, competency: str, rules: Rules) -> None:
+        self.model, self.competency, self.policy = model, competency, rules.policy
+        self.evidence = rules.evidence
         self.stand, self.wrong_since_mastered = Stand(), 0
         self.now = standing(model, competency, [], [])
 
@@ -140,7 +143,7 @@ class _Walk:
         items: set[str] = set()
         days: set[date] = set()
         for event, others in zip(events, pupil, strict=True):
-            answer = _answer(event, self.model)
+            answer = _answer(event, self.model, self.evidence)
             self._pass(answers, answer.at, is_included=True)
             answers.append(answer)
             items.add(event["item_id"])

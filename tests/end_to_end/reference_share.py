@@ -30,9 +30,10 @@ FARTHEST = 100.0
 
 
 class Answer(NamedTuple):
-    """A counted answer; residual: the outcome less what was expected at its item."""
+    """A counted answer; share: so much was right; is_right: as it reads; residual: the share less what was expected."""
 
     at: datetime
+    share: float
     is_right: bool
     residual: float
 
@@ -131,7 +132,7 @@ class Standing:
         general, patterns = weights[:-64], weights[-64:]
         base, _, tries, wins, losses, c1, c2, c3, d1, d2, d3, *timed = general
         by_days, others, forgetting = timed[:8], timed[8:11], timed[11:]
-        right = sum(answer.is_right for answer in self.pair.answers)
+        right = fsum(answer.share for answer in self.pair.answers)
         count = len(self.pair.answers)
         total = base + own[0] + patterns[_pattern(self.pair.answers)]
         total += tries * log1p(count) + wins * log1p(right) + losses * log1p(count - right)

@@ -104,7 +104,7 @@ def test_sql_says_what_python_says(connection: Connection, settings: Settings) -
 def test_a_week_later_the_share_is_lower_and_the_interval_wider(connection: Connection) -> None:
     """Of a pair all right, by nothing but the instant; before its last work it stands as on the day of that."""
     one = random_states(1, 2)
-    given: dict[str, float] = {"counted_attempts": 8, "counted_correct": 8, "last_outcomes": 63}
+    given: dict[str, float] = {"counted_attempts": 8, "counted_credit": 8, "last_outcomes": 63}
     given |= {name: 0.5 for name in ARGUMENTS if "_over_" in name}
     for name, value in given.items():
         place = ARGUMENTS.index(name)

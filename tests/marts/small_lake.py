@@ -29,7 +29,7 @@ def _sums(counted: int, correct: int) -> dict[str, Any]:
     for place, name in enumerate(SHARE_COLUMNS):
         weight = 1.0 + place / 10.0
         found[name] = weight * counted / 8.0 if "work_over" in name else weight * (correct / counted - 0.5)
-    found |= {"pupil_counted": 3 * counted, "pupil_correct": 3 * correct - 1, "pupil_last_outcomes": 45}
+    found |= {"pupil_counted": 3 * counted, "pupil_credit": 3 * correct - 1, "pupil_last_outcomes": 45}
     last_five = 63 if correct == counted else 37
     return found | dict(zip(PAIR_COUNTS.values(), (counted, correct, last_five), strict=True))
 

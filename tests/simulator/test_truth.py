@@ -99,7 +99,7 @@ def test_answers_come_out_right_as_often_as_the_share_says(folder: Path, shares:
     for knows in (False, True):
         inside = joined[(joined.true_share > 0.5) == knows]
         assert len(inside) > 2_000
-        assert inside.correct.astype(float).mean() == pytest.approx(inside.true_share.mean(), abs=0.025)
+        assert inside.score.mean() == pytest.approx(inside.true_share.mean(), abs=0.025)
 
 
 def test_pupils_who_mastered_more_of_a_domain_score_higher_on_its_strand(folder: Path, shares: pd.DataFrame) -> None:

@@ -44,6 +44,7 @@ def event(case: str, raw: dict[str, str]) -> dict[str, Any]:
         raw["item"] or None,
         instant(raw["at"]),
         {"true": True, "false": False, "": None}[raw["success"]],
+        score_scaled=float(raw["scaled"]) if raw.get("scaled") else None,
         source_id=case,
         source_statement_id=raw["event_id"],
         hints=int(raw["hints"]) if raw["hints"] else None,
@@ -55,11 +56,11 @@ def event(case: str, raw: dict[str, str]) -> dict[str, Any]:
 
 def found_states(settings: Settings, case: str) -> list[dict[str, str]]:
     rows = [row for row in small.states(settings) if row["student_key"] == case]
-    plain = ("state", "attempts", "counted_attempts", "counted_correct", "opportunities_without_three")
+    plain = ("state", "attempts", "counted_attempts", "counted_credit", "opportunities_without_three")
     return [
         {
             "competency": row["competency_id"],
-            **{name: str(row[name]) for name in plain},
+            **{name: f"{row[name]:g}" if name == "counted_credit" else str(row[name]) for name in plain},
             "expected_share": f"{row['expected_share']:.6f}",
         }
         for row in sorted(rows, key=lambda row: str(row["competency_id"]))

@@ -36,7 +36,7 @@ NOT_CALLED = -1
 class Followed:
     """What came after the call of each pair (n); NaN where nothing did, or the pair was never called.
 
-    is_called: mastery was said. answers: counted answers until then. next_right, week_right: 1 or 0, the very next
+    is_called: mastery was said. answers: counted answers until then. next_right, week_right: share right, the very next
     answer, and the first one 4 to 14 days later. after: answers after the call. is_under: whether under 60 % of the
     next three to five were right, 1 or 0.
     """
@@ -179,7 +179,7 @@ def compare(
         whole = summarise(followed, history.user, everyone, smallest_group)
         results.append(PolicyResult(one, whole, guard(by_group)))
     pupils = int(np.unique(history.user).size)
-    right = float(history.right.mean()) if 0 < pupils >= smallest_group else None
+    right = float(history.correct.mean()) if 0 < pupils >= smallest_group else None
     return Comparison(pupils, history.user.size, history.right.size, right, smallest_group, results, left_out)
 
 
@@ -199,7 +199,7 @@ def follow(history: History, called: IntArray) -> Followed:
     bounds = list(pairwise(history.offsets.tolist()))
     for pair in np.flatnonzero(called != NOT_CALLED).tolist():
         (first, end), row = bounds[pair], int(called[pair])
-        following = history.right[row + 1 : end]
+        following = history.correct[row + 1 : end]
         answers[pair], after[pair] = row + 1 - first, following.size
         if not following.size:
             continue

@@ -7,9 +7,9 @@ from fractions import Fraction
 from itertools import accumulate
 
 
-def shares_right(right: Sequence[bool]) -> list[Fraction]:
-    """After each answer, the share right among all so far."""
-    return [Fraction(total, number) for number, total in enumerate(accumulate(map(int, right)), start=1)]
+def shares_right(shares: Sequence[Fraction | int]) -> list[Fraction]:
+    """After each answer, the share right of all so far."""
+    return [Fraction(total) / number for number, total in enumerate(accumulate(shares), start=1)]
 
 
 def streaks(right: Sequence[bool]) -> list[int]:

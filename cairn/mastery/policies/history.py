@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
@@ -19,21 +20,25 @@ from cairn.mastery.policies.promise import Promised, promised_after
 from cairn.mastery.predictors import BktRule, fitted_parameters
 from cairn.mastery.responses import Responses
 
+# Shares are fractions of so many points at most: .6666666666666666 was two of three.
+MOST_POINTS = 1_000
+
 
 @dataclass(frozen=True)
 class History:
     """Counted answers, one row an answer and competency (m), pair after pair, in order of work.
 
-    offsets (pairs + 1) bounds the pairs; user, skill (pairs): whose they are. right: 0 or 1. at_seconds: work time,
-    NaN without times. day: local days since 1970, 0 without times. is_mixed: the pupil worked on other competencies too
-    that day. known: P(known) after each answer, empty where no policy asks for it; promised: what the durable share
-    says behind each, None where no policy asks for it.
+    offsets (pairs + 1) bounds the pairs; user, skill (pairs): whose they are. right: 0 or 1; correct: the share right.
+    at_seconds: work time, NaN without times. day: local days since 1970, 0 without times. is_mixed: the pupil worked on
+    other competencies too that day. known: P(known) after each answer, empty where no policy asks for it; promised:
+    what the durable share says behind each, None where no policy asks for it.
     """
 
     offsets: IntArray
     user: IntArray
     skill: IntArray
     right: ByteArray
+    correct: FloatArray
     at_seconds: FloatArray
     day: IntArray
     is_mixed: npt.NDArray[np.bool_]
@@ -44,8 +49,10 @@ class History:
         """Each pair's answers, in the order of ``offsets``."""
         right, day, mixed = (self.right == 1).tolist(), self.day.tolist(), self.is_mixed.tolist()
         known = self.known.tolist()
+        has_parts = bool(((self.correct > 0.0) & (self.correct < 1.0)).any())
+        credit = [Fraction(one).limit_denominator(MOST_POINTS) for one in self.correct.tolist()] if has_parts else []
         for low, high in pairwise(self.offsets.tolist()):
-            pair = Pair(right[low:high], day[low:high], mixed[low:high], known[low:high])
+            pair = Pair(right[low:high], day[low:high], mixed[low:high], known[low:high], credit[low:high])
             yield pair if self.promised is None else replace(pair, **self.promised.of_rows(low, high))
 
 
@@ -61,7 +68,7 @@ def history_of(
     counted = data.of(data.first_attempts(spacing_seconds))
     order, offsets = sorted_offsets(counted.user[counted.response] * len(counted.skills) + counted.skill)
     response, skill = counted.response[order], counted.skill[order]
-    user, right = counted.user[response], counted.correct[response]
+    user, right = counted.user[response], counted.right[response]
     firsts = offsets[:-1]
     day = local_days(counted.at_seconds, timezone)[response]
     return History(
@@ -69,6 +76,7 @@ def history_of(
         user=user[firsts],
         skill=skill[firsts],
         right=right,
+        correct=counted.correct[response],
         at_seconds=counted.at_seconds[response],
         day=day,
         is_mixed=_has_other_skills(user, day, skill),

@@ -16,19 +16,26 @@ State = int | float | str | Decimal | Fraction | None
 class Pair:
     """One pupil's counted answers on one competency (n), in order of work time, never of grading time.
 
-    right: whether each was right. day: its local day (days since 1970, ascending). is_mixed: whether the pupil worked
-    on other competencies too that day (so the same for all answers of a day). known: P(known) by Bayesian Knowledge
-    Tracing after each; share: the durable share after each, chance: P(the share is at least the floor) by floor, items:
-    how many different items so far; empty where no policy asks for them.
+    right: whether each reads as right. credit: the share right of each, exactly; empty where ``right`` says it all
+    (:attr:`shares`). day: its local day (days since 1970, ascending). is_mixed: whether the pupil worked on other
+    competencies too that day (so the same for all answers of a day). known: P(known) by Bayesian Knowledge Tracing
+    after each; share: the durable share after each, chance: P(the share is at least the floor) by floor, items: how
+    many different items so far; empty where no policy asks for them.
     """
 
     right: Sequence[bool]
     day: Sequence[int]
     is_mixed: Sequence[bool]
     known: Sequence[float] = ()
+    credit: Sequence[Fraction] = ()
     share: Sequence[float] = ()
     chance: Mapping[float, Sequence[float]] = field(default_factory=dict)
     items: Sequence[int] = ()
+
+    @property
+    def shares(self) -> Sequence[Fraction | int]:
+        """The share right of each answer."""
+        return self.credit or [int(one) for one in self.right]
 
 
 @dataclass(frozen=True)
@@ -56,4 +63,5 @@ class Sitting:
 def sittings(pair: Pair) -> list[Sitting]:
     """The pair's answers by local day, in order."""
     bounds = [i for i in range(len(pair.day)) if i == 0 or pair.day[i] != pair.day[i - 1]] + [len(pair.day)]
-    return [Sitting(first, end, Fraction(sum(pair.right[first:end]), end - first)) for first, end in pairwise(bounds)]
+    shares = pair.shares
+    return [Sitting(first, end, Fraction(sum(shares[first:end])) / (end - first)) for first, end in pairwise(bounds)]

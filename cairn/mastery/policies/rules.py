@@ -43,7 +43,7 @@ class Threshold:
 
     def verdicts(self, pair: Pair) -> Verdicts:
         """As :class:`Rule`; the state is the share right so far."""
-        shares = counts.shares_right(pair.right)
+        shares = counts.shares_right(pair.shares)
         return Verdicts(shares, [n >= self.minimum_answers and one >= self.share for n, one in enumerate(shares, 1)])
 
 
@@ -87,7 +87,7 @@ class Results:
     """What Canvas takes for results: scores in points out of ``points_possible``, mastered from ``mastery_points`` on.
 
     by_day: a result is the share right of a local day, and there when the day's last answer is; else each answer is a
-    result by itself, all points or none.
+    result by itself, by its share of the points.
     """
 
     points_possible: Fraction
@@ -103,7 +103,7 @@ class Results:
     def verdicts(self, pair: Pair, method: Callable[[list[Fraction]], canvas.Scores]) -> Verdicts:
         """The scores that ``method`` makes of the pair's results, held from one result to the next."""
         if not self.by_day:
-            scores = method([self.points_possible * is_right for is_right in map(int, pair.right)])
+            scores = method([self.points_possible * share for share in pair.shares])
             return Verdicts(scores, [self._is_mastery(score) for score in scores])
         days = sittings(pair)
         state: list[State] = []

@@ -21,9 +21,11 @@ def _sums(fading: Fading, prefix: str) -> tuple[str, ...]:
     return (*tries, *days)
 
 
-# Columns of counts (whole numbers) by their place in a state, and of the sums behind them.
-PAIR_COUNTS = {COUNT: "counted_attempts", WINS: "counted_correct", LAST_FIVE: "last_outcomes"}
-PUPIL_COUNTS = {COUNT: "pupil_counted", WINS: "pupil_correct", LAST_FIVE: "pupil_last_outcomes"}
+# The fixed columns by their place in a state, and the sums behind them. Credit is the sum of the outcomes.
+PAIR_COUNTS = {COUNT: "counted_attempts", WINS: "counted_credit", LAST_FIVE: "last_outcomes"}
+PUPIL_COUNTS = {COUNT: "pupil_counted", WINS: "pupil_credit", LAST_FIVE: "pupil_last_outcomes"}
+# Of these the whole numbers.
+WHOLE = frozenset(counts[place] for counts in (PAIR_COUNTS, PUPIL_COUNTS) for place in (COUNT, LAST_FIVE))
 PAIR_SUMS, PUPIL_SUMS = _sums(PAIR, ""), _sums(PUPIL, "pupil_")
 PUPIL_COLUMNS = (*PUPIL_COUNTS.values(), *PUPIL_SUMS)
 # All that the share on a date is made of, the model apart; last_event_at is the last counted work of either.
@@ -51,11 +53,12 @@ def _states(table: pa.Table, fading: Fading, counts: dict[int, str], sums: tuple
 
 
 def state_columns(pair: FloatArray, pupil: FloatArray) -> dict[str, pa.Array]:
-    """The columns of pairs' and pupils' states, counts as 32-bit integers; LAST_AT is not among them."""
+    """The columns of pairs' and pupils' states, whole numbers as 32-bit integers; LAST_AT is not among them."""
     found: dict[str, pa.Array] = {}
     for states, counts, sums in ((pair, PAIR_COUNTS, PAIR_SUMS), (pupil, PUPIL_COUNTS, PUPIL_SUMS)):
-        found |= {name: pa.array(states[:, place].astype(np.int32)) for place, name in counts.items()}
-        found |= {name: pa.array(np.ascontiguousarray(states[:, FIXED + place])) for place, name in enumerate(sums)}
+        for place, name in (*counts.items(), *enumerate(sums, start=FIXED)):
+            values = np.ascontiguousarray(states[:, place])
+            found[name] = pa.array(values.astype(np.int32) if name in WHOLE else values)
     return found
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cairn.mastery.bkt import ByteArray, FloatArray, IntArray
+from cairn.mastery.bkt import FloatArray, IntArray
 
 # Attempts at one item are told apart up to this many.
 MOST_ATTEMPTS = 10
@@ -43,9 +43,9 @@ class Difficulty:
 
 
 def estimate(
-    item: IntArray, skill: IntArray, attempt: IntArray, correct: ByteArray, items: int, skills: int
+    item: IntArray, skill: IntArray, attempt: IntArray, correct: FloatArray, items: int, skills: int
 ) -> Difficulty:
-    """Difficulties from responses: codes of item and (first) skill, attempt at the item from 0, 0 or 1."""
+    """Difficulties from responses: codes of item and (first) skill, attempt at the item from 0, share right."""
     place = np.minimum(attempt, MOST_ATTEMPTS - 1)
     mean = float(correct.mean()) if correct.size else 0.5
     by_attempt = shares_right(place, correct, MOST_ATTEMPTS, SKILL_PRIOR, np.full(MOST_ATTEMPTS, mean))
@@ -59,7 +59,7 @@ def estimate(
 
 
 def out_of_fold(
-    user: IntArray, item: IntArray, skill: IntArray, attempt: IntArray, correct: ByteArray, items: int, skills: int
+    user: IntArray, item: IntArray, skill: IntArray, attempt: IntArray, correct: FloatArray, items: int, skills: int
 ) -> FloatArray:
     """The logit of each response's difficulty, from the pupils of the other folds (by the pupil's code)."""
     fold = np.unique(user, return_inverse=True)[1] % FOLDS
@@ -72,7 +72,7 @@ def out_of_fold(
     return found
 
 
-def shares_right(codes: IntArray, correct: ByteArray, size: int, prior: float, expected: FloatArray) -> FloatArray:
+def shares_right(codes: IntArray, correct: FloatArray, size: int, prior: float, expected: FloatArray) -> FloatArray:
     """The share right by code, drawn to ``expected`` by ``prior`` responses."""
     count = np.bincount(codes, minlength=size)
     wins = np.bincount(codes, weights=correct, minlength=size)
@@ -81,7 +81,7 @@ def shares_right(codes: IntArray, correct: ByteArray, size: int, prior: float, e
 
 
 def _two_way(
-    row: IntArray, place: IntArray, correct: ByteArray, rows: int, prior: float, expected: FloatArray
+    row: IntArray, place: IntArray, correct: FloatArray, rows: int, prior: float, expected: FloatArray
 ) -> FloatArray:
     """Shares by row and attempt (rows x attempts): first the row moves as a whole, then each attempt of it."""
     cell = row * MOST_ATTEMPTS + place

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
 from cairn.mastery.accuracy import surprise
 from cairn.mastery.bkt import FloatArray, IntArray
@@ -82,8 +81,8 @@ class Evidence:
     easiness: FloatArray
 
     @property
-    def correct(self) -> npt.NDArray[np.int8]:
-        """The outcome of each row."""
+    def correct(self) -> FloatArray:
+        """The outcome of each row: the share right."""
         return self.data.correct[self.response]
 
     @property
@@ -172,17 +171,17 @@ def _followed(head: ShareHead, evidence: Evidence) -> Followed:
         tries=pair[:, COUNT],
         gap_days=gap,
         logit=logit[:, None] + evidence.easiness[later],
-        correct=evidence.correct[later].astype(np.float64),
+        correct=evidence.correct[later],
         is_answered=is_answered,
     )
 
 
-def following(evidence: Evidence, most: int) -> tuple[IntArray, IntArray]:
-    """(right, answered): of each row, the next attempts of its pair, ``most`` at most."""
+def following(evidence: Evidence, most: int) -> tuple[FloatArray, IntArray]:
+    """(right, answered): of each row, credit and number of the next attempts of its pair, ``most`` at most."""
     rows = np.arange(evidence.response.size)
     ends = np.repeat(evidence.offsets[1:], np.diff(evidence.offsets))
     answered = np.minimum(ends - rows - 1, most).astype(np.int64)
-    total = np.r_[0, np.cumsum(evidence.correct, dtype=np.int64)]
+    total = np.r_[0.0, np.cumsum(evidence.correct)]
     return total[rows + 1 + answered] - total[rows + 1], answered
 
 
@@ -202,14 +201,14 @@ def asked_next(head: ShareHead, evidence: Evidence, rows: IntArray) -> FloatArra
 
 def evidence_of(data: Responses, easiness: FloatArray) -> Evidence:
     """Rows of counted responses; ``easiness`` is the logit of each response's item."""
-    outcome = data.correct.astype(np.float64)
+    outcome = data.correct
     residual = outcome - chances(easiness)
-    pupil = states_before(data.user, data.at_seconds, outcome, residual, PUPIL)
-    pupil_after = appended(pupil, data.at_seconds, outcome, residual, PUPIL)
+    pupil = states_before(data.user, data.at_seconds, outcome, residual, PUPIL, data.right_from)
+    pupil_after = appended(pupil, data.at_seconds, outcome, residual, PUPIL, data.right_from)
     order, offsets = sorted_offsets(data.user[data.response] * len(data.skills) + data.skill)
     response = data.response[order]
     columns = data.at_seconds[response], outcome[response], residual[response]
-    before = fold_each(PAIR.empty(offsets.size - 1), offsets, *columns, PAIR)
+    before = fold_each(PAIR.empty(offsets.size - 1), offsets, *columns, PAIR, data.right_from)
     previous = np.r_[PUPIL.empty(1), pupil_after[response[:-1]]] if response.size else PUPIL.empty(0)
     previous[offsets[:-1]] = PUPIL.empty(1)
     return Evidence(
@@ -219,7 +218,7 @@ def evidence_of(data: Responses, easiness: FloatArray) -> Evidence:
         skill=data.skill[order],
         before=before,
         pupil_before=previous,
-        after=appended(before, *columns, PAIR),
+        after=appended(before, *columns, PAIR, data.right_from),
         pupil_after=pupil_after[response],
         easiness=easiness[response],
     )

@@ -44,18 +44,18 @@ class History:
 def before_each(data: Responses, expected: FloatArray) -> History:
     """The history of each entry. ``expected``: the chance at the item's frozen difficulty, one a response."""
     response, skill = data.response, data.skill
-    outcome = data.correct.astype(np.float64)
+    outcome = data.correct
     residual = outcome - expected
     at = data.at_seconds
     user = data.user[response]
     width = int(skill.max()) + 1 if skill.size else 1
     pair = np.unique(user * width + skill, return_inverse=True)[1].astype(np.int64)
-    of_pair = states_before(pair, at[response], outcome[response], residual[response], PAIR)
-    of_pupil = states_before(data.user, at, outcome, residual, PUPIL)
+    of_pair = states_before(pair, at[response], outcome[response], residual[response], PAIR, data.right_from)
+    of_pupil = states_before(data.user, at, outcome, residual, PUPIL, data.right_from)
     items = int(data.item.max()) + 1 if data.item.size else 1
     cell = np.unique(data.user * items + data.item, return_inverse=True)[1].astype(np.int64)
     walked = _walk(
-        sorted_offsets(data.user)[0], data.user, data.entry_offsets(), pair, skill, cell, data.correct, residual
+        sorted_offsets(data.user)[0], data.user, data.entry_offsets(), pair, skill, cell, data.right, residual
     )
     ages = at[response]
     attempt, item_outcomes, since_item, since_pair, run, skills_met, surplus = walked

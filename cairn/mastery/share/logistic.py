@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
-from cairn.mastery.bkt import ByteArray, FloatArray, IntArray
+from cairn.mastery.bkt import FloatArray, IntArray
 
 Numbers = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.int32]
@@ -132,7 +132,7 @@ def _gradient(
     slopes: Codes,
     slope_column: IntArray,
     offsets: IntArray,
-    correct: ByteArray,
+    correct: FloatArray,
     parts: int,
 ) -> tuple[float, FloatArray]:
     """Summed log-loss and its gradient; each of ``parts`` has sums of its own, whatever number of threads there is."""
@@ -193,9 +193,13 @@ def _threads(rows: int) -> Iterator[None]:
 
 
 def fit_logistic(
-    design: Design, offsets: IntArray, correct: ByteArray, max_iterations: int = MAX_ITERATIONS
+    design: Design, offsets: IntArray, correct: FloatArray, max_iterations: int = MAX_ITERATIONS
 ) -> FloatArray:
-    """The weights. ``offsets`` (responses + 1) bounds each response's rows; ``correct`` 0 or 1 a response."""
+    """The weights. ``offsets`` (responses + 1) bounds each response's rows; ``correct``: the share right, 0 to 1.
+
+    Of an outcome y between them the loss is ``-(y log p + (1 - y) log (1 - p))``, a quasi-likelihood that asks for no
+    more than the right mean (Papke and Wooldridge 1996).
+    """
     blocks = design.numbers, design.categories, design.slopes, design.slope_column
     mean = float(correct.mean()) if correct.size else 0.5
     curvature = _curvature(*blocks, design.penalty.size, mean * (1.0 - mean)) + design.penalty

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cairn.mastery import arrow
-from cairn.mastery.bkt import ByteArray, FloatArray, IntArray
+from cairn.mastery.bkt import FloatArray, IntArray
 from cairn.mastery.hashing import HashArray
 from cairn.mastery.share.columns import pupil_states
 from cairn.mastery.share.state import COUNT, PUPIL, append
@@ -41,18 +41,20 @@ def states_behind(
     time_us: IntArray,
     event_id: pa.Array | pa.ChunkedArray,
     event: HashArray,
-    correct: ByteArray,
+    correct: FloatArray,
     residual: FloatArray,
     start: FloatArray,
+    right_from: float,
 ) -> FloatArray:
     """The pupil's state behind each counted answer (n x PUPIL.width), from where pupils stood at ``start``.
 
     Rows are an answer and competency, in any order: an answer on several competencies (one event, by its id and hash)
-    counts once, with the residual of the first of its rows. ``student`` is a place in ``start``.
+    counts once, with the residual of the first of its rows. ``student`` is a place in ``start``; ``correct`` a
+    share, which reads as right from ``right_from`` on.
     """
     order = _in_order(student, time_us, event_id)
     found: FloatArray = _behind(
-        order, student, time_us, event, correct, residual, start.copy(), PUPIL.kept, PUPIL.seconds
+        order, student, time_us, event, correct, residual, right_from, start.copy(), PUPIL.kept, PUPIL.seconds
     )
     return found
 
@@ -95,8 +97,9 @@ def _behind(
     student: IntArray,
     time_us: IntArray,
     event: HashArray,
-    correct: ByteArray,
+    correct: FloatArray,
     residual: FloatArray,
+    right_from: float,
     states: FloatArray,
     kept: npt.NDArray[np.float64],
     halves: npt.NDArray[np.float64],
@@ -106,7 +109,8 @@ def _behind(
     for i in order:
         is_same = last >= 0 and event[last] == event[i] and student[last] == student[i] and time_us[last] == time_us[i]
         if not is_same:
-            append(states[student[i]], time_us[i] / _US, float(correct[i]), residual[i], kept, halves)
+            is_right = correct[i] >= right_from
+            append(states[student[i]], time_us[i] / _US, correct[i], is_right, residual[i], kept, halves)
         found[i] = states[student[i]]
         last = i
     return found

@@ -6,6 +6,7 @@ redoes one stretch, and nights, a rebuild and the live table hold the same numbe
 
 A sum that fades over opportunities keeps the share ``d = 2 ** (-1 / half_life)`` with each later one:
 ``S = S1 * d ** n2 + S2``. One that fades over days keeps ``2 ** (-days / half_life)``: ``S = S1 * fade(t2 - t1) + S2``.
+An outcome is a share from 0 to 1; the last five are kept as right or wrong, by one stated reading (``right_from``).
 A residual is the outcome minus what was expected at the item's frozen difficulty, so that easy items flatter nobody.
 Fading sums of the plain outcomes are not kept: beside those of residuals neither head reads them (decision 14).
 """
@@ -20,7 +21,8 @@ import numpy as np
 from cairn.mastery.bkt import FloatArray, IntArray
 from cairn.mastery.groups import sorted_offsets
 
-# Columns of every state. LAST_FIVE: the outcomes as bits behind a leading one, newest last (1 is none, 32 to 63 five).
+# Columns of every state. WINS: the sum of the outcomes. LAST_FIVE: these read as right or wrong, as bits behind a
+# leading one, newest last (1 is none, 32 to 63 five).
 COUNT, WINS, LAST_FIVE, LAST_AT = range(4)
 FIXED = 4
 NO_OUTCOMES = 1
@@ -72,12 +74,20 @@ PUPIL = Fading(opportunities=(5.0, 20.0, 100.0), days=(1.0, 14.0, 60.0))
 
 
 @numba.njit(cache=True, nogil=True)
-def append(state: FloatArray, at: float, outcome: float, residual: float, kept: FloatArray, halves: FloatArray) -> None:
+def append(
+    state: FloatArray,
+    at: float,
+    outcome: float,
+    is_right: bool,
+    residual: float,
+    kept: FloatArray,
+    halves: FloatArray,
+) -> None:
     """Put one response behind a state, in place."""
     passed = at - state[3]
     state[0] += 1.0
     state[1] += outcome
-    five = int(state[2]) * 2 + int(outcome >= 0.5)
+    five = int(state[2]) * 2 + int(is_right)
     state[2] = 32 + (five & 31) if five >= 64 else five
     state[3] = at
     column = 4
@@ -98,6 +108,7 @@ def _fold(
     at: FloatArray,
     outcome: FloatArray,
     residual: FloatArray,
+    right_from: float,
     kept: FloatArray,
     halves: FloatArray,
     before: FloatArray,
@@ -107,7 +118,7 @@ def _fold(
         for i in range(offsets[owner], offsets[owner + 1]):
             if before.shape[0]:
                 before[i] = after[owner]
-            append(after[owner], at[i], outcome[i], residual[i], kept, halves)
+            append(after[owner], at[i], outcome[i], outcome[i] >= right_from, residual[i], kept, halves)
     return after
 
 
@@ -118,14 +129,17 @@ def fold(
     outcome: FloatArray,
     residual: FloatArray,
     fading: Fading,
+    right_from: float,
 ) -> FloatArray:
     """The states (owners x width) after each owner's responses, from where they stood at ``start``.
 
     ``offsets`` (owners + 1) bounds each owner's responses, which lie in order of work: at_seconds since 1970 UTC,
-    outcome from 0 to 1, residual the outcome minus what was expected.
+    outcome from 0 to 1, residual the outcome minus what was expected. An outcome of ``right_from`` or more reads as
+    right in the pattern of the last five.
     """
     nothing = np.empty((0, fading.width))
-    after: FloatArray = _fold(start, offsets, at_seconds, outcome, residual, fading.kept, fading.seconds, nothing)
+    halves = fading.seconds
+    after: FloatArray = _fold(start, offsets, at_seconds, outcome, residual, right_from, fading.kept, halves, nothing)
     return after
 
 
@@ -136,30 +150,41 @@ def fold_each(
     outcome: FloatArray,
     residual: FloatArray,
     fading: Fading,
+    right_from: float,
 ) -> FloatArray:
     """As :func:`fold`, but the state before each response (responses x width), as its owner's last work left it."""
     before = np.empty((at_seconds.size, fading.width))
-    _fold(start, offsets, at_seconds, outcome, residual, fading.kept, fading.seconds, before)
+    _fold(start, offsets, at_seconds, outcome, residual, right_from, fading.kept, fading.seconds, before)
     return before
 
 
 def states_before(
-    owner: IntArray, at_seconds: FloatArray, outcome: FloatArray, residual: FloatArray, fading: Fading
+    owner: IntArray,
+    at_seconds: FloatArray,
+    outcome: FloatArray,
+    residual: FloatArray,
+    fading: Fading,
+    right_from: float,
 ) -> FloatArray:
     """The state before each response, as :func:`fold_each` from nothing; responses in order of work, owners mixed."""
     order, offsets = sorted_offsets(owner)
     found = np.empty((owner.size, fading.width))
     start = fading.empty(offsets.size - 1)
-    found[order] = fold_each(start, offsets, at_seconds[order], outcome[order], residual[order], fading)
+    found[order] = fold_each(start, offsets, at_seconds[order], outcome[order], residual[order], fading, right_from)
     return found
 
 
 def appended(
-    states: FloatArray, at_seconds: FloatArray, outcome: FloatArray, residual: FloatArray, fading: Fading
+    states: FloatArray,
+    at_seconds: FloatArray,
+    outcome: FloatArray,
+    residual: FloatArray,
+    fading: Fading,
+    right_from: float,
 ) -> FloatArray:
     """Each state with one response behind it."""
     one_each = np.arange(states.shape[0] + 1, dtype=np.int64)
-    return fold(states, one_each, at_seconds, outcome, residual, fading)
+    return fold(states, one_each, at_seconds, outcome, residual, fading, right_from)
 
 
 def aged(states: FloatArray, at_seconds: FloatArray, fading: Fading) -> FloatArray:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from cairn.mastery.bkt import ByteArray, FloatArray, IntArray
+from cairn.mastery.bkt import FloatArray, IntArray
 from cairn.mastery.config import SharePolicy
 from cairn.mastery.hashing import HashArray
 from cairn.mastery.policy import (
@@ -51,7 +51,10 @@ _US = 1e6
 
 
 class Rule(NamedTuple):
-    """A policy as the compiled walk takes it: levels are those that lie under the truth with such a chance."""
+    """A policy as the compiled walk takes it: levels are those that lie under the truth with such a chance.
+
+    right_from: the share from which an answer reads as right (:attr:`cairn.mastery.config.EvidenceRule.right_from`).
+    """
 
     bar: float
     floor: float
@@ -66,9 +69,10 @@ class Rule(NamedTuple):
     wrong_to_lose: int
     attempts: int
     days: int
+    right_from: float
 
     @classmethod
-    def of(cls, policy: SharePolicy) -> Rule:
+    def of(cls, policy: SharePolicy, right_from: float) -> Rule:
         """The rule of a policy."""
         over, lost, tail = 1.0 - policy.chance, 1.0 - policy.lost_chance, (1.0 - policy.interval_level) / 2.0
         return cls(
@@ -85,6 +89,7 @@ class Rule(NamedTuple):
             policy.wrong_to_lose,
             policy.minimum.attempts,
             policy.minimum.days,
+            right_from,
         )
 
 
@@ -92,12 +97,13 @@ class Rule(NamedTuple):
 class Answers:
     """Counted attempts in order of pair and work (n); ``offsets`` (pairs + 1) bounds each pair's.
 
-    correct: 0 or 1; time_us: microseconds since 1970 UTC; day: local day; item: code; event: hash of the event and its
-    outcome; residual: outcome less what was expected at the item; pupil (n x PUPIL.width): the pupil's state behind it.
+    correct: the share right, 0 to 1; time_us: microseconds since 1970 UTC; day: local day; item: code; event: hash of
+    the event and its outcome; residual: outcome less what was expected at the item; pupil (n x PUPIL.width): the
+    pupil's state behind it.
     """
 
     offsets: IntArray
-    correct: ByteArray
+    correct: FloatArray
     time_us: IntArray
     day: IntArray
     item: IntArray
@@ -244,12 +250,14 @@ def _note(transition: IntArray, pair: int, at_us: int, old: int, new: int, count
 
 # Columns of the whole numbers that a pair stands at, in the walk.
 _STATE, _SINCE, _STREAK, _WITHOUT, _WRONG, _COUNTED, _LAST, _DAYS, _NEXT = range(9)
+# The same as Standing names them.
+_STOOD = ("state", "since_us", "in_a_row", "without_three", "wrong", "counted", "last_us", "days", "next_us")
 
 
 @numba.njit(cache=True, nogil=True)
 def _walk(
     offsets: IntArray,
-    correct: ByteArray,
+    correct: FloatArray,
     time_us: IntArray,
     day: IntArray,
     item: IntArray,
@@ -285,8 +293,8 @@ def _walk(
                     hashes[count] = evidence[p]
                     count += 1
                     now[_STATE], now[_SINCE] = REVIEW_DUE, due
-            is_right = correct[i] != 0
-            append(sums[p], time_us[i] / _US, float(correct[i]), residual[i], kept, halves)
+            is_right = correct[i] >= rule.right_from
+            append(sums[p], time_us[i] / _US, correct[i], is_right, residual[i], kept, halves)
             pupil[p] = pupils[i]
             now[_STREAK] = min(now[_STREAK] + 1, IN_A_ROW) if is_right else 0
             now[_WITHOUT] = 0 if now[_STREAK] >= IN_A_ROW else now[_WITHOUT] + 1
@@ -324,27 +332,21 @@ def _walk(
 
 
 def walk(
-    answers: Answers, rows: IntArray, standing: Standing, model: Arrays, policy: SharePolicy, as_of_us: int
+    answers: Answers,
+    rows: IntArray,
+    standing: Standing,
+    model: Arrays,
+    policy: SharePolicy,
+    right_from: float,
+    as_of_us: int,
 ) -> tuple[Transitions, Standing]:
     """Apply the policy to counted attempts, pair after pair, from where the pairs stood on an earlier day.
 
     ``rows`` names each pair's competency in the model's arrays (``ShareModel.arrays``). Below the minimum of counted
-    attempts and of different items a pair is at "not enough evidence". Time passes up to, not including, ``as_of_us``.
+    attempts and of different items a pair is at "not enough evidence". Answers of ``right_from`` or more read as
+    right. Time passes up to, not including, ``as_of_us``.
     """
-    stood = np.stack(
-        [
-            standing.state.astype(np.int64),
-            standing.since_us,
-            standing.in_a_row,
-            standing.without_three,
-            standing.wrong,
-            standing.counted,
-            standing.last_us,
-            standing.days,
-            standing.next_us,
-        ],
-        axis=1,
-    )
+    stood = np.stack([getattr(standing, name).astype(np.int64) for name in _STOOD], axis=1)
     items, sums, pupil = standing.items.copy(), standing.sums.copy(), standing.pupil.copy()
     evidence = standing.evidence.copy()
     found, hashes = _walk(
@@ -363,7 +365,7 @@ def walk(
         pupil,
         evidence,
         model,
-        Rule.of(policy),
+        Rule.of(policy, right_from),
         _KEPT,
         _HALVES,
         as_of_us,

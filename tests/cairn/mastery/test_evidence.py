@@ -47,7 +47,7 @@ def attempts(rows: list[dict[str, Any]]) -> Attempts:
         time_us=column("hour", 0, np.int64) * HOUR,
         day=column("hour", 0, np.int64) // 24,
         event_rank=np.array([row.get("rank", i) for i, row in enumerate(rows)], dtype=np.int64),
-        is_correct=column("right", True, bool),
+        correct=column("right", 1.0, np.float64),
         has_hints=column("hints", False, bool),
         is_total=column("total", False, bool),
         is_practice=column("practice", False, bool),
@@ -75,7 +75,7 @@ def test_spacing_runs_from_the_last_time_the_item_was_seen() -> None:
 def test_hints_make_an_attempt_not_right_alone() -> None:
     judged = judge(attempts([{"hints": True}, {"hour": 1}]), RULE)
     assert judged.verdict.tolist() == [COUNTED, REPEATED]
-    assert judged.is_right.tolist() == [False, True]
+    assert judged.correct.tolist() == [0.0, 1.0]
 
 
 def test_hints_can_be_practice() -> None:
@@ -132,7 +132,7 @@ def test_an_unnamed_item_is_told_by_the_local_day() -> None:
 def test_equal_times_are_ordered_by_event_id() -> None:
     judged = judge(attempts([{"rank": 7, "right": False}, {"rank": 3}]), RULE)
     assert judged.order.tolist() == [1, 0]
-    assert judged.is_right[0]
+    assert judged.correct[0] == 1.0
 
 
 row = st.fixed_dictionaries(
@@ -140,7 +140,7 @@ row = st.fixed_dictionaries(
         "pair": st.integers(0, 2),
         "item": st.integers(-4, 3).filter(lambda code: code != -1),
         "hour": st.integers(0, 90),
-        "right": st.booleans(),
+        "right": st.sampled_from([0.0, 0.5, 1.0]),
         "hints": st.booleans(),
         "rapid": st.booleans(),
         "practice": st.booleans(),
@@ -157,7 +157,7 @@ def test_arrival_changes_nothing(rows: list[dict[str, Any]], random: Any) -> Non
     first, second = judge(attempts(ranked), RULE), judge(attempts(shuffled), RULE)
     assert [ranked[i]["rank"] for i in first.order] == [shuffled[i]["rank"] for i in second.order]
     assert first.verdict.tolist() == second.verdict.tolist()
-    assert first.is_right.tolist() == second.is_right.tolist()
+    assert first.correct.tolist() == second.correct.tolist()
 
 
 @pytest.mark.parametrize(
@@ -165,14 +165,19 @@ def test_arrival_changes_nothing(rows: list[dict[str, Any]], random: Any) -> Non
     [
         (1, math.nan, math.nan, math.nan, math.nan, 1),
         (0, 1.0, math.nan, math.nan, math.nan, 0),
-        (math.nan, 0.8, math.nan, math.nan, math.nan, 1),
-        (math.nan, 0.79, 10.0, math.nan, 10.0, 0),
-        (math.nan, math.nan, 8.0, math.nan, 10.0, 1),
-        (math.nan, math.nan, 5.0, 1.0, 6.0, 1),
-        (math.nan, math.nan, 5.0, math.nan, 0.0, -1),
-        (math.nan, math.nan, 5.0, math.nan, math.nan, -1),
+        (math.nan, 0.8, math.nan, math.nan, math.nan, 0.8),
+        (math.nan, 0.79, 10.0, math.nan, 10.0, 0.79),
+        (math.nan, math.nan, 8.0, math.nan, 10.0, 0.8),
+        (math.nan, math.nan, 5.0, 1.0, 6.0, 0.8),
+        (math.nan, math.nan, 11.0, math.nan, 10.0, 1.0),
+        (math.nan, -0.5, math.nan, math.nan, math.nan, 0.0),
+        (math.nan, math.nan, -1.0, 0.0, 10.0, 0.0),
+        (math.nan, math.nan, 5.0, math.nan, 0.0, math.nan),
+        (math.nan, math.nan, 5.0, math.nan, math.nan, math.nan),
     ],
 )
-def test_outcomes(success: float, scaled: float, raw: float, low: float, high: float, expected: int) -> None:
+def test_outcomes(success: float, scaled: float, raw: float, low: float, high: float, expected: float) -> None:
     columns = [np.array([value]) for value in (scaled, raw, low, high)]
-    assert outcomes(np.array([success]), score_shares(*columns), 0.8).tolist() == [expected]
+    [found] = outcomes(np.array([success]), score_shares(*columns)).tolist()
+    assert found == pytest.approx(expected, abs=0.0, nan_ok=True)
+    assert math.copysign(1.0, found) == 1.0, "no zero below zero: outcomes are hashed by their bits"

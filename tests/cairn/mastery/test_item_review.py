@@ -35,7 +35,7 @@ def simulated() -> Responses:
     skill = item // ITEMS_EACH
     logit = strength[user, np.where(item == MISTAGGED, 1, skill)] - difficulty[item]
     logit = np.where(item == RANDOM, 0.0, logit) - 2.0 * ((item == UNFAIR) & (group[user] == 1))
-    correct = (random.random(user.size) < 1 / (1 + np.exp(-logit))).astype(np.int8)
+    correct = (random.random(user.size) < 1 / (1 + np.exp(-logit))).astype(np.float64)
     return Responses(
         user=user.astype(np.int64),
         item=item.astype(np.int64),

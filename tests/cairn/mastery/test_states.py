@@ -123,7 +123,7 @@ def test_a_pupil_who_shows_it_has_mastered_it_and_each_change_has_its_evidence()
     found = tables([row(i, 30 * i, i, True) for i in range(6)], START + timedelta(days=10))
     [state] = found["mastery_state"]
     assert state["state"] == "mastered"
-    assert state["counted_attempts"] == state["counted_correct"] == 6
+    assert state["counted_attempts"] == state["counted_credit"] == 6
     assert state["next_transition_at"] > START + timedelta(hours=150, days=1)
     changes = [(d["from_state"], d["to_state"], d["counted_attempts"]) for d in found["mastery_decision"]]
     assert changes == [("not_started", "not_enough_evidence", 1), ("not_enough_evidence", "mastered", 4)]

@@ -38,7 +38,7 @@ def simulated(
     data = Responses(
         user=user,
         item=item,
-        correct=correct.astype(np.int8),
+        correct=correct.astype(np.float64),
         at_seconds=at_seconds,
         response=np.arange(user.size),
         skill=skill_of,

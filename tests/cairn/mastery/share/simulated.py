@@ -57,7 +57,7 @@ def simulate(seed: int, pupils: int, each: int = 14, first: int = 0, total: int 
     data = Responses(
         user=user,
         item=item_of,
-        correct=correct.astype(np.int8),
+        correct=correct.astype(np.float64),
         at_seconds=at_of,
         response=np.arange(user.size),
         skill=skill_of,

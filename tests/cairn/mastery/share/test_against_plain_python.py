@@ -68,12 +68,19 @@ def events(seed: int) -> list[Event]:
                 "item_id": draw.choice(ITEMS),
                 "event_time": at,
                 "work_date": at.date(),
-                "correct": draw.random() < strength,
+                **outcome(draw.random(), strength),
                 "hints": draw.choice([0] * 9 + [2]),
                 "duration_ms": draw.choice([20_000] * 7 + [4_000, 1_500, 900]),
             }
             found += [{**answer, "competency_id": name} for name in shown if at < END]
     return found
+
+
+def outcome(luck: float, strength: float) -> Event:
+    """Right or wrong; of those who fail closely, or do just well enough, a score in place of it."""
+    if abs(luck - strength) < 0.03:
+        return {"correct": None, "score": 0.5 + 10 * (strength - luck)}
+    return {"correct": luck < strength, "score": None}
 
 
 def table(answers: list[Event]) -> pa.Table:
@@ -87,6 +94,7 @@ def table(answers: list[Event]) -> pa.Table:
             "activity_type": "attempt",
             "item_id": event["item_id"],
             "success": event["correct"],
+            "score_share": event["score"],
             "hints": event["hints"],
             "duration_ms": event["duration_ms"],
             "work_date": event["work_date"],

@@ -34,7 +34,7 @@ def drawn(seed: int, pupils: int = PUPILS) -> Responses:
     return Responses(
         user=user,
         item=item,
-        correct=(random.random(user.size) < chance).astype(np.int8),
+        correct=(random.random(user.size) < chance).astype(np.float64),
         at_seconds=at,
         response=response,
         skill=(item[response] + is_second) % SKILLS,
@@ -130,7 +130,7 @@ def test_difficulty_out_of_fold_does_not_see_the_pupils_own_answers() -> None:
     """Turning all of a train pupil's answers round leaves the difficulties that judge them as they were."""
     train = drawn(1)
     own = train.user == 3
-    turned = replace(train, correct=np.where(own, 1 - train.correct, train.correct).astype(np.int8))
+    turned = replace(train, correct=np.where(own, 1 - train.correct, train.correct))
     first, none = train.first_skill(), np.zeros(train.user.size, np.int64)
     plain, other = (
         difficulty.out_of_fold(data.user, data.item, first, none, data.correct, ITEMS, SKILLS)

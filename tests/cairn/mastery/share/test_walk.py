@@ -71,7 +71,7 @@ class Story:
         times = np.round(self.days[part] * DAY_US).astype(np.int64)
         answers = Answers(
             offsets=np.array([0, last - first]),
-            correct=self.correct[part].astype(np.int8),
+            correct=self.correct[part].astype(np.float64),
             time_us=times,
             day=times // DAY_US,
             item=self.items[part],
@@ -80,7 +80,7 @@ class Story:
             pupil=steered(self.shares[part], np.arange(first, last) + 1, self.slope),
         )
         rows = np.zeros(1, dtype=np.int64)
-        return walk(answers, rows, standing, model(self.slope, self.doubt), POLICY, int(until_day * DAY_US))
+        return walk(answers, rows, standing, model(self.slope, self.doubt), POLICY, 0.8, int(until_day * DAY_US))
 
 
 def story(
