@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from answers.accounts import Account
+from answers.pinned_releases import Opened
 from answers.pupil_names import look_up
 from portal.web import guarded, portal_of, render
 
@@ -16,6 +19,23 @@ order by subject nulls last, competency_code nulls last, competency_title, class
 
 DECISIONS = """
 select * from mart_student_decision where student_key = ? and school_id = ? order by decided_at desc, decision_id"""
+
+ROLLED_UP = """
+select * from mart_student_rollup where student_key = ? and school_id = ?
+order by subject, levels_below desc, sequence, competency_id"""
+
+CARRIED = """
+select * from mart_student_carried where student_key = ? and school_id = ?
+order by subject, competency_code, competency_id"""
+
+
+def areas_of(release: Opened, pupil: list[Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """(areas rolled up, competencies with a carried standing) of [student key, school].
+
+    A release from before these tables is shown until the next night: without them.
+    """
+    rolled_up = release.rows(ROLLED_UP, pupil) if release.has_table("mart_student_rollup") else []
+    return rolled_up, release.rows(CARRIED, pupil) if release.has_table("mart_student_carried") else []
 
 
 @guarded("school_leader")
@@ -38,6 +58,8 @@ def student_page(request: Request, account: Account) -> Response:
         school_id=account.school_id,
         release_id=pinned.learning.release_id,
     )
+    release, pupil = pinned.learning, [key, account.school_id]
+    rolled_up, carried = areas_of(release, pupil)
     titles = {row["competency_id"]: row["competency_code"] or row["competency_title"] for row in rows}
     context = {
         "title": f"Pupil {names(key)}",
@@ -46,7 +68,9 @@ def student_page(request: Request, account: Account) -> Response:
         "school_id": account.school_id,
         "rows": rows,
         "classes": sorted({row["class_title"] for row in rows if row["class_title"]}),
-        "decisions": pinned.learning.rows(DECISIONS, [key, account.school_id]),
+        "decisions": release.rows(DECISIONS, pupil),
+        "rolled_up": rolled_up,
+        "carried": carried,
         "titles": titles,
         "by_state": {
             state: sum(row["state"] == state for row in rows)

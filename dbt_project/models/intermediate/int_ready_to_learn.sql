@@ -1,4 +1,5 @@
--- The outer fringe: what a pupil has not mastered yet and whose direct prerequisites are all mastered.
+-- The outer fringe: what a pupil has not mastered yet and whose direct prerequisites are all mastered, by evidence of
+-- their own or carried.
 with needed as (
     select
         edge.competency_id,
@@ -13,7 +14,7 @@ reached as (
         edge.competency_id,
         count(*) as prerequisites,
         max(state.state_since_at) as ready_since_at
-    from {{ ref('stg_mastery_state') }} as state
+    from {{ ref('int_pupil_standing') }} as state
     inner join {{ ref('stg_prerequisite') }} as edge on state.competency_id = edge.prerequisite_id
     where state.state = 'mastered'
     group by all
@@ -29,7 +30,7 @@ inner join needed
     on
         reached.competency_id = needed.competency_id
         and reached.prerequisites = needed.prerequisites
-anti join {{ ref('stg_mastery_state') }} as own
+anti join {{ ref('int_pupil_standing') }} as own
     on
         reached.student_key = own.student_key
         and reached.competency_id = own.competency_id
