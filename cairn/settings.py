@@ -39,6 +39,21 @@ class Settings(BaseSettings):
     adult_places_per_class: int = Field(
         default=5, ge=1, description="pupils a class whom an adult can see first; the rest are one tap away"
     )
+    carry_replaced_discount: float = Field(
+        default=0.9, gt=0, le=1, description="what a share is multiplied by where it is carried to what replaces it"
+    )
+    carry_match_discount: float = Field(
+        default=0.95, gt=0, le=1, description="what a share is multiplied by where it is carried to an exact match"
+    )
+    carry_steps: int = Field(
+        default=3, ge=1, le=6, description="most relations in a row (replacedBy, exactMatchOf) that carry a standing"
+    )
+    rollup_mastered_pct: int = Field(
+        default=80, ge=1, le=100, description="weight of mastered parts from which a competency with parts is mastered"
+    )
+    rollup_evidence_pct: int = Field(
+        default=50, ge=1, le=100, description="weight of parts with evidence from which its parts say anything of it"
+    )
     pupil_buckets: int = Field(
         default=0, description="buckets of what grows with pupils, set when its tables are made; by the roster where 0"
     )

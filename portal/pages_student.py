@@ -64,6 +64,24 @@ def pupil_of(request: Request, account: Account) -> Pupil:
     return Pupil(key, account.school_id, pinned, pinned.learning, rows, dict(reversed(competencies.items())))
 
 
+ROLLED_UP = """
+select * from mart_student_rollup where student_key = ? and school_id = ?
+order by subject, levels_below desc, sequence, competency_id"""
+
+CARRIED = """
+select * from mart_student_carried where student_key = ? and school_id = ?
+order by subject, competency_code, competency_id"""
+
+
+def areas_of(release: Opened, pupil: list[Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """(areas rolled up, competencies with a carried standing) of [student key, school].
+
+    A release from before these tables is shown until the next night: without them.
+    """
+    rolled_up = release.rows(ROLLED_UP, pupil) if release.has_table("mart_student_rollup") else []
+    return rolled_up, release.rows(CARRIED, pupil) if release.has_table("mart_student_carried") else []
+
+
 @guarded("school_leader")
 def student_page(request: Request, account: Account) -> Response:
     """A pupil of the leader's own school; any other key is refused alike, whether it exists or not."""
@@ -95,6 +113,7 @@ def show_student(
     )
     now = words_now(portal.settings, [key])
     followups = [OLDER_FOLLOWUPS | row for row in pupil.learning.rows(ACTIONS, [key, account.school_id])]
+    rolled_up, carried = areas_of(pupil.learning, [key, account.school_id])
     context = {
         "title": f"Pupil {names(key)}",
         "name": names(key),
@@ -115,6 +134,8 @@ def show_student(
         "actions": actions_now(portal.settings, [key], followups),
         "action_problem": action_problem,
         "today": local_today(portal.settings),
+        "rolled_up": rolled_up,
+        "carried": carried,
         "by_state": {
             state: sum(row["state"] == state for row in rows)
             for state in ("mastered", "developing", "not_enough_evidence", "review_due")

@@ -19,6 +19,7 @@ import lake
 from cairn.calendar import DistrictCalendar
 from cairn.errors import CairnError
 from cairn.group_rules import load_group_rules
+from cairn.mastery.config import load_config
 from cairn.mastery.policy import STUCK_BELOW_SHARE, WHEEL_SPINNING_OPPORTUNITIES
 from cairn.privacy import smallest_group
 from cairn.settings import Settings
@@ -103,6 +104,7 @@ def _rules(settings: Settings) -> dict[str, str]:
     """Numbers of rules that Python has and models need: written once, handed over here."""
     load_group_rules(settings)  # read by dbt's model of groups: what is wrong in it is said here, in one line
     silence = SilenceRule.load(settings)
+    policy = load_config(settings).policy
     return {
         "CAIRN_N_MIN": str(smallest_group(settings)),
         "CAIRN_SILENCE_WINDOW_DAYS": str(silence.window_days),
@@ -111,6 +113,13 @@ def _rules(settings: Settings) -> dict[str, str]:
         "CAIRN_STUCK_BELOW_SHARE": str(STUCK_BELOW_SHARE),
         "CAIRN_ADULT_PLACES_PER_CLASS": str(settings.adult_places_per_class),
         "CAIRN_ACTION_FOLLOW_UP_DAYS": str(WINDOW_DAYS),
+        "CAIRN_MINIMUM_EVIDENCE_ATTEMPTS": str(policy.minimum.attempts),
+        "CAIRN_REVIEW_DUE_SHARE": str(policy.review_share),
+        "CAIRN_CARRY_REPLACED_DISCOUNT": str(settings.carry_replaced_discount),
+        "CAIRN_CARRY_MATCH_DISCOUNT": str(settings.carry_match_discount),
+        "CAIRN_CARRY_STEPS": str(settings.carry_steps),
+        "CAIRN_ROLLUP_MASTERED_PCT": str(settings.rollup_mastered_pct),
+        "CAIRN_ROLLUP_EVIDENCE_PCT": str(settings.rollup_evidence_pct),
     }
 
 

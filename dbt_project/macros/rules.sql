@@ -20,6 +20,44 @@
     {{ env_var("CAIRN_ACTION_FOLLOW_UP_DAYS") }}
 {%- endmacro %}
 
+{% macro minimum_evidence_attempts() -%}
+    {{ env_var("CAIRN_MINIMUM_EVIDENCE_ATTEMPTS") }}
+{%- endmacro %}
+
+{% macro review_due_share() -%}
+    {{ env_var("CAIRN_REVIEW_DUE_SHARE") }}
+{%- endmacro %}
+
+{% macro replaced_discount() -%}
+    {{ env_var("CAIRN_CARRY_REPLACED_DISCOUNT") }}
+{%- endmacro %}
+
+{% macro match_discount() -%}
+    {{ env_var("CAIRN_CARRY_MATCH_DISCOUNT") }}
+{%- endmacro %}
+
+{% macro carry_steps() -%}
+    {{ env_var("CAIRN_CARRY_STEPS") }}
+{%- endmacro %}
+
+{% macro rollup_mastered_pct() -%}
+    {{ env_var("CAIRN_ROLLUP_MASTERED_PCT") }}
+{%- endmacro %}
+
+{% macro rollup_evidence_pct() -%}
+    {{ env_var("CAIRN_ROLLUP_EVIDENCE_PCT") }}
+{%- endmacro %}
+
+{#- How many levels of parts are rolled up: CASE frameworks have five to seven from component to subject. -#}
+{% macro rollup_levels() -%}
+    {{ return(8) }}
+{%- endmacro %}
+
+{#- Whether a standing says more than that there is too little to say. -#}
+{% macro has_evidence(standing) -%}
+    {{ standing }}.state not in ('not_started', 'not_enough_evidence') and {{ standing }}.expected_share is not null
+{%- endmacro %}
+
 {% macro silence_window_days() -%}
     {{ env_var("CAIRN_SILENCE_WINDOW_DAYS") }}
 {%- endmacro %}

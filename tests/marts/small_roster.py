@@ -17,6 +17,8 @@ KNOWN = datetime(2026, 8, 1, tzinfo=UTC)
 TERM = date(2026, 8, 17)
 PLAN_HASH = "0" * 64
 ALPHA, BETA, GAMMA = "k-alpha", "k-beta", "k-gamma"
+# Alpha, beta and omega, which matches alpha, are parts of a cluster, that and gamma of a domain; old is replaced.
+CLUSTER, DOMAIN, OMEGA, OLD = "k-cluster", "k-domain", "k-omega", "k-old"
 
 
 def at(text: str) -> datetime:
@@ -133,14 +135,29 @@ def roster(settings: Settings) -> None:
                 title=f"Title {key[2:]}",
                 full_statement="-",
                 subject="mathematics",
-                is_leaf=True,
+                is_leaf=key not in (CLUSTER, DOMAIN),
                 sequence=number,
             )
-            for number, key in enumerate((ALPHA, BETA, GAMMA))
+            for number, key in enumerate((ALPHA, BETA, GAMMA, CLUSTER, DOMAIN, OMEGA, OLD))
         ],
     )
     put(
         settings,
         "silver.competency_edge",
-        [known(edge_id="e", framework_id="f", from_competency_id=ALPHA, to_competency_id=GAMMA, edge_type="precedes")],
+        [
+            known(edge_id=f"edge-{number}", framework_id="f", from_competency_id=a, to_competency_id=b, edge_type=kind)
+            for number, (a, kind, b) in enumerate(
+                [
+                    (ALPHA, "precedes", GAMMA),
+                    (ALPHA, "isChildOf", CLUSTER),
+                    (BETA, "isChildOf", CLUSTER),
+                    (OMEGA, "isChildOf", CLUSTER),
+                    (OLD, "isChildOf", CLUSTER),
+                    (CLUSTER, "isChildOf", DOMAIN),
+                    (GAMMA, "isChildOf", DOMAIN),
+                    (OMEGA, "exactMatchOf", ALPHA),
+                    (OLD, "replacedBy", ALPHA),
+                ]
+            )
+        ],
     )

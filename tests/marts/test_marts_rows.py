@@ -28,7 +28,7 @@ def test_release_holds_marts_only(rows: Any, release: store.Release) -> None:
     schemas = rows("select distinct schema_name from duckdb_tables()")
     assert schemas == [("main",)], "working tables know more about pupils than a page needs"
     assert not rows("select view_name from duckdb_views() where not internal")
-    assert len(release.tables) == 22
+    assert len(release.tables) == 24
     assert all(name.startswith("mart_") for name in release.tables)
 
 
@@ -120,6 +120,48 @@ def test_a_teachers_word_stands_beside_what_is_computed(rows: Any) -> None:
     ]
     tables = [name for (name,) in rows("select table_name from duckdb_tables()")]
     assert not [name for name in tables if rows(f"select 1 from {name} as t where t::varchar like '%No mart may%'")]
+
+
+def test_what_matches_carries_at_a_discount_and_changes_no_computed_state(rows: Any) -> None:
+    found = rows(
+        "select carried.student_key, carried.competency_id, carried.state, from_competency_code, relation, discount,"
+        " carried.expected_share = own.expected_share * 0.95::double, carried.share_high = own.share_high"
+        " from mart_student_carried as carried inner join mart_student_competency as own"
+        " on carried.student_key = own.student_key and from_competency_id = own.competency_id order by 1"
+    )
+    # No p5: on beta there is too little, and nothing is on omega. What is carried to old from nowhere is nothing.
+    share = dict(
+        rows("select student_key, expected_share from mart_student_competency where competency_id = 'k-alpha'")
+    )
+    carried = {"p1": "mastered" if share["p1"] * 0.95 >= 0.8 else "review_due", "p2": "developing"}
+    carried |= {"p3": "developing", "p4": "developing"}
+    assert found == [
+        (key, "k-omega", state, "ALPHA", "exactMatchOf", 0.95, True, True) for key, state in carried.items()
+    ]
+    assert rows("select count(*) from mart_student_carried") == [(4,)]
+    assert rows("select count(*) from mart_student_competency where competency_id = 'k-omega'") == [(0,)]
+
+
+def test_areas_are_told_from_their_parts(rows: Any) -> None:
+    found = rows(
+        "select student_key, competency_code, levels_below, parts, parts_worked_on, parts_with_evidence, state,"
+        " has_stuck_part, has_carried_part, own_state from mart_student_rollup order by 1, 3"
+    )
+    # Of alpha, beta and omega two have evidence, of the domain's leaves (these and gamma) two of four; p5 began one.
+    told = {"p1": "developing", "p2": "developing", "p3": "developing", "p4": "developing"}
+    expected = []
+    for key, state in told.items():
+        expected.append((key, "CLUSTER", 1, 3, 2, 2, state, key == "p2", True, None))
+        expected.append((key, "DOMAIN", 2, 2, 1, 1, state, key == "p2", True, None))
+    expected.append(("p5", "CLUSTER", 1, 3, 1, 0, "not_enough_evidence", False, False, None))
+    expected.append(("p5", "DOMAIN", 2, 2, 1, 0, "not_enough_evidence", False, False, None))
+    assert found == expected
+    means = rows(
+        "select rolled.student_key, abs(rolled.expected_share - own.expected_share * 1.95 / 2) < 1e-12"
+        " from mart_student_rollup as rolled inner join mart_student_competency as own using (student_key)"
+        " where own.competency_id = 'k-alpha' order by 1"
+    )
+    assert means == [(key, True) for key in told for _ in range(2)]
 
 
 def test_work_counts_where_the_pupil_was_enrolled_that_day(rows: Any) -> None:

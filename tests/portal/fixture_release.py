@@ -56,6 +56,14 @@ TABLES = {
     " override_by_role varchar, override_date date, override_until_date date, override_reason varchar,"
     " override_id varchar, computed_state varchar, expected_share double, share_low double, share_high double,"
     " is_set_aside boolean",
+    "mart_student_rollup": "school_id varchar, student_key varchar, competency_id varchar, competency_code varchar,"
+    " competency_title varchar, subject varchar, sequence int, levels_below int, state varchar, expected_share double,"
+    " share_low double, share_high double, parts int, parts_worked_on int, parts_with_evidence int, parts_mastered int,"
+    " has_stuck_part boolean, has_carried_part boolean, own_state varchar, own_share double",
+    "mart_student_carried": "school_id varchar, student_key varchar, competency_id varchar, competency_code varchar,"
+    " competency_title varchar, subject varchar, state varchar, expected_share double, share_low double,"
+    " share_high double, from_competency_id varchar, from_competency_code varchar, relation varchar, discount double,"
+    " state_since_at timestamptz",
     "mart_student_decision": "school_id varchar, student_key varchar, competency_id varchar, decision_id varchar,"
     " decided_at timestamptz, from_state varchar, to_state varchar, counted_attempts int,"
     " model_version varchar, policy_version varchar, data_date date, decided_by varchar, said_by_role varchar,"
@@ -150,6 +158,8 @@ def _pupil_rows(keys: dict[str, str], school: int, school_id: str) -> dict[str, 
         for name in (
             "mart_student_competency",
             "mart_override",
+            "mart_student_rollup",
+            "mart_student_carried",
             "mart_student_decision",
             "mart_needs_adult",
             "mart_review_due",
@@ -193,6 +203,14 @@ def _pupil_rows(keys: dict[str, str], school: int, school_id: str) -> dict[str, 
             if word[0]:
                 beside = (*head, competency_id, code, title, *word, state, share, share - 0.12, share + 0.1, True)
                 rows["mart_override"].append(beside)
+        area = ("area-nf", "NF", "Number and operations: fractions", "Mathematics", 9, 1, "developing", 0.62, 0.5, 0.71)
+        own = ("mastered", 0.93) if number == 0 else (None, None)
+        rows["mart_student_rollup"].append((school_id, key, *area, 4, 3, 3, 1, number % 3 == 0, number == 0, *own))
+        if number == 0:
+            match = ("comp-9", "NF.9", "Fractions as numbers", "Mathematics", "mastered", 0.84, 0.7, 0.95)
+            rows["mart_student_carried"].append(
+                (school_id, key, *match, "comp-2", "4.NF.2", "exactMatchOf", 0.95, _at(9))
+            )
         decision = (f"d-{school}-{number}", _at(1), "developing", "mastered", 9, "share-1", "p-1", DATA_DATE)
         decision += ("computed", None, None, None)
         rows["mart_student_decision"].append((school_id, key, "comp-1", *decision))

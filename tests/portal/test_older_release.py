@@ -10,7 +10,23 @@ import duckdb
 
 from answers.pinned_releases import Opened
 from answers.school_answers import OLDER_MOVES, OLDER_NEEDS, load_school
+from portal.pages_student import areas_of
 from releases import store
+from tests.portal.fixture_release import sourced
+
+
+def test_a_pupils_page_of_an_older_release_leaves_out_what_it_does_not_have(pages: Any, tmp_path: Path) -> None:
+    release = store.current(pages.settings, "learning")
+    assert release is not None
+    path = tmp_path / "older.duckdb"
+    shutil.copyfile(release.path, path)
+    connection = duckdb.connect(str(path))
+    opened = Opened(release.release_id, release.data_date, connection)
+    pupil = [pages.people[sourced(0, 0)], "school-a"]
+    assert [len(rows) for rows in areas_of(opened, pupil)] == [1, 1]
+    connection.execute("drop table mart_student_rollup")
+    connection.execute("drop table mart_student_carried")
+    assert areas_of(opened, pupil) == ([], [])
 
 
 def test_an_older_release_has_no_reviews_and_everybody_first(pages: Any, tmp_path: Path) -> None:

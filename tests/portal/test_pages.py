@@ -162,6 +162,14 @@ def test_the_pupil_page_shows_states_and_standing_decisions(pages: Any) -> None:
     assert " ".join(NAME) in text and "Mastered" in text and "3.OA.7" in text
 
 
+def test_the_pupil_page_tells_areas_from_their_parts_and_labels_what_is_carried(pages: Any) -> None:
+    text = pages.client("leader-a").get(f"/students/{pages.people[sourced(0, 0)]}").text
+    assert "carried from 4.NF.2" in text and "exact match, times 0.95" in text
+    assert "1 of 4" in text and "stuck in a part" in text and "partly carried" in text and "Mastered, 93 %" in text
+    other = pages.client("leader-a").get(f"/students/{pages.people[sourced(0, 1)]}").text
+    assert "By area" in other and "Carried from" not in other and "partly carried" not in other
+
+
 def test_the_scorecard_keeps_its_order_and_has_no_p_value_before_the_method(pages: Any) -> None:
     text = pages.client("central").get("/pilots/pilot-fractions").text
     order = ["Decision", "Why", "How sure", "For whom", "Did it happen", "What it cost", "What next"]

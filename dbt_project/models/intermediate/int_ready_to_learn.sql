@@ -1,5 +1,5 @@
--- The outer fringe: what a pupil has not mastered yet and whose direct prerequisites are all mastered. A teacher's word
--- counts like the state it says.
+-- The outer fringe: what a pupil has not mastered yet and whose direct prerequisites are all mastered, by evidence of
+-- their own or carried. A teacher's word counts like the state it says.
 with needed as (
     select
         edge.competency_id,
