@@ -4,7 +4,7 @@ Starts a broker and the live service as a process of its own, on a lake whose la
 each pupil. Then sends events to the topic at a steady rate, each of a random pupil on a random item, and asks the
 service as a class's page does, five times a second, whether each fiftieth event shows. Prints one JSON object: seconds
 from send to visible (median, 95 of 100, most), how many were never seen, memory of the service, rows of the live
-table.
+table. Compare cpu_share, the service's part of one core, with what a core gives it: load_average tells of other work.
 """
 
 from __future__ import annotations
@@ -251,7 +251,10 @@ def run(pupils: int, attempts: int, rate: int, seconds: int) -> dict[str, Any]:
             address = f"http://127.0.0.1:{port}"
             _wait(address)
             watch = Watch(address, {"Authorization": f"Bearer {live_token(settings)}"})
-            most = measure(settings, pupils, rate, seconds, psutil.Process(service.pid), watch)
+            process, begun = psutil.Process(service.pid), time.monotonic()
+            used = _processor_seconds(process)
+            most = measure(settings, pupils, rate, seconds, process, watch)
+            share = (_processor_seconds(process) - used) / (time.monotonic() - begun)
             said = httpx.get(f"{address}/health").json()["mastery"]
         finally:
             if service is not None:
@@ -267,11 +270,18 @@ def run(pupils: int, attempts: int, rate: int, seconds: int) -> dict[str, Any]:
         "looked_for": found.size + len(watch.pending),
         "never_seen": len(watch.pending),
         "seconds_to_visible": {f"p{part}": round(float(np.percentile(found, part)), 2) for part in (50, 95, 100)},
+        "cpu_share": round(share, 2),
+        "load_average": round(os.getloadavg()[0], 1),
         "peak_mib": most,
         "kept_mib": (said["memory"]["bytes"] + said["memory"]["state_bytes"]) >> 20,
         "live_rows": said["counts"]["pairs"],
         "live_pupils": said["counts"]["pupils"],
     }
+
+
+def _processor_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def _wait(address: str) -> None:

@@ -18,7 +18,7 @@ from cairn.mastery import arrow
 from cairn.settings import Settings
 from cairn.topics import ACTIVITY
 from live.base import Base, offsets_at
-from live.fold import fold, microseconds
+from live.fold import fold, microseconds, stand
 from live.reconcile import Reconciliation, reconcile
 from live.records import Event, Record, sound_events
 from live.store import FROM_LAKE, NEVER_US, Folded, Store
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 QUARANTINE = "silver.activity_quarantine"
 # Pupils that are folded and committed together: what is held at once stays small, and rows show soon.
-PUPILS_AT_ONCE = 500
+PUPILS_AT_ONCE = 1_000
 # A night's instant may be the end of a day that was not over when it ran.
 LOOK_BACK = timedelta(days=1)
 Positions = dict[int, int]
@@ -131,7 +131,8 @@ class Engine:
 
     def _mark(self, subjects: Sequence[str], *, is_whole: bool = False) -> None:
         assert self.base is not None
-        self.store.mark(self.base.students_of(subjects), is_whole=is_whole)
+        now_us = microseconds(datetime.now(UTC))
+        self.store.mark(self.base.students_of(subjects), now_us, is_whole=is_whole)
 
     def _mark_voided(self, voids: Sequence[tuple[int, str]]) -> None:
         """Mark the pupils whose work was taken back: of events that came since the night, and of older ones by id."""
@@ -164,6 +165,14 @@ class Engine:
         return len(subjects)
 
     # Folding.
+
+    def warm(self) -> None:
+        """Fold one pupil both ways for nothing, so that no event waits until kernels are compiled or loaded."""
+        assert self.base is not None
+        some = self.base.links.students.slice(0, 1).to_pylist()
+        if some:
+            fold(self.base, self.store, some, datetime.now(UTC))
+            stand(self.base, self.store, some, datetime.now(UTC))
 
     def fold_waiting(self, now: datetime | None = None) -> int:
         """Fold pupils that something came for, and those whose time has come; how many. One stretch at a time."""

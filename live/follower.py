@@ -31,7 +31,9 @@ log = logging.getLogger(__name__)
 POLL_MS = 200
 # What is folded before the topic is asked again: the next rows do not wait for all before them.
 MOST_RECORDS = 2_000
-FOLD_SECONDS = 1.0
+FOLD_SECONDS = 2.0
+# Records gather for so long before they are folded: a fold of few pupils costs nearly as much as one of many.
+GATHER_SECONDS = 0.5
 PAUSE_SECONDS = 1.0
 # How often the topic's end is asked for, and how often the lake: for a newer night, and for what intake has set aside.
 ENDS_SECONDS, LAKE_SECONDS = 1.0, 10.0
@@ -99,12 +101,13 @@ class Follower:
             return
         with _consumer(self.settings) as consumer:
             partitions = _assigned(consumer, positions)
-            asked_ends = asked_lake = 0.0
+            engine.warm()
+            asked_ends = asked_lake = folded_at = 0.0
             while not self._stopping.is_set():
                 self._take(engine, consumer, partitions)
-                until = time.monotonic() + FOLD_SECONDS
-                while (folded := engine.fold_waiting()) and time.monotonic() < until:
-                    self.status.folded += folded
+                if time.monotonic() - folded_at > GATHER_SECONDS:
+                    self._fold(engine)
+                    folded_at = time.monotonic()
                 now = time.monotonic()
                 if now - asked_ends > ENDS_SECONDS:
                     asked_ends = now
@@ -112,6 +115,11 @@ class Follower:
                 if now - asked_lake > LAKE_SECONDS:
                     asked_lake = now
                     self._look_at_lake(engine)
+
+    def _fold(self, engine: Engine) -> None:
+        until = time.monotonic() + FOLD_SECONDS
+        while (folded := engine.fold_waiting()) and time.monotonic() < until:
+            self.status.folded += folded
 
     def _take(self, engine: Engine, consumer: Any, partitions: list[Any]) -> None:
         found = consumer.poll(timeout_ms=POLL_MS, max_records=MOST_RECORDS)

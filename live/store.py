@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Self
 
@@ -45,12 +46,13 @@ create index event_statement on event (statement_key) where statement_key is not
 create index event_void on event (voids) where voids is not null;
 create table pupil (
     student_key text primary key,
-    is_waiting integer not null,
+    waits_since_us integer,
     is_whole integer not null,
     fold_at_us integer not null,
     folded_at_us integer
 ) without rowid;
-create index pupil_waiting on pupil (fold_at_us);
+create index pupil_waiting on pupil (waits_since_us) where waits_since_us is not null;
+create index pupil_due on pupil (fold_at_us);
 create table live_state (
     student_key text not null,
     competency_id text not null,
@@ -71,6 +73,7 @@ STATE_COLUMNS = (
     *("student_key", "competency_id", "is_removed", "state", "expected_share", "share_low", "share_high"),
     *("attempts", "counted_attempts", "last_event_at_us", "new_events", "folded_at_us"),
 )
+_values = itemgetter(*STATE_COLUMNS)
 # SQLite takes so many values in one statement at the least.
 MOST_VALUES = 500
 
@@ -210,12 +213,12 @@ class Store:
 
     # Pupils and the live table.
 
-    def mark(self, students: Iterable[str], *, is_whole: bool = False) -> None:
+    def mark(self, students: Iterable[str], now_us: int, *, is_whole: bool = False) -> None:
         """These pupils are to be folded, whole from now on where said so. Within a transaction."""
         self._database.executemany(
-            "insert into pupil values (?1, 1, ?2, 0, null)"
-            " on conflict (student_key) do update set is_waiting = 1, is_whole = max(is_whole, ?2)",
-            [(student, int(is_whole)) for student in students],
+            "insert into pupil values (?1, ?2, ?3, ?4, null) on conflict (student_key)"
+            " do update set waits_since_us = coalesce(waits_since_us, ?2), is_whole = max(is_whole, ?3)",
+            [(student, now_us, int(is_whole), NEVER_US) for student in students],
         )
 
     def whole(self, students: Sequence[str]) -> set[str]:
@@ -224,11 +227,12 @@ class Store:
         return {row[0] for row in _in(self._database, query, students)}
 
     def waiting(self, now_us: int, most: int) -> list[str]:
-        """Pupils to be folded now: those that something came for, and those whose time has come."""
-        return self._texts(
-            "select student_key from pupil where is_waiting or fold_at_us <= ? order by is_waiting desc limit ?",
-            (now_us, most),
+        """Pupils to be folded now: those that something came for, who waits longest first; then whose time has come."""
+        waiting = self._texts(
+            "select student_key from pupil where waits_since_us is not null order by waits_since_us limit ?", (most,)
         )
+        due = "select student_key from pupil where fold_at_us <= ? and waits_since_us is null limit ?"
+        return waiting + self._texts(due, (now_us, most - len(waiting)))
 
     def students(self) -> list[str]:
         """All pupils that something came for since the night."""
@@ -236,7 +240,7 @@ class Store:
 
     def count_waiting(self) -> int:
         """How many pupils are still to be folded."""
-        return int(self._database.execute("select count(*) from pupil where is_waiting").fetchone()[0])
+        return int(self._database.execute("select count(*) from pupil where waits_since_us is not null").fetchone()[0])
 
     def put(self, folded: Folded, now_us: int) -> None:
         """The pupils' rows of the live table in place of those before. Within a transaction."""
@@ -245,11 +249,11 @@ class Store:
             self._database.execute(f"delete from live_state where student_key in ({marks})", some)
         self._database.executemany(
             f"insert into live_state values ({','.join('?' * len(STATE_COLUMNS))})",
-            [tuple(row[name] for name in STATE_COLUMNS) for row in folded.rows],
+            [_values(row) for row in folded.rows],
         )
         self._database.executemany(
-            "insert into pupil values (?1, 0, 0, ?2, ?3) on conflict (student_key)"
-            " do update set is_waiting = 0, fold_at_us = ?2, folded_at_us = ?3",
+            "insert into pupil values (?1, null, 0, ?2, ?3) on conflict (student_key)"
+            " do update set waits_since_us = null, fold_at_us = ?2, folded_at_us = ?3",
             [(student, at_us, now_us) for student, at_us in folded.pupils.items()],
         )
 
