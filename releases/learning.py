@@ -16,15 +16,19 @@ from pathlib import Path
 
 import duckdb
 
+import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from gates.model import GateOutcome
 from gates.run import run_gate
+from loading import actions, judgements
 from releases import action_follow_up, group_memory, holding, store, warehouse
 
 KIND = "learning"
 LAST_GATE = "before_publish"
 BUILT = "warehouse.built"
+# A form is a commit, and a file: pages read them, so that each build merges those of the day.
+PAGE_LEDGERS = (judgements.TABLE, actions.TABLE)
 
 
 def build(
@@ -42,6 +46,8 @@ def build(
     """
     with store.building(settings):
         context = warehouse.ReleaseContext.of(settings, data_date, as_of)
+        for ledger in PAGE_LEDGERS:
+            lake.compact(settings, ledger)
         action_follow_up.write(settings, data_date, context.as_of)
         built = warehouse.build_warehouse(settings, context, unit_tests=unit_tests)
         folder = store.new_folder(settings, KIND, data_date)

@@ -149,3 +149,13 @@ def test_words_by_file(settings: Settings, tmp_path: Path) -> None:
     assert ledger[0]["student_key"].startswith("p_") and ledger[1]["previous_id"] == ledger[0]["judgement_id"]
     assert list(standing(ledger, date(2026, 10, 6))) == [(ledger[0]["student_key"], "k")]
     assert standing(ledger, date(2026, 10, 7)) == {}
+
+
+def test_many_small_files_become_one_and_say_the_same(settings: Settings) -> None:
+    """What each build of the marts does with a day's forms."""
+    for number in range(4):
+        say(settings, [replace(WORD, competency_id=f"k{3 - number}", until_date=DAY + timedelta(days=number))])
+    before = rows(settings)
+    assert lake.compact(settings, TABLE) == 4
+    assert rows(settings) == before and len(lake.table_files(settings, TABLE)) == 1
+    assert say(settings, [replace(WORD, competency_id="k3", until_date=DAY)]) == []

@@ -9,7 +9,8 @@ from typing import Any
 import duckdb
 
 from answers.pinned_releases import Opened
-from answers.school_answers import OLDER_MOVES, OLDER_NEEDS, load_school
+from answers.school_answers import OLDER_FOLLOWUPS, OLDER_MOVES, OLDER_NEEDS, OLDER_WORDS, load_school
+from answers.wording import next_answers
 from portal.pages_student import areas_of
 from releases import store
 from tests.portal.fixture_release import sourced
@@ -35,8 +36,12 @@ def test_an_older_release_has_no_reviews_and_everybody_first(pages: Any, tmp_pat
     path = tmp_path / "older.duckdb"
     shutil.copyfile(release.path, path)
     connection = duckdb.connect(str(path))
-    connection.execute("drop table mart_review_due")
-    for table, columns in (("mart_needs_adult", OLDER_NEEDS), ("mart_moves_on", OLDER_MOVES)):
+    connection.execute("drop table mart_review_due; drop table mart_override")
+    for table, columns in (
+        ("mart_needs_adult", OLDER_NEEDS | OLDER_WORDS),
+        ("mart_moves_on", OLDER_MOVES),
+        ("mart_action_followup", OLDER_FOLLOWUPS),
+    ):
         for column in columns:
             connection.execute(f"alter table {table} drop column {column}")
     view = load_school(Opened(release.release_id, release.data_date, connection), "school-a")
@@ -44,5 +49,7 @@ def test_an_older_release_has_no_reviews_and_everybody_first(pages: Any, tmp_pat
     assert view.reviews_due == []
     assert view.needs_adult
     assert all(row["is_first"] and row["gap_share"] is None for row in view.needs_adult)
+    assert view.overrides == [] and {row["override_state"] for row in view.needs_adult} == {None}
+    assert {next_answers(row) for row in view.followups} == {"no counted answer since"}
     assert view.moves_on
     assert {row["expected_share"] for row in view.moves_on} == {None}
