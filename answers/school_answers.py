@@ -48,6 +48,9 @@ OLDER_MOVES = dict.fromkeys(("expected_share", "share_low", "share_high"))
 DAYS = "select * from mart_school_day where school_id = ? order by work_date desc limit 20"
 
 
+RESOURCES = "select * from mart_competency_resource order by competency_id, place"
+
+
 @dataclass(frozen=True)
 class Group:
     """A small group and what it works on: its members, and who has left it tonight, with the reason.
@@ -97,7 +100,10 @@ def groups_of(rows: list[Row]) -> list[Group]:
 
 @dataclass(frozen=True)
 class SchoolView:
-    """One school in one release. Lists are whole; a page shows their first rows first."""
+    """One school in one release. Lists are whole; a page shows their first rows first.
+
+    ``resources``: by competency, what the district has to offer.
+    """
 
     school: Row
     data_date: date
@@ -110,6 +116,7 @@ class SchoolView:
     classes: list[Row]
     groups: list[Group]
     days: list[Row]
+    resources: dict[str, list[Row]]
 
     @property
     def student_keys(self) -> set[str]:
@@ -145,7 +152,16 @@ def load_school(release: Opened, school_id: str) -> SchoolView | None:
         # A release from before groups had a memory shows none until the next night.
         groups=groups_of(release.rows(GROUP_ROWS, [school_id])) if release.has_table("mart_group_member") else [],
         days=release.rows(DAYS, [school_id]),
+        resources=resources_of(release),
     )
+
+
+def resources_of(release: Opened) -> dict[str, list[Row]]:
+    """The district's resources by competency, in the order to try them; none in a release of before."""
+    found: dict[str, list[Row]] = {}
+    for row in release.rows(RESOURCES) if release.has_table("mart_competency_resource") else []:
+        found.setdefault(row["competency_id"], []).append(row)
+    return found
 
 
 def pupils(rows: list[Row]) -> int:

@@ -75,6 +75,16 @@ def feed_files(view: SchoolView, names: Names, zone: ZoneInfo) -> list[FeedFile]
         ("class", _field("class_title")),
     )
     topic: Columns = (("competency_code", _field("competency_code")), ("competency", _field("competency_title")))
+
+    def resources(field: str) -> tuple[str, Callable[[Row], str]]:
+        """The district's resources for the competency in a column, title and address."""
+
+        def text(row: Row) -> str:
+            offered = view.resources.get(row[field], [])
+            return "; ".join(f"{one['resource_title']} {one['resource_url']}" for one in offered)
+
+        return "resources", text
+
     needs: Columns = (
         ("priority", _field("priority")),
         ("is_first", lambda row: "yes" if row["is_first"] else "no"),
@@ -87,6 +97,7 @@ def feed_files(view: SchoolView, names: Names, zone: ZoneInfo) -> list[FeedFile]
         ("counted_attempts", _field("counted_attempts")),
         ("expected_right_pct", lambda row: _percent(row["expected_share"])),
         ("last_work_local", local("last_event_at")),
+        resources("competency_id"),
     )
     moves: Columns = (
         *pupil,
@@ -97,6 +108,7 @@ def feed_files(view: SchoolView, names: Names, zone: ZoneInfo) -> list[FeedFile]
         ("expected_right_high_pct", lambda row: _percent(row["share_high"])),
         ("next_competency_code", _field("next_competency_code")),
         ("next_competency", _field("next_competency_title")),
+        resources("next_competency_id"),
     )
     reviews: Columns = (
         *pupil,
@@ -130,6 +142,7 @@ def feed_files(view: SchoolView, names: Names, zone: ZoneInfo) -> list[FeedFile]
         ("is_locked", _field("is_locked")),
         ("new", _field("new")),
         ("left", _field("left")),
+        resources("competency_id"),
     )
     grouped = frozenset(key for group in view.groups for key in group.student_keys)
     return [

@@ -17,19 +17,21 @@ from simulator.world import World
 BY_STUDENT = ("StudentId", "PilotId", "Date", "Name", "Value", "Unit", "Code")
 BY_SCHOOL = ("SchoolId", "PilotId", "Date", "Name", "Value", "Unit", "Code")
 ACTIONS = ("reteach", "small_group", "one_to_one", "extra_practice")
+LOCKED_GROUPS, LOCKED_PUPILS = 2, 3  # groups that a school keeps as they are, and pupils in each
 STUCK_WRONG = 5  # wrong first answers at one competency after which a teacher may step in
 
 Rows = list[Sequence[Any]]
 
 
 def write_facts(world: World, work: Work, pilots: list[PilotTruth], out: Path, seed: int) -> None:
-    """All five files, each with a header of its own kind even where it has no rows."""
+    """All six files, each with a header of its own kind even where it has no rows."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, 8]))
     folder = out / "facts"
     write_csv(folder / "dosage.csv", BY_STUDENT, [r for p in pilots for r in _dosage(world, work, p, rng)])
     write_csv(folder / "costs.csv", BY_SCHOOL, [r for p in pilots for r in _costs(world, p, rng)])
     write_csv(folder / "milestones.csv", BY_SCHOOL, [r for p in pilots for r in _milestones(world, p, rng)])
     write_csv(folder / "actions.csv", BY_STUDENT, _actions(world, work, rng))
+    write_csv(folder / "group_locks.csv", ("StudentId", "Date", "CompetencyId", "Code"), _group_locks(world, work))
     write_csv(folder / "attendance.csv", BY_STUDENT, _absences(world, work, rng))
 
 
@@ -96,6 +98,30 @@ def _actions(world: World, work: Work, rng: np.random.Generator) -> Rows:
             leaf = world.leaves[int(competency[i])]
             rows.append([world.students.id[pupil[i]], "", days[day[i] + 1], leaf.identifier, 1, "count", kind])
     return rows  # type: ignore[return-value]
+
+
+def _group_locks(world: World, work: Work) -> Rows:
+    """Groups that two classes of the first school keep as they are: who was wrong most often at one competency."""
+    classes, students = world.classes, world.students
+    wrong = (work.kind == ATTEMPT) & (work.attempt == 1) & (work.is_correct == 0) & (work.is_rapid == 0)
+    pupil, room = work.pupil[wrong], work.classroom[wrong]
+    competency = world.items.competency[work.item[wrong]]
+    stays = students.class_after[pupil, classes.subject[room]] == room
+    of_school = classes.school[room] == world.school_ids.index(min(world.school_ids))
+    rows: Rows = []
+    for group in np.flatnonzero(of_school & stays)[
+        np.lexsort((competency[of_school & stays], room[of_school & stays]))
+    ]:
+        if len(rows) == LOCKED_GROUPS * LOCKED_PUPILS:
+            break
+        same = stays & (room == room[group]) & (competency == competency[group])
+        often = [int(one) for one in np.argsort(-np.bincount(pupil[same]), kind="stable")[:LOCKED_PUPILS]]
+        named = {str(row[0]) for row in rows}
+        if len(set(pupil[same].tolist())) < LOCKED_PUPILS or named & {students.id[one] for one in often}:
+            continue
+        day, leaf = world.dates.days[len(world.dates.days) // 2].isoformat(), world.leaves[int(competency[group])]
+        rows += [[students.id[one], day, leaf.identifier, "locked"] for one in often]
+    return rows
 
 
 def _absences(world: World, work: Work, rng: np.random.Generator) -> Rows:
