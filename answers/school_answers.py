@@ -54,6 +54,9 @@ select * from mart_override where school_id = ? order by override_date desc, stu
 DAYS = "select * from mart_school_day where school_id = ? order by work_date desc limit 20"
 
 
+RESOURCES = "select * from mart_competency_resource order by competency_id, place"
+
+
 @dataclass(frozen=True)
 class Group:
     """A small group and what it works on: its members, and who has left it tonight, with the reason.
@@ -103,7 +106,10 @@ def groups_of(rows: list[Row]) -> list[Group]:
 
 @dataclass(frozen=True)
 class SchoolView:
-    """One school in one release. Lists are whole; a page shows their first rows first."""
+    """One school in one release. Lists are whole; a page shows their first rows first.
+
+    ``resources``: by competency, what the district has to offer.
+    """
 
     school: Row
     data_date: date
@@ -117,6 +123,7 @@ class SchoolView:
     groups: list[Group]
     overrides: list[Row]
     days: list[Row]
+    resources: dict[str, list[Row]]
 
     @property
     def student_keys(self) -> set[str]:
@@ -155,12 +162,21 @@ def load_school(release: Opened, school_id: str) -> SchoolView | None:
         groups=groups_of(release.rows(GROUP_ROWS, [school_id])) if release.has_table("mart_group_member") else [],
         overrides=_rows_where_there(release, "mart_override", OVERRIDES, school_id),
         days=release.rows(DAYS, [school_id]),
+        resources=resources_of(release),
     )
 
 
 def _rows_where_there(release: Opened, table: str, query: str, school_id: str) -> list[Row]:
     """Rows of a mart that releases from before it do not have."""
     return release.rows(query, [school_id]) if release.has_table(table) else []
+
+
+def resources_of(release: Opened) -> dict[str, list[Row]]:
+    """The district's resources by competency, in the order to try them; none in a release of before."""
+    found: dict[str, list[Row]] = {}
+    for row in release.rows(RESOURCES) if release.has_table("mart_competency_resource") else []:
+        found.setdefault(row["competency_id"], []).append(row)
+    return found
 
 
 def pupils(rows: list[Row]) -> int:

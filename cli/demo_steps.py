@@ -129,6 +129,7 @@ class Demo:
             "roster": loading.load_roster(self.settings, self.district / "roster"),
             "competencies": loading.load_competencies(self.settings, self.district / "competencies.json"),
             "items": loading.load_items(self.settings, self.district / "items.csv"),
+            "resources": loading.load_resources(self.settings, self.district / "resources.csv"),
         }
         for path in sorted((self.district / "assessments").glob("*.csv")):
             done[path.stem] = loading.load_assessments(self.settings, path, "cairn_interim")

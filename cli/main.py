@@ -19,6 +19,7 @@ NOUNS = {
     "roster": ("cli.roster", "Load OneRoster packages."),
     "competencies": ("cli.competencies", "Load CASE frameworks."),
     "items": ("cli.items", "Load item alignments."),
+    "resources": ("cli.resources", "Load corrective resources by competency."),
     "assessments": ("cli.assessments", "Load assessment results."),
     "facts": ("cli.facts", "Load attendance, costs, dosage, milestones and other facts."),
     "night": ("cli.night", "Run, see and resume a night by hand."),

@@ -80,6 +80,16 @@ def feed_files(view: SchoolView, names: Names, zone: ZoneInfo, words: TeacherWor
         ("teacher_said", lambda row: wording.SAID.get(row["override_state"] or "", "")),
         ("teacher_said_date", _field("override_date")),
     )
+
+    def resources(field: str) -> tuple[str, Callable[[Row], str]]:
+        """The district's resources for the competency in a column, title and address."""
+
+        def text(row: Row) -> str:
+            offered = view.resources.get(row[field], [])
+            return "; ".join(f"{one['resource_title']} {one['resource_url']}" for one in offered)
+
+        return "resources", text
+
     needs: Columns = (
         ("priority", _field("priority")),
         ("is_first", lambda row: "yes" if row["is_first"] else "no"),
@@ -93,6 +103,7 @@ def feed_files(view: SchoolView, names: Names, zone: ZoneInfo, words: TeacherWor
         ("expected_right_pct", lambda row: _percent(row["expected_share"])),
         ("last_work_local", local("last_event_at")),
         *word,
+        resources("competency_id"),
     )
     moves: Columns = (
         *pupil,
@@ -105,6 +116,7 @@ def feed_files(view: SchoolView, names: Names, zone: ZoneInfo, words: TeacherWor
         ("next_competency", _field("next_competency_title")),
         ("mastered_by", lambda row: "a teacher's word" if row["is_by_teacher"] else "the number"),
         ("teacher_said_date", _field("said_date")),
+        resources("next_competency_id"),
     )
     reviews: Columns = (
         *pupil,
@@ -139,6 +151,7 @@ def feed_files(view: SchoolView, names: Names, zone: ZoneInfo, words: TeacherWor
         ("is_locked", _field("is_locked")),
         ("new", _field("new")),
         ("left", _field("left")),
+        resources("competency_id"),
     )
     said: Columns = (
         *pupil,

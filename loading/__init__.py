@@ -9,6 +9,7 @@ from loading.by_layout import load_assessments, load_facts
 from loading.competencies import load_competencies
 from loading.items import load_items
 from loading.people import link_student, one_student, register_people
+from loading.resources import load_resources
 from loading.roster import load_roster
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "load_competencies",
     "load_facts",
     "load_items",
+    "load_resources",
     "load_roster",
     "one_student",
     "register_people",

@@ -18,6 +18,7 @@ BY_STUDENT = ("StudentId", "PilotId", "Date", "Name", "Value", "Unit", "Code")
 BY_SCHOOL = ("SchoolId", "PilotId", "Date", "Name", "Value", "Unit", "Code")
 ACTIONS = ("reteach", "small_group", "one_to_one", "extra_practice")
 OVERRIDES = ("StudentId", "Date", "Competency", "Says", "Reason", "Until")
+LOCKED_GROUPS, LOCKED_PUPILS = 2, 3  # groups that a school keeps as they are, and pupils in each
 STUCK_WRONG = 5  # wrong first answers at one competency after which a teacher may step in
 
 # Of the pairs that the work shows otherwise than they are, the share of which a teacher says so.
@@ -35,6 +36,7 @@ def write_facts(world: World, work: Work, pilots: list[PilotTruth], out: Path, s
     write_csv(folder / "costs.csv", BY_SCHOOL, [r for p in pilots for r in _costs(world, p, rng)])
     write_csv(folder / "milestones.csv", BY_SCHOOL, [r for p in pilots for r in _milestones(world, p, rng)])
     write_csv(folder / "actions.csv", BY_STUDENT, _actions(world, work, rng))
+    write_csv(folder / "group_locks.csv", ("StudentId", "Date", "CompetencyId", "Code"), _group_locks(world, work))
     write_csv(folder / "attendance.csv", BY_STUDENT, _absences(world, work, rng))
     # Draws of its own: the other files stay as they were.
     words = np.random.default_rng(np.random.SeedSequence([seed, 13]))
@@ -135,6 +137,30 @@ def _overrides(world: World, work: Work, rng: np.random.Generator) -> Rows:
         rows.append([who, days[said_on].isoformat(), on, word, why, until])
         if ends < 0.1 and said_on + 10 < len(days):
             rows.append([who, days[said_on + 10].isoformat(), on, "withdrawn", "", ""])
+    return rows
+
+
+def _group_locks(world: World, work: Work) -> Rows:
+    """Groups that two classes of the first school keep as they are: who was wrong most often at one competency."""
+    classes, students = world.classes, world.students
+    wrong = (work.kind == ATTEMPT) & (work.attempt == 1) & (work.is_correct == 0) & (work.is_rapid == 0)
+    pupil, room = work.pupil[wrong], work.classroom[wrong]
+    competency = world.items.competency[work.item[wrong]]
+    stays = students.class_after[pupil, classes.subject[room]] == room
+    of_school = classes.school[room] == world.school_ids.index(min(world.school_ids))
+    rows: Rows = []
+    for group in np.flatnonzero(of_school & stays)[
+        np.lexsort((competency[of_school & stays], room[of_school & stays]))
+    ]:
+        if len(rows) == LOCKED_GROUPS * LOCKED_PUPILS:
+            break
+        same = stays & (room == room[group]) & (competency == competency[group])
+        often = [int(one) for one in np.argsort(-np.bincount(pupil[same]), kind="stable")[:LOCKED_PUPILS]]
+        named = {str(row[0]) for row in rows}
+        if len(set(pupil[same].tolist())) < LOCKED_PUPILS or named & {students.id[one] for one in often}:
+            continue
+        day, leaf = world.dates.days[len(world.dates.days) // 2].isoformat(), world.leaves[int(competency[group])]
+        rows += [[students.id[one], day, leaf.identifier, "locked"] for one in often]
     return rows
 
 

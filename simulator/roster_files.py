@@ -19,6 +19,9 @@ from simulator.world import NEVER, World
 DISTRICT = "dst-001"
 YEAR, FALL, SPRING = "ses-2027", "ses-2027-s1", "ses-2027-s2"
 SUBJECT_TITLES = {"math": "Mathematics", "reading": "Reading"}
+# What the district has to offer for each competency, in the order to try it; every other one has a video.
+RESOURCES = "https://content.cedar.example/resources"
+RESOURCE_KINDS = (("lesson", "short lesson", 20), ("practice", "ten questions", 15), ("video", "worked example", 6))
 HEAD = ("sourcedId", "status", "dateLastModified")
 FILES = [
     "academicSessions",
@@ -376,7 +379,7 @@ def case_package(world: World) -> dict[str, Any]:
 
 
 def write_framework(world: World, out: Path) -> None:
-    """``competencies.json`` (CASE package) and ``items.csv`` (alignment with difficulty)."""
+    """``competencies.json`` (CASE package), ``items.csv`` (alignment with difficulty) and ``resources.csv``."""
     (out / "competencies.json").write_bytes(orjson.dumps(case_package(world), option=orjson.OPT_INDENT_2))
     items = world.items
     rows = [
@@ -384,3 +387,9 @@ def write_framework(world: World, out: Path) -> None:
         for identifier, c, d in zip(items.ids, items.competency.tolist(), items.difficulty.tolist(), strict=True)
     ]
     write_csv(out / "items.csv", ("item_id", "competency_id", "difficulty", "valid_from_date", "valid_to_date"), rows)
+    resources = [
+        [leaf.code, f"{leaf.title}: {what}", f"{RESOURCES}/{leaf.code.lower().replace('.', '-')}/{kind}", kind, minutes]
+        for leaf in world.leaves
+        for kind, what, minutes in RESOURCE_KINDS[: 2 + leaf.order % 2]
+    ]
+    write_csv(out / "resources.csv", ("competency", "title", "url", "kind", "minutes"), resources)

@@ -15,8 +15,8 @@ from lake import arrow_schema
 LAKE = {
     "bronze": "activity receipts rejected",
     "silver": "learner_activity activity_key activity_quarantine identity_link org academic_session course "
-    "class_section person enrollment demographic competency competency_edge item_alignment assessment_result fact "
-    "evidence evidence_waiting activity_void",
+    "class_section person enrollment demographic competency competency_edge competency_resource item_alignment "
+    "assessment_result fact evidence evidence_waiting activity_void",
     "gold": "attempt_day mastery_state mastery_decision mastery_model item_difficulty "
     "group_member pilot_plan pilot_arm pilot_result pilot_decision",
     "ops": "night intake_ledger intake_batch gate_result release disclosure",

@@ -191,6 +191,26 @@ def test_competencies_and_items(settings: Settings, tmp_path: Path) -> None:
     assert [result[key] for key in ("rows", "added", "changed", "rejected", "unaligned")] == [2, 1, 0, 1, 0]
 
 
+def test_resources_stand_whole_and_end_when_they_are_no_longer_named(settings: Settings, tmp_path: Path) -> None:
+    package, resources = tmp_path / "case.json", tmp_path / "resources.csv"
+    package.write_text(json.dumps(CASE))
+    loading.load_competencies(settings, package, recorded_at=START)
+    header, one, two = "competency,title,url\n", "c1,One,https://a.example/1\n", "c1,Two,https://a.example/2\n"
+    resources.write_text(header + one + two)
+    result = loading.load_resources(settings, resources, recorded_at=START)
+    assert [result[key] for key in ("rows", "added", "changed", "ended", "rejected")] == [2, 2, 0, 0, 0]
+    # A row that is refused may be the one that is missed: nothing ends.
+    resources.write_text(header + one + two.replace("c1", "c7"))
+    result = loading.load_resources(settings, resources, recorded_at=LATER)
+    assert [result[key] for key in ("added", "changed", "ended", "rejected")] == [0, 0, 0, 1]
+    assert result["problems"] == [
+        "resources.csv:3: competency c7 is not loaded: correct it, or load its CASE package first"
+    ]
+    resources.write_text(header + two)
+    result = loading.load_resources(settings, resources, recorded_at=LATER)
+    assert [result[key] for key in ("added", "changed", "ended", "rejected")] == [0, 1, 1, 0], "two is the first now"
+
+
 def test_items_in_evidence_without_alignment_are_counted(settings: Settings, tmp_path: Path) -> None:
     event = dict.fromkeys(load_contract("silver.learner_activity").column_names)
     for contract in (load_contract("silver.learner_activity"),):

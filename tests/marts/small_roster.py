@@ -141,6 +141,21 @@ def roster(settings: Settings) -> None:
             for number, key in enumerate((ALPHA, BETA, GAMMA, CLUSTER, DOMAIN, OMEGA, OLD))
         ],
     )
+    resources = [(2, "Practice", None), (1, "Lesson", 20)]
+    put(
+        settings,
+        "silver.competency_resource",
+        [
+            known(
+                competency_id=ALPHA,
+                sequence=place,
+                resource_title=title,
+                resource_url=f"https://a.example/{place}",
+                minutes=minutes,
+            )
+            for place, title, minutes in resources
+        ],
+    )
     put(
         settings,
         "silver.competency_edge",

@@ -28,7 +28,7 @@ def test_release_holds_marts_only(rows: Any, release: store.Release) -> None:
     schemas = rows("select distinct schema_name from duckdb_tables()")
     assert schemas == [("main",)], "working tables know more about pupils than a page needs"
     assert not rows("select view_name from duckdb_views() where not internal")
-    assert len(release.tables) == 24
+    assert len(release.tables) == 25
     assert all(name.startswith("mart_") for name in release.tables)
 
 
@@ -162,6 +162,13 @@ def test_areas_are_told_from_their_parts(rows: Any) -> None:
         " where own.competency_id = 'k-alpha' order by 1"
     )
     assert means == [(key, True) for key in told for _ in range(2)]
+
+
+def test_resources_in_the_districts_order(rows: Any) -> None:
+    assert rows("select competency_id, place, resource_title, minutes from mart_competency_resource order by 1, 2") == [
+        ("k-alpha", 1, "Lesson", 20),
+        ("k-alpha", 2, "Practice", None),
+    ]
 
 
 def test_work_counts_where_the_pupil_was_enrolled_that_day(rows: Any) -> None:

@@ -93,6 +93,8 @@ TABLES = {
     " class_title varchar, competency_id varchar, competency_code varchar, competency_title varchar, is_member boolean,"
     " is_new boolean, is_locked boolean, left_reason varchar, is_stuck boolean, expected_share double,"
     " group_since_date date, joined_date date",
+    "mart_competency_resource": "competency_id varchar, place int, resource_title varchar, resource_url varchar,"
+    " kind varchar, minutes int",
     "mart_school_day": "school_id varchar, work_date date, attempts bigint, correct bigint, active_pupils bigint",
     "mart_action_followup": "school_id varchar, action_date date, action varchar, student_key varchar,"
     " competency_id varchar, competency_code varchar, state_before varchar, state_after varchar, has_worked boolean,"
@@ -411,6 +413,11 @@ def publish_fixture(settings: Settings) -> dict[str, str]:
     rows["mart_action_kind"] = [
         ("reteach", None, None, None, None, None, None, None),
         ("small_group", 24, 18, 0.71, 0.6, 0.11, -0.02, 0.24),
+    ]
+    rows["mart_competency_resource"] = [
+        (key, place, f"{code} {kind}", f"https://resources.example/{key}/{kind}", kind, minutes)
+        for key, code, *_ in COMPETENCIES[:3]
+        for place, (kind, minutes) in enumerate((("lesson", 20), ("practice", None)), start=1)
     ]
     learning = _release(settings, "learning", LEARNING_ID)
     _write_database(learning.path, TABLES, rows)
