@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import lake
 from answers import wording
 from cairn.errors import CairnError
 from cairn.settings import Settings
-from loading.actions import read_actions
+from loading.actions import FOLLOWED_DAYS, read_actions
 from loading.judgements import TABLE, read_judgements, standing
 
 LOG = logging.getLogger("portal")
@@ -70,10 +70,11 @@ def words_now(settings: Settings, student_keys: Collection[str]) -> WordsNow:
     return WordsNow(standing(rows, local_today(settings)), tuple(reversed(rows)))
 
 
-def actions_now(settings: Settings, student_keys: Collection[str], known: Iterable[Row]) -> list[Row]:
+def actions_now(settings: Settings, student_keys: Collection[str], known: Iterable[Row], data_date: date) -> list[Row]:
     """What a page logged for the pupils and the release does not know, newest first; ``known`` are the mart's rows.
 
-    Empty where the ledger cannot be read: what the release knows is shown all the same.
+    Without what is too old for a release of that data date to tell. Empty where the ledger cannot be read: what the
+    release knows is shown all the same.
     """
     of_release = {tuple(row[key] for key in ACTION_KEY) for row in known}
     try:
@@ -82,4 +83,7 @@ def actions_now(settings: Settings, student_keys: Collection[str], known: Iterab
         LOG.error("actions cannot be read: %s", type(error).__name__)
         return []
     named = [row | {"action": row["kind"]} for row in rows]
-    return [row for row in named if tuple(row[key] for key in ACTION_KEY) not in of_release]
+    first = data_date - timedelta(days=FOLLOWED_DAYS)
+    return [
+        row for row in named if row["action_date"] > first and tuple(row[key] for key in ACTION_KEY) not in of_release
+    ]

@@ -18,6 +18,8 @@ from cairn.teacher_words import checked_note, load_teacher_words
 TABLE = "silver.teacher_action"
 WAIT_SECONDS = 30.0
 ID_CHARACTERS = 32
+# A release tells what followed the actions of so many days.
+FOLLOWED_DAYS = 28
 Row = dict[str, Any]
 
 

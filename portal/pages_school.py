@@ -87,7 +87,7 @@ def school_page(request: Request, account: Account) -> Response:
             "needs_adult": leading(view.needs_adult, FIRST_ROWS),
             "moves_on": leading(view.moves_on, FIRST_ROWS),
         },
-        "actions": actions_now(portal.settings, view.student_keys, view.followups),
+        "actions": actions_now(portal.settings, view.student_keys, view.followups, view.data_date),
         "now": words_now(portal.settings, view.student_keys),
         "lists": load_teacher_words(portal.settings),
         "set_aside": sum(row["is_set_aside"] for row in view.overrides),

@@ -131,7 +131,7 @@ def show_student(
         "chosen": request.query_params.get("on", ""),
         "problem": problem,
         "followups": followups,
-        "actions": actions_now(portal.settings, [key], followups),
+        "actions": actions_now(portal.settings, [key], followups, pupil.learning.data_date),
         "action_problem": action_problem,
         "today": local_today(portal.settings),
         "rolled_up": rolled_up,

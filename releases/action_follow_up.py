@@ -28,14 +28,13 @@ from cairn.mastery.states import Night, counted_answers, restate
 from cairn.privacy import smallest_group
 from cairn.settings import Settings
 from lake import sql
+from loading.actions import FOLLOWED_DAYS, standing
 from loading.actions import TABLE as LOGGED
-from loading.actions import standing
 from spark_jobs import mastery_model, night_record
 from spark_jobs.mastery_bucket import current_evidence
 from spark_jobs.night_record import DAY, EVIDENCE, NightRecord
 
 TABLE = "gold.action_follow_up"
-WINDOW_DAYS = 28
 # Pupils who may be comparable to one on one evening, before their states and shares are known: the first by a hash.
 MOST_CANDIDATES = 200
 
@@ -64,7 +63,7 @@ class _Stood:
 def write(settings: Settings, data_date: date, as_of: datetime) -> int:
     """Work out what followed the actions of the last four weeks, as known at an instant; returns how many."""
     every = known_actions(settings, data_date, as_of)
-    recent = sorted(one for one in every if one.action_date > data_date - timedelta(days=WINDOW_DAYS))
+    recent = sorted(one for one in every if one.action_date > data_date - timedelta(days=FOLLOWED_DAYS))
     last, model = night_record.newest(settings), mastery_model.model_in_use(settings)
     rows: list[dict[str, Any]] = []
     if recent and last is not None and model is not None:

@@ -24,8 +24,8 @@ from cairn.mastery.policy import STUCK_BELOW_SHARE, WHEEL_SPINNING_OPPORTUNITIES
 from cairn.privacy import smallest_group
 from cairn.settings import Settings
 from gates.silence import SilenceRule
+from loading.actions import FOLLOWED_DAYS
 from releases import store
-from releases.action_follow_up import WINDOW_DAYS
 from releases.dbt_sources import PROJECT, used_tables
 from spark_jobs import night_record
 
@@ -112,7 +112,7 @@ def _rules(settings: Settings) -> dict[str, str]:
         "CAIRN_WHEEL_SPINNING_OPPORTUNITIES": str(WHEEL_SPINNING_OPPORTUNITIES),
         "CAIRN_STUCK_BELOW_SHARE": str(STUCK_BELOW_SHARE),
         "CAIRN_ADULT_PLACES_PER_CLASS": str(settings.adult_places_per_class),
-        "CAIRN_ACTION_FOLLOW_UP_DAYS": str(WINDOW_DAYS),
+        "CAIRN_ACTION_FOLLOW_UP_DAYS": str(FOLLOWED_DAYS),
         "CAIRN_MINIMUM_EVIDENCE_ATTEMPTS": str(policy.minimum.attempts),
         "CAIRN_REVIEW_DUE_SHARE": str(policy.review_share),
         "CAIRN_CARRY_REPLACED_DISCOUNT": str(settings.carry_replaced_discount),

@@ -159,6 +159,10 @@ def test_an_action_is_logged_from_both_pages_once_and_taken_back(pages: Pages) -
     text = client.get(page).text
     assert "Taught again, " in text and "At the number line" in text and "logged since the night" in text
     assert "At the number line" not in client.get(school).text
+    old = form | {"kind": "one_to_one", "done_on": "2026-09-16", "back": ""}
+    assert submit(client, page, f"{page}/actions", **old).status_code == 303
+    assert "One to one, " not in client.get(page).text, "no release of this data date tells of it any more"
+    assert submit(client, page, f"{page}/actions", **old, take_back="yes").status_code == 303
     back = {"competency_id": "comp-1", "kind": "reteach", "take_back": "yes"}
     assert submit(client, page, f"{page}/actions", **back).status_code == 303
     assert done_for(pages, key) == ["small_group"]

@@ -18,8 +18,8 @@ from cairn.mastery.config import load_config
 from cairn.mastery.share.model import from_rows
 from cairn.mastery.states import COLUMNS, Night, restate
 from cairn.settings import REPOSITORY, Settings
-from loading.actions import Action, log_action
-from releases.action_follow_up import TABLE, WINDOW_DAYS, write
+from loading.actions import FOLLOWED_DAYS, Action, log_action
+from releases.action_follow_up import TABLE, write
 from spark_jobs import night_record
 from spark_jobs.night_record import DAY, EVIDENCE
 from tests.spark_jobs import mastery_lake as small
@@ -88,7 +88,7 @@ def test_by_hand(settings: Settings) -> None:
         assert log_action(settings, one, AS_OF - timedelta(hours=1))
     # Known after the release, and done long before it.
     log_action(settings, replace(done, kind="reteach"), AS_OF + timedelta(hours=1))
-    log_action(settings, replace(done, kind="family", action_date=TODAY - timedelta(days=WINDOW_DAYS)), AS_OF)
+    log_action(settings, replace(done, kind="family", action_date=TODAY - timedelta(days=FOLLOWED_DAYS)), AS_OF)
     assert write(settings, TODAY, AS_OF) == 3
     assert write(settings, TODAY, AS_OF) == 3, "again is the same"
     found = {row["student_key"]: row for row in lake.read(settings, TABLE).to_pylist()}
