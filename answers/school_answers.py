@@ -48,6 +48,7 @@ OLDER_MOVES = dict.fromkeys(("expected_share", "share_low", "share_high"))
 DAYS = "select * from mart_school_day where school_id = ? order by work_date desc limit 20"
 
 
+PACE = "select * from mart_class_pace where school_id = ? order by class_title, class_id, subject"
 RESOURCES = "select * from mart_competency_resource order by competency_id, place"
 
 
@@ -102,7 +103,7 @@ def groups_of(rows: list[Row]) -> list[Group]:
 class SchoolView:
     """One school in one release. Lists are whole; a page shows their first rows first.
 
-    ``resources``: by competency, what the district has to offer.
+    ``resources``: by competency, what the district has to offer; ``pace``: each class's way through its plan.
     """
 
     school: Row
@@ -117,6 +118,7 @@ class SchoolView:
     groups: list[Group]
     days: list[Row]
     resources: dict[str, list[Row]]
+    pace: list[Row]
 
     @property
     def student_keys(self) -> set[str]:
@@ -153,6 +155,7 @@ def load_school(release: Opened, school_id: str) -> SchoolView | None:
         groups=groups_of(release.rows(GROUP_ROWS, [school_id])) if release.has_table("mart_group_member") else [],
         days=release.rows(DAYS, [school_id]),
         resources=resources_of(release),
+        pace=release.rows(PACE, [school_id]) if release.has_table("mart_class_pace") else [],
     )
 
 

@@ -39,6 +39,12 @@ class Settings(BaseSettings):
     adult_places_per_class: int = Field(
         default=5, ge=1, description="pupils a class whom an adult can see first; the rest are one tap away"
     )
+    pace_target_share: float = Field(
+        default=0.8,
+        gt=0,
+        le=1,
+        description="share of a class's plan (pupils and competencies) that is to be mastered by the school year's end",
+    )
     pupil_buckets: int = Field(
         default=0, description="buckets of what grows with pupils, set when its tables are made; by the roster where 0"
     )

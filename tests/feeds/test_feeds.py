@@ -32,7 +32,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 def test_feed_agrees_with_the_marts_its_manifest_and_the_page(published: Settings) -> None:
     result = write(published)
-    assert result["schools"] == 3 and result["files"] == 3 * 8
+    assert result["schools"] == 3 and result["files"] == 3 * 9
     release = Reader(published).current("learning")
     assert release is not None
     view = load_school(release, "school-a")
@@ -47,6 +47,7 @@ def test_feed_agrees_with_the_marts_its_manifest_and_the_page(published: Setting
         "changes.csv": len(view.changes),
         "classes.csv": len(view.classes),
         "groups.csv": len(view.groups),
+        "pace.csv": len(view.pace),
     }
     listed = {entry["name"]: entry for entry in manifest["files"]}
     for name, count in expected.items():

@@ -28,7 +28,7 @@ def test_release_holds_marts_only(rows: Any, release: store.Release) -> None:
     schemas = rows("select distinct schema_name from duckdb_tables()")
     assert schemas == [("main",)], "working tables know more about pupils than a page needs"
     assert not rows("select view_name from duckdb_views() where not internal")
-    assert len(release.tables) == 21
+    assert len(release.tables) == 22
     assert all(name.startswith("mart_") for name in release.tables)
 
 
@@ -91,6 +91,19 @@ def test_a_group_goes_on_from_the_night_before(rows: Any, small_lake: Settings, 
         ("p3", date(2026, 10, 6), date(2026, 10, 7)),
     }
     assert set(kept["release_id"].to_pylist()) == {release.release_id}, "in place of what stood under that date"
+
+
+def test_pace_through_the_plan(rows: Any) -> None:
+    """North: three pupils, three competencies; in the five full weeks since 7 September (four days) one pair more, and
+    seven to go. South has nothing decided yet."""
+    found = rows(
+        "select class_id, pupils, planned_pairs, mastered_pairs, review_due_pairs, weeks, round(a_week, 6), outlook,"
+        " projected_date, earliest_date is null, latest_date is null, term_title from mart_class_pace order by class_id"
+    )
+    assert found == [
+        ("c-nm", 3, 9, 1, 0, 5, 0.25, "projected", date(2027, 5, 26), False, True, "Fall semester"),
+        ("c-sm", 2, 6, 0, 0, 0, None, "too_early", None, True, True, "Fall semester"),
+    ]
 
 
 def test_resources_in_the_districts_order(rows: Any) -> None:
