@@ -54,6 +54,7 @@ select * from mart_override where school_id = ? order by override_date desc, stu
 DAYS = "select * from mart_school_day where school_id = ? order by work_date desc limit 20"
 
 
+PACE = "select * from mart_class_pace where school_id = ? order by class_title, class_id, subject"
 RESOURCES = "select * from mart_competency_resource order by competency_id, place"
 
 
@@ -108,7 +109,7 @@ def groups_of(rows: list[Row]) -> list[Group]:
 class SchoolView:
     """One school in one release. Lists are whole; a page shows their first rows first.
 
-    ``resources``: by competency, what the district has to offer.
+    ``resources``: by competency, what the district has to offer; ``pace``: each class's way through its plan.
     """
 
     school: Row
@@ -124,6 +125,7 @@ class SchoolView:
     overrides: list[Row]
     days: list[Row]
     resources: dict[str, list[Row]]
+    pace: list[Row]
 
     @property
     def student_keys(self) -> set[str]:
@@ -163,6 +165,7 @@ def load_school(release: Opened, school_id: str) -> SchoolView | None:
         overrides=_rows_where_there(release, "mart_override", OVERRIDES, school_id),
         days=release.rows(DAYS, [school_id]),
         resources=resources_of(release),
+        pace=release.rows(PACE, [school_id]) if release.has_table("mart_class_pace") else [],
     )
 
 

@@ -33,6 +33,12 @@ NO_PROOF = (
     "This is no proof that help worked or did not: help is given to those who need it, and comparable pupils are alike "
     "in their number, not in what an adult sees."
 )
+OUTLOOKS = {
+    "reached": "{target} is reached",
+    "too_early": "too early for a date: fewer than four school weeks",
+    "no_progress": "no date: as much was lost as was mastered",
+    "after_year": "at this pace not in this school year",
+}
 ROLES = {"school_leader": "School leader", "central_office": "Central office", "engineer": "Engineer"}
 RECOMMENDATIONS = {
     "HARM": "Pause and look",
@@ -92,6 +98,15 @@ def reason(value: str | None) -> str:
 def left(reason: str | None) -> str:
     """Why a pupil has left a small group."""
     return LEAVING.get(reason or "", plain(reason).lower())
+
+
+def outlook(row: dict[str, Any], target_share: float) -> str:
+    """When a class would have come through its plan, in words, from a row of mart_class_pace."""
+    if row["outlook"] == "projected":
+        first = short_day(row["earliest_date"])
+        last = f"to {short_day(row['latest_date'])}" if row["latest_date"] else "on, no latest day this school year"
+        return f"{percent(target_share)} about {day(row['projected_date'])} (from {first} {last})"
+    return OUTLOOKS.get(row["outlook"], plain(row["outlook"])).format(target=percent(target_share))
 
 
 def plain(value: Any) -> str:

@@ -19,7 +19,10 @@ LONGEST_SEARCH_DAYS = 400
 
 @dataclass(frozen=True)
 class DistrictCalendar:
-    """Days are district-local dates, instants are aware datetimes; weekdays are ISO (Monday is 1)."""
+    """Days are district-local dates, instants are aware datetimes; weekdays are ISO (Monday is 1).
+
+    ``terms``: titles and last days, in order; none where the district names none.
+    """
 
     zone: ZoneInfo
     school_year_start_date: date
@@ -28,6 +31,7 @@ class DistrictCalendar:
     weekdays: frozenset[int]
     night_starts_at: time
     feeds_at: time
+    terms: tuple[tuple[str, date], ...] = ()
 
     @classmethod
     def load(cls, settings: Settings) -> DistrictCalendar:
@@ -50,6 +54,7 @@ class DistrictCalendar:
             weekdays=frozenset(int(value) for value in raw.get("weekdays") or SCHOOL_WEEK),
             night_starts_at=_clock(raw.get("night_starts_at", "02:00"), where, "night_starts_at"),
             feeds_at=_clock(raw.get("feeds_at", "06:00"), where, "feeds_at"),
+            terms=_terms(raw.get("terms"), where),
         )
         if calendar.school_year_end_date < calendar.school_year_start_date:
             raise CairnError(f"{where}: school_year_end_date lies before school_year_start_date: correct one of them")
@@ -75,6 +80,13 @@ class DistrictCalendar:
         end = datetime.combine(day + timedelta(days=1), time.min, tzinfo=self.zone)
         return start.astimezone(UTC), end.astimezone(UTC)
 
+    def term_of(self, day: date) -> tuple[str, date]:
+        """Title and last day of the term that the day lies in, or comes next; the school year where there is none."""
+        for title, end in self.terms:
+            if day <= end:
+                return title, end
+        return "School year", self.school_year_end_date
+
     def previous_school_day(self, day: date) -> date:
         """The last school day before the local day. Raises LookupError where the calendar has none."""
         candidate = min(day, self.school_year_end_date + timedelta(days=1))
@@ -88,6 +100,17 @@ class DistrictCalendar:
         """School days from first to last, both inclusive."""
         span = range((last - first).days + 1)
         return [day for day in (first + timedelta(days=offset) for offset in span) if self.is_school_day(day)]
+
+
+def _terms(value: Any, where: str) -> tuple[tuple[str, date], ...]:
+    """Terms from YAML: a list of title and end_date, in order."""
+    if not all(isinstance(one, dict) and one.get("title") for one in value or ()):
+        raise CairnError(f"{where}: terms: expected a list of title and end_date: see the example in schemas/district")
+    found = tuple((str(one["title"]), _day(one.get("end_date"), where, "terms.end_date")) for one in value or ())
+    ends = [end for _, end in found]
+    if ends != sorted(set(ends)):
+        raise CairnError(f"{where}: terms: each must end after the one before: put them in order")
+    return found
 
 
 def _day(value: Any, where: str, key: str) -> date:

@@ -54,6 +54,12 @@ class Settings(BaseSettings):
     rollup_evidence_pct: int = Field(
         default=50, ge=1, le=100, description="weight of parts with evidence from which its parts say anything of it"
     )
+    pace_target_share: float = Field(
+        default=0.8,
+        gt=0,
+        le=1,
+        description="share of a class's plan (pupils and competencies) that is to be mastered by the school year's end",
+    )
     pupil_buckets: int = Field(
         default=0, description="buckets of what grows with pupils, set when its tables are made; by the roster where 0"
     )

@@ -163,6 +163,19 @@ def feed_files(view: SchoolView, names: Names, zone: ZoneInfo, words: TeacherWor
         ("expected_right_pct", lambda row: _percent(row["expected_share"])),
         ("needs_no_adult_by_it", lambda row: "yes" if row["is_set_aside"] else "no"),
     )
+    pace: Columns = (
+        ("class", _field("class_title")),
+        ("class_id", _field("class_id")),
+        ("subject", _field("subject")),
+        *((name, _field(name)) for name in ("pupils", "planned_pairs", "mastered_pairs", "review_due_pairs")),
+        ("mastered_pct", lambda row: _percent(row["mastered_share"])),
+        ("even_pace_pct", lambda row: _percent(row["needed_share"])),
+        ("term_end_date", _field("term_end_date")),
+        ("even_pace_by_term_end_pct", lambda row: _percent(row["needed_by_term_end_share"])),
+        ("needed_a_week", lambda row: f"{row['needed_a_week']:.1f}"),
+        ("lately_a_week", lambda row: "" if row["a_week"] is None else f"{row['a_week']:.1f}"),
+        *((name, _field(name)) for name in ("outlook", "projected_date", "earliest_date", "latest_date")),
+    )
     grouped = frozenset(key for group in view.groups for key in group.student_keys)
     return [
         _people("needs_adult.csv", "Who needs an adult, on what, the most urgent first", view.needs_adult, needs),
@@ -171,6 +184,7 @@ def feed_files(view: SchoolView, names: Names, zone: ZoneInfo, words: TeacherWor
         _people("teachers_words.csv", "What teachers said beside the computed state", view.overrides, said),
         _people("changes.csv", "What changed in the night", view.changes, changes),
         _file("classes.csv", "Which class needs you", view.classes, classes, frozenset()),
+        _file("pace.csv", "How each class comes through its plan", view.pace, pace, frozenset()),
         _file("groups.csv", "Small groups that would help", [_group(g, names) for g in view.groups], groups, grouped),
     ]
 

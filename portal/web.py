@@ -84,6 +84,7 @@ def make_environment(settings: Settings) -> Environment:
         state=wording.state,
         reason=wording.reason,
         left_group=wording.left,
+        outlook=lambda row: wording.outlook(row, settings.pace_target_share),
         plain=wording.plain,
         recommendation=wording.recommendation,
         number=wording.number,

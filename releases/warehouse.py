@@ -201,11 +201,16 @@ def _failures(target: Path, output: str) -> str:
     if not bad:
         return " ".join(output.split())[-400:] or "no output"
     # What a function of ours says stands behind some 170 characters of dbt's and DuckDB's.
-    said = [
-        f"{r['unique_id'].split('.', 2)[-1]} {r['status']}: {' '.join(str(r['message']).split())[:400]}" for r in bad
-    ]
+    said = [f"{r['unique_id'].split('.', 2)[-1]} {r['status']}: {_short(str(r['message']))}" for r in bad]
     more = f" and {len(said) - 3} more" if len(said) > 3 else ""
     return " | ".join(said[:3]) + more
+
+
+def _short(message: str) -> str:
+    """A failure in some 400 characters: of a Python model's traceback the last line, which says what is wrong."""
+    head, traceback, rest = message.partition("Traceback (most recent call last):")
+    said = head + rest.strip().splitlines()[-1] if traceback and rest.strip() else message
+    return " ".join(said.split())[:400]
 
 
 def build_warehouse(settings: Settings, context: ReleaseContext, *, unit_tests: bool = False) -> Path:

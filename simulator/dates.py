@@ -112,6 +112,10 @@ class Dates:
             "school_year_end_date": self.year_end.isoformat(),
             "holidays": [(day + self.shift).isoformat() for day in HOLIDAYS],
             "weekdays": [1, 2, 3, 4, 5],
+            "terms": [
+                {"title": "Fall semester", "end_date": self.year_half.isoformat()},
+                {"title": "Spring semester", "end_date": self.year_end.isoformat()},
+            ],
             "night_starts_at": "02:00",
             "feeds_at": "06:00",
         }

@@ -48,6 +48,7 @@ def test_feed_agrees_with_the_marts_its_manifest_and_the_page(published: Setting
         "changes.csv": len(view.changes),
         "classes.csv": len(view.classes),
         "groups.csv": len(view.groups),
+        "pace.csv": len(view.pace),
     }
     listed = {entry["name"]: entry for entry in manifest["files"]}
     for name, count in expected.items():

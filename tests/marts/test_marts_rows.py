@@ -28,7 +28,7 @@ def test_release_holds_marts_only(rows: Any, release: store.Release) -> None:
     schemas = rows("select distinct schema_name from duckdb_tables()")
     assert schemas == [("main",)], "working tables know more about pupils than a page needs"
     assert not rows("select view_name from duckdb_views() where not internal")
-    assert len(release.tables) == 25
+    assert len(release.tables) == 26
     assert all(name.startswith("mart_") for name in release.tables)
 
 
@@ -162,6 +162,19 @@ def test_areas_are_told_from_their_parts(rows: Any) -> None:
         " where own.competency_id = 'k-alpha' order by 1"
     )
     assert means == [(key, True) for key in told for _ in range(2)]
+
+
+def test_pace_through_the_plan(rows: Any) -> None:
+    """North: three pupils, three competencies; in the five full weeks since 7 September (four days) one pair more, and
+    seven to go. South has nothing decided yet."""
+    found = rows(
+        "select class_id, pupils, planned_pairs, mastered_pairs, review_due_pairs, weeks, round(a_week, 6), outlook,"
+        " projected_date, earliest_date is null, latest_date is null, term_title from mart_class_pace order by class_id"
+    )
+    assert found == [
+        ("c-nm", 3, 9, 1, 0, 5, 0.25, "projected", date(2027, 5, 26), False, True, "Fall semester"),
+        ("c-sm", 2, 6, 0, 0, 0, None, "too_early", None, True, True, "Fall semester"),
+    ]
 
 
 def test_resources_in_the_districts_order(rows: Any) -> None:

@@ -95,6 +95,10 @@ TABLES = {
     " group_since_date date, joined_date date",
     "mart_competency_resource": "competency_id varchar, place int, resource_title varchar, resource_url varchar,"
     " kind varchar, minutes int",
+    "mart_class_pace": "school_id varchar, class_id varchar, class_title varchar, subject varchar, pupils int,"
+    " planned_pairs int, mastered_pairs int, review_due_pairs int, mastered_share double, needed_share double,"
+    " needed_by_term_end_share double, needed_a_week double, term_title varchar, term_end_date date, weeks int,"
+    " a_week double, outlook varchar, projected_date date, earliest_date date, latest_date date",
     "mart_school_day": "school_id varchar, work_date date, attempts bigint, correct bigint, active_pupils bigint",
     "mart_action_followup": "school_id varchar, action_date date, action varchar, student_key varchar,"
     " competency_id varchar, competency_code varchar, state_before varchar, state_after varchar, has_worked boolean,"
@@ -283,6 +287,8 @@ def _school_rows(
     days = [DATA_DATE - timedelta(days=back) for back in range(20) if (DATA_DATE - timedelta(days=back)).weekday() < 5]
     keys = [people[sourced(school, number)] for number in range(PUPILS_PER_SCHOOL)]
     trust = (school_id, DATA_DATE, 1240, 1201, 20, 0, 15, 4, 0, _at(0), silent, "reading-app" if silent else None)
+    term = ("Fall semester", date(2027, 1, 15))
+    class_plan = ("Mathematics", 16, 64, 20, 3, 0.3125, 0.17, 0.4, 2.1, *term, 3, 2.5)
     return {
         "mart_school": [(school_id, SCHOOLS[school_id], PUPILS_PER_SCHOOL, 2, is_held, held_reason)],
         "mart_school_trust": [(*trust, 1 if is_held else 0, is_held, 12)],
@@ -302,6 +308,16 @@ def _school_rows(
                 "5 pupils stuck on fractions" if room else "all in good order",
             )
             for room in range(2)
+        ],
+        "mart_class_pace": [
+            (
+                school_id,
+                *_class(school_id, 0),
+                *class_plan,
+                "projected",
+                *(date(2027, month, 11) for month in (3, 2, 5)),
+            ),
+            (school_id, *_class(school_id, 1), *class_plan, "too_early", None, None, None),
         ],
         "mart_group_member": [
             row for room in range(2) for row in _group_rows(school_id, room, keys[room * 8 : room * 8 + 10 : 2])

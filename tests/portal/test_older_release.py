@@ -36,7 +36,13 @@ def test_an_older_release_has_no_reviews_and_everybody_first(pages: Any, tmp_pat
     path = tmp_path / "older.duckdb"
     shutil.copyfile(release.path, path)
     connection = duckdb.connect(str(path))
-    for table in ("mart_review_due", "mart_override", "mart_group_member", "mart_competency_resource"):
+    for table in (
+        "mart_review_due",
+        "mart_override",
+        "mart_group_member",
+        "mart_competency_resource",
+        "mart_class_pace",
+    ):
         connection.execute(f"drop table {table}")
     for table, columns in (
         ("mart_needs_adult", OLDER_NEEDS | OLDER_WORDS),
@@ -47,7 +53,7 @@ def test_an_older_release_has_no_reviews_and_everybody_first(pages: Any, tmp_pat
             connection.execute(f"alter table {table} drop column {column}")
     view = load_school(Opened(release.release_id, release.data_date, connection), "school-a")
     assert view is not None
-    assert (view.reviews_due, view.groups, view.resources) == ([], [], {})
+    assert (view.reviews_due, view.groups, view.resources, view.pace) == ([], [], {}, [])
     assert view.needs_adult
     assert all(row["is_first"] and row["gap_share"] is None for row in view.needs_adult)
     assert view.overrides == [] and {row["override_state"] for row in view.needs_adult} == {None}

@@ -11,13 +11,7 @@ with planned as (
         pair.state
     from {{ ref('mart_competency') }} as competency
     inner join {{ ref('mart_pupil_plan') }} as plan
-        on
-            competency.subject = plan.subject
-            and (
-                competency.grades is null
-                or plan.grade is null
-                or contains(competency.grades, ',' || plan.grade || ',')
-            )
+        on {{ plan_holds('plan', 'competency') }}
     left join {{ ref('mart_student_competency') }} as pair
         on
             plan.student_key = pair.student_key
