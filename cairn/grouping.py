@@ -165,6 +165,7 @@ class _Making:
         for one in sorted(self.needs.values(), key=_urgency):
             self.of_school[one.school_id].append(one)
         self.groups: dict[str, _Group] = {}
+        self.groups_of: dict[str, dict[str, _Group]] = defaultdict(dict)
         self.seat_of: dict[str, str] = {}
         self.left: dict[tuple[str, str], Left] = {}
         self.joined: dict[tuple[str, str], date] = {}
@@ -238,8 +239,8 @@ class _Making:
         for (school_id, pool, competency_id), fellows in sorted(together.items()):
             there = [
                 group
-                for _, group in sorted(self.groups.items())
-                if (group.school_id, group.competency_id) == (school_id, competency_id)
+                for _, group in sorted(self.groups_of[school_id].items())
+                if group.competency_id == competency_id
                 and group.is_closed
                 and self._pool(school_id, group.home()) == pool
             ]
@@ -290,8 +291,8 @@ class _Making:
 
     def _join(self, school_id: str, needs: Sequence[Need]) -> None:
         room: dict[tuple[str, str], list[_Group]] = defaultdict(list)
-        for _, group in sorted(self.groups.items()):
-            if group.school_id == school_id and not group.is_closed:
+        for _, group in sorted(self.groups_of[school_id].items()):
+            if not group.is_closed:
                 room[(self._pool(school_id, group.home()), group.competency_id)].append(group)
         for need in needs:
             for group in room.get((self._pool(school_id, need.class_id), need.competency_id), ()):
@@ -331,9 +332,7 @@ class _Making:
     def _places(self, school_id: str, pools: Iterable[str]) -> dict[str, int]:
         """How many more groups a class may have; a school across its classes, as many as all of them together."""
         standing = Counter(
-            self._pool(school_id, group.home())
-            for group in self.groups.values()
-            if group.school_id == school_id and group.seats
+            self._pool(school_id, group.home()) for group in self.groups_of[school_id].values() if group.seats
         )
         classes = len({need.class_id for need in self.of_school[school_id]})
         return {pool: self.rules.per_class * (1 if pool else classes) - standing[pool] for pool in pools}
@@ -348,7 +347,7 @@ class _Making:
         for group in small:
             for seat in list(group.seats.values()):
                 self._unseat(group, seat, "too_small")
-            del self.groups[group.group_id]
+            del self.groups[group.group_id], self.groups_of[group.school_id][group.group_id]
         return bool(small)
 
     def _pool(self, school_id: str, class_id: str) -> str:
@@ -356,7 +355,9 @@ class _Making:
         return "" if self.rules.groups_across(school_id) else class_id
 
     def _group(self, group_id: str, since_date: date, school_id: str, competency_id: str) -> _Group:
-        return self.groups.setdefault(group_id, _Group(group_id, since_date, school_id, competency_id))
+        group = self.groups.setdefault(group_id, _Group(group_id, since_date, school_id, competency_id))
+        self.groups_of[group.school_id][group_id] = group
+        return group
 
     def _new(self, school_id: str, competency_id: str, first: str) -> _Group:
         """A group with an identifier of its own: nobody begins two groups on one competency and day."""
