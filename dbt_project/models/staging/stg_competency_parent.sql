@@ -5,11 +5,7 @@ from {{ source('silver', 'competency_edge') }} as edge
 inner join {{ ref('stg_competency') }} as child on edge.from_competency_id = child.competency_id
 inner join {{ ref('stg_competency') }} as parent on edge.to_competency_id = parent.competency_id
 cross join {{ ref('stg_release') }} as release
-anti join {{ source('silver', 'competency_edge') }} as gone
-    on
-        edge.from_competency_id = gone.from_competency_id
-        and gone.edge_type = 'replacedBy'
-        and {{ known_at('gone') }}
+anti join {{ ref('stg_competency_replaced') }} as gone on edge.from_competency_id = gone.competency_id
 where
     {{ known_at('edge') }}
     and edge.edge_type = 'isChildOf'
