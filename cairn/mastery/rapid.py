@@ -38,12 +38,15 @@ class RapidLimits:
     def of(cls, general: int, own: tuple[IntArray, IntArray], by_hand: Mapping[str, int]) -> RapidLimits:
         """``own``: keys of items (:func:`cairn.mastery.hashing.item_keys`) and their limits, NO_LIMIT for none."""
         keys, limits = own[0][own[1] != NO_LIMIT], own[1][own[1] != NO_LIMIT]
-        set_keys = item_keys(pa.array(list(by_hand), pa.string()))
-        is_left = ~np.isin(keys, set_keys)
-        keys = np.r_[keys[is_left], set_keys]
-        limits = np.r_[limits[is_left], np.array(list(by_hand.values()), dtype=np.int64)]
-        order = np.argsort(keys)
-        return cls(general, keys[order].astype(np.int64), limits[order].astype(np.int64))
+        if by_hand:
+            set_keys = item_keys(pa.array(list(by_hand), pa.string()))
+            is_left = ~np.isin(keys, set_keys)
+            keys = np.r_[keys[is_left], set_keys]
+            limits = np.r_[limits[is_left], np.array(list(by_hand.values()), dtype=np.int64)]
+        if (np.diff(keys) < 0).any():  # a model's are in order: live asks for them with each fold
+            order = np.argsort(keys)
+            keys, limits = keys[order], limits[order]
+        return cls(general, keys, limits)
 
     def of_items(self, item: IntArray) -> IntArray:
         """The limit of each item (keys, n)."""

@@ -49,7 +49,7 @@ def state(number: int, **changes: Any) -> dict[str, Any]:
         "share_high": 0.6,
         "attempts": 5,
         "counted_attempts": 4,
-        "counted_correct": 2,
+        "counted_credit": 2.0,
         "opportunities_without_three": 4,
         "first_event_at": NOW,
         "last_event_at": NOW,
@@ -127,7 +127,7 @@ def test_sound_states_and_decisions_are_green(settings: Settings) -> None:
 
 
 def test_what_does_not_fit_holds_the_pupils_school(settings: Settings) -> None:
-    unfounded = {"state": "mastered", "counted_attempts": 0, "counted_correct": 0}
+    unfounded = {"state": "mastered", "counted_attempts": 0, "counted_credit": 0.0}
     states = [state(n) for n in range(8) if n != 6]
     states += [state(6, state="mastered", counted_days=1)]
     states += [state(8, **unfounded), state(0, data_date=date(2026, 10, 1), **unfounded, night=0)]
