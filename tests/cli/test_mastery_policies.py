@@ -37,7 +37,7 @@ def test_compare_prints_json_and_writes_a_page_without_pupils(
     assert run("compare", "--responses", history, "--page", str(page), "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["pupils"], found["smallest_group"], found["left_out"]) == (40, 10, [])
-    assert len(found["policies"]) == 12
+    assert len(found["policies"]) == 19
     in_a_row = next(one for one in found["policies"] if one["name"] == "three_in_a_row")
     assert 0 < in_a_row["mastered_pct"] < 100
     shown = page.read_text()
