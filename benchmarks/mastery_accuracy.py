@@ -70,7 +70,7 @@ def followed(name: str, model: str, train: Responses, test: Responses) -> str:
     """What followed "mastered" under one model on one file."""
     config = config_from(load_yaml_mapping(EXAMPLES / "evidence.yaml"), load_yaml_mapping(EXAMPLES / "policy.yaml"))
     found = after_mastery(
-        train, test, model, RULE, config.policy, config.evidence.spacing_seconds, DEFAULT_SMALLEST_GROUP
+        train, test, model, RULE, config.in_force_now().policy, config.evidence.spacing_seconds, DEFAULT_SMALLEST_GROUP
     )
     pairs = f"{found['mastered_pairs']:,} of {found['pairs_with_enough_evidence']:,}"
     five = f"{told(found['promised_share'])} | {told(found['next5_correct'])} | {found['under_60_pct']}"

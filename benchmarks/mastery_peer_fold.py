@@ -21,6 +21,7 @@ from cairn.mastery.share.columns import PAIR_COUNTS, PAIR_SUMS, PUPIL_COUNTS, PU
 from cairn.mastery.share.formula import GAP_DAYS, shares_with_interval
 from cairn.mastery.share.logistic import chances
 from cairn.mastery.share.model import ShareModel
+from cairn.mastery.share.schedule import Schedule
 from cairn.mastery.share.state import FIXED, PUPIL, append
 from cairn.mastery.share.walk import Answers, walk
 
@@ -125,11 +126,13 @@ def fold(bucket: Bucket, names: Names, model: ShareModel, config: MasteryConfig,
     keys = pair_keys(names.student_hash[bucket.student], names.competency_hash[bucket.competency])
     right_from = config.evidence.right_from
     answers = _answers(bucket, model, rows, right_from)
-    begun = nothing_yet(rows.size, config.policy.minimum.items)
-    moves, now = walk(answers, rows, begun, model.arrays, config.policy, right_from, made.as_of_us)
+    [one] = config.policies
+    schedule = Schedule.always(one.policy, rows.size)
+    begun = nothing_yet(rows.size, schedule.items)
+    moves, now = walk(answers, rows, begun, model.arrays, schedule, right_from, made.as_of_us)
     about = _About(bucket, names, keys, made, right_from)
-    versions = {"model_version": model.version, "policy_version": config.policy_version}
-    days, level = np.full(rows.size, GAP_DAYS), config.policy.interval_level
+    versions = {"model_version": model.version, "policy_version": one.version}
+    days, level = np.full(rows.size, GAP_DAYS), config.interval_level
     share = shares_with_interval(now.sums, now.pupil, days, rows, model.arrays, level)
     return {
         "mastery_state": _states(about, config, now, share, versions),

@@ -40,6 +40,8 @@ def load_yaml_mapping(path: Path) -> dict[str, Any]:
         raise CairnError(f"{path}:{line}: not valid YAML ({error.problem}): correct the line") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise CairnError(f"{path}: not a YAML file in UTF-8: save it again as text") from error
+    except ValueError as error:
+        raise CairnError(f"{path}: a date in it does not exist ({error}): correct it") from error
     if not isinstance(content, dict):
         raise CairnError(f"{path}:1: expected 'key: value' lines at the top")
     return content

@@ -279,7 +279,7 @@ def _evaluate_files(
         say("Following the test pupils past 'mastered'.")
         seen, unseen = with_rapid_marked([seen, unseen], policy.evidence, policy.fit)
         measured |= after_mastery(
-            seen, unseen, model, rule, policy.policy, policy.evidence.spacing_seconds, smallest_group
+            seen, unseen, model, rule, policy.in_force_now().policy, policy.evidence.spacing_seconds, smallest_group
         )
     return {**measured, "seconds": round(time.perf_counter() - started, 3)}
 

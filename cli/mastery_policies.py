@@ -10,6 +10,7 @@ import typer
 from cli.common import JsonOption, emit, say
 
 if TYPE_CHECKING:
+    from cairn.mastery.config import PolicyVersion
     from cairn.mastery.responses import Responses
     from cairn.settings import Settings
 
@@ -27,6 +28,9 @@ PageOption = Annotated[Path | None, typer.Option("--page", help="Write a page wi
 def list_policies(as_json: JsonOption = False) -> None:
     """Which policies can be compared, and each one's rule in plain words (known_policies.yaml).
 
+    Before them the district's own (policy.yaml): of each subject which version is in force and since when, and which
+    comes next.
+
     Example: cairn mastery policies list
     """
     from cairn.mastery.policies.known import load_policies
@@ -42,11 +46,46 @@ def list_policies(as_json: JsonOption = False) -> None:
         }
         for one in load_policies(settings())
     ]
-    emit({"policies": told}, as_json, _list_as_text)
+    emit({"own": _own(settings()), "policies": told}, as_json, _list_as_text)
+
+
+def _own(current: Settings) -> list[dict[str, Any]]:
+    """The district's own policy of each subject that its competencies or its file name, "all" for all others."""
+    import time
+
+    from cairn.mastery.config import load_config
+    from cairn.mastery.policy_versions import ALL_IN_FILE
+    from spark_jobs import policies
+
+    config, of = load_config(current), policies.subject_of(current)
+    policies.check_subjects(current, config, of)
+    now_us, found = int(time.time()) * 1_000_000, []
+    for subject in sorted({"", *config.subjects, *of.values()}):
+        timeline = config.timeline(subject)
+        in_force = [one for one in timeline if one.begins_us <= now_us][-1]
+        found.append(
+            {
+                "subject": subject or ALL_IN_FILE,
+                **_version_told(in_force),
+                "rule": in_force.policy.in_words(),
+                "next": [_version_told(one) for one in timeline if one.begins_us > now_us],
+            }
+        )
+    return found
+
+
+def _version_told(one: PolicyVersion) -> dict[str, Any]:
+    since = one.effective_from
+    return {"id": one.name, "effective_from": since.isoformat() if since else None, "policy_version": one.version}
 
 
 def _list_as_text(found: dict[str, Any]) -> str:
-    lines = []
+    lines = ["Of this district (policy.yaml):"]
+    for one in found["own"]:
+        since = f"since {one['effective_from']}" if one["effective_from"] else "from the beginning"
+        lines += [f"{one['subject']}: {one['id']} {since} ({one['policy_version']})", f"    {one['rule']}"]
+        lines += [f"    next: {later['id']} from {later['effective_from']}" for later in one["next"]]
+    lines += ["", "To compare with (known_policies.yaml):"]
     for one in found["policies"]:
         times = " (needs times)" if one["needs_times"] else ""
         lines += [f"{one['name']}{times}", f"    {one['rule']}", f"    {one['description']} Source: {one['source']}."]

@@ -20,7 +20,7 @@ from cairn.mastery.share.columns import SHARE_COLUMNS
 from cairn.mastery.share.model import GENERAL
 from cairn.mastery.states import restate
 from cairn.settings import Settings
-from spark_jobs import mastery_model
+from spark_jobs import mastery_model, policies
 from spark_jobs.mastery_bucket import current_evidence
 from spark_jobs.night_record import EVIDENCE, STATE, NightRecord
 
@@ -46,7 +46,7 @@ def audit(settings: Settings, last: NightRecord) -> pa.Table:
     """The audited pairs (student_key, pair_key), with ``fits``: whether the state follows from the evidence.
 
     It fits where the pupil's evidence, folded from nothing with the night's model, gives the same sums and shares (to
-    1e-9) and, under the same policy, the same state.
+    1e-9) and, by the same policies, the same state.
     """
     unfinished = set(last.unfinished_buckets)
     files = lake.table_files(settings, STATE, lake.EVERY, last.versions[STATE])
@@ -57,7 +57,8 @@ def audit(settings: Settings, last: NightRecord) -> pa.Table:
         return SCHEMA.empty_table()
     model = mastery_model.model_of(settings, last.model_versions[GENERAL])
     as_of_us = int(last.as_of.timestamp()) * 1_000_000 + last.as_of.microsecond
-    night = Night(load_config(settings), model, as_of_us, last.data_date)
+    subjects = policies.subject_of(settings, last.versions.get(policies.COMPETENCY))
+    night = Night(load_config(settings), model, as_of_us, last.data_date, subjects)
     return pa.concat_tables([_bucket(settings, last, bucket, night) for bucket in sorted(chosen)])
 
 
@@ -69,11 +70,11 @@ def _bucket(settings: Settings, last: NightRecord, bucket: int, night: Night) ->
         return SCHEMA.empty_table()
     files = lake.table_files(settings, EVIDENCE, at, last.versions[EVIDENCE])
     evidence = current_evidence(settings, files, pc.unique(states["student_key"]).cast(pa.string()))
-    fits = _fit(states, restate(evidence, night).mastery_state, night)
+    fits = _fit(states, restate(evidence, night).mastery_state, night, last)
     return pa.table([states["student_key"], states["pair_key"], pa.array(fits)], schema=SCHEMA)
 
 
-def _fit(states: pa.Table, again: pa.Table, night: Night) -> BoolArray:
+def _fit(states: pa.Table, again: pa.Table, night: Night, last: NightRecord) -> BoolArray:
     """Whether each state is the one that its pair has again; a pair that has none again does not fit."""
     place = arrow.places_in(arrow.integers(again["pair_key"]), arrow.integers(states["pair_key"]))
     fits = place >= 0
@@ -81,8 +82,15 @@ def _fit(states: pa.Table, again: pa.Table, night: Night) -> BoolArray:
     for name in (*SHARES, *SHARE_COLUMNS):
         fits &= np.abs(arrow.floats(again[name]) - arrow.floats(states[name])) <= SAME
     said, says = (table["state"].cast(pa.string()) for table in (states, again))
-    is_same_policy = np.asarray(pc.equal(states["policy_version"], night.config.policy_version))
-    found: BoolArray = fits & (np.asarray(pc.equal(said, says)) | ~is_same_policy)
+    return fits & (np.asarray(pc.equal(said, says)) | ~_is_by_its_policies(states, night, last))
+
+
+def _is_by_its_policies(states: pa.Table, night: Night, last: NightRecord) -> BoolArray:
+    """Whether each state was said by the policies that the file holds now: it may have been changed since the night."""
+    config = night.config
+    if len(config.policies) > 1:
+        return np.full(states.num_rows, config.policy_version == last.policy_version)
+    found: BoolArray = np.asarray(pc.equal(states["policy_version"], config.policy_version))
     return found
 
 

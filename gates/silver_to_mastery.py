@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import astuple
 from datetime import date
 
 import pandas as pd
@@ -17,9 +19,11 @@ from gates.engine import Engine
 from gates.evidence_audit import audit
 from gates.frames import Frame
 from gates.model import HOLDS_SCOPE, STRUCTURAL, Finding, Rule
-from spark_jobs import night_record
+from spark_jobs import night_record, policies
 from spark_jobs.night_record import DECISION, STATE
 
+# The least that any policy can ask.
+SOME = EvidenceMinimum(1, 1, 1)
 SCOPE = "case when school_id is not null then concat('school/', school_id) else 'all/*' end"
 
 
@@ -31,10 +35,19 @@ def _never(rule_id: str, message: str, bad_rows: str) -> tuple[Rule, str]:
     return rule, bad_rows
 
 
-def _state_rules(minimum: EvidenceMinimum) -> tuple[tuple[Rule, str], ...]:
-    """What no row of gold.mastery_state is, beyond its contract; ``minimum`` is what the policy asks of mastery."""
-    too_little = f"counted_attempts < {minimum.attempts} or counted_days < {minimum.days}"
-    too_little += f" or len(counted_items) < {minimum.items}"
+def _state_rules(minimums: Mapping[str, EvidenceMinimum]) -> tuple[tuple[Rule, str], ...]:
+    """What no row of gold.mastery_state is, beyond its contract; ``minimums``: by version what policies ask of mastery.
+
+    Who is mastered has what the policy asked that was in force when that was said, which the row names, whatever the
+    file says by now; SOME where nights from before policies were on record went by it. A review may fall due under a
+    later policy than the one by which the pupil was called mastered: such a row has what at least one of them asks.
+    """
+    too_little = "case policy_version"
+    for version, minimum in sorted(minimums.items()):
+        too_little += f" when '{version}' then {_is_under(minimum)}"
+    too_little += f" else {_is_under(SOME)} end"
+    every = sorted(set(minimums.values()), key=astuple)
+    least = " and ".join(f"({_is_under(minimum)})" for minimum in every)
     return (
         _never(
             f"{STATE}.interval",
@@ -50,10 +63,20 @@ def _state_rules(minimum: EvidenceMinimum) -> tuple[tuple[Rule, str], ...]:
             f"{STATE}.evidence",
             "the state asks for more evidence than there is, or for none: rebuild the pairs with"
             " 'cairn mastery update'",
-            f"(state in ('mastered', 'review_due') and ({too_little}))"
+            f"(state = 'mastered' and {too_little}) or (state = 'review_due' and {least})"
             " or (state = 'not_started' and counted_attempts > 0)",
         ),
     )
+
+
+def _is_under(minimum: EvidenceMinimum) -> str:
+    """SQL: whether a row has less evidence than the minimum."""
+    has = (
+        ("counted_attempts", minimum.attempts),
+        ("counted_days", minimum.days),
+        ("len(counted_items)", minimum.items),
+    )
+    return " or ".join(f"{column} < {least}" for column, least in has)
 
 
 def check(engine: Engine, settings: Settings, data_date: date) -> list[Finding]:
@@ -92,7 +115,7 @@ def _contract(
     named = "pair_key" if name == STATE else "decision_id"
     of_night = pc.field("data_date") == data_date
     rows = frames.load(settings, name, contract.column_names, named, of_night, version=version)
-    extra = _state_rules(load_config(settings).policy.minimum) if name == STATE else ()
+    extra = _state_rules(policies.minimums(settings, load_config(settings))) if name == STATE else ()
     rules = [*suites.row_rules(contract), *(one for one, _ in extra)]
     standing = NEWEST if name == STATE else "select * from source"
     frame = Frame(settings, name, rows.rows, named, rows.source, _marked(standing, extra), {"schools": schools})

@@ -42,7 +42,7 @@ def register(connection: Connection, settings: Settings, table_version: int | No
     Models are of that version of gold.mastery_model, the newest where not given. A query that meets a model version
     which the table lacks ends in an error that names it. Raises CairnError where the policy cannot be read.
     """
-    models, level = _models(settings, table_version), load_config(settings).policy.interval_level
+    models, level = _models(settings, table_version), load_config(settings).interval_level
 
     def durable_share(*columns: pa.ChunkedArray) -> pa.StructArray:
         return _shares(pa.table(list(columns), names=list(ARGUMENTS)), models, level)

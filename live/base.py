@@ -22,7 +22,7 @@ from cairn.mastery.resolve import EVENT_COLUMNS, Alignments, Known, Links, stand
 from cairn.mastery.share.model import GENERAL, ShareModel
 from cairn.settings import Settings
 from live.states import StandingStates
-from spark_jobs import evidence_sources, mastery_model
+from spark_jobs import evidence_sources, mastery_model, policies
 from spark_jobs.evidence import CODED_EVIDENCE, CODED_WAITING, evidence_keys
 from spark_jobs.night_record import EVIDENCE, STATE, VOID, WAITING, NightRecord
 
@@ -51,7 +51,7 @@ class Base:
     """One night as a base to fold on. ``offsets`` are those that it has counted, next of each partition.
 
     held: pupils whose events wait because a gate holds their school back. ``evidence`` and ``waiting`` are files by
-    bucket. most_bytes: bound of what is kept in memory of pupils' events.
+    bucket. ``subject_of``: competency to subject. most_bytes: bound of what is kept in memory of pupils' events.
     """
 
     settings: Settings
@@ -67,6 +67,7 @@ class Base:
     evidence: dict[int, list[lake.File]]
     waiting: dict[int, list[lake.File]]
     states: StandingStates
+    subject_of: dict[str, str]
     most_bytes: int
     _kept: OrderedDict[str, pa.Table] = field(default_factory=OrderedDict)
     _kept_bytes: int = 0
@@ -92,6 +93,7 @@ class Base:
             evidence=lake.by_number(evidence, "pupil_bucket"),
             waiting=lake.by_number(waiting, "subject_bucket"),
             states=StandingStates(settings, record.versions[STATE], settings.live_memory_mb << 19),
+            subject_of=policies.subject_of(settings, record.versions[policies.COMPETENCY]),
             most_bytes=settings.live_memory_mb << 19,
         )
         held = base.waiting_for("school", ("subject_key",))["subject_key"].to_pylist()
@@ -107,6 +109,7 @@ class Base:
             competencies=later.competencies,
             model=later.model,
             config=later.config,
+            subject_of=later.subject_of,
             _kept=OrderedDict(),
             _kept_bytes=0,
         )

@@ -101,7 +101,7 @@ def _go_on(
     for student in late:  # told when they are folded whole
         turns[student] = NEVER_US
     evidence, standing_rows = (arrow.plain(pa.concat_tables(parts)) for parts in (forward, stood))
-    night = Night(base.config, base.model, now_us, now.astimezone(base.settings.zone).date())
+    night = Night(base.config, base.model, now_us, now.astimezone(base.settings.zone).date(), base.subject_of)
     pupil_rows = arrow.plain(pa.concat_tables(pupils))
     found = advance(evidence.select(COLUMNS), standing_rows.select(STANDING_COLUMNS), pupil_rows, night)
     states = arrow.plain(found.mastery_state)
@@ -128,7 +128,7 @@ def stand(
     everything, voids = pa.concat_tables([before, since]), store.voids(upto)
     wanted = pa.array(students, pa.string())
     evidence = _of_pupils(resolve(everything, base.known(as_of_us, voids)).evidence.rows(), wanted)
-    night = Night(base.config, base.model, as_of_us, as_of.astimezone(base.settings.zone).date())
+    night = Night(base.config, base.model, as_of_us, as_of.astimezone(base.settings.zone).date(), base.subject_of)
     states = arrow.plain(restate(evidence.select(COLUMNS), night).mastery_state)
     new_ids = pc.unique(since["event_id"].combine_chunks())
     came = evidence.filter(pc.is_in(evidence["event_id"], value_set=new_ids))

@@ -30,7 +30,7 @@ from cairn.settings import Settings
 from lake import sql
 from loading.actions import FOLLOWED_DAYS, standing
 from loading.actions import TABLE as LOGGED
-from spark_jobs import mastery_model, night_record
+from spark_jobs import mastery_model, night_record, policies
 from spark_jobs.mastery_bucket import current_evidence
 from spark_jobs.night_record import DAY, EVIDENCE, NightRecord
 
@@ -201,7 +201,8 @@ def _read_bucket(
     """Add where the pupils of one bucket stood on each evening, and all their counted answers on what is asked."""
     config, calendar = load_config(settings), DistrictCalendar.load(settings)
     asked = sorted({competency for competency, _ in candidates})
-    now = Night(config, model, int(last.as_of.timestamp() * 1_000_000), last.data_date)
+    subjects = policies.subject_of(settings, last.versions.get(policies.COMPETENCY))
+    now = Night(config, model, int(last.as_of.timestamp() * 1_000_000), last.data_date, subjects)
     counted = counted_answers(evidence, now)
     counted = counted.filter(pc.is_in(counted["competency_id"].cast(pa.string()), value_set=pa.array(asked)))
     for row in counted.to_pylist():
@@ -211,11 +212,11 @@ def _read_bucket(
         of_day = {competency: who for (competency, on), who in candidates.items() if on == day}
         wanted = pa.array(sorted({student for who in of_day.values() for student in who}), pa.string())
         end = calendar.day_bounds(day)[1]
-        night = Night(config, model, int(end.timestamp()) * 1_000_000, day)
+        night = Night(config, model, int(end.timestamp()) * 1_000_000, day, subjects)
         states = restate(evidence.filter(pc.is_in(students, value_set=wanted)), night).mastery_state
         states = states.filter(pc.is_in(states["competency_id"].cast(pa.string()), value_set=pa.array(sorted(of_day))))
         at = np.full(states.num_rows, end.timestamp())
-        share = shares_at(states, model, at, config.policy.interval_level, GAP_DAYS)[0].tolist()
+        share = shares_at(states, model, at, config.interval_level, GAP_DAYS)[0].tolist()
         columns = states.select(["student_key", "competency_id", "state", "counted_attempts"]).to_pylist()
         for row, value in zip(columns, share, strict=True):
             if row["student_key"] in of_day[row["competency_id"]]:

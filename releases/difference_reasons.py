@@ -6,7 +6,7 @@ their evidence and versions.
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TypedDict
 
 import duckdb
@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import lake
+from cairn.calendar import DistrictCalendar
+from cairn.mastery.config import load_config
 from cairn.settings import Settings
 from releases import store
 from spark_jobs.night_record import EVIDENCE, NIGHT
@@ -31,7 +33,15 @@ REASONS = {
     "other": "none of these: evidence that was compacted since, or a table that was rebuilt",
 }
 # What another data date alone can change of a pair.
-BY_TIME = ("expected_share", "share_low", "share_high", "state", "state_since_at", "is_stuck", "stuck_reason")
+BY_TIME = (
+    *("expected_share", "share_low", "share_high", "state", "state_since_at", "policy_version"),
+    *("is_stuck", "stuck_reason"),
+)
+# A review that fell due since the older release, and not as a policy began, did so by time.
+FELL_DUE = """
+    o.state = 'mastered' and n.state = 'review_due' and n.state_since_at >= cast($day_end as timestamptz)
+    and not list_contains(cast($beginnings as timestamptz[]), n.state_since_at)
+"""
 
 
 class Reason(TypedDict):
@@ -62,6 +72,10 @@ def why(
     distinct = {name: f"o.{name} is distinct from n.{name}" for (name,) in columns}
     differs = " or ".join(distinct.values())
     lasting = " or ".join(said for name, said in distinct.items() if name not in BY_TIME)
+    asked: dict[str, object] = {"is_other_date": before.data_date != after.data_date}
+    if "state_since_at" in distinct:
+        asked["day_end"] = DistrictCalendar.load(settings).day_bounds(before.data_date)[1]
+        asked["beginnings"] = _beginnings(settings)
     changes = _evidence_between(settings, _night_of(settings, before), _night_of(settings, after), before.data_date)
     connection.register("evidence_change", changes)
     found = connection.execute(
@@ -71,7 +85,8 @@ def why(
                 coalesce(o.student_key, n.student_key) as student_key,
                 coalesce(o.competency_id, n.competency_id) as competency_id,
                 o.student_key is null or n.student_key is null as is_alone,
-                o.policy_version is distinct from n.policy_version as is_policy,
+                o.policy_version is distinct from n.policy_version
+                    and not ({FELL_DUE if "day_end" in asked else "false"}) as is_policy,
                 o.model_version is distinct from n.model_version as is_model,
                 not ({lasting}) and (o.state = n.state or n.state = 'review_due') as is_time,
                 (o.school_id, o.class_id) is distinct from (n.school_id, n.class_id) as is_moved
@@ -88,16 +103,22 @@ def why(
                 when not is_alone and is_policy then 'policy'
                 when not is_alone and is_model then 'model'
                 when is_alone or is_moved then 'roster'
-                when is_time and ? then 'time'
+                when is_time and $is_other_date then 'time'
                 else 'other'
             end as reason,
             count(*) as pairs
         from pair left join evidence_change using (student_key, competency_id)
         group by reason order by pairs desc, reason
         """,
-        [before.data_date != after.data_date],
+        asked,
     ).fetchall()
     return [Reason(reason=reason, pairs=int(pairs)) for reason, pairs in found]
+
+
+def _beginnings(settings: Settings) -> list[datetime]:
+    """The instants at which the district's policies come into force, those from the beginning apart."""
+    begins = {one.begins_us for one in load_config(settings).policies if one.effective_from}
+    return [datetime.fromtimestamp(at_us / 1_000_000, UTC) for at_us in sorted(begins)]
 
 
 def _night_of(settings: Settings, release: store.Release) -> int:

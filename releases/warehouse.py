@@ -27,7 +27,7 @@ from gates.silence import SilenceRule
 from loading.actions import FOLLOWED_DAYS
 from releases import store
 from releases.dbt_sources import PROJECT, used_tables
-from spark_jobs import night_record
+from spark_jobs import night_record, policies
 
 PUPIL_SILENT_SCHOOL_DAYS = 10
 # Marts over all schools: worked out again over the rows that are published, where a school is held back.
@@ -104,7 +104,8 @@ def _rules(settings: Settings) -> dict[str, str]:
     """Numbers of rules that Python has and models need: written once, handed over here."""
     load_group_rules(settings)  # read by dbt's model of groups: what is wrong in it is said here, in one line
     silence = SilenceRule.load(settings)
-    policy = load_config(settings).policy
+    config = load_config(settings)
+    policy = config.in_force_now().policy
     return {
         "CAIRN_N_MIN": str(smallest_group(settings)),
         "CAIRN_SILENCE_WINDOW_DAYS": str(silence.window_days),
@@ -113,6 +114,16 @@ def _rules(settings: Settings) -> dict[str, str]:
         "CAIRN_STUCK_BELOW_SHARE": str(STUCK_BELOW_SHARE),
         "CAIRN_ADULT_PLACES_PER_CLASS": str(settings.adult_places_per_class),
         "CAIRN_ACTION_FOLLOW_UP_DAYS": str(FOLLOWED_DAYS),
+        "CAIRN_POLICIES": json.dumps(
+            [
+                {
+                    "policy_version": version,
+                    "minimum_attempts": one["minimum_evidence"]["attempts"],
+                    "review_due_share": one["review_due_share"],
+                }
+                for version, one in sorted(policies.known(settings, config).items())
+            ]
+        ),
         "CAIRN_MINIMUM_EVIDENCE_ATTEMPTS": str(policy.minimum.attempts),
         "CAIRN_REVIEW_DUE_SHARE": str(policy.review_share),
         "CAIRN_CARRY_REPLACED_DISCOUNT": str(settings.carry_replaced_discount),

@@ -91,15 +91,16 @@ def mastery_accuracy(
     """
     started = time.perf_counter()
     config = load_config(settings)
+    policy = config.in_force_now().policy
     table = _scored(settings, framework, config.evidence)
     counted = _counted(table, config.evidence, limits_in_use(settings, config.evidence))
     train, test = _split(_responses(counted, item_names(counted), config.evidence), framework)
     found = evaluate(train, test, model, rule, plot)
     if has_policy:
         spacing, smallest = config.evidence.spacing_seconds, smallest_group(settings)
-        found |= after_mastery(train, test, model, rule, config.policy, spacing, smallest)
+        found |= after_mastery(train, test, model, rule, policy, spacing, smallest)
     if model == "share":
-        found["model_in_use"] = _of_model_in_use(settings, test, config.policy)
+        found["model_in_use"] = _of_model_in_use(settings, test, policy)
     share = 100.0 * counted.num_rows / max(1, table.num_rows)
     return {**found, "counted_of_scored_pct": round(share, 1), "seconds": round(time.perf_counter() - started, 3)}
 

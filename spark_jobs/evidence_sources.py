@@ -98,7 +98,7 @@ def find(
         again = Again(is_everything=True)
     else:
         # Taken back since: also by a void that was on record already, and whose own time has come.
-        statements = voided[~np.isin(voided, voided_before(standing_voids, _microseconds(last.as_of)))]
+        statements = voided[~np.isin(voided, voided_before(standing_voids, microseconds(last.as_of)))]
         again = _again(settings, last, versions, links, aligned, competencies, statements)
     return Sources(_chunks(files), again, voids, known, sum(file.rows for file in files))
 
@@ -146,7 +146,7 @@ def voided_before(voids: pa.Table, as_of_us: int) -> IntArray:
     return np.unique(keys[arrow.integers(voids["event_time"]) < as_of_us])
 
 
-def _microseconds(instant: datetime) -> int:
+def microseconds(instant: datetime) -> int:
     return int(instant.timestamp()) * 1_000_000 + instant.microsecond
 
 

@@ -24,9 +24,9 @@ from cairn.mastery.config import MasteryConfig, load_config
 from cairn.mastery.share.model import GENERAL, ShareModel
 from cairn.mastery.states import Night
 from cairn.settings import Settings
-from spark_jobs import evidence, evidence_sources, mastery_model, night_record, tasks
+from spark_jobs import evidence, evidence_sources, mastery_model, night_record, policies, tasks
 from spark_jobs.gold_migration import migrate_if_needed, widen_if_needed
-from spark_jobs.mastery_bucket import MODEL, REBUILD, BucketJob, BucketResult, fold_bucket
+from spark_jobs.mastery_bucket import MODEL, POLICY, REBUILD, BucketJob, BucketResult, fold_bucket
 from spark_jobs.mastery_upkeep import compact_if_due
 from spark_jobs.night_record import DAY, DECISION, EVIDENCE, STATE, VOID, WAITING, NightRecord
 from spark_jobs.pupils import pupils_of, schools_of
@@ -60,6 +60,7 @@ class _Run:
     as_of: datetime
     last: NightRecord | None
     buckets: int
+    subject_of: dict[str, str]
 
     @property
     def number(self) -> int:
@@ -87,7 +88,7 @@ def update(
     going back would take later evidence out again. Buckets with states that could not be read are rebuilt from their
     evidence and named in ``healed``; those whose evidence or ledger could not be read in ``unreadable``: they stay as
     they were and are rebuilt by the next night, and ``held_schools`` are the schools of their pupils. Raises CairnError
-    where another night is running.
+    where another night is running, or where policy.yaml names a subject that no competency is of.
     """
     started = time.perf_counter()
     with _alone(settings):
@@ -109,7 +110,9 @@ def update(
         night_record.roll_back(settings, last)
         end = as_of or DistrictCalendar.load(settings).day_bounds(data_date)[1]
         buckets = night_record.pupil_buckets(settings, last)
-        run = _Run(spark, settings, load_config(settings), data_date, end, last, buckets)
+        config, subject_of = load_config(settings), policies.subject_of(settings)
+        policies.check_subjects(settings, config, subject_of)
+        run = _Run(spark, settings, config, data_date, end, last, buckets, subject_of)
         return _update(run, held_schools, started)
 
 
@@ -156,6 +159,7 @@ def _update(run: _Run, held_schools: Sequence[str], started: float) -> Outcome:
         refit_date=last.refit_date if last else run.data_date,
         refit_evidence=last.refit_evidence if last else sum(counts.values()),
         unfinished_buckets=sorted({one.bucket for one in results if one.problem} | set(subjects_behind)),
+        policies=policies.on_record(run.config),
     )
     unmerged: list[str] = []
     challenger = ""
@@ -214,7 +218,11 @@ def _fold(
         for name in (EVIDENCE, STATE, DAY, DECISION)
     }
     fresh = lake.by_number(added, "pupil_bucket")
-    is_other_policy = last is None or last.policy_version != run.config.policy_version
+    is_other_policy = (
+        last is None
+        or last.policy_version != run.config.policy_version
+        or policies.has_moved(settings, run.config, last, run.subject_of)
+    )
     is_other_model = last is not None and last.model_versions.get(GENERAL) != model.version
     unfinished = set(last.unfinished_buckets) if last else set()
     now = datetime.now(UTC)
@@ -225,21 +233,31 @@ def _fold(
             files={name: files.get(bucket, []) for name, files in here.items()},
             added=fresh.get(bucket, []),
             is_rebuild=is_other_policy or is_other_model or bucket in unfinished,
-            reason=MODEL if is_other_model and not is_other_policy else REBUILD,
+            reason=_reason(last, is_other_policy=is_other_policy, is_other_model=is_other_model),
             recorded_at=now,
+            before_us=evidence_sources.microseconds(last.as_of) if last else 0,
         )
         for bucket in sorted((set(here[EVIDENCE]) | set(here[STATE])) - set(behind))
     ]
     left_out = [BucketResult(bucket, problem=why) for bucket, why in behind.items()]
     jobs.sort(key=lambda job: -sum(file.rows for file in (job.files[EVIDENCE] if job.is_rebuild else job.added)))
     context = run.spark.sparkContext
-    night = context.broadcast(Night(run.config, model, run.as_of_us, run.data_date))
+    night = context.broadcast(Night(run.config, model, run.as_of_us, run.data_date, run.subject_of))
     is_small = not any(job.is_rebuild or not job.files[STATE] for job in jobs)
     results = tasks.run(
         context, "mastery", jobs, lambda job: fold_bucket(job, settings, night.value), is_small=is_small
     )
     night.unpersist()
     return results + left_out
+
+
+def _reason(last: NightRecord | None, *, is_other_policy: bool, is_other_model: bool) -> str:
+    """Why pairs are rebuilt. Where policy and model are other ones it is the model, which moves every share."""
+    if last is None or not last.policy_version:  # a record that names none asks for a rebuild
+        return REBUILD
+    if is_other_model:
+        return MODEL
+    return POLICY if is_other_policy else REBUILD
 
 
 def _challenge_if_due(run: _Run, record: NightRecord) -> str:

@@ -12,13 +12,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 import lake
 from cairn.mastery import arrow
 from cairn.mastery.bkt import IntArray
+from cairn.mastery.evidence import BoolArray
 from cairn.mastery.ledger import DAY as DAY_KEYS
 from cairn.mastery.ledger import day_changes, decision_changes, newest, set_column
+from cairn.mastery.policy import NEVER, REVIEW_DUE, STATES
 from cairn.mastery.resolve import standing
 from cairn.mastery.states import COLUMNS, PUPIL_COLUMNS, STANDING_COLUMNS, Night, Restated, advance, restate
 from cairn.settings import Settings
@@ -28,19 +31,22 @@ from spark_jobs.mastery_layout import LAYOUT
 from spark_jobs.mastery_plan import Index, Plan, Touched, standing_rows
 from spark_jobs.night_record import DAY, DECISION, EVIDENCE, STATE
 
+ReasonArray = npt.NDArray[np.str_]
+
 READ_COLUMNS = [*COLUMNS, "is_removed", "night"]
 CODED = [name for name in CODED_EVIDENCE if name in COLUMNS]
 CODED_DAY = ("student_key", "competency_id", "org_id", "class_id")
 CODED_DECISION = ("student_key", "competency_id", "from_state", "to_state", "model_version", "policy_version", "reason")
 # Why a night records a decision, as gold.mastery_decision names it.
-WORK, TIME, LATE, MODEL, REBUILD = "work", "time", "late", "model", "rebuild"
+WORK, TIME, LATE, POLICY, MODEL, REBUILD = "work", "time", "late", "policy", "model", "rebuild"
 
 
 @dataclass(frozen=True)
 class BucketJob:
     """What one task needs: the bucket's files by table, those of evidence that tonight added, and how to fold.
 
-    is_rebuild: all pairs from all their evidence, in place of what stands, and ``reason`` is why.
+    is_rebuild: all pairs from all their evidence, in place of what stands, and ``reason`` is why. before_us: the as-of
+    instant of the night before (microseconds since 1970 UTC).
     """
 
     bucket: int
@@ -50,6 +56,7 @@ class BucketJob:
     is_rebuild: bool
     reason: str
     recorded_at: datetime
+    before_us: int = 0
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,12 @@ def _rebuild(job: BucketJob, settings: Settings, night: Night) -> BucketResult:
     if job.files[DECISION]:
         decisions = decision_changes(decisions, _ledger(settings, job, None), night.data_date, job.recorded_at)
     reason = job.reason if job.files[DECISION] else WORK
-    decisions = _with_reason(decisions, np.zeros(0, dtype=np.int64), reason, reason)
+    if reason == POLICY:
+        decisions = _with_reasons(
+            decisions, _of_other_policy(decisions, job, night, _read_evidence(settings, job.added))
+        )
+    else:
+        decisions = _with_reasons(decisions, np.full(decisions.num_rows, reason))
     written = {
         STATE: _write(settings, job, STATE, _flagged(found.mastery_state), is_base=True),
         DAY: _write(settings, job, DAY, _flagged(found.attempt_day), is_base=True),
@@ -159,7 +171,7 @@ def _forward(
 ) -> Restated:
     rows = new.filter(pa.array(arrow.places_in(plan.forward, touched.row_key) >= 0))
     found = advance(rows.select(COLUMNS), stood, pupils, night)
-    return _recorded(found, job, touched.keys)
+    return _recorded(found, job, night, touched.keys)
 
 
 def _again(
@@ -189,7 +201,9 @@ def _again(
     return Restated(
         attempt_day=day_changes(made, days, night.data_date),
         mastery_state=_with_gone(states, gone, night),
-        mastery_decision=_with_reason(decisions, plan.late, LATE, TIME),
+        mastery_decision=_with_reasons(
+            decisions, np.where(_are_of(decisions, plan.late), LATE, _by_time(decisions, night))
+        ),
     )
 
 
@@ -215,9 +229,12 @@ def _columns_of(name: str) -> list[str]:
     return [column for column in lake.file_schema(name).names if column != "pupil_bucket"]
 
 
-def _recorded(found: Restated, job: BucketJob, touched: IntArray) -> Restated:
+def _recorded(found: Restated, job: BucketJob, night: Night, touched: IntArray) -> Restated:
     """What is appended as it is: nothing of it stands yet."""
-    decisions = _with_reason(found.mastery_decision, touched, WORK, TIME)
+    decisions = found.mastery_decision
+    by_time = _by_time(decisions, night)
+    reasons = np.where(_are_of(decisions, touched) & (by_time == TIME), WORK, by_time)
+    decisions = _with_reasons(decisions, reasons)
     instants = pa.array([job.recorded_at] * decisions.num_rows, pa.timestamp("us", tz="UTC"))
     return Restated(
         attempt_day=_flagged(found.attempt_day),
@@ -226,11 +243,54 @@ def _recorded(found: Restated, job: BucketJob, touched: IntArray) -> Restated:
     )
 
 
-def _with_reason(decisions: pa.Table, keys: IntArray, named: str, others: str) -> pa.Table:
-    """Decisions with their ``reason``: ``named`` for pairs of the keys (ascending), ``others`` for the rest."""
-    is_other = arrow.places_in(keys, arrow.integers(decisions["pair_key"])) < 0
-    reasons = pa.DictionaryArray.from_arrays(pa.array(is_other.astype(np.int8)), pa.array([named, others]))
-    return decisions.append_column("reason", reasons.cast(pa.string()))
+# Why.
+
+
+def _by_time(decisions: pa.Table, night: Night) -> ReasonArray:
+    """What no work explains: POLICY where review falls due at the very instant at which a policy begins, else TIME."""
+    codes, names = arrow.coded(decisions["competency_id"])
+    rows = np.arange(decisions.num_rows)
+    is_beginning = night.schedule(codes, names).is_beginning(rows, arrow.integers(decisions["decided_at"]))
+    return np.where(is_beginning & _are_reviews(decisions), POLICY, TIME)
+
+
+def _of_other_policy(decisions: pa.Table, job: BucketJob, night: Night, new: pa.Table) -> ReasonArray:
+    """Why each decision of a rebuild for another policy: tonight's work, time since the last night, else the policy.
+
+    What a decision rests on came tonight where it is of a pair with new evidence from the first of that on.
+    """
+    keys, first_us = _first_of_pairs(new)
+    place = arrow.places_in(keys, arrow.integers(decisions["pair_key"]))
+    at_us = arrow.integers(decisions["decided_at"])
+    is_since = (at_us >= job.before_us) & ~np.asarray(decisions["is_retraction"])
+    of_new_work = (place >= 0) & (at_us >= np.append(first_us, 0)[place])
+    by_time = _by_time(decisions, night)
+    is_by_time = is_since & (by_time == TIME) & _are_reviews(decisions)
+    reasons = np.where(is_by_time, TIME, POLICY)
+    return np.where(of_new_work & (by_time == TIME), np.where(is_since, WORK, LATE), reasons)
+
+
+def _first_of_pairs(new: pa.Table) -> tuple[IntArray, IntArray]:
+    """(keys, instants): of each pair with new evidence the first instant of it."""
+    row_key = mastery_plan.touched(new).row_key
+    keys, row = np.unique(row_key, return_inverse=True)
+    first_us = np.full(keys.size, NEVER, dtype=np.int64)
+    np.minimum.at(first_us, row.reshape(-1), arrow.integers(new["event_time"]))
+    return keys, first_us
+
+
+def _are_reviews(decisions: pa.Table) -> BoolArray:
+    found: BoolArray = np.asarray(pa.compute.equal(decisions["to_state"].cast(pa.string()), STATES[REVIEW_DUE]))
+    return found
+
+
+def _are_of(decisions: pa.Table, keys: IntArray) -> BoolArray:
+    """Which decisions are of pairs of the keys."""
+    return arrow.places_in(keys, arrow.integers(decisions["pair_key"])) >= 0
+
+
+def _with_reasons(decisions: pa.Table, reasons: ReasonArray) -> pa.Table:
+    return decisions.append_column("reason", pa.array(reasons.tolist(), pa.string()))
 
 
 def _flagged(table: pa.Table, *, is_removed: bool = False) -> pa.Table:

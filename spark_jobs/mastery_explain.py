@@ -15,13 +15,13 @@ import pyarrow.compute as pc
 import lake
 from cairn.errors import CairnError
 from cairn.mastery import arrow, hashing, resolve
-from cairn.mastery.config import load_config
+from cairn.mastery.config import MasteryConfig, SharePolicy, load_config
 from cairn.mastery.explanation import explain, sentence
 from cairn.mastery.gold_rows import Night
 from cairn.mastery.ledger import newest
 from cairn.mastery.share.model import ShareModel
 from cairn.settings import Settings
-from spark_jobs import mastery_model, night_record
+from spark_jobs import mastery_model, night_record, policies
 from spark_jobs.night_record import DECISION, EVIDENCE, NIGHT, STATE, NightRecord
 
 EVENT_COLUMNS = (
@@ -70,7 +70,9 @@ def explain_pair(settings: Settings, student_key: str, competency: str, night: d
     changes = _of_pair(settings, last, EVIDENCE, student_key, None, EVIDENCE_COLUMNS)
     evidence, taken_back = _as_of(changes, number, competency_id)
     model = _model(settings, states, number)
-    found = explain(evidence, taken_back, competency_id, Night(config, model, as_of_us, night or last.data_date))
+    subjects = policies.subject_of(settings)
+    asked = Night(config, model, as_of_us, night or last.data_date, subjects)
+    found = explain(evidence, taken_back, competency_id, asked)
     counted = found.newest_counted
     behind = [counted[: row["counted_attempts"]][-MOST_EVENTS:] for row in decisions]
     named = pa.array([event for event_ids in behind for event in event_ids], pa.string())
@@ -79,7 +81,7 @@ def explain_pair(settings: Settings, student_key: str, competency: str, night: d
         "student_key": student_key,
         "competency_id": competency_id,
         "state": state,
-        "why": sentence(state, found, config.policy),
+        "why": sentence(state, found, _policy_told(config, subjects.get(competency_id), state, decisions, as_of_us)),
         "share": found.share,
         "share_low": found.share_low,
         "share_high": found.share_high,
@@ -101,6 +103,15 @@ def explain_pair(settings: Settings, student_key: str, competency: str, night: d
             for row, event_ids in zip(decisions, behind, strict=True)
         ],
     }
+
+
+def _policy_told(
+    config: MasteryConfig, subject: str | None, state: str, decisions: list[dict[str, Any]], as_of_us: int
+) -> SharePolicy:
+    """The policy that speaks of a state: of a review the one by which it fell due, else the one in force by then."""
+    is_review = state == "review_due" and decisions
+    at_us = _microseconds(decisions[-1]["decided_at"]) if is_review else as_of_us
+    return config.in_force(at_us, subject).policy
 
 
 def standing(ledger: list[dict[str, Any]], night: date | None = None) -> list[dict[str, Any]]:

@@ -42,8 +42,9 @@ DISTRICT = ""
 def try_version(settings: Settings, version: str = "") -> list[dict[str, Any]]:
     """Hold the version (the newest that is not in use where empty) against the model in use, subject by subject.
 
-    Returns a row of ops.model_trial a subject, measures as mappings; none where no challenger waits. Raises CairnError
-    where there is no such version, no model in use, or no evidence to judge by.
+    Who is mastered is said by the policy that is in force for the subject today. Returns a row of ops.model_trial a
+    subject, measures as mappings; none where no challenger waits. Raises CairnError where there is no such version, no
+    model in use, or no evidence to judge by.
     """
     champion = _in_use(settings)
     name = version or _newest_challenger(settings)
@@ -54,12 +55,18 @@ def try_version(settings: Settings, version: str = "") -> list[dict[str, Any]]:
     data = _first_pupils(counted_of(settings, frozenset(subject_of), is_judged_only=True), MOST_JUDGED)
     if not data.user.size:
         raise CairnError("no evidence to judge by: load the roster and its activity, then run 'cairn mastery update'")
-    policy = load_config(settings).policy
-    of_champion, of_challenger = (Side.of(on(model, data), data, policy) for model in (champion, challenger))
+    config = load_config(settings)
+    sides: dict[str, tuple[Side, Side]] = {}
     groups, smallest, now = _groups(settings, data), smallest_group(settings), datetime.now(UTC)
     rows = []
     for subject, skills in sorted(_by_subject(data.skills, subject_of).items()):
-        held = hold_trial(data, of_champion, of_challenger, np.array(skills, dtype=np.int64), groups, smallest)
+        policy = config.in_force_now(subject)
+        if policy.version not in sides:
+            sides[policy.version] = (
+                Side.of(on(champion, data), data, policy.policy),
+                Side.of(on(challenger, data), data, policy.policy),
+            )
+        held = hold_trial(data, *sides[policy.version], np.array(skills, dtype=np.int64), groups, smallest)
         row = _row(name, subject, TRIED, "; ".join(held.reasons), champion.version)
         row |= {"acted_at": now, "is_passed": held.is_passed, "pupils": held.pupils, "responses": held.responses}
         rows.append({**row, "measures": json.dumps([asdict(one) for one in held.measures])})

@@ -24,6 +24,8 @@ STATE, DAY, DECISION = "gold.mastery_state", "gold.attempt_day", "gold.mastery_d
 # What a night writes, and what it reads and must know again: by version it tells what is new.
 WRITTEN = (EVIDENCE, WAITING, VOID, DAY, STATE, DECISION)
 READ = ("silver.learner_activity", "silver.identity_link", "silver.item_alignment", "silver.competency")
+# Columns of ops.night that hold JSON.
+TEXTS = ("versions", "model_versions", "evidence_counts", "fit_tried", "unfinished_buckets", "policies")
 PUPILS_PER_BUCKET = 1_500
 MOST_BUCKETS = 512
 
@@ -48,12 +50,12 @@ class NightRecord:
     unfinished_buckets: list[int] = field(default_factory=list)
     refit_date: date | None = None
     refit_evidence: int | None = None
+    policies: dict[str, Any] = field(default_factory=dict)
 
     def row(self) -> dict[str, Any]:
         """The row, committed now."""
-        texts = ("versions", "model_versions", "evidence_counts", "fit_tried", "unfinished_buckets")
-        plain = {name: value for name, value in vars(self).items() if name not in texts}
-        coded = {name: json.dumps(getattr(self, name), sort_keys=True) for name in texts}
+        plain = {name: value for name, value in vars(self).items() if name not in TEXTS}
+        coded = {name: json.dumps(getattr(self, name), sort_keys=True) for name in TEXTS}
         return {**plain, **coded, "committed_at": datetime.now(UTC)}
 
 
@@ -71,8 +73,9 @@ def numbered(settings: Settings, night: int) -> NightRecord | None:
     if not rows:
         return None
     [row] = rows
-    texts = ("versions", "model_versions", "evidence_counts", "fit_tried", "unfinished_buckets")
-    values = {name: json.loads(row[name]) if name in texts else row[name] for name in NightRecord.__annotations__}
+    # Nights from before there were several policies name none.
+    row["policies"] = row["policies"] or "{}"
+    values = {name: json.loads(row[name]) if name in TEXTS else row[name] for name in NightRecord.__annotations__}
     return NightRecord(**values)
 
 

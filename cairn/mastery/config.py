@@ -1,26 +1,48 @@
-"""The district's evidence rule and mastery policy: YAML, checked against its JSON Schema, with versions by content."""
+"""The district's evidence rule and mastery policies together: YAML, checked, with a version by content."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass, field
-from functools import cache
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-from cairn.district import EXAMPLES, district_path, load_yaml_mapping
+from cairn.calendar import DistrictCalendar
+from cairn.district import district_path, load_yaml_mapping
 from cairn.errors import CairnError
 from cairn.mastery.bkt import Parameters
 from cairn.mastery.fit import Bounds
+from cairn.mastery.policy_versions import (
+    ALL_SUBJECTS,
+    EvidenceMinimum,
+    PolicyVersion,
+    SharePolicy,
+    policies_from,
+    policy_from,
+    subject_key,
+    version_of_all,
+)
+from cairn.mastery.schema_check import check, short_hash
 from cairn.settings import Settings
 
-# Goes up when the same files come to mean something else: then the next night restates every pair.
-# 2: attempts without an item count once a day; a review that goes wrong is not mastered.
-# 3: mastery asks for different items and days; a total does not count beside the answers that it sums up; opportunities
-#    without three right in a row are counted anew after a streak.
-# 4: the durable share decides, in place of P(known).
-# 5: partial credit counts as the share that it is.
-RULES_REVISION = 5
+__all__ = [
+    "ALL_SUBJECTS",
+    "EvidenceMinimum",
+    "EvidenceRule",
+    "FitRule",
+    "MasteryConfig",
+    "PolicyVersion",
+    "RapidFit",
+    "SharePolicy",
+    "check",
+    "config_from",
+    "evidence_from",
+    "load_config",
+    "policies_from",
+    "policy_from",
+    "short_hash",
+    "subject_key",
+]
+
 # Four of five points are .8, whatever a division makes of them.
 ROUNDING = 1e-12
 PARAMETER_NAMES = ("prior", "learn", "guess", "slip", "forget")
@@ -74,60 +96,45 @@ class FitRule:
 
 
 @dataclass(frozen=True)
-class EvidenceMinimum:
-    """What "mastered" needs at least: counted attempts, on different items, over different days."""
-
-    attempts: int = 4
-    items: int = 3
-    days: int = 2
-
-
-@dataclass(frozen=True)
-class SharePolicy:
-    """When a pupil counts as having mastered a competency (``policy.yaml`` says what each part means).
-
-    Shares and chances between 0 and 1; widest: of an interval that still says something.
-    """
-
-    bar: float = 0.85
-    floor: float = 0.75
-    chance: float = 0.90
-    lost_chance: float = 0.50
-    wrong_to_lose: int = 2
-    review_share: float = 0.80
-    widest: float = 0.50
-    interval_level: float = 0.90
-    minimum: EvidenceMinimum = EvidenceMinimum()
-
-
-@dataclass(frozen=True)
 class MasteryConfig:
-    """Rule, fit and policy; ``policy_version`` changes with any part of the rule or the policy."""
+    """Rule, fit and policies. ``policy_version`` changes with any part of the rule, any policy, its subject or date."""
 
     evidence: EvidenceRule
     fit: FitRule
-    policy: SharePolicy
+    policies: tuple[PolicyVersion, ...]
     policy_version: str
 
+    @property
+    def interval_level(self) -> float:
+        """The level of every interval that is shown: one for the file, so that pages can set pupils side by side."""
+        return self.policies[0].policy.interval_level
 
-def short_hash(content: Any) -> str:
-    """The first 8 hex digits of the SHA-256 of the content as canonical JSON."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The subjects with versions of their own, sorted."""
+        return tuple(sorted({one.subject for one in self.policies} - {ALL_SUBJECTS}))
 
+    def timeline(self, subject: str | None) -> tuple[PolicyVersion, ...]:
+        """The versions of a subject in the order in which they come into force, the first of them from the beginning.
 
-@cache
-def _validator(name: str) -> Any:
-    import jsonschema_rs
+        A subject's own versions win over those of all subjects: from the date of the first of them on.
+        """
+        key = subject_key(subject)
+        ours, everybody = (
+            sorted((one for one in self.policies if one.subject == which), key=lambda one: one.begins_us)
+            for which in (key, ALL_SUBJECTS)
+        )
+        if key == ALL_SUBJECTS or not ours:
+            return tuple(everybody)
+        return (*(one for one in everybody if one.begins_us < ours[0].begins_us), *ours)
 
-    schema = json.loads((EXAMPLES / "json_schema" / f"{name}.json").read_text(encoding="utf-8"))
-    return jsonschema_rs.validator_for(schema)
+    def in_force(self, at_us: int, subject: str | None = ALL_SUBJECTS) -> PolicyVersion:
+        """The version of a subject that is in force at an instant (microseconds since 1970 UTC)."""
+        return [one for one in self.timeline(subject) if one.begins_us <= at_us][-1]
 
-
-def check(raw: dict[str, Any], name: str, where: str) -> None:
-    """Check a mapping against schema ``name``. Raises CairnError naming the file and the first key that breaks it."""
-    for error in _validator(name).iter_errors(raw):
-        key = ".".join(str(part) for part in error.instance_path) or "top"
-        raise CairnError(f"{where}: {key}: {error.message}: correct it (schemas/district/json_schema/{name}.json)")
+    def in_force_now(self, subject: str | None = ALL_SUBJECTS) -> PolicyVersion:
+        """The version of a subject that is in force as this is asked: what is evaluated is what holds today."""
+        return self.in_force(int(datetime.now(UTC).timestamp()) * 1_000_000, subject)
 
 
 def evidence_from(raw: dict[str, Any], where: str = "evidence.yaml") -> tuple[EvidenceRule, FitRule]:
@@ -173,48 +180,26 @@ def _rapid_fit(raw: dict[str, Any] | None, where: str) -> RapidFit | None:
     return rule
 
 
-def policy_from(raw: dict[str, Any], where: str = "policy.yaml") -> SharePolicy:
-    """The policy from the keys of policy.yaml; ``where`` names the file in errors. Raises CairnError."""
-    if raw.get("policy") == "threshold":
-        raise CairnError(
-            f"{where}: policy: a threshold on P(known) decides no more, the durable share does: start again from the"
-            " example in schemas/district/policy.yaml (policy: share)"
-        )
-    check(raw, "policy", where)
-    mastered, lost, review = raw["mastered"], raw["lost"], raw["review_due"]["share"]
-    for name, lower, key, upper in (
-        ("review_due.share", review, "mastered.share", mastered["share"]),
-        ("mastered.floor", mastered["floor"], "mastered.share", mastered["share"]),
-        ("lost.chance", lost["chance"], "mastered.chance", mastered["chance"]),
-    ):
-        if lower > upper:
-            raise CairnError(f"{where}: {name}: {lower} is above {key} {upper}: a state would flicker; lower it")
-    return SharePolicy(
-        bar=float(mastered["share"]),
-        floor=float(mastered["floor"]),
-        chance=float(mastered["chance"]),
-        lost_chance=float(lost["chance"]),
-        wrong_to_lose=lost["wrong_answers"],
-        review_share=float(review),
-        widest=float(raw["interval"]["widest"]),
-        interval_level=float(raw["interval"]["level"]),
-        minimum=EvidenceMinimum(**raw["minimum_evidence"]),
-    )
+def config_from(
+    evidence: dict[str, Any],
+    policy: dict[str, Any],
+    evidence_where: str = "evidence.yaml",
+    policy_where: str = "policy.yaml",
+    zone: tzinfo = UTC,
+) -> MasteryConfig:
+    """The whole configuration from the keys of both files, which errors name; dates are of ``zone``.
 
-
-def config_from(evidence: dict[str, Any], policy: dict[str, Any]) -> MasteryConfig:
-    """The whole configuration from the keys of both files. Raises CairnError."""
-    rule, fit = evidence_from(evidence)
-    said = {"evidence": {k: v for k, v in evidence.items() if k != "model"}, "policy": policy}
-    version = short_hash({**said, "rules": RULES_REVISION})
-    return MasteryConfig(rule, fit, policy_from(policy), f"{policy['policy']}-{version}")
+    Raises CairnError.
+    """
+    rule, fit = evidence_from(evidence, evidence_where)
+    policies = policies_from(policy, evidence, policy_where, zone)
+    return MasteryConfig(rule, fit, policies, version_of_all(policies))
 
 
 def load_config(settings: Settings) -> MasteryConfig:
     """The district's configuration, the repository's example where it has none. Raises CairnError with file and key."""
-    evidence_path = district_path(settings, "evidence.yaml")
-    policy_path = district_path(settings, "policy.yaml")
-    evidence, policy = load_yaml_mapping(evidence_path), load_yaml_mapping(policy_path)
-    evidence_from(evidence, str(evidence_path))
-    policy_from(policy, str(policy_path))
-    return config_from(evidence, policy)
+    evidence, policy = (district_path(settings, name) for name in ("evidence.yaml", "policy.yaml"))
+    raw = load_yaml_mapping(policy)
+    # A night ends where the calendar's day does, and so does a policy.
+    zone = DistrictCalendar.load(settings).zone if "versions" in raw else UTC
+    return config_from(load_yaml_mapping(evidence), raw, str(evidence), str(policy), zone)

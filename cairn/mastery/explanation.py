@@ -53,7 +53,7 @@ class Story:
             np.array([days]),
             np.array([self.row], dtype=np.int64),
             self.night.model.arrays,
-            self.night.config.policy.interval_level,
+            self.night.config.interval_level,
         )
         return float(share[0]), float(low[0]), float(high[0])
 

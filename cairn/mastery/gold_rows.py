@@ -5,6 +5,7 @@ Pure, on numpy arrays and Arrow; :mod:`cairn.mastery.states` makes what is writt
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -21,21 +22,30 @@ from cairn.mastery.rapid import RapidLimits
 from cairn.mastery.share.columns import state_columns
 from cairn.mastery.share.formula import GAP_DAYS, shares_with_interval
 from cairn.mastery.share.model import ShareModel, rapid_limits
+from cairn.mastery.share.schedule import Schedule
 
 
 @dataclass(frozen=True)
 class Night:
-    """What a restatement is made with. as_of_us: work before this instant counts (microseconds since 1970 UTC)."""
+    """What a restatement is made with. as_of_us: work before this instant counts (microseconds since 1970 UTC).
+
+    subject_of: competency to its subject, by which policies may differ; it can be left out where none does.
+    """
 
     config: MasteryConfig
     model: ShareModel
     as_of_us: int
     data_date: date
+    subject_of: Mapping[str, str] | None = None
 
     @property
     def limits(self) -> RapidLimits:
         """The limits for rapid guesses, of the model's own version."""
         return rapid_limits(self.config.evidence, self.model)
+
+    def schedule(self, competency: IntArray, names: Sequence[str]) -> Schedule:
+        """Which policy is in force when, for pairs whose competencies are places in ``names``."""
+        return Schedule.of(self.config, competency, names, self.subject_of)
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,7 @@ class Work:
     competencies: pa.DictionaryArray
     keys: IntArray
     model_rows: IntArray
+    schedule: Schedule
     offsets: IntArray
     pair: IntArray
     item: IntArray
@@ -185,7 +196,7 @@ def attempt_days(work: Work, night: Night) -> pa.Table:
 
 
 def states(work: Work, before: Before, now: Standing, night: Night) -> pa.Table:
-    """One row a pair: where it stands now."""
+    """One row a pair: where it stands now, and the version of the policy that was in force when it came to that."""
     new_attempts = np.diff(work.offsets)
     has_work = new_attempts > 0
     first_us, last_us = before.first_us.copy(), before.last_us.copy()
@@ -196,8 +207,9 @@ def states(work: Work, before: Before, now: Standing, night: Night) -> pa.Table:
     last_day = before.last_day.copy()
     last_day[has_work] = work.day[work.offsets[1:][has_work] - 1]
     has_evidence = now.counted > 0
-    days, level = np.full(work.pairs, GAP_DAYS), night.config.policy.interval_level
+    days, level = np.full(work.pairs, GAP_DAYS), night.config.interval_level
     share, low, high = shares_with_interval(now.sums, now.pupil, days, work.model_rows, night.model.arrays, level)
+    since_us = np.where(has_evidence, now.since_us, first_us)
     return pa.table(
         {
             "student_key": work.students,
@@ -210,10 +222,10 @@ def states(work: Work, before: Before, now: Standing, night: Night) -> pa.Table:
             "opportunities_without_three": pa.array(now.without_three.astype(np.int32)),
             "first_event_at": _instants(first_us),
             "last_event_at": _instants(np.where(has_evidence, now.last_us, last_us)),
-            "state_since_at": _instants(np.where(has_evidence, now.since_us, first_us)),
+            "state_since_at": _instants(since_us),
             "next_transition_at": _instants(now.next_us, now.next_us == NEVER),
             "model_version": _same_text(night.model.version, work.pairs),
-            "policy_version": _same_text(night.config.policy_version, work.pairs),
+            "policy_version": work.schedule.versions_at(np.arange(work.pairs), since_us),
             "data_date": _same_day(night, work.pairs),
             "evidence_hash": pa.array(now.evidence.view(np.int64)),
             "right_in_a_row": pa.array(now.in_a_row.astype(np.int32)),
@@ -239,12 +251,13 @@ def _items(items: IntArray) -> pa.ListArray:
 
 
 def decisions(work: Work, transitions: Transitions, night: Night) -> pa.Table:
-    """One row a change of state."""
+    """One row a change of state, with the version of the policy that was in force at its instant."""
     pair = transitions.pair
+    policies = work.schedule.versions_at(pair, transitions.at_us)
     names = pa.array(STATES, pa.string())
     return pa.table(
         {
-            "decision_id": _decision_ids(work, transitions, night),
+            "decision_id": _decision_ids(work, transitions, night.model.version, policies),
             "is_retraction": pa.array(np.zeros(pair.size, dtype=bool)),
             "student_key": _taken(work.students, pair),
             "competency_id": _taken(work.competencies, pair),
@@ -253,7 +266,7 @@ def decisions(work: Work, transitions: Transitions, night: Night) -> pa.Table:
             "to_state": named(transitions.to_state.astype(np.int64), names),
             "counted_attempts": pa.array(transitions.counted.astype(np.int32)),
             "model_version": _same_text(night.model.version, pair.size),
-            "policy_version": _same_text(night.config.policy_version, pair.size),
+            "policy_version": policies,
             "data_date": _same_day(night, pair.size),
             "evidence_hash": pa.array(transitions.evidence.view(np.int64)),
             "pair_key": pa.array(work.keys[pair]),
@@ -261,14 +274,16 @@ def decisions(work: Work, transitions: Transitions, night: Night) -> pa.Table:
     )
 
 
-def _decision_ids(work: Work, transitions: Transitions, night: Night) -> pa.StringArray:
+def _decision_ids(
+    work: Work, transitions: Transitions, model_version: str, policies: pa.DictionaryArray
+) -> pa.StringArray:
     """Hash of pupil, competency, instant, states, counted evidence and versions: the same in any order of arrival."""
     pair = transitions.pair
     states = (transitions.from_state.astype(np.uint64) << np.uint64(8)) | transitions.to_state.astype(np.uint64)
-    versions = hash_texts(pa.array([night.model.version, night.config.policy_version]))
+    [model] = hash_texts(pa.array([model_version]))
     what: HashArray = work.keys.view(np.uint64)[pair]
     for part in (transitions.at_us.view(np.uint64), states, transitions.counted.view(np.uint64)):
         what = mix(what, np.ascontiguousarray(part))
-    for part in (*(np.broadcast_to(version, pair.shape) for version in versions), transitions.evidence):
+    for part in (np.broadcast_to(model, pair.shape), hash_texts(policies), transitions.evidence):
         what = mix(what, np.ascontiguousarray(part))
     return hex_texts(work.keys.view(np.uint64)[pair], what)

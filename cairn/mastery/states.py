@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from cairn.mastery import arrow, gold_rows
 from cairn.mastery.bkt import IntArray
-from cairn.mastery.config import SharePolicy
 from cairn.mastery.evidence import COUNTED, TOTAL, Attempts, BoolArray, Judged, judge
 from cairn.mastery.gold_rows import Before, Night, Recent, Restated, Work, named
 from cairn.mastery.hashing import hash_texts, mix, pair_keys
@@ -115,7 +114,7 @@ def _fold(table: pa.Table, night: Night, standing: pa.Table | None, pupils: pa.T
         work.model_rows,
         before.policy,
         night.model.arrays,
-        night.config.policy,
+        work.schedule,
         night.config.evidence.right_from,
         night.as_of_us,
     )
@@ -163,7 +162,9 @@ def _prepare(table: pa.Table, night: Night, standing: pa.Table | None) -> tuple[
     both, pair = np.unique(student * width + competency, return_inverse=True)
     pair = pair.reshape(-1).astype(np.int64)
     standing_pair, pair = pair[:stood], pair[stood:]
-    before = _before(standing, standing_pair, both.size, night.config.policy)
+    of_student, of_competency = both // width, both % width
+    schedule = night.schedule(of_competency, competencies)
+    before = _before(standing, standing_pair, both.size, schedule.items)
     attempts = arrow.attempts_from(table, pair, rule, night.limits)
     attempts, new = _with_recent(attempts, before.recent)
     judged = judge(attempts, rule)
@@ -171,7 +172,6 @@ def _prepare(table: pa.Table, night: Night, standing: pa.Table | None) -> tuple[
     is_new = new[judged.order] >= 0
     order = judged.order[is_new]
     place = new[order]
-    of_student, of_competency = both // width, both % width
     rows = night.model.rows(competencies)[of_competency] if competencies else np.zeros(0, dtype=np.int64)
     names = pa.array(students, pa.string()), pa.array(competencies, pa.string())
     work = Work(
@@ -180,6 +180,7 @@ def _prepare(table: pa.Table, night: Night, standing: pa.Table | None) -> tuple[
         competencies=named(of_competency, names[1]),
         keys=pair_keys(hash_texts(names[0])[of_student], hash_texts(names[1])[of_competency]),
         model_rows=rows,
+        schedule=schedule,
         offsets=np.searchsorted(pair[place], np.arange(both.size + 1)).astype(np.int64),
         pair=pair[place],
         item=attempts.item[order],
@@ -202,9 +203,9 @@ def _coded_with(table: pa.Table, standing: pa.Table | None, name: str) -> tuple[
     return arrow.coded(pa.chunked_array([chunk for column in text for chunk in column.chunks], pa.string()))
 
 
-def _before(standing: pa.Table | None, place: IntArray, pairs: int, rule: SharePolicy) -> Before:
-    """Where each of the pairs stood; nothing yet for those without a standing row."""
-    policy, zero = nothing_yet(pairs, rule.minimum.items), np.zeros(pairs, dtype=np.int64)
+def _before(standing: pa.Table | None, place: IntArray, pairs: int, items: int) -> Before:
+    """Where each of the pairs stood, with room for ``items``; nothing yet for those without a standing row."""
+    policy, zero = nothing_yet(pairs, items), np.zeros(pairs, dtype=np.int64)
     if standing is None or standing.num_rows == 0:
         nothing = np.zeros(0, dtype=np.int64)
         return Before(policy, zero, zero, zero, zero, Recent(nothing, nothing, nothing))

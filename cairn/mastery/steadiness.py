@@ -17,6 +17,7 @@ from cairn.mastery.config import SharePolicy
 from cairn.mastery.policy import DAY_US, DEVELOPING, MASTERED, REVIEW_DUE, Transitions, nothing_yet
 from cairn.mastery.share.durable import DurableShare, Evidence, formula_weights
 from cairn.mastery.share.logistic import chances
+from cairn.mastery.share.schedule import Schedule
 from cairn.mastery.share.walk import Answers, walk
 
 NIGHTS = 10
@@ -63,7 +64,7 @@ def transitions(model: DurableShare, evidence: Evidence, policy: SharePolicy) ->
         rows,
         nothing_yet(pairs, minimum.items),
         arrays,
-        replace(policy, minimum=minimum),
+        Schedule.always(replace(policy, minimum=minimum), pairs),
         data.right_from,
         until,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from tests.end_to_end.reference_share import GAP_DAYS, Answer, Model, standing
 # Review is due at the earliest a day after the last work, and nobody looks further ahead than this.
 SOONEST, HORIZON = timedelta(days=1), timedelta(days=400)
 STEP, EXACT = timedelta(hours=6), timedelta(seconds=1)
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 Event = dict[str, Any]
 
@@ -52,10 +54,13 @@ class Stand:
 
 @dataclass(frozen=True)
 class Rules:
-    """The district's files, as they are."""
+    """The district's files, as they are; local days are of ``zone``, ``subject_of`` says of which subject competencies
+    are."""
 
     evidence: dict[str, Any]
     policy: dict[str, Any]
+    zone: tzinfo = UTC
+    subject_of: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of_the_repository(cls) -> Rules:
@@ -63,18 +68,40 @@ class Rules:
         files = (REPOSITORY / "schemas" / "district" / f"{name}.yaml" for name in ("evidence", "policy"))
         return cls(*(yaml.safe_load(file.read_text()) for file in files))
 
+    def policies(self, competency: str) -> list[tuple[datetime, dict[str, Any]]]:
+        """(from when, what is asked) of a competency, in order of time: a subject's own, from the first of them on."""
+        if "versions" not in self.policy:
+            return [(LONG_AGO, self.policy)]
+        own: list[tuple[datetime, dict[str, Any]]] = []
+        everybody: list[tuple[datetime, dict[str, Any]]] = []
+        for one in self.policy["versions"]:
+            day = one.get("effective_from")
+            begins = LONG_AGO if day is None else datetime.combine(day, datetime.min.time(), tzinfo=self.zone)
+            whole = {**one, "interval": self.policy["interval"]}
+            if one.get("subject", "all") == "all":
+                everybody.append((begins, whole))
+            elif one["subject"] == self.subject_of.get(competency):
+                own.append((begins, whole))
+        first = min((begins for begins, _ in own), default=None)
+        found = [one for one in everybody if first is None or one[0] < first] + own
+        return sorted(found, key=lambda one: one[0])
+
 
 def sent(truth: Path) -> list[Event]:
     """The attempts of ``truth/events.parquet`` that stand."""
     return [event for event in pq.read_table(truth / "events.parquet").to_pylist() if event["counts_as"] == "attempt"]
 
 
-def stands(events: Iterable[Event], model: Model, until: datetime) -> dict[tuple[str, str], Stand]:
+def stands(
+    events: Iterable[Event], model: Model, until: datetime, rules: Rules | None = None
+) -> dict[tuple[str, str], Stand]:
     """(student_id, competency_id) -> where it stands. Work from ``until`` on is not looked at.
+
+    The rules are those of the repository where none are given.
 
     An answer that shows several competencies is an event of each of them, with one statement_id.
     """
-    rules = Rules.of_the_repository()
+    rules = rules or Rules.of_the_repository()
     by_pupil: dict[str, list[Event]] = defaultdict(list)
     for event in events:
         if event["event_time"] < until:
@@ -132,8 +159,9 @@ class _Walk:
     """The policy, answer by answer, on one competency."""
 
     def __init__(self, model: Model, competency: str, rules: Rules) -> None:
-        self.model, self.competency, self.policy = model, competency, rules.policy
-        self.evidence = rules.evidence
+        self.model, self.competency, self.policies = model, competency, rules.policies(competency)
+        self.evidence, self.level = rules.evidence, rules.policy["interval"]["level"]
+        self.policy = self.policies[0][1]
         self.stand, self.wrong_since_mastered = Stand(), 0
         self.now = standing(model, competency, [], [])
 
@@ -145,6 +173,7 @@ class _Walk:
         for event, others in zip(events, pupil, strict=True):
             answer = _answer(event, self.model, self.evidence)
             self._pass(answers, answer.at, is_included=True)
+            self.policy = self._in_force(answer.at)
             answers.append(answer)
             items.add(event["item_id"])
             days.add(event["work_date"])
@@ -157,28 +186,36 @@ class _Walk:
         self._pass(answers, until, is_included=False)
         self.stand.counted = len(answers)
         self.stand.expected_share = self.now.share(GAP_DAYS)
-        self.stand.interval = self.now.interval(self.policy["interval"]["level"])
+        self.stand.interval = self.now.interval(self.level)
         return self.stand
+
+    def _in_force(self, at: datetime) -> dict[str, Any]:
+        """What is asked at an instant."""
+        return [asked for begins, asked in self.policies if begins <= at][-1]
 
     def _state(self, is_right: bool, items: int, days: int) -> str:
         """The state just after an answer."""
         minimum, state = self.policy["minimum_evidence"], self.stand.state
-        if len(self.now.pair.answers) < minimum["attempts"] or items < minimum["items"]:
+        has_answers = len(self.now.pair.answers) >= minimum["attempts"] and items >= minimum["items"]
+        has_minimum = has_answers and days >= minimum["days"]
+        # What has been said is not unsaid because a later policy asks for more.
+        if not has_answers and state in ("not_started", "not_enough_evidence"):
             return "not_enough_evidence"
         if state == "mastered":
             return "developing" if self._is_lost(is_right) else "mastered"
         if state == "review_due":
             is_held = self.now.share(GAP_DAYS) >= self.policy["review_due"]["share"]
-            ends = {(True, True): "mastered", (False, False): "developing"}
-            return ends.get((is_right, is_held), "review_due")
+            if is_right and is_held:
+                return "mastered" if has_minimum else "review_due"
+            return "review_due" if is_right or is_held else "developing"
         is_over = self._is_over()
-        if is_over and days >= minimum["days"]:
+        if is_over and has_minimum:
             return "mastered"
         if state == "developing":
             return "developing"
         if is_over:
             return "not_enough_evidence"
-        low, high = self.now.interval(self.policy["interval"]["level"])
+        low, high = self.now.interval(self.level)
         is_wide = high - low > self.policy["interval"]["widest"]
         return "not_enough_evidence" if is_wide and self._may_be_there() else "developing"
 
@@ -212,18 +249,19 @@ class _Walk:
     def _due(self, last: datetime, until: datetime) -> datetime | None:
         """The instant at which the share falls under the bar, if that is within the time."""
         before, at = last, last + SOONEST
-        while not self._is_under(at - last):
+        while not self._is_under(last, at):
             if at >= min(until, last + HORIZON):
                 return None
             before, at = at, at + STEP
         while before > last and at - before > EXACT:
             middle = before + (at - before) / 2
-            before, at = (before, middle) if self._is_under(middle - last) else (middle, at)
+            before, at = (before, middle) if self._is_under(last, middle) else (middle, at)
         return at
 
-    def _is_under(self, passed: timedelta) -> bool:
-        """Whether the share, asked a week ahead so long after the last work, is under the bar for review."""
-        return bool(self.now.share(GAP_DAYS + passed / timedelta(days=1)) < self.policy["review_due"]["share"])
+    def _is_under(self, last: datetime, at: datetime) -> bool:
+        """Whether the share, asked a week ahead at an instant after the last work, is under the bar for review then."""
+        share = self.now.share(GAP_DAYS + (at - last) / timedelta(days=1))
+        return bool(share < self._in_force(at)["review_due"]["share"])
 
 
 def end_of_day(day: date, zone: Any) -> datetime:

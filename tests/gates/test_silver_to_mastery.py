@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+import yaml
 
 import lake
-from cairn.mastery.config import load_config
+from cairn.district import EXAMPLES, load_district_yaml, load_yaml_mapping
+from cairn.mastery.config import config_from, load_config
 from cairn.mastery.share.columns import SHARE_COLUMNS
 from cairn.mastery.share.model import from_rows
 from cairn.mastery.states import COLUMNS, Night, restate
 from cairn.settings import Settings
 from gates import frames
 from gates.run import run_gate
-from spark_jobs import night_record
+from spark_jobs import night_record, policies
 from spark_jobs.night_record import DAY, DECISION, EVIDENCE, STATE
 from tests.cairn.mastery.rich_model import VERSION, rich_items, rich_rows
 
 DATA_DATE = date(2026, 10, 14)
 NOW = datetime(2026, 10, 14, 15, tzinfo=UTC)
+# The version of the policy that the example is.
+POLICY = config_from(*(load_yaml_mapping(EXAMPLES / f"{name}.yaml") for name in ("evidence", "policy"))).policy_version
 MODEL, ITEMS = rich_rows(("competency-1",)), rich_items([f"item-{n}" for n in range(4)])
 
 
@@ -63,7 +68,7 @@ def state(number: int, **changes: Any) -> dict[str, Any]:
         "recent_attempts": [],
         **change(number),
         "model_version": VERSION,
-        "policy_version": "policy-1",
+        "policy_version": POLICY,
         "data_date": DATA_DATE,
     } | changes
 
@@ -214,7 +219,8 @@ def computed(settings: Settings) -> tuple[Any, Any]:
 
 
 def on_record(settings: Settings) -> None:
-    """One night on record, with the tables as they stand."""
+    """One night on record, with the tables as they stand and the policy as the file has it."""
+    config = load_config(settings)
     night_record.record(
         settings,
         night_record.NightRecord(
@@ -223,9 +229,10 @@ def on_record(settings: Settings) -> None:
             data_date=DATA_DATE,
             as_of=NOW,
             versions=night_record.present_versions(settings),
-            policy_version="policy-1",
+            policy_version=config.policy_version,
             model_versions={"*": VERSION},
             pupil_buckets=2,
+            policies=policies.on_record(config),
         ),
     )
 
@@ -266,6 +273,53 @@ def test_a_state_that_does_not_follow_from_evidence_is_found(
     assert failed(results) == ([("gold.mastery_state.audit", "school", "school-1", keys)] if table else [])
     audited = [row["rows_checked"] for row in results if row["rule_id"] == "gold.mastery_state.audit"]
     assert audited == [10]
+
+
+def stricter(settings: Settings, **asked: int) -> Path:
+    """Save a policy that asks for more; returns its file."""
+    content = load_district_yaml(settings, "policy.yaml")
+    content["minimum_evidence"] |= asked
+    settings.district_dir.mkdir(parents=True, exist_ok=True)
+    path = settings.district_dir / "policy.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return path
+
+
+def test_a_stricter_policy_saved_after_the_night_holds_nobody(settings: Settings) -> None:
+    """What a row was said by counts: the audit lets states be that the file would not say any more."""
+    write(settings, [], [])
+    evidence, found = computed(settings)
+    for name, rows in ((EVIDENCE, evidence), (STATE, found.mastery_state), (DAY, found.attempt_day)):
+        added = {"night": 1, "is_base": True, "is_removed": False, "pupil_bucket": 0}
+        lake.append(settings, name, [{**row, **added} for row in rows.to_pylist()])
+    assert "mastered" in found.mastery_state["state"].to_pylist()
+    on_record(settings)
+    stricter(settings, attempts=9, days=3)
+    assert failed(run_gate("silver_to_mastery", settings, DATA_DATE).results) == []
+
+
+def test_each_row_has_the_evidence_that_its_own_policy_asked_for(settings: Settings) -> None:
+    rows = [
+        {"state": "mastered", "counted_attempts": 4},
+        {"state": "mastered", "counted_attempts": 5},
+        {"state": "review_due", "counted_attempts": 4},
+        {"state": "mastered", "counted_attempts": 4},
+        {"state": "mastered", "counted_attempts": 0, "counted_credit": 0},
+    ]
+    saved = stricter(settings, attempts=5)
+    later = load_config(settings).policy_version
+    saved.unlink()
+    versions = [later, later, later, POLICY, "of-a-night-long-ago"]
+    states = [
+        state(number, policy_version=version, **row)
+        for number, (version, row) in enumerate(zip(versions, rows, strict=True))
+    ]
+    write(settings, states, [])
+    on_record(settings)
+    stricter(settings, attempts=5)
+    results = failed(run_gate("silver_to_mastery", settings, DATA_DATE).results)
+    named = {sample for rule, _, _, ids in results for sample in ids if rule == "gold.mastery_state.evidence"}
+    assert named == {"0", "4"}, "a review may be of before"
 
 
 def test_no_mastery_at_all_stops_all(settings: Settings) -> None:

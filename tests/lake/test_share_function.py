@@ -88,7 +88,7 @@ def asked(connection: Connection, states: pa.Table) -> list[Any]:
 def test_sql_says_what_python_says(connection: Connection, settings: Settings) -> None:
     states = random_states(5_000, 1)
     found = asked(connection, states)
-    level = load_config(settings).policy.interval_level
+    level = load_config(settings).interval_level
     for version, rows in MODELS.items():
         is_its = np.array(states["model_version"].to_pylist()) == version
         part = states.filter(pa.array(is_its))

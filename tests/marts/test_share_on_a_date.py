@@ -45,7 +45,7 @@ def by_python(settings: Settings, data_date: date) -> dict[tuple[str, str], tupl
     rows = newest(lake.read(settings, STATE, partitions=lake.EVERY, version=night.versions[STATE]), ("pair_key",))
     at_seconds = np.full(rows.num_rows, DistrictCalendar.load(settings).day_bounds(data_date)[1].timestamp())
     model = from_rows(lake.read(settings, "gold.mastery_model").to_pylist())
-    level = load_config(settings).policy.interval_level
+    level = load_config(settings).interval_level
     shares = shares_at(rows, model, at_seconds, level, GAP_DAYS)
     pairs = zip(rows["student_key"].to_pylist(), rows["competency_id"].to_pylist(), strict=True)
     return {pair: tuple(float(part[place]) for part in shares) for place, pair in enumerate(pairs)}

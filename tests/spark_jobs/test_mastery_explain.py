@@ -245,7 +245,7 @@ def of_night(settings: Settings) -> Explanation:
 def test_each_state_has_its_sentence(nights: Settings) -> None:
     said = {"share": 0.9123, "share_low": 0.8, "share_high": 0.97}
     found = replace(of_night(nights), **said, counted=4, credit=3.0, items=2, days=1)
-    policy = load_config(nights).policy
+    policy = load_config(nights).in_force_now().policy
     assert sentence("not_enough_evidence", found, policy) == (
         "Not enough evidence: 3 of 4 counted answers right, on 2 items over 1 day;"
         " mastery asks for at least 4 answers on 3 items over 2 days."

@@ -8,6 +8,11 @@ a right answer that lifts the share back over it ends the review, a wrong one th
 anything else leaves the review due. Where the interval is wider than ``widest`` nothing is said yet, unless the pupil
 is likelier not there: where P(share >= ``floor``) is under ``lost_chance``, "developing" is said however wide it is.
 
+Each instant has the policy that is in force then for the pair (:class:`.schedule.Schedule`). When one begins that asks
+for more nothing is taken back: a mastered pupil whose share is under the new review share falls due, once a day has
+passed since the last work; everything else waits for the next counted answer, and what was said once is not unsaid for
+want of evidence.
+
 Nights and evaluations walk alike: this is the one place where the rule is written. What is asked of the formula is
 asked only where the rule needs it: it is most of a night's arithmetic.
 """
@@ -37,6 +42,7 @@ from cairn.mastery.policy import (
 )
 from cairn.mastery.share.doubt import FARTHEST_LOGIT, mean_chance, normal_quantile, spread_around
 from cairn.mastery.share.formula import GAP_DAYS, fading_logit, logit_after, share_at_level, steady_logit
+from cairn.mastery.share.schedule import Schedule
 from cairn.mastery.share.state import PAIR, append
 
 Arrays = tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]
@@ -51,10 +57,7 @@ _US = 1e6
 
 
 class Rule(NamedTuple):
-    """A policy as the compiled walk takes it: levels are those that lie under the truth with such a chance.
-
-    right_from: the share from which an answer reads as right (:attr:`cairn.mastery.config.EvidenceRule.right_from`).
-    """
+    """A policy as the compiled walk takes it: levels are those that lie under the truth with such a chance."""
 
     bar: float
     floor: float
@@ -68,11 +71,11 @@ class Rule(NamedTuple):
     tail_normal: float
     wrong_to_lose: int
     attempts: int
+    items: int
     days: int
-    right_from: float
 
     @classmethod
-    def of(cls, policy: SharePolicy, right_from: float) -> Rule:
+    def of(cls, policy: SharePolicy) -> Rule:
         """The rule of a policy."""
         over, lost, tail = 1.0 - policy.chance, 1.0 - policy.lost_chance, (1.0 - policy.interval_level) / 2.0
         return cls(
@@ -88,9 +91,25 @@ class Rule(NamedTuple):
             normal_quantile(tail),
             policy.wrong_to_lose,
             policy.minimum.attempts,
+            policy.minimum.items,
             policy.minimum.days,
-            right_from,
         )
+
+
+class Timelines(NamedTuple):
+    """A schedule as the compiled walk takes it: ``rules`` has a row of numbers a policy, in the order of Rule."""
+
+    rules: FloatArray
+    offsets: IntArray
+    begins_us: IntArray
+    policy_of: IntArray
+    of_pair: IntArray
+
+    @classmethod
+    def of(cls, schedule: Schedule) -> Timelines:
+        """Those of a schedule."""
+        rules = np.array([Rule.of(policy) for policy in schedule.policies], dtype=np.float64)
+        return cls(rules, schedule.offsets, schedule.begins_us, schedule.policy_of, schedule.of_pair)
 
 
 @dataclass(frozen=True)
@@ -132,6 +151,28 @@ def _at_level(
 
 
 @numba.njit(cache=True, nogil=True)
+def _rule(rules: FloatArray, place: int) -> Rule:
+    """The rule whose numbers are in a row."""
+    one = rules[place]
+    return Rule(
+        one[0],
+        one[1],
+        one[2],
+        one[3],
+        one[4],
+        one[5],
+        one[6],
+        one[7],
+        one[8],
+        one[9],
+        int(one[10]),
+        int(one[11]),
+        int(one[12]),
+        int(one[13]),
+    )
+
+
+@numba.njit(cache=True, nogil=True)
 def _lowest_logits(reference: FloatArray, share: float) -> FloatArray:
     """The lowest logit of each competency at which the share is so much: to compare logits spares sixteen chances."""
     found = np.empty(reference.shape[0])
@@ -149,20 +190,30 @@ def _lowest_logits(reference: FloatArray, share: float) -> FloatArray:
 
 
 @numba.njit(cache=True, nogil=True)
+def _lowest_of_rules(reference: FloatArray, rules: FloatArray) -> FloatArray:
+    """The same by rule and competency, at the share under which each rule's review falls due."""
+    found = np.empty((rules.shape[0], reference.shape[0]))
+    for place in range(rules.shape[0]):
+        found[place] = _lowest_logits(reference, _rule(rules, place).review_share)
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
 def days_until_under(
-    pair: FloatArray, pupil: FloatArray, row: int, model: Arrays, lowest: float, until_days: float
+    pair: FloatArray, pupil: FloatArray, row: int, model: Arrays, lowest: float, from_days: float, until_days: float
 ) -> float:
-    """Days from the last work until the logit, asked a week ahead, is under ``lowest`` for the first time.
+    """Days from the last work until the logit, asked a week ahead, is under ``lowest`` for the first time from
+    ``from_days`` on.
 
     Infinite where that is beyond the horizon or not before ``until_days``. Forgetting is not always steady, so days are
     tried one after the other, ever further apart, and the crossing is then halved down to a minute.
     """
-    if until_days < SOONEST_DAYS:
+    if until_days < SOONEST_DAYS or from_days > HORIZON_DAYS:
         return np.inf
     weights, patterns, skills, _, _ = model
     steady, with_gap = steady_logit(pair, pupil, weights, patterns, skills[row])
     lowest -= steady
-    low, high = 0.0, SOONEST_DAYS
+    low, high = 0.0, max(SOONEST_DAYS, from_days)
     while fading_logit(pair, pupil, GAP_DAYS + high, with_gap, weights, skills[row]) >= lowest:
         if high >= HORIZON_DAYS or high >= until_days:
             return np.inf
@@ -178,12 +229,36 @@ def days_until_under(
 
 @numba.njit(cache=True, nogil=True)
 def _due_us(
-    pair: FloatArray, pupil: FloatArray, row: int, model: Arrays, lowest: FloatArray, last_us: int, until_us: int
+    pair: FloatArray,
+    pupil: FloatArray,
+    row: int,
+    model: Arrays,
+    lowest: FloatArray,
+    times: Timelines,
+    timeline: int,
+    last_us: int,
+    until_us: int,
 ) -> int:
-    """The instant at which review falls due, NEVER where not before ``until_us``."""
-    until_days = np.inf if until_us == NEVER else (until_us - last_us) / DAY_US
-    days = days_until_under(pair, pupil, row, model, lowest[row], until_days)
-    return NEVER if days == np.inf else last_us + int(days * DAY_US)
+    """The instant at which review falls due, NEVER where not before ``until_us``; each policy is asked for its time."""
+    last_part = times.offsets[timeline + 1] - 1
+    for part in range(times.offsets[timeline], last_part + 1):
+        begins_us = times.begins_us[part]
+        ends_us = NEVER if part == last_part else times.begins_us[part + 1]
+        if ends_us <= last_us:
+            continue
+        if begins_us > until_us:
+            break
+        until = min(ends_us, until_us)
+        until_days = np.inf if until == NEVER else (until - last_us) / DAY_US
+        from_days = (begins_us - last_us) / DAY_US if begins_us > last_us else 0.0
+        asked = lowest[times.policy_of[part], row]
+        days = days_until_under(pair, pupil, row, model, asked, from_days, until_days)
+        if days == np.inf:
+            continue
+        due_us = begins_us if days == from_days else last_us + int(days * DAY_US)
+        if due_us < ends_us:
+            return due_us
+    return NEVER
 
 
 @numba.njit(cache=True, nogil=True)
@@ -199,8 +274,11 @@ def _state_after(
     model: Arrays,
     rule: Rule,
 ) -> int:
-    """The state after a counted attempt; ``wrong``: wrong answers since the pair was mastered, this one too."""
-    if not has_items:
+    """The state after a counted attempt; ``wrong``: wrong answers since the pair was mastered, this one too.
+
+    A policy that asks for more evidence than the one before it asks that of who is to be called mastered from then on.
+    """
+    if not has_items and state <= NOT_ENOUGH:
         return NOT_ENOUGH
     if state == MASTERED and (is_right or wrong < rule.wrong_to_lose):
         return MASTERED
@@ -210,12 +288,12 @@ def _state_after(
         return DEVELOPING if is_lost else MASTERED
     if state == REVIEW_DUE:
         is_held = share >= rule.review_share
-        if is_held and is_right:
+        if is_held and is_right and has_items and has_days:
             return MASTERED
         return REVIEW_DUE if is_held or is_right else DEVELOPING
     is_over = share >= rule.bar
     is_over = is_over and (_at_level(pair, logit, share, row, model, rule.over_normal, rule.over_level) >= rule.floor)
-    if is_over and has_days:
+    if is_over and has_items and has_days:
         return MASTERED
     if state == DEVELOPING or is_over:
         # What is right in one sitting is not mastered yet, and who was developing still is.
@@ -271,7 +349,8 @@ def _walk(
     pupil: FloatArray,
     evidence: HashArray,
     model: Arrays,
-    rule: Rule,
+    times: Timelines,
+    right_from: float,
     kept: FloatArray,
     halves: FloatArray,
     as_of_us: int,
@@ -279,21 +358,26 @@ def _walk(
     """Transitions (pair, at, from, to, counted) and their evidence; what stood is brought up to now."""
     found = np.empty((2 * correct.size + stood.shape[0], 5), dtype=np.int64)
     hashes = np.empty(found.shape[0], dtype=np.uint64)
-    lowest = _lowest_logits(model[3], rule.review_share)
+    lowest = _lowest_of_rules(model[3], times.rules)
     count = 0
     for p in range(stood.shape[0]):
-        now, row = stood[p], rows[p]
+        now, row, timeline = stood[p], rows[p], times.of_pair[p]
+        part, last_part = times.offsets[timeline], times.offsets[timeline + 1] - 1
+        rule = _rule(times.rules, times.policy_of[part])
         due, latest = now[_NEXT], -1
         for i in range(offsets[p], offsets[p + 1]):
             if now[_STATE] == MASTERED:
                 if due == 0:  # not looked for yet
-                    due = _due_us(sums[p], pupil[p], row, model, lowest, now[_LAST], time_us[i])
+                    due = _due_us(sums[p], pupil[p], row, model, lowest, times, timeline, now[_LAST], time_us[i])
                 if time_us[i] >= due:
                     _note(found[count], p, due, MASTERED, REVIEW_DUE, now[_COUNTED])
                     hashes[count] = evidence[p]
                     count += 1
                     now[_STATE], now[_SINCE] = REVIEW_DUE, due
-            is_right = correct[i] >= rule.right_from
+            while part < last_part and times.begins_us[part + 1] <= time_us[i]:
+                part += 1
+                rule = _rule(times.rules, times.policy_of[part])
+            is_right = correct[i] >= right_from
             append(sums[p], time_us[i] / _US, correct[i], is_right, residual[i], kept, halves)
             pupil[p] = pupils[i]
             now[_STREAK] = min(now[_STREAK] + 1, IN_A_ROW) if is_right else 0
@@ -304,7 +388,7 @@ def _walk(
             evidence[p] += event[i]
             if day[i] != latest:  # a night goes on from an earlier day
                 now[_DAYS], latest = now[_DAYS] + 1, day[i]
-            has_items = _seen(items[p], item[i]) == items.shape[1] and now[_COUNTED] >= rule.attempts
+            has_items = _seen(items[p], item[i]) >= rule.items and now[_COUNTED] >= rule.attempts
             has_days = now[_DAYS] >= rule.days
             state = now[_STATE]
             new = _state_after(state, is_right, now[_WRONG], has_items, has_days, sums[p], pupil[p], row, model, rule)
@@ -320,7 +404,7 @@ def _walk(
         now[_NEXT] = NEVER
         if now[_STATE] == MASTERED:
             if due == 0:
-                due = _due_us(sums[p], pupil[p], row, model, lowest, now[_LAST], NEVER)
+                due = _due_us(sums[p], pupil[p], row, model, lowest, times, timeline, now[_LAST], NEVER)
             if due < as_of_us:
                 _note(found[count], p, due, MASTERED, REVIEW_DUE, now[_COUNTED])
                 hashes[count] = evidence[p]
@@ -336,15 +420,15 @@ def walk(
     rows: IntArray,
     standing: Standing,
     model: Arrays,
-    policy: SharePolicy,
+    schedule: Schedule,
     right_from: float,
     as_of_us: int,
 ) -> tuple[Transitions, Standing]:
-    """Apply the policy to counted attempts, pair after pair, from where the pairs stood on an earlier day.
+    """Apply the policies to counted attempts, pair after pair, from where the pairs stood on an earlier day.
 
-    ``rows`` names each pair's competency in the model's arrays (``ShareModel.arrays``). Below the minimum of counted
-    attempts and of different items a pair is at "not enough evidence". Answers of ``right_from`` or more read as
-    right. Time passes up to, not including, ``as_of_us``.
+    ``rows`` names each pair's competency in the model's arrays (``ShareModel.arrays``), ``schedule`` has the pairs'
+    policies. Below the minimum of counted attempts and of different items a pair is at "not enough evidence". Answers
+    of ``right_from`` or more read as right. Time passes up to, not including, ``as_of_us``.
     """
     stood = np.stack([getattr(standing, name).astype(np.int64) for name in _STOOD], axis=1)
     items, sums, pupil = standing.items.copy(), standing.sums.copy(), standing.pupil.copy()
@@ -365,7 +449,8 @@ def walk(
         pupil,
         evidence,
         model,
-        Rule.of(policy, right_from),
+        Timelines.of(schedule),
+        right_from,
         _KEPT,
         _HALVES,
         as_of_us,

@@ -5,7 +5,8 @@ with enough as (
         own.student_key,
         own.competency_id
     from {{ ref('stg_mastery_state') }} as own
-    where own.counted_attempts >= {{ minimum_evidence_attempts() }}
+    left join {{ ref('stg_policy') }} as policy on own.policy_version = policy.policy_version
+    where own.counted_attempts >= coalesce(policy.minimum_attempts, {{ minimum_evidence_attempts() }})
 ),
 
 carried as (
@@ -14,7 +15,10 @@ carried as (
         path.to_competency_id as competency_id,
         case
             when origin.state = 'developing' then 'developing'
-            when origin.state = 'mastered' and origin.expected_share * path.discount >= {{ review_due_share() }}
+            when
+                origin.state = 'mastered'
+                and origin.expected_share * path.discount
+                >= coalesce(policy.review_due_share, {{ review_due_share() }})
                 then 'mastered'
             else 'review_due'
         end as state,
@@ -29,6 +33,7 @@ carried as (
         path.steps
     from {{ ref('stg_mastery_state') }} as origin
     inner join {{ ref('int_carry_path') }} as path on origin.competency_id = path.from_competency_id
+    left join {{ ref('stg_policy') }} as policy on origin.policy_version = policy.policy_version
     anti join enough
         on
             origin.student_key = enough.student_key

@@ -29,7 +29,7 @@ def changed(raw: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 def test_the_examples_load(settings: Settings) -> None:
     config = load_config(settings)
-    assert config.policy == SharePolicy(), "the example is the default"
+    assert config.in_force_now().policy == SharePolicy(), "the example is the default"
     assert config.fit.bounds.upper[2:4] == (0.3, 0.3)
     assert config.policy_version.startswith("share-")
 

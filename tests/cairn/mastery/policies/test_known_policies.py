@@ -34,7 +34,7 @@ def test_the_list_loads_and_has_every_kind(settings: Settings) -> None:
 
 def test_cairns_own_is_what_policy_yaml_asks_for_at_first(settings: Settings) -> None:
     [own] = [one.rule for one in load_policies(settings) if one.name == "cairn"]
-    policy = load_config(settings).policy
+    policy = load_config(settings).in_force_now().policy
     asked = DurableShare(
         policy.bar, policy.floor, policy.chance, policy.minimum.attempts, policy.minimum.items, policy.minimum.days
     )

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
+import yaml
 
-from cairn.mastery.config import load_config
+from cairn.district import EXAMPLES
+from cairn.mastery.config import MasteryConfig, config_from, load_config
 from cairn.mastery.policy import STATES
 from cairn.mastery.share.doubt import Doubt
 from cairn.mastery.share.model import from_rows
 from cairn.mastery.states import COLUMNS, Night, restate
 from cairn.settings import Settings
 from tests.cairn.mastery.rich_model import ONE_GROUP, TWO_GROUPS, rich_items, rich_rows
-from tests.end_to_end.reference import Event, stands
+from tests.end_to_end.reference import Event, Rules, stands
 from tests.end_to_end.reference_share import Model
 
 START = datetime(2026, 9, 1, 15, tzinfo=UTC)
@@ -111,6 +115,37 @@ def night(doubt: Doubt) -> Night:
     return Night(load_config(Settings()), model, as_of_us, END.date())
 
 
+STRICTER = {
+    "mastered": {"share": 0.93, "floor": 0.85, "chance": 0.9},
+    "lost": {"wrong_answers": 1, "chance": 0.6},
+    "review_due": {"share": 0.9},
+    "minimum_evidence": {"attempts": 9, "items": 5, "days": 4},
+}
+LOOSER = {
+    "mastered": {"share": 0.7, "floor": 0.6, "chance": 0.8},
+    "lost": {"wrong_answers": 3, "chance": 0.3},
+    "review_due": {"share": 0.6},
+    "minimum_evidence": {"attempts": 2, "items": 1, "days": 1},
+}
+SUBJECTS = {"c1": "math", "c2": "math", "c3": "ela", "c4": ""}
+ZONE = ZoneInfo("America/Chicago")
+
+
+def versioned() -> dict[str, Any]:
+    """A file of several versions: math becomes stricter and much later looser, all others stricter and looser again."""
+    first = yaml.safe_load((EXAMPLES / "policy.yaml").read_text())
+    as_it_is = {name: first.pop(name) for name in STRICTER}
+    return first | {
+        "versions": [
+            {"id": "first", **as_it_is},
+            {"id": "others", "effective_from": date(2026, 11, 20), **STRICTER},
+            {"id": "others-again", "effective_from": date(2027, 1, 4), **as_it_is},
+            {"id": "math", "subject": "math", "effective_from": date(2026, 10, 12), **STRICTER},
+            {"id": "math-again", "subject": "math", "effective_from": date(2026, 12, 1), **LOOSER},
+        ]
+    }
+
+
 def by_pair(found: pa.Table) -> dict[Pair, list[dict[str, Any]]]:
     """Rows of gold by pupil and competency."""
     pairs: dict[Pair, list[dict[str, Any]]] = {}
@@ -136,6 +171,48 @@ def test_the_fold_says_what_plain_python_says(doubt: Doubt, seed: int) -> None:
         assert [state for _, state in changes] == [state for _, state in stand.changes], pair
         for (ours, name), (theirs, _) in zip(changes, stand.changes, strict=True):
             assert abs(ours - theirs) <= (A_MINUTE if name == "review_due" else timedelta(0)), pair
+
+
+@DOUBTS
+@pytest.mark.parametrize("seed", range(3))
+def test_the_fold_goes_by_each_policy_in_its_time(doubt: Doubt, seed: int) -> None:
+    answers, files = events(seed), Rules.of_the_repository()
+    config = config_from(files.evidence, versioned(), zone=ZONE)
+    found = restate(table(answers), replace(night(doubt), config=config, subject_of=SUBJECTS))
+    rules = replace(files, policy=versioned(), zone=ZONE, subject_of=SUBJECTS)
+    expected = stands(answers, Model.of(rich_rows(doubt=doubt), rich_items()), END, rules)
+    states, decisions = by_pair(found.mastery_state), by_pair(found.mastery_decision)
+    for pair, stand in expected.items():
+        [state] = states[pair]
+        assert state["state"] == stand.state, pair
+        changes = decisions.get(pair, [])
+        assert [row["to_state"] for row in changes] == [state for _, state in stand.changes], pair
+        for row, (at, name) in zip(changes, stand.changes, strict=True):
+            assert abs(row["decided_at"] - at) <= (A_MINUTE if name == "review_due" else timedelta(0)), pair
+            assert row["policy_version"] == version_at(config, pair[1], row["decided_at"]), pair
+        if changes:
+            assert state["policy_version"] == changes[-1]["policy_version"], pair
+    # Not before the first change, and often enough after it, the states are others than those by one policy.
+    as_ever = by_pair(restate(table(answers), night(doubt)).mastery_decision)
+    before = [(pair, row) for pair, rows in as_ever.items() for row in rows if row["decided_at"] < first_change(pair)]
+    assert before
+    assert all(row in decisions[pair] for pair, row in before)
+    assert sum(decisions.get(pair) != rows for pair, rows in as_ever.items()) > 20
+
+
+def version_at(config: MasteryConfig, competency: str, at: datetime) -> str:
+    """The version in force, told by its name's dates as the file has them."""
+    dates = {"first": None, "others": "2026-11-20", "others-again": "2027-01-04"}
+    if SUBJECTS[competency] == "math":
+        dates = {"first": None, "math": "2026-10-12", "math-again": "2026-12-01"}
+    day = at.astimezone(ZONE).date().isoformat()
+    name = [name for name, since in dates.items() if since is None or since <= day][-1]
+    return next(one.version for one in config.policies if one.name == name)
+
+
+def first_change(pair: Pair) -> datetime:
+    """When another policy first came into force for a pair."""
+    return datetime(2026, 10, 12, tzinfo=ZONE) if SUBJECTS[pair[1]] == "math" else datetime(2026, 11, 20, tzinfo=ZONE)
 
 
 @DOUBTS

@@ -7,7 +7,7 @@ lets it fall by a known slope.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -26,7 +26,9 @@ from cairn.mastery.policy import (
     is_wheel_spinning,
     nothing_yet,
 )
+from cairn.mastery.policy_versions import EVER
 from cairn.mastery.share.formula import GAP_DAYS, PATTERNS, PUPIL_WEIGHT, REFERENCE_POINTS, SKILL_WEIGHTS, WEIGHTS
+from cairn.mastery.share.schedule import Schedule
 from cairn.mastery.share.state import FIXED, PUPIL
 from cairn.mastery.share.walk import HORIZON_DAYS, MINUTE_DAYS, Answers, Arrays, walk
 
@@ -65,6 +67,7 @@ class Story:
     items: IntArray
     slope: float
     doubt: FloatArray
+    schedule: Schedule | None = None
 
     def go_on(self, first: int, last: int, standing: Standing, until_day: float) -> tuple[Transitions, Standing]:
         part = slice(first, last)
@@ -80,7 +83,8 @@ class Story:
             pupil=steered(self.shares[part], np.arange(first, last) + 1, self.slope),
         )
         rows = np.zeros(1, dtype=np.int64)
-        return walk(answers, rows, standing, model(self.slope, self.doubt), POLICY, 0.8, int(until_day * DAY_US))
+        until_us, schedule = int(until_day * DAY_US), self.schedule or Schedule.always(POLICY, 1)
+        return walk(answers, rows, standing, model(self.slope, self.doubt), schedule, 0.8, until_us)
 
 
 def story(
@@ -104,7 +108,8 @@ def story(
 
 def told(one: Story, as_of: float = 10_000.0) -> tuple[list[tuple[str, float]], Standing]:
     """(changes as (to state, day), standing)."""
-    found, standing = one.go_on(0, one.shares.size, nothing_yet(1, POLICY.minimum.items), as_of)
+    room = (one.schedule or Schedule.always(POLICY, 1)).items
+    found, standing = one.go_on(0, one.shares.size, nothing_yet(1, room), as_of)
     changes = [(STATES[to], at / DAY_US) for to, at in zip(found.to_state, found.at_us, strict=True)]
     return changes, standing
 
@@ -215,6 +220,84 @@ def test_wheel_spinning_counts_until_three_in_a_row() -> None:
     assert standing.without_three[0] == 10, "an early streak does not hide what came after it"
 
 
+EVERYTHING_STRICTER = SharePolicy(
+    bar=0.96, floor=0.9, review_share=0.95, wrong_to_lose=1, lost_chance=0.6, minimum=EvidenceMinimum(6, 4, 4)
+)
+
+
+def by_day(*later: tuple[float, SharePolicy]) -> Schedule:
+    """The test's policy, and others from some days on."""
+    zero, places = np.zeros(1, dtype=np.int64), np.arange(len(later) + 1)
+    begins_us = np.array([EVER, *(int(day * DAY_US) for day, _ in later)])
+    policies = (POLICY, *(policy for _, policy in later))
+    return Schedule(policies, tuple(map(str, places)), np.array([0, places.size]), begins_us, places, zero)
+
+
+def under(one: Story, *later: tuple[float, SharePolicy]) -> Story:
+    return replace(one, schedule=by_day(*later))
+
+
+def test_a_policy_that_asks_for_more_is_a_transition_of_its_own() -> None:
+    one = story([0.92] * 3, slope=-0.01)
+    changes, standing = told(under(one, (30, EVERYTHING_STRICTER)), as_of=29)
+    assert (changes[-1], standing.next_us[0]) == (("mastered", 2), 30 * DAY_US)
+    changes, _ = told(under(one, (30, EVERYTHING_STRICTER)), as_of=30)
+    assert changes[-1] == ("mastered", 2), "the day is not begun"
+    assert told(under(one, (30, EVERYTHING_STRICTER)), as_of=30.1)[0][-1] == ("review_due", 30)
+    assert told(under(one, (2.5, EVERYTHING_STRICTER)))[0][-1] == ("review_due", 3), "nobody is asked on the next day"
+    sure = story([0.999] * 3, slope=-0.01)
+    assert told(under(sure, (30, EVERYTHING_STRICTER)))[0] == told(sure)[0], "who is over every bar stays"
+    later = (2 + HORIZON_DAYS + 1, EVERYTHING_STRICTER)
+    assert told(under(one, later))[0] == told(one)[0], "so far ahead nobody looks"
+
+
+def test_a_review_falls_due_by_the_policy_of_its_day() -> None:
+    one = story([0.92] * 3, slope=-0.5)
+    days = due_after(0.92, -0.5)
+    assert 40 < days < 300
+    held = replace(POLICY, review_share=0.5)
+    assert told(under(one, (2 + days - 5, held)), as_of=2 + days + 100)[0][-1] == ("mastered", 2)
+    # A looser one takes no review back that has fallen due, and one after it asks again.
+    assert told(under(one, (2 + days + 5, held)))[0] == told(one)[0]
+    back = told(under(one, (2 + days - 5, held), (2 + days + 50, POLICY)))[0]
+    assert back[-1] == ("review_due", pytest.approx(2 + days + 50))
+
+
+def test_a_policy_that_asks_for_more_takes_no_mastery_without_evidence() -> None:
+    shares, days = [0.98] * 3 + [0.97, 0.6, 0.6], [0, 1, 2, 5, 6, 6.1]
+    minimum = replace(POLICY, minimum=EvidenceMinimum(9, 5, 9))
+    assert states(under(story(shares[:4], days[:4]), (4, minimum)))[-1] == "mastered", "a right answer takes nothing"
+    slip = story(shares[:5], days[:5], "11110")
+    assert told(under(slip, (4, minimum)), as_of=6.5)[0][-1] == ("mastered", 2), "nor does one slip"
+    two = story(shares, days, "111100")
+    assert told(under(two, (4, minimum)), as_of=6.5)[0][-1] == ("developing", 6.1)
+    assert states(under(two, (4, replace(minimum, wrong_to_lose=9))))[-1] == "mastered"
+
+
+def test_who_is_called_mastered_has_what_is_asked_by_then() -> None:
+    minimum = replace(POLICY, minimum=EvidenceMinimum(5, 4, 5))
+    right = story([0.5, 0.5, 0.5, 0.99, 0.99])
+    assert told(under(right, (2.5, minimum)), as_of=4.5)[0] == [
+        ("not_enough_evidence", 0),
+        ("developing", 2),
+        ("mastered", 4),
+    ]
+    # A review is passed by an answer that holds, once there is as much evidence as is asked for.
+    due = story([0.92] * 3 + [0.97, 0.97], [0, 1, 2, 100, 101], slope=-0.5)
+    after = told(under(due, (80, minimum)), as_of=101.5)[0]
+    assert [state for state, _ in after] == ["not_enough_evidence", "mastered", "review_due", "mastered"]
+    assert after[-1][1] == 101
+    assert told(due, as_of=100.5)[0][-1] == ("mastered", 100)
+
+
+def test_what_was_said_is_not_unsaid_for_want_of_evidence() -> None:
+    minimum = replace(POLICY, minimum=EvidenceMinimum(20, 9, 2))
+    assert states(under(story([0.5] * 5), (3.5, minimum))) == ["not_enough_evidence", "developing"]
+    assert states(under(story([0.5] * 5), (1.5, minimum))) == ["not_enough_evidence"]
+    looser = replace(POLICY, minimum=EvidenceMinimum(1, 1, 1))
+    assert told(under(story([0.99] * 3, [0, 0.1, 0.2]), (0.15, looser)), as_of=1)[0][-1] == ("mastered", 0.2)
+
+
 answers = st.lists(
     st.tuples(st.floats(0.01, 0.99), st.booleans(), st.integers(1, 3), st.sampled_from([0.2, 1.0, 5.0, 60.0])),
     min_size=1,
@@ -228,10 +311,18 @@ def drawn(work: list[tuple[float, bool, int, float]]) -> Story:
     return story(shares, np.round(np.cumsum(steps), 6).tolist(), marks, items, slope=-0.5)
 
 
-@given(answers, st.integers(1, 29))
-def test_nights_that_go_on_say_what_one_says(work: list[tuple[float, bool, int, float]], cut: int) -> None:
-    one = drawn(work)
-    size, begun = len(work), nothing_yet(1, POLICY.minimum.items)
+LATER = st.lists(
+    st.tuples(st.sampled_from([2.0, 9.0, 15.0, 60.0]), st.sampled_from([EVERYTHING_STRICTER, POLICY])), max_size=4
+)
+
+
+@given(answers, st.integers(1, 29), LATER)
+def test_nights_that_go_on_say_what_one_says(
+    work: list[tuple[float, bool, int, float]], cut: int, later: list[tuple[float, SharePolicy]]
+) -> None:
+    days = np.cumsum([step for step, _ in later]).tolist()
+    one = under(drawn(work), *((day, policy) for day, (_, policy) in zip(days, later, strict=True)))
+    size, begun = len(work), nothing_yet(1, EVERYTHING_STRICTER.minimum.items)
     # A night ends with a local day: the cut is where a new one begins.
     cut = next((i for i in range(min(cut, size), size) if one.days[i] // 1 > one.days[i - 1] // 1), size)
     end = float(one.days[-1]) + 200.0
@@ -245,6 +336,17 @@ def test_nights_that_go_on_say_what_one_says(work: list[tuple[float, bool, int, 
     assert [to for part in parts for to in part.to_state.tolist()] == whole.to_state.tolist()
     for name in ("state", "since_us", "next_us", "days", "wrong", "counted", "items", "sums", "pupil"):
         np.testing.assert_array_equal(getattr(standing, name), getattr(at_once, name))
+
+
+@given(answers, st.sampled_from([0.5, 1.0, 1.75, 4.0, 12.5, 80.0]), LATER)
+def test_a_policy_changes_nothing_before_its_day(
+    work: list[tuple[float, bool, int, float]], day: float, later: list[tuple[float, SharePolicy]]
+) -> None:
+    one = drawn(work)
+    days = np.cumsum([day, *(step for step, _ in later)]).tolist()
+    others = [EVERYTHING_STRICTER, *(policy for _, policy in later)]
+    as_ever, changed = told(one)[0], told(under(one, *zip(days, others, strict=True)))[0]
+    assert [at for at in changed if at[1] < day] == [at for at in as_ever if at[1] < day]
 
 
 @given(answers, st.integers(1, 29))
