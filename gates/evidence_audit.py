@@ -79,7 +79,9 @@ def _fit(states: pa.Table, again: pa.Table, night: Night, last: NightRecord) -> 
     place = arrow.places_in(arrow.integers(again["pair_key"]), arrow.integers(states["pair_key"]))
     fits = place >= 0
     again = again.take(pa.array(np.maximum(place, 0))) if again.num_rows else states
-    for name in (*SHARES, *SHARE_COLUMNS):
+    # The level of the interval may be another one by now.
+    is_same_file = night.config.policy_version == last.policy_version
+    for name in (*(SHARES if is_same_file else SHARES[:1]), *SHARE_COLUMNS):
         fits &= np.abs(arrow.floats(again[name]) - arrow.floats(states[name])) <= SAME
     said, says = (table["state"].cast(pa.string()) for table in (states, again))
     return fits & (np.asarray(pc.equal(said, says)) | ~_is_by_its_policies(states, night, last))

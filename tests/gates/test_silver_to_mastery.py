@@ -279,6 +279,7 @@ def stricter(settings: Settings, **asked: int) -> Path:
     """Save a policy that asks for more; returns its file."""
     content = load_district_yaml(settings, "policy.yaml")
     content["minimum_evidence"] |= asked
+    content["interval"]["level"] = 0.8
     settings.district_dir.mkdir(parents=True, exist_ok=True)
     path = settings.district_dir / "policy.yaml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")

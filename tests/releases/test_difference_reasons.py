@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,13 @@ import duckdb
 import pytest
 
 import lake
+from cairn.calendar import DistrictCalendar
 from cairn.settings import Settings
 from releases import store
 from releases.difference_reasons import MART, REASONS, why
 from spark_jobs import night_record
 from spark_jobs.night_record import EVIDENCE, NightRecord
+from tests.spark_jobs.policy_files import STRICTER, listed, save
 
 MONDAY, TUESDAY = date(2026, 10, 12), date(2026, 10, 13)
 SAME = {"school_id": "s1", "class_id": "c1", "state": "developing", "expected_share": 0.5, "counted_attempts": 6}
@@ -112,3 +114,28 @@ def test_time_is_no_reason_on_one_data_date(settings: Settings, nights: list[dat
         releases.append(release(tmp_path / alias, TUESDAY, nights[1], {"pupil": {"expected_share": share}}))
         connection.execute(f"attach '{releases[-1].path}' as {alias} (read_only)")
     assert why(settings, connection, *releases) == [{"reason": "other", "pairs": 1}]
+
+
+def test_a_review_that_a_policy_brings_is_told_from_one_that_time_brings(
+    settings: Settings, nights: list[datetime], tmp_path: Path
+) -> None:
+    """Both carry a later policy than the mastery before them; the one fell due as it began."""
+    save(settings, listed({"id": "later", "effective_from": TUESDAY, **STRICTER}))
+    begins = DistrictCalendar.load(settings).day_bounds(TUESDAY)[0]
+    connection = duckdb.connect()
+    since = {"by policy": begins, "by time": begins + timedelta(hours=7), "edited": begins - timedelta(days=3)}
+    releases = []
+    for alias, day, changes in (
+        ("old", MONDAY, {name: {"state": "mastered"} for name in since}),
+        ("new", TUESDAY, {name: {"state": "review_due", "policy_version": "p2"} for name in since}),
+    ):
+        (tmp_path / alias).mkdir()
+        releases.append(release(tmp_path / alias, day, nights[len(releases)], changes))
+        own = duckdb.connect(str(releases[-1].path))
+        own.execute(f"alter table {MART} add column state_since_at timestamptz")
+        for name, at in since.items():
+            at = at if alias == "new" else begins - timedelta(days=30)
+            own.execute(f"update {MART} set state_since_at = ? where student_key = ?", [at, name])
+        own.close()
+        connection.execute(f"attach '{releases[-1].path}' as {alias} (read_only)")
+    assert why(settings, connection, *releases) == [{"reason": "policy", "pairs": 2}, {"reason": "time", "pairs": 1}]

@@ -35,6 +35,7 @@ from spark_jobs import night_record
 from spark_jobs.mastery_bucket import REBUILD, BucketJob, fold_bucket
 from spark_jobs.night_record import DAY, DECISION, EVIDENCE, STATE
 from tests.cairn.mastery.rich_model import rich_model
+from tests.spark_jobs.policy_files import save
 
 START, DAYS = date(2026, 9, 1), 120
 PUPILS, COMPETENCIES, ITEMS = 3, 4, 8
@@ -42,6 +43,8 @@ SAME = 1e-9
 ORDERS = 1_000
 # Which night wrote a row, and when, says nothing of what it says.
 OF_NIGHT = {"data_date", "night", "is_base", "is_removed", "pupil_bucket", "recorded_at", "reason"}
+# Of which subjects the competencies are, where policies differ by subject.
+SUBJECTS = {"c1": "math", "c2": "math", "c3": "ela", "c4": ""}
 Row = dict[str, Any]
 
 
@@ -120,7 +123,8 @@ class World:
         for number, arrived in enumerate(arrivals, start=1):
             is_last = number == len(arrivals)
             until = end if is_last else end - timedelta(days=60 + DAYS - DAYS * number // len(arrivals))
-            night = Night(self.config, self.model, int(until.timestamp()) * 1_000_000, until.date())
+            as_of_us = int(until.timestamp()) * 1_000_000
+            night = Night(self.config, self.model, as_of_us, until.date(), SUBJECTS)
             self.fold(number, night, self.changes(arrived))
         self.counts["nights"] += len(arrivals)
         rows = [{name: row.get(name) for name in COLUMNS} for row in self.stands.values()]
@@ -155,13 +159,17 @@ def is_same(found: pa.Table, expected: pa.Table, *keys: str) -> bool:
     return True
 
 
-def compare(folder: Path, model: ShareModel, seeds: Sequence[int]) -> dict[str, Any]:
-    """The orders of some seeds, each in a home of its own below the folder."""
+def compare(
+    folder: Path, model: ShareModel, seeds: Sequence[int], policy: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The orders of some seeds, each in a home of its own below the folder; ``policy`` in place of the example."""
     counts: Counter[str] = Counter()
     different = []
     for seed in seeds:
         settings = Settings(home=folder / str(seed))
         night_record.present_versions(settings)
+        if policy is not None:
+            save(settings, policy)
         world = World(settings, model, seed)
         if not world.run():
             different.append(seed)

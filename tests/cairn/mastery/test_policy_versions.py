@@ -15,7 +15,7 @@ from cairn.district import EXAMPLES
 from cairn.errors import CairnError
 from cairn.mastery.config import config_from, load_config
 from cairn.mastery.policy_versions import EVER, THRESHOLDS, PolicyVersion, policies_from
-from cairn.settings import Settings
+from cairn.settings import REPOSITORY, Settings
 
 EVIDENCE: dict[str, Any] = yaml.safe_load((EXAMPLES / "evidence.yaml").read_text())
 POLICY: dict[str, Any] = yaml.safe_load((EXAMPLES / "policy.yaml").read_text())
@@ -137,6 +137,17 @@ def test_thresholds_beside_versions_and_lists_that_are_none_are_refused() -> Non
         policies_from(listed() | {"versions": "math"}, EVIDENCE)
     with pytest.raises(CairnError, match=r"policy.yaml: versions.0: "):
         policies_from(listed() | {"versions": ["math"]}, EVIDENCE)
+
+
+def test_the_example_of_the_documentation_holds() -> None:
+    text = (REPOSITORY / "docs" / "explanation" / "mastery.md").read_text(encoding="utf-8")
+    [shown] = [part.split("```")[0] for part in text.split("```yaml\n")[1:] if "versions:" in part]
+    found = policies_from(yaml.safe_load(shown), EVIDENCE)
+    assert [(one.name, one.subject, one.effective_from) for one in found] == [
+        ("first", "", None),
+        ("math-2027", "mathematics", date(2027, 1, 11)),
+    ]
+    assert found[0].version == config_from(EVIDENCE, POLICY).policy_version, "the first is the example"
 
 
 def test_a_date_that_does_not_exist_is_an_error_by_file(settings: Settings, tmp_path: Path) -> None:
