@@ -32,7 +32,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 def test_feed_agrees_with_the_marts_its_manifest_and_the_page(published: Settings) -> None:
     result = write(published)
-    assert result["schools"] == 3 and result["files"] == 3 * 9
+    assert result["schools"] == 3 and result["files"] == 3 * 10
     release = Reader(published).current("learning")
     assert release is not None
     view = load_school(release, "school-a")
