@@ -78,15 +78,13 @@ def _judgement(file: LayoutFile, row: KeyedRow, student_key: str, words: Teacher
 
 
 def _students_of(settings: Settings, layout: Layout, file: LayoutFile) -> dict[str, str]:
-    """Local identifier to key of the file's pupils; a row whose pupil the vault does not know is refused."""
+    """Local identifier to key of the file's pupils; a line whose pupil the vault does not know is refused, once."""
     identifiers = {row.student for row in file.rows if row.student}
     known = Vault(settings).resolve(layout.identifier, identifiers) if identifiers else {}
     column = layout.get("student").column
-    file.problems += [
-        Problem(file.file, row.line, f"{column} is no pupil of the roster: load the roster first")
-        for row in file.rows
-        if row.student and row.student not in known
-    ]
+    lines = sorted({row.line for row in file.rows if row.student and row.student not in known})
+    reason = f"{column} is no pupil of the roster: load the roster first"
+    file.problems += [Problem(file.file, line, reason) for line in lines]
     return known
 
 
