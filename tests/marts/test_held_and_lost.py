@@ -42,8 +42,8 @@ def test_district_table_counts_no_rows_of_a_held_school(
                 "select competency_id, pupils, mastered_pct_protected from mart_district_competency order by 1"
             ).fetchall()
     assert found == {
-        0: [("k-alpha", 5, "<=20"), ("k-beta", 5, "<=20"), ("k-gamma", 5, "<=20")],
-        1: [("k-alpha", 3, "33"), ("k-beta", 3, "<=20"), ("k-gamma", 3, "<=20")],
+        0: [("k-alpha", 5, "<=20"), ("k-beta", 5, "<=20"), ("k-gamma", 5, "<=20"), ("k-omega", 5, "<=20")],
+        1: [("k-alpha", 3, "33"), ("k-beta", 3, "<=20"), ("k-gamma", 3, "<=20"), ("k-omega", 3, "<=20")],
         2: [],
     }
 
