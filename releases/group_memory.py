@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,7 +21,7 @@ def remember(settings: Settings, release: store.Release) -> int:
     They are read from the very file that is published, so a school that a gate holds back goes on from the groups that
     its page shows. May be called again. Rows older than the contract keeps are deleted.
     """
-    with duckdb.connect(str(release.path), read_only=True) as connection:
+    with store.connect(settings, release) as connection:
         if not connection.execute("select 1 from duckdb_tables() where table_name = 'mart_group_member'").fetchall():
             return 0  # a release from before groups had a memory
         members = connection.sql(
