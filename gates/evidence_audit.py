@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import lake
+from cairn.evidence.times import microseconds
 from cairn.mastery import arrow
 from cairn.mastery.config import load_config
 from cairn.mastery.evidence import BoolArray
@@ -56,7 +57,7 @@ def audit(settings: Settings, last: NightRecord) -> pa.Table:
     if not chosen or GENERAL not in last.model_versions:
         return SCHEMA.empty_table()
     model = mastery_model.model_of(settings, last.model_versions[GENERAL])
-    as_of_us = int(last.as_of.timestamp()) * 1_000_000 + last.as_of.microsecond
+    as_of_us = microseconds(last.as_of)
     subjects = policies.subject_of(settings, last.versions.get(policies.COMPETENCY))
     night = Night(load_config(settings), model, as_of_us, last.data_date, subjects)
     return pa.concat_tables([_bucket(settings, last, bucket, night) for bucket in sorted(chosen)])

@@ -14,11 +14,12 @@ from typing import Any
 import pyarrow.compute as pc
 
 import lake
+from cairn.evidence.times import microseconds
 from cairn.mastery import arrow
 from cairn.settings import Settings
 from cairn.topics import ACTIVITY
 from live.base import Base, offsets_at
-from live.fold import fold, microseconds, stand
+from live.fold import fold, stand
 from live.reconcile import Reconciliation, reconcile
 from live.records import Event, Record, sound_events
 from live.store import FROM_LAKE, NEVER_US, Folded, Store

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cairn.evidence.times import microseconds
 from cairn.mastery import arrow, hashing
 from cairn.mastery.resolve import resolve
 from cairn.mastery.states import COLUMNS, PUPIL_COLUMNS, STANDING_COLUMNS, Night, advance, restate
@@ -200,8 +201,3 @@ def _gone(
         {"student_key": pair[0], "competency_id": pair[1], **nothing, **added, "new_events": touched[pair]}
         for pair in sorted(pairs)
     ]
-
-
-def microseconds(instant: datetime) -> int:
-    """Microseconds since 1970 UTC."""
-    return int(instant.timestamp()) * 1_000_000 + instant.microsecond

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 import lake
 from cairn.calendar import DistrictCalendar
+from cairn.evidence.times import microseconds
 from cairn.mastery import hashing
 from cairn.mastery.action_follow_up import NEXT_ANSWERS, Evening, compare
 from cairn.mastery.config import load_config
@@ -202,7 +203,7 @@ def _read_bucket(
     config, calendar = load_config(settings), DistrictCalendar.load(settings)
     asked = sorted({competency for competency, _ in candidates})
     subjects = policies.subject_of(settings, last.versions.get(policies.COMPETENCY))
-    now = Night(config, model, int(last.as_of.timestamp() * 1_000_000), last.data_date, subjects)
+    now = Night(config, model, microseconds(last.as_of), last.data_date, subjects)
     counted = counted_answers(evidence, now)
     counted = counted.filter(pc.is_in(counted["competency_id"].cast(pa.string()), value_set=pa.array(asked)))
     for row in counted.to_pylist():
@@ -212,7 +213,7 @@ def _read_bucket(
         of_day = {competency: who for (competency, on), who in candidates.items() if on == day}
         wanted = pa.array(sorted({student for who in of_day.values() for student in who}), pa.string())
         end = calendar.day_bounds(day)[1]
-        night = Night(config, model, int(end.timestamp()) * 1_000_000, day, subjects)
+        night = Night(config, model, microseconds(end), day, subjects)
         states = restate(evidence.filter(pc.is_in(students, value_set=wanted)), night).mastery_state
         states = states.filter(pc.is_in(states["competency_id"].cast(pa.string()), value_set=pa.array(sorted(of_day))))
         at = np.full(states.num_rows, end.timestamp())

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 import lake
 from cairn.errors import CairnError
+from cairn.evidence.times import microseconds
 from cairn.mastery import arrow, hashing
 from cairn.mastery.bkt import FloatArray
 from cairn.mastery.config import EvidenceRule, SharePolicy, load_config
@@ -222,7 +223,7 @@ def _evidence(settings: Settings) -> Iterator[pa.Table]:
     last = night_record.newest(settings)
     versions = night_record.present_versions(settings)
     nobody = pa.array([], pa.string())
-    sources = evidence_sources.find(settings, last, versions, nobody, int(ALL_TIME.timestamp()) * 1_000_000)
+    sources = evidence_sources.find(settings, last, versions, nobody, microseconds(ALL_TIME))
     if last is not None and not sources.again.is_everything:
         for files in _groups(settings, EVIDENCE, last.versions[EVIDENCE]):
             yield current_evidence(settings, files)

@@ -8,13 +8,13 @@ the table's retention, or rows of silver were deleted), everything is resolved a
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 import lake
+from cairn.evidence.times import microseconds
 from cairn.mastery import arrow, hashing
 from cairn.mastery.bkt import IntArray
 from cairn.mastery.resolve import VOID as VOID_TYPE
@@ -144,10 +144,6 @@ def voided_before(voids: pa.Table, as_of_us: int) -> IntArray:
     """Keys of statements taken back before an instant."""
     keys = arrow.integers(voids["statement_key"])
     return np.unique(keys[arrow.integers(voids["event_time"]) < as_of_us])
-
-
-def microseconds(instant: datetime) -> int:
-    return int(instant.timestamp()) * 1_000_000 + instant.microsecond
 
 
 def _again(

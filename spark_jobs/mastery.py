@@ -20,6 +20,7 @@ from pyspark.sql import SparkSession
 import lake
 from cairn.calendar import DistrictCalendar
 from cairn.errors import CairnError
+from cairn.evidence.times import microseconds
 from cairn.mastery.config import MasteryConfig, load_config
 from cairn.mastery.share.model import GENERAL, ShareModel
 from cairn.mastery.states import Night
@@ -70,7 +71,7 @@ class _Run:
     @property
     def as_of_us(self) -> int:
         """The as-of instant in microseconds since 1970 UTC."""
-        return int(self.as_of.timestamp()) * 1_000_000 + self.as_of.microsecond
+        return microseconds(self.as_of)
 
 
 def update(
@@ -235,7 +236,7 @@ def _fold(
             is_rebuild=is_other_policy or is_other_model or bucket in unfinished,
             reason=_reason(last, is_other_policy=is_other_policy, is_other_model=is_other_model),
             recorded_at=now,
-            before_us=evidence_sources.microseconds(last.as_of) if last else 0,
+            before_us=microseconds(last.as_of) if last else 0,
         )
         for bucket in sorted((set(here[EVIDENCE]) | set(here[STATE])) - set(behind))
     ]

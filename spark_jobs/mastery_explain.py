@@ -6,7 +6,7 @@ Only the pupil's own bucket is read, at the versions that the newest night names
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 import lake
 from cairn.errors import CairnError
+from cairn.evidence.times import microseconds
 from cairn.mastery import arrow, hashing, resolve
 from cairn.mastery.config import MasteryConfig, SharePolicy, load_config
 from cairn.mastery.explanation import explain, sentence
@@ -92,7 +93,7 @@ def explain_pair(settings: Settings, student_key: str, competency: str, night: d
                 "at": row["decided_at"].isoformat(),
                 "from": row["from_state"],
                 "to": row["to_state"],
-                "expected_share": found.share_at(row["counted_attempts"], _microseconds(row["decided_at"])),
+                "expected_share": found.share_at(row["counted_attempts"], microseconds(row["decided_at"])),
                 "counted_attempts": row["counted_attempts"],
                 "evidence": [events[event] for event in event_ids if event in events],
                 "model": row["model_version"],
@@ -110,7 +111,7 @@ def _policy_told(
 ) -> SharePolicy:
     """The policy that speaks of a state: of a review the one by which it fell due, else the one in force by then."""
     is_review = state == "review_due" and decisions
-    at_us = _microseconds(decisions[-1]["decided_at"]) if is_review else as_of_us
+    at_us = microseconds(decisions[-1]["decided_at"]) if is_review else as_of_us
     return config.in_force(at_us, subject).policy
 
 
@@ -153,14 +154,10 @@ def _night_asked(settings: Settings, last: NightRecord, night: date | None) -> t
     The number is 0 where there was none by then.
     """
     if night is None:
-        return None, _microseconds(last.as_of)
+        return None, microseconds(last.as_of)
     rows = lake.read(settings, NIGHT, ["night", "as_of"], pc.field("data_date") <= night).to_pylist()
     newest_row = max(rows, key=lambda row: row["night"], default=None)
-    return (0, 0) if newest_row is None else (newest_row["night"], _microseconds(newest_row["as_of"]))
-
-
-def _microseconds(moment: datetime) -> int:
-    return int(moment.timestamp()) * 1_000_000 + moment.microsecond
+    return (0, 0) if newest_row is None else (newest_row["night"], microseconds(newest_row["as_of"]))
 
 
 def _as_of(changes: pa.Table, last_number: int | None, competency_id: str) -> tuple[pa.Table, pa.Table]:

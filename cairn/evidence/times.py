@@ -43,6 +43,11 @@ def parse_instant(text: str) -> datetime:
     return instant if offset == "+00:00" else instant.astimezone(UTC)
 
 
+def microseconds(instant: datetime) -> int:
+    """An aware instant as microseconds since 1970 UTC, to the last one: a float of seconds has not the digits."""
+    return int(instant.timestamp()) * 1_000_000 + instant.microsecond
+
+
 def instant_text(instant: datetime) -> str:
     """Canonical text of an instant in UTC: microseconds and ``Z``, always 27 characters."""
     return instant.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

@@ -9,6 +9,7 @@ from typing import Any
 from cairn.calendar import DistrictCalendar
 from cairn.district import district_path, load_yaml_mapping
 from cairn.errors import CairnError
+from cairn.evidence.times import microseconds
 from cairn.mastery.bkt import Parameters
 from cairn.mastery.fit import Bounds
 from cairn.mastery.policy_versions import (
@@ -134,7 +135,7 @@ class MasteryConfig:
 
     def in_force_now(self, subject: str | None = ALL_SUBJECTS) -> PolicyVersion:
         """The version of a subject that is in force as this is asked: what is evaluated is what holds today."""
-        return self.in_force(int(datetime.now(UTC).timestamp()) * 1_000_000, subject)
+        return self.in_force(microseconds(datetime.now(UTC)), subject)
 
 
 def evidence_from(raw: dict[str, Any], where: str = "evidence.yaml") -> tuple[EvidenceRule, FitRule]:

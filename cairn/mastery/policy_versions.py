@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cairn.errors import CairnError
+from cairn.evidence.times import microseconds
 from cairn.mastery.schema_check import check, short_hash
 
 # Goes up when the same files come to mean something else: then the next night restates every pair.
@@ -162,7 +163,7 @@ def _day(value: object, where: str) -> date | None:
 
 def _midnight_us(day: date, zone: tzinfo) -> int:
     """The instant at which a local day begins."""
-    return int(datetime.combine(day, time.min, tzinfo=zone).timestamp()) * 1_000_000
+    return microseconds(datetime.combine(day, time.min, tzinfo=zone))
 
 
 def _check_together(found: list[PolicyVersion], where: str) -> None:

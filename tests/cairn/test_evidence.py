@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from cairn.evidence import caliper, xapi
 from cairn.evidence.activity import EXTENSION, REASONS, Arrival, Reader, Refusal, without_person
 from cairn.evidence.meaning import Vocabulary
-from cairn.evidence.times import duration_ms, instant_text, parse_instant
+from cairn.evidence.times import duration_ms, instant_text, microseconds, parse_instant
 from cairn.keys import DistrictKeys
 from cairn.settings import REPOSITORY, Settings
 
@@ -216,6 +216,7 @@ def test_an_instant_is_the_same_in_every_zone(naive: datetime, minutes: int) -> 
     text = f"{shifted}{sign}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
     assert parse_instant(text) == instant
     assert parse_instant(instant_text(instant)) == instant
+    assert datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds(instant)) == instant
 
 
 @given(
