@@ -68,7 +68,7 @@ class Engine:
         stood = self.store.base_night()
         record = night_record.numbered(self.settings, stood) if stood is not None else None
         if record is None:
-            self._stand_on(newest)
+            self._stand_on(Base.of(self.settings, newest))
         else:
             self.base = Base.of(self.settings, record)
         return self.positions()
@@ -97,25 +97,23 @@ class Engine:
         """Compare with a newer night where live has read as far as it counted, then stand on it."""
         assert self.base is not None
         self.compared = None
+        after = Base.of(self.settings, look.record)
         if self.has_read(look) and look.record.kind == "night":
             self.take_out_set_aside()
-            self.compared = reconcile(self.base, self.store, look.record, look.offsets)
-        self._stand_on(look.record)
+            self.compared = reconcile(self.base, self.store, after)
+        self._stand_on(after)
 
-    def _stand_on(self, record: NightRecord) -> None:
-        base = Base.of(self.settings, record)
+    def _stand_on(self, base: Base) -> None:
         events = [_of_lake(row) for row in _rows(base)]
         with self.store.writing():
-            self.store.rebase(record.night, base.offsets)
+            self.store.rebase(base.record.night, base.offsets)
             self.store.add_events(events)
-            behind = {place: offset for place, offset in base.offsets.items() if self._is_behind(place, offset)}
+            read = self.store.positions()
+            behind = {place: offset for place, offset in base.offsets.items() if read.get(place, -1) < offset}
             self.store.set_positions(behind)
             self.base = base
             self._mark(self.store.scored_subjects())
             self._mark_voided(self.store.voided_events())
-
-    def _is_behind(self, partition: int, offset: int) -> bool:
-        return self.store.positions().get(partition, -1) < offset
 
     # Records.
 

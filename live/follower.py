@@ -153,9 +153,10 @@ class Follower:
         if not engine.has_read(look) and self.status.behind_records != 0:
             return
         engine.move_on(look)
-        if engine.compared is not None:
-            report.write_down(self.settings, engine.compared)
-            log.info("night %s: %s pairs compared, %s different", look.record.night, *report.numbers(engine.compared))
+        found = engine.compared
+        if found is not None:
+            report.write_down(self.settings, found)
+            log.info("night %s: %s pairs compared, %s different", found.night, found.pairs, found.differences)
 
 
 @contextmanager

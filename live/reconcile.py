@@ -14,7 +14,7 @@ identity links changed between the nights (their earlier work lies with somebody
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -27,10 +27,10 @@ import lake
 from cairn.mastery import arrow, hashing
 from cairn.mastery.ledger import newest
 from cairn.mastery.share.model import GENERAL
-from live.base import Base
+from live.base import Base, by_bucket
 from live.fold import stand
 from live.store import Store
-from spark_jobs.night_record import STATE, NightRecord
+from spark_jobs.night_record import STATE
 
 SAME = 1e-9
 # When a row was written says nothing of what it says.
@@ -67,20 +67,20 @@ class Reconciliation:
         return asdict(self)
 
 
-def reconcile(base: Base, store: Store, record: NightRecord, offsets: Mapping[int, int]) -> Reconciliation:
-    """Compare the pupils for whom something came since ``base`` with a later night, which has counted ``offsets``.
+def reconcile(base: Base, store: Store, after: Base) -> Reconciliation:
+    """Compare the pupils for whom something came since ``base`` with what a later night left, at its offsets.
 
     Where the district's rules are other ones than those of the night, nothing is compared and the note says so.
     """
     started = time.monotonic()
-    after = Base.of(base.settings, record)
+    record = after.record
     found = Reconciliation(
         night=record.night,
         data_date=record.data_date,
         as_of=record.as_of,
         model_version=record.model_versions[GENERAL],
         policy_version=record.policy_version,
-        offsets={str(partition): offset for partition, offset in sorted(offsets.items())},
+        offsets={str(partition): offset for partition, offset in sorted(after.offsets.items())},
     )
     if after.config.policy_version != record.policy_version:
         found.note = f"not compared: the district's rules are {after.config.policy_version} since"
@@ -89,7 +89,7 @@ def reconcile(base: Base, store: Store, record: NightRecord, offsets: Mapping[in
     meant = base.under(after)
     for begin in range(0, len(students), PUPILS_AT_ONCE):
         some = students[begin : begin + PUPILS_AT_ONCE]
-        ours = stand(meant, store, some, record.as_of, offsets).states
+        ours = stand(meant, store, some, record.as_of, after.offsets).states
         _compare(ours, night_states(after, some), found)
     found.pupils = len(students)
     found.seconds = round(time.monotonic() - started, 3)
@@ -117,12 +117,11 @@ def _to_compare(base: Base, after: Base, store: Store, found: Reconciliation) ->
 def night_states(base: Base, students: Sequence[str]) -> pa.Table:
     """Rows of gold.mastery_state that stand of some pupils, at the night's version."""
     version = base.record.versions[STATE]
-    numbers = hashing.buckets_of(pa.array(students, pa.string()), base.record.pupil_buckets)
     columns = [name for name in lake.file_schema(STATE).names if name not in ("pupil_bucket", "is_base")]
     parts = [lake.read_schema(STATE, columns, ()).empty_table()]
-    for bucket in sorted(set(numbers.tolist())):
-        names = pa.array([name for name, one in zip(students, numbers, strict=True) if one == bucket], pa.string())
+    for bucket, some in sorted(by_bucket(students, base.record.pupil_buckets).items()):
         files = lake.table_files(base.settings, STATE, {"pupil_bucket": [bucket]}, version)
+        names = pa.array(some, pa.string())
         parts.append(lake.read_named(base.settings, STATE, files, "student_key", names, columns))
     rows = newest(pa.concat_tables([arrow.plain(part) for part in parts]), ("pair_key",))
     return rows.filter(pc.invert(rows["is_removed"]))

@@ -58,8 +58,3 @@ def require_equal(row: Mapping[str, Any]) -> None:
             "the night's states stand and live goes on from them; keep 'cairn logs live' and 'cairn logs intake' and "
             "look which events one of them has not"
         )
-
-
-def numbers(found: Reconciliation) -> tuple[int, int]:
-    """(pairs compared, pairs that differ)."""
-    return found.pairs, found.differences

@@ -8,7 +8,7 @@ the only copy of anything: without the file live reads the topic again from the 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from operator import itemgetter
@@ -116,7 +116,7 @@ class Store:
         self._database.close()
 
     @contextmanager
-    def writing(self) -> Any:
+    def writing(self) -> Iterator[None]:
         """One transaction: all of it or nothing."""
         self._database.execute("begin immediate")
         try:
