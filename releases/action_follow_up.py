@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -100,8 +100,12 @@ def _followed(
     candidates = _candidates(settings, recent, helped, last)
     stood: dict[tuple[str, date], dict[str, _Stood]] = defaultdict(dict)
     answers: dict[Pair, list[tuple[date, bool]]] = defaultdict(list)
+    subjects = policies.subject_of(settings, last.versions.get(policies.COMPETENCY))
+    now = Night(load_config(settings), model, microseconds(last.as_of), last.data_date, subjects)
+    calendar = DistrictCalendar.load(settings)
+    evenings_at = {day: calendar.day_bounds(day)[1] for day in sorted({day for _, day in candidates})}
     for evidence in _evidence_of(settings, {who for group in candidates.values() for who in group}, last):
-        _read_bucket(settings, evidence, candidates, model, last, stood, answers)
+        _read_bucket(evidence, candidates, now, evenings_at, stood, answers)
     smallest = smallest_group(settings)
     evenings: dict[tuple[str, date], Evening] = {}
     rows = []
@@ -191,33 +195,31 @@ def _evidence_of(settings: Settings, students: set[str], last: NightRecord) -> I
 
 
 def _read_bucket(
-    settings: Settings,
     evidence: pa.Table,
     candidates: dict[tuple[str, date], set[str]],
-    model: ShareModel,
-    last: NightRecord,
+    now: Night,
+    evenings_at: dict[date, datetime],
     stood: dict[tuple[str, date], dict[str, _Stood]],
     answers: dict[Pair, list[tuple[date, bool]]],
 ) -> None:
-    """Add where the pupils of one bucket stood on each evening, and all their counted answers on what is asked."""
-    config, calendar = load_config(settings), DistrictCalendar.load(settings)
+    """Add where the pupils of one bucket stood on each evening, and all their counted answers on what is asked.
+
+    ``now``: the last night; ``evenings_at``: the instant at which each evening's day ends.
+    """
     asked = sorted({competency for competency, _ in candidates})
-    subjects = policies.subject_of(settings, last.versions.get(policies.COMPETENCY))
-    now = Night(config, model, microseconds(last.as_of), last.data_date, subjects)
     counted = counted_answers(evidence, now)
     counted = counted.filter(pc.is_in(counted["competency_id"].cast(pa.string()), value_set=pa.array(asked)))
     for row in counted.to_pylist():
         answers[row["student_key"], row["competency_id"]].append((row["work_date"], bool(row["is_right"])))
     students = evidence["student_key"].cast(pa.string())
-    for day in sorted({day for _, day in candidates}):
+    for day, end in evenings_at.items():
         of_day = {competency: who for (competency, on), who in candidates.items() if on == day}
         wanted = pa.array(sorted({student for who in of_day.values() for student in who}), pa.string())
-        end = calendar.day_bounds(day)[1]
-        night = Night(config, model, microseconds(end), day, subjects)
+        night = replace(now, as_of_us=microseconds(end), data_date=day)
         states = restate(evidence.filter(pc.is_in(students, value_set=wanted)), night).mastery_state
         states = states.filter(pc.is_in(states["competency_id"].cast(pa.string()), value_set=pa.array(sorted(of_day))))
         at = np.full(states.num_rows, end.timestamp())
-        share = shares_at(states, model, at, config.interval_level, GAP_DAYS)[0].tolist()
+        share = shares_at(states, now.model, at, now.config.interval_level, GAP_DAYS)[0].tolist()
         columns = states.select(["student_key", "competency_id", "state", "counted_attempts"]).to_pylist()
         for row, value in zip(columns, share, strict=True):
             if row["student_key"] in of_day[row["competency_id"]]:
