@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cairn.rostering.tabular import CellError, Problem, Row, parse_date, parse_number, read_table_file
+from cairn.rostering.listed import Listed, read_list
+from cairn.rostering.tabular import CellError, Row, parse_date, parse_number
 
 REQUIRED = ("item_id", "competency_id")
 COLUMNS = (*REQUIRED, "difficulty", "valid_from_date", "valid_to_date")
@@ -15,42 +15,19 @@ COLUMNS = (*REQUIRED, "difficulty", "valid_from_date", "valid_to_date")
 LARGEST_LOGIT = 20.0
 
 
-@dataclass
-class Alignments:
-    """Rows of silver.item_alignment without the recorded times; ``row_count``: data rows read."""
+def read_items(path: Path, competency_ids: Collection[str]) -> Listed:
+    """Read items.csv into rows of silver.item_alignment; ``competency_ids`` are the competencies loaded.
 
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    row_count: int = 0
-    problems: list[Problem] = field(default_factory=list)
-    unknown_columns: list[str] = field(default_factory=list)
-
-    @property
-    def rejected(self) -> int:
-        """Rows refused."""
-        return sum(problem.is_rejected for problem in self.problems)
-
-
-def read_items(path: Path, competency_ids: Collection[str]) -> Alignments:
-    """Read items.csv; ``competency_ids`` are the competencies loaded. Raises CairnError for missing columns."""
-    table = read_table_file(path, COLUMNS)
-    table.require(REQUIRED)
-    result = Alignments(
-        row_count=len(table.rows) + len(table.problems),
-        problems=list(table.problems),
-        unknown_columns=table.unknown(COLUMNS),
+    Raises CairnError for missing columns.
+    """
+    return read_list(
+        path,
+        COLUMNS,
+        REQUIRED,
+        lambda row: _alignment(row, competency_ids),
+        key=("item_id", "competency_id"),
+        twice="item and competency are there already in line {line}",
     )
-    seen: dict[tuple[str, str], int] = {}
-    for row in table.rows:
-        try:
-            alignment = _alignment(row, competency_ids)
-            key = (alignment["item_id"], alignment["competency_id"])
-            if key in seen:
-                raise CellError(f"item and competency are there already in line {seen[key]}")
-            seen[key] = row.line
-            result.rows.append(alignment)
-        except CellError as error:
-            result.problems.append(Problem(table.name, row.line, str(error)))
-    return result
 
 
 def _alignment(row: Row, competency_ids: Collection[str]) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from cairn.rostering.tabular import CellError, Problem, Row, parse_number, read_table_file
+from cairn.rostering.listed import Listed, read_list
+from cairn.rostering.tabular import CellError, Row, parse_number
 
 REQUIRED = ("competency", "title", "url")
 COLUMNS = (*REQUIRED, "kind", "minutes")
@@ -18,46 +19,25 @@ LONGEST_MINUTES = 600
 SCHEMES = ("https", "http")
 
 
-@dataclass
-class Resources:
-    """Rows of silver.competency_resource without the recorded times; ``row_count``: data rows read."""
+def read_resources(path: Path, competencies: Mapping[str, set[str]]) -> Listed:
+    """Read resources.csv into rows of silver.competency_resource.
 
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    row_count: int = 0
-    problems: list[Problem] = field(default_factory=list)
-    unknown_columns: list[str] = field(default_factory=list)
-
-    @property
-    def rejected(self) -> int:
-        """Rows refused."""
-        return sum(problem.is_rejected for problem in self.problems)
-
-
-def read_resources(path: Path, competencies: Mapping[str, set[str]]) -> Resources:
-    """Read resources.csv; ``competencies`` are the identifiers that each code or identifier stands for, as loaded.
-
-    Of one competency, rows keep their order: the first is the one to try first. Raises CairnError for missing columns.
+    ``competencies`` are the identifiers that each code or identifier stands for, as loaded. Of one competency, rows
+    keep their order: the first is the one to try first. Raises CairnError for missing columns.
     """
-    table = read_table_file(path, COLUMNS)
-    table.require(REQUIRED)
-    result = Resources(
-        row_count=len(table.rows) + len(table.problems),
-        problems=list(table.problems),
-        unknown_columns=table.unknown(COLUMNS),
+    found = read_list(
+        path,
+        COLUMNS,
+        REQUIRED,
+        lambda row: _resource(row, competencies),
+        key=("competency_id", "resource_url"),
+        twice="competency and url are there already in line {line}: one of the two must go",
     )
-    seen: dict[tuple[str, str], int] = {}
-    for row in table.rows:
-        try:
-            resource = _resource(row, competencies)
-            key = (resource["competency_id"], resource["resource_url"])
-            if key in seen:
-                raise CellError(f"competency and url are there already in line {seen[key]}: one of the two must go")
-            seen[key] = row.line
-            place = sum(one["competency_id"] == resource["competency_id"] for one in result.rows) + 1
-            result.rows.append({**resource, "sequence": place})
-        except CellError as error:
-            result.problems.append(Problem(table.name, row.line, str(error)))
-    return result
+    so_far: Counter[str] = Counter()
+    for row in found.rows:
+        so_far[row["competency_id"]] += 1
+        row["sequence"] = so_far[row["competency_id"]]
+    return found
 
 
 def _resource(row: Row, competencies: Mapping[str, set[str]]) -> dict[str, Any]:
