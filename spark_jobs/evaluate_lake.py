@@ -22,7 +22,6 @@ from cairn.evidence.times import microseconds
 from cairn.mastery import arrow, hashing
 from cairn.mastery.bkt import FloatArray
 from cairn.mastery.config import EvidenceRule, SharePolicy, load_config
-from cairn.mastery.evidence import COUNTED, judge
 from cairn.mastery.follow_up import after_mastery
 from cairn.mastery.judged import are_judged, is_judged
 from cairn.mastery.predictors import BktRule, evaluate
@@ -94,7 +93,7 @@ def mastery_accuracy(
     config = load_config(settings)
     policy = config.in_force_now().policy
     table = _scored(settings, framework, config.evidence)
-    counted = _counted(table, config.evidence, limits_in_use(settings, config.evidence))
+    counted = arrow.counted_rows(table, config.evidence, limits_in_use(settings, config.evidence))
     train, test = _split(_responses(counted, item_names(counted), config.evidence), framework)
     found = evaluate(train, test, model, rule, plot)
     if has_policy:
@@ -141,7 +140,7 @@ def counted_of(settings: Settings, competencies: frozenset[str], *, is_judged_on
     """The evidence on some competencies that counts; only of the pupils whom evaluations judge by where asked for."""
     rule = load_config(settings).evidence
     table = _of(settings, competencies, rule, is_judged_only=is_judged_only)
-    counted = _counted(table, rule, limits_in_use(settings, rule))
+    counted = arrow.counted_rows(table, rule, limits_in_use(settings, rule))
     return _responses(counted, item_names(counted), rule)
 
 
@@ -154,7 +153,7 @@ def counted_history(settings: Settings, as_of: datetime) -> Responses:
     known = lake.read(settings, "silver.competency", ["competency_id"])["competency_id"].to_pylist()
     table = _of(settings, frozenset(known), rule)
     table = table.filter(pc.less(table["event_time"], pa.scalar(as_of, pa.timestamp("us", tz="UTC"))))
-    counted = _counted(table, rule, limits_in_use(settings, rule))
+    counted = arrow.counted_rows(table, rule, limits_in_use(settings, rule))
     if not counted.num_rows:
         raise CairnError(
             f"the lake has no counted evidence of before {as_of.isoformat()}: load the roster and its activity first,"
@@ -177,18 +176,6 @@ def _of(
         chosen = table.filter(pa.array(are_judged(table["student_key"]))) if is_judged_only else table
         parts.append(_narrow(chosen, competencies, rule))
     return _once(pa.concat_tables(parts).unify_dictionaries())
-
-
-def _counted(table: pa.Table, rule: EvidenceRule, limits: RapidLimits) -> pa.Table:
-    """The rows that count (rapid guesses by the model in use), with ``correct`` as the rule has it (unaided)."""
-    student, _ = arrow.coded(table["student_key"])
-    competency, competencies = arrow.coded(table["competency_id"])
-    attempts = arrow.attempts_from(table, student * max(1, len(competencies)) + competency, rule, limits)
-    judged = judge(attempts, rule)
-    is_counted = judged.verdict == COUNTED
-    rows = table.take(pa.array(judged.order[is_counted]))
-    place = rows.column_names.index("correct")
-    return rows.set_column(place, "correct", pa.array(judged.correct[is_counted]))
 
 
 def _split(data: Responses, framework: str) -> tuple[Responses, Responses]:

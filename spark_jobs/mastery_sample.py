@@ -24,7 +24,7 @@ import lake
 from cairn.mastery import arrow, hashing
 from cairn.mastery.bkt import FloatArray, IntArray
 from cairn.mastery.config import EvidenceRule, MasteryConfig
-from cairn.mastery.evidence import COUNTED, BoolArray, judge
+from cairn.mastery.evidence import BoolArray
 from cairn.mastery.judged import are_judged
 from cairn.mastery.rapid import NO_LIMIT, NOT_TIMED, NOTHING_RAPID, RapidLimits, own_limits
 from cairn.mastery.responses import Entries, Responses, from_entries, item_names
@@ -105,7 +105,8 @@ def _of_bucket(files: list[lake.File], settings: Settings, rule: EvidenceRule, m
     size, judged_pupils, judged_answers = 0, 0, 0
     try:
         for table in _whole_pupils(files, settings, rule):
-            counted = _counted(table, rule)
+            # Limits of the items' own are made of the quick ones too.
+            counted = arrow.counted_rows(table, rule, NOTHING_RAPID)
             is_judged = are_judged(counted["student_key"])
             judged_pupils += _pupils(counted, is_judged)
             judged_answers += int((is_judged & ~_are_rapid(counted, rapid_limits(rule, None))).sum())
@@ -139,18 +140,6 @@ def _whole_pupils(files: list[lake.File], settings: Settings, rule: EvidenceRule
         if not is_last.all():
             yield arrow.kept(table, ~is_last)
     yield from rest
-
-
-def _counted(table: pa.Table, rule: EvidenceRule) -> pa.Table:
-    """The rows that count by the rule but for their speed, ``correct`` as it has it (unaided)."""
-    student, _ = arrow.coded(table["student_key"])
-    competency, competencies = arrow.coded(table["competency_id"])
-    pair = student * max(1, len(competencies)) + competency
-    judged = judge(arrow.attempts_from(table, pair, rule, NOTHING_RAPID), rule)
-    is_counted = judged.verdict == COUNTED
-    rows = table.take(pa.array(judged.order[is_counted]))
-    place = rows.column_names.index("correct")
-    return rows.set_column(place, "correct", pa.array(judged.correct[is_counted]))
 
 
 def _are_rapid(table: pa.Table, limits: RapidLimits) -> BoolArray:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from cairn.mastery.bkt import FloatArray, IntArray
 from cairn.mastery.config import EvidenceRule
-from cairn.mastery.evidence import Attempts, BoolArray, outcomes, unnamed_item, work_order
+from cairn.mastery.evidence import COUNTED, Attempts, BoolArray, judge, outcomes, unnamed_item, work_order
 from cairn.mastery.hashing import item_keys
 from cairn.mastery.rapid import NOT_TIMED, RapidLimits
 
@@ -173,6 +173,16 @@ def attempts_from(table: pa.Table, pair: IntArray, rule: EvidenceRule, limits: R
         is_practice=is_in(table["activity_type"], rule.practice_types),
         is_rapid=limits.are_rapid(item, integers(table["duration_ms"], missing=NOT_TIMED)),
     )
+
+
+def counted_rows(table: pa.Table, rule: EvidenceRule, limits: RapidLimits) -> pa.Table:
+    """Of rows of :func:`usable` those that count, pair after pair in order of work, ``correct`` as the rule has it."""
+    student, _ = coded(table["student_key"])
+    competency, competencies = coded(table["competency_id"])
+    judged = judge(attempts_from(table, student * max(1, len(competencies)) + competency, rule, limits), rule)
+    is_counted = judged.verdict == COUNTED
+    rows = table.take(pa.array(judged.order[is_counted]))
+    return rows.set_column(rows.column_names.index("correct"), "correct", pa.array(judged.correct[is_counted]))
 
 
 def item_codes(column: pa.Array | pa.ChunkedArray, day: IntArray) -> IntArray:
