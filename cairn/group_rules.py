@@ -8,7 +8,7 @@ from typing import Any
 
 from cairn.district import district_path, load_yaml_mapping
 from cairn.errors import CairnError
-from cairn.mastery.config import check
+from cairn.mastery.schema_check import check
 from cairn.settings import Settings
 
 FILE_NAME = "groups.yaml"

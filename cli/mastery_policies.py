@@ -10,7 +10,7 @@ import typer
 from cli.common import JsonOption, emit, say
 
 if TYPE_CHECKING:
-    from cairn.mastery.config import PolicyVersion
+    from cairn.mastery.policy_versions import PolicyVersion
     from cairn.mastery.responses import Responses
     from cairn.settings import Settings
 

@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 
 import lake
 from cairn.contracts import load_contract
-from cairn.mastery.config import EvidenceMinimum, load_config
+from cairn.mastery.config import load_config
+from cairn.mastery.policy_versions import EvidenceMinimum
 from cairn.settings import Settings
 from gates import frames, suites
 from gates.engine import Engine

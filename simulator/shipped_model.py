@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from cairn.mastery.config import SharePolicy, short_hash
+from cairn.mastery.policy_versions import SharePolicy
 from cairn.mastery.responses import Responses
+from cairn.mastery.schema_check import short_hash
 from cairn.mastery.share.doubt import Doubt
 from cairn.mastery.share.doubt_fit import PRIOR
 from cairn.mastery.share.durable import evidence_on, fit_durable

@@ -21,9 +21,10 @@ from cairn.errors import CairnError
 from cairn.evidence.times import microseconds
 from cairn.mastery import arrow, hashing
 from cairn.mastery.bkt import FloatArray
-from cairn.mastery.config import EvidenceRule, SharePolicy, load_config
+from cairn.mastery.config import EvidenceRule, load_config
 from cairn.mastery.follow_up import after_mastery
 from cairn.mastery.judged import are_judged, is_judged
+from cairn.mastery.policy_versions import SharePolicy
 from cairn.mastery.predictors import BktRule, evaluate
 from cairn.mastery.rapid import RapidLimits
 from cairn.mastery.resolve import EVENT_COLUMNS, SILVER_COLUMNS, events_of, resolve, standing

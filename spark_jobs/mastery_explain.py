@@ -16,10 +16,11 @@ import lake
 from cairn.errors import CairnError
 from cairn.evidence.times import microseconds
 from cairn.mastery import arrow, hashing, resolve
-from cairn.mastery.config import MasteryConfig, SharePolicy, load_config
+from cairn.mastery.config import MasteryConfig, load_config
 from cairn.mastery.explanation import explain, sentence
 from cairn.mastery.gold_rows import Night
 from cairn.mastery.ledger import newest
+from cairn.mastery.policy_versions import SharePolicy
 from cairn.mastery.share.model import ShareModel
 from cairn.settings import Settings
 from spark_jobs import mastery_model, night_record, policies

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 import lake
 from cairn.district import district_path
 from cairn.errors import CairnError
-from cairn.mastery.config import EvidenceMinimum, MasteryConfig, PolicyVersion, subject_key
+from cairn.mastery.config import MasteryConfig
+from cairn.mastery.policy_versions import EvidenceMinimum, PolicyVersion, subject_key
 from cairn.settings import Settings
 from spark_jobs.night_record import NIGHT, NightRecord
 

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.mastery.bkt import FloatArray
-from cairn.mastery.config import EvidenceMinimum, SharePolicy
 from cairn.mastery.follow_up import has_enough
 from cairn.mastery.next_ten import DEVELOPING, LEVEL
+from cairn.mastery.policy_versions import EvidenceMinimum, SharePolicy
 from cairn.mastery.responses import Responses
 from cairn.mastery.share.doubt import interval
 from cairn.mastery.share.durable import evidence_on, fit_durable

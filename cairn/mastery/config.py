@@ -14,35 +14,13 @@ from cairn.mastery.bkt import Parameters
 from cairn.mastery.fit import Bounds
 from cairn.mastery.policy_versions import (
     ALL_SUBJECTS,
-    EvidenceMinimum,
     PolicyVersion,
-    SharePolicy,
     policies_from,
-    policy_from,
     subject_key,
     version_of_all,
 )
-from cairn.mastery.schema_check import check, short_hash
+from cairn.mastery.schema_check import check
 from cairn.settings import Settings
-
-__all__ = [
-    "ALL_SUBJECTS",
-    "EvidenceMinimum",
-    "EvidenceRule",
-    "FitRule",
-    "MasteryConfig",
-    "PolicyVersion",
-    "RapidFit",
-    "SharePolicy",
-    "check",
-    "config_from",
-    "evidence_from",
-    "load_config",
-    "policies_from",
-    "policy_from",
-    "short_hash",
-    "subject_key",
-]
 
 # Four of five points are .8, whatever a division makes of them.
 ROUNDING = 1e-12

@@ -11,9 +11,10 @@ import pyarrow.compute as pc
 
 from cairn.mastery import arrow
 from cairn.mastery.bkt import FloatArray, IntArray
-from cairn.mastery.config import MasteryConfig, SharePolicy
+from cairn.mastery.config import MasteryConfig
 from cairn.mastery.evidence import COUNTED, RAPID, REASONS, Attempts, judge
 from cairn.mastery.gold_rows import Night
+from cairn.mastery.policy_versions import SharePolicy
 from cairn.mastery.share.formula import GAP_DAYS, PARTS, parts_after, shares_with_interval
 from cairn.mastery.share.state import DAY_SECONDS, LAST_AT, PAIR, PUPIL, appended, fold_each
 from cairn.mastery.share.walk import Answers

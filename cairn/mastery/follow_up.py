@@ -21,9 +21,9 @@ from cairn.errors import UsageError
 from cairn.mastery import bkt, steadiness
 from cairn.mastery.accuracy import drawn_mean
 from cairn.mastery.bkt import GUESS, SLIP, FloatArray, IntArray
-from cairn.mastery.config import EvidenceMinimum, SharePolicy
 from cairn.mastery.next_ten import covered
 from cairn.mastery.plain_logistic import CALLS_FROM, next_answer_chances
+from cairn.mastery.policy_versions import EvidenceMinimum, SharePolicy
 from cairn.mastery.predictors import BktRule, fitted_parameters
 from cairn.mastery.responses import Responses
 from cairn.mastery.share.doubt_fit import NEXT

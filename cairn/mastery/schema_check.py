@@ -7,6 +7,8 @@ import json
 from functools import cache
 from typing import Any
 
+import jsonschema_rs
+
 from cairn.district import EXAMPLES
 from cairn.errors import CairnError
 
@@ -18,8 +20,6 @@ def short_hash(content: Any) -> str:
 
 @cache
 def _validator(name: str) -> Any:
-    import jsonschema_rs
-
     schema = json.loads((EXAMPLES / "json_schema" / f"{name}.json").read_text(encoding="utf-8"))
     return jsonschema_rs.validator_for(schema)
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from cairn.mastery.bkt import ByteArray, IntArray
-from cairn.mastery.config import SharePolicy
 from cairn.mastery.policy import DAY_US, DEVELOPING, MASTERED, REVIEW_DUE, Transitions, nothing_yet
+from cairn.mastery.policy_versions import SharePolicy
 from cairn.mastery.share.durable import DurableShare, Evidence, formula_weights
 from cairn.mastery.share.logistic import chances
 from cairn.mastery.share.schedule import Schedule

@@ -16,8 +16,8 @@ import numpy as np
 
 from cairn.mastery.accuracy import DRAWS, INTERVAL, SEED, surprise
 from cairn.mastery.bkt import FloatArray, IntArray
-from cairn.mastery.config import SharePolicy
 from cairn.mastery.follow_up import first_of_pairs, has_enough
+from cairn.mastery.policy_versions import SharePolicy
 from cairn.mastery.responses import Responses
 from cairn.mastery.share.durable import (
     DurableShare,

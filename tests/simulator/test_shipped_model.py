@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cairn.mastery.config import SharePolicy
+from cairn.mastery.policy_versions import SharePolicy
 from cairn.mastery.share.doubt import interval
 from cairn.mastery.share.durable import evidence_on
 from cairn.mastery.share.model import SHIPPED, from_rows, is_shipped, on, shipped_rows

@@ -10,7 +10,6 @@ from typing import Any
 
 from cairn.district import district_path, load_yaml_mapping
 from cairn.errors import CairnError, UsageError
-from cairn.mastery.config import check
 from cairn.mastery.policies.aleks import Points
 from cairn.mastery.policies.rules import (
     Aleks,
@@ -24,6 +23,7 @@ from cairn.mastery.policies.rules import (
     Rule,
     Threshold,
 )
+from cairn.mastery.schema_check import check
 from cairn.settings import Settings
 
 FILE_NAME = "known_policies.yaml"

@@ -14,10 +14,11 @@ import pyarrow as pa
 from cairn.errors import CairnError
 from cairn.mastery import arrow
 from cairn.mastery.bkt import FloatArray, IntArray
-from cairn.mastery.config import EvidenceRule, short_hash
+from cairn.mastery.config import EvidenceRule
 from cairn.mastery.hashing import item_keys
 from cairn.mastery.rapid import NO_LIMIT, RapidLimits
 from cairn.mastery.responses import Responses
+from cairn.mastery.schema_check import short_hash
 from cairn.mastery.share.doubt import Doubt
 from cairn.mastery.share.durable import DurableShare, ShareHead, formula_weights, regression_weights
 from cairn.mastery.share.easiness import Easiness

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cairn.mastery.bkt import FloatArray, IntArray
-from cairn.mastery.config import SharePolicy
+from cairn.mastery.policy_versions import SharePolicy
 from cairn.mastery.share.doubt import Spread, chance_above
 from cairn.mastery.share.durable import DurableShare, Evidence, reference_logits
 from cairn.mastery.share.formula import GAP_DAYS

@@ -26,7 +26,6 @@ import numba
 import numpy as np
 
 from cairn.mastery.bkt import FloatArray, IntArray
-from cairn.mastery.config import SharePolicy
 from cairn.mastery.hashing import HashArray
 from cairn.mastery.policy import (
     DAY_US,
@@ -40,6 +39,7 @@ from cairn.mastery.policy import (
     Standing,
     Transitions,
 )
+from cairn.mastery.policy_versions import SharePolicy
 from cairn.mastery.share.doubt import FARTHEST_LOGIT, mean_chance, normal_quantile, spread_around
 from cairn.mastery.share.formula import GAP_DAYS, fading_logit, logit_after, share_at_level, steady_logit
 from cairn.mastery.share.schedule import Schedule

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from cairn.errors import CairnError
-from cairn.mastery.config import SharePolicy, config_from, evidence_from, load_config, policy_from
+from cairn.mastery.config import config_from, evidence_from, load_config
+from cairn.mastery.policy_versions import SharePolicy, policy_from
 from cairn.settings import REPOSITORY, Settings
 
 EXAMPLES = REPOSITORY / "schemas" / "district"

@@ -9,9 +9,9 @@ import pytest
 
 from cairn.errors import UsageError
 from cairn.mastery.bkt import Parameters
-from cairn.mastery.config import EvidenceMinimum, SharePolicy
 from cairn.mastery.fit import Bounds
 from cairn.mastery.follow_up import Calls, _told, after_mastery, has_enough
+from cairn.mastery.policy_versions import EvidenceMinimum, SharePolicy
 from cairn.mastery.predictors import BktRule
 from cairn.mastery.responses import Responses, read_table, responses_from
 from cairn.mastery.share.durable import evidence_of

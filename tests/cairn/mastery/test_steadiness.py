@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from cairn.mastery.config import EvidenceMinimum, SharePolicy
 from cairn.mastery.policy import DEVELOPING, MASTERED, NOT_ENOUGH, NOT_STARTED, REVIEW_DUE
+from cairn.mastery.policy_versions import EvidenceMinimum, SharePolicy
 from cairn.mastery.share.doubt import interval
 from cairn.mastery.share.durable import DurableShare, Evidence, durable_share, evidence_on, fit_durable
 from cairn.mastery.share.formula import GAP_DAYS

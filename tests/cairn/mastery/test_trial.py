@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cairn.mastery.config import EvidenceMinimum, SharePolicy
+from cairn.mastery.policy_versions import EvidenceMinimum, SharePolicy
 from cairn.mastery.responses import Responses
 from cairn.mastery.share.durable import DurableShare, fit_durable
 from cairn.mastery.trial import FEWEST_PUPILS, Measure, Side, Trial, hold_trial

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from cairn.mastery.bkt import Parameters
-from cairn.mastery.config import EvidenceMinimum, SharePolicy
 from cairn.mastery.fit import Bounds
 from cairn.mastery.follow_up import first_of_pairs, has_enough
 from cairn.mastery.policies.aleks import Points
@@ -19,6 +18,7 @@ from cairn.mastery.policies.history import history_of, local_days
 from cairn.mastery.policies.known import KnownPolicy
 from cairn.mastery.policies.pair import Pair
 from cairn.mastery.policies.rules import Aleks, CognitiveTutor, DurableShare, InARow, Rule
+from cairn.mastery.policy_versions import EvidenceMinimum, SharePolicy
 from cairn.mastery.predictors import BktRule
 from cairn.mastery.responses import Responses, read_table, responses_from
 from cairn.mastery.share.durable import evidence_on, fit_durable

@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cairn.mastery.bkt import FloatArray, IntArray
-from cairn.mastery.config import EvidenceMinimum, SharePolicy
 from cairn.mastery.policy import (
     DAY_US,
     NEVER,
@@ -26,7 +25,7 @@ from cairn.mastery.policy import (
     is_wheel_spinning,
     nothing_yet,
 )
-from cairn.mastery.policy_versions import EVER
+from cairn.mastery.policy_versions import EVER, EvidenceMinimum, SharePolicy
 from cairn.mastery.share.formula import GAP_DAYS, PATTERNS, PUPIL_WEIGHT, REFERENCE_POINTS, SKILL_WEIGHTS, WEIGHTS
 from cairn.mastery.share.schedule import Schedule
 from cairn.mastery.share.state import FIXED, PUPIL
