@@ -20,7 +20,6 @@ asked only where the rule needs it: it is most of a night's arithmetic.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -28,7 +27,6 @@ import numpy as np
 from cairn.mastery.bkt import FloatArray, IntArray
 from cairn.mastery.hashing import HashArray
 from cairn.mastery.policy import (
-    DAY_US,
     DEVELOPING,
     IN_A_ROW,
     MASTERED,
@@ -39,77 +37,15 @@ from cairn.mastery.policy import (
     Standing,
     Transitions,
 )
-from cairn.mastery.policy_versions import SharePolicy
-from cairn.mastery.share.doubt import FARTHEST_LOGIT, mean_chance, normal_quantile, spread_around
-from cairn.mastery.share.formula import GAP_DAYS, fading_logit, logit_after, share_at_level, steady_logit
+from cairn.mastery.share.doubt import mean_chance, spread_around
+from cairn.mastery.share.formula import GAP_DAYS, logit_after, share_at_level
+from cairn.mastery.share.review_date import Arrays, due_us, lowest_of_rules
+from cairn.mastery.share.rules import Rule, Timelines, rule_at
 from cairn.mastery.share.schedule import Schedule
 from cairn.mastery.share.state import PAIR, append
 
-Arrays = tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]
-
-# A review date is looked for within so many days of the last work, ever further apart, and told to the minute. It is
-# never sooner than a day after that work: what was answered today is not reviewed today.
-SOONEST_DAYS, HORIZON_DAYS = 1.0, 400.0
-FURTHER_APART = 1.25
-MINUTE_DAYS = 1.0 / 1440.0
 _KEPT, _HALVES = PAIR.kept, PAIR.seconds
 _US = 1e6
-
-
-class Rule(NamedTuple):
-    """A policy as the compiled walk takes it: levels are those that lie under the truth with such a chance."""
-
-    bar: float
-    floor: float
-    over_level: float
-    over_normal: float
-    lost_level: float
-    lost_normal: float
-    review_share: float
-    widest: float
-    tail: float
-    tail_normal: float
-    wrong_to_lose: int
-    attempts: int
-    items: int
-    days: int
-
-    @classmethod
-    def of(cls, policy: SharePolicy) -> Rule:
-        """The rule of a policy."""
-        over, lost, tail = 1.0 - policy.chance, 1.0 - policy.lost_chance, (1.0 - policy.interval_level) / 2.0
-        return cls(
-            policy.bar,
-            policy.floor,
-            over,
-            normal_quantile(over),
-            lost,
-            normal_quantile(lost),
-            policy.review_share,
-            policy.widest,
-            tail,
-            normal_quantile(tail),
-            policy.wrong_to_lose,
-            policy.minimum.attempts,
-            policy.minimum.items,
-            policy.minimum.days,
-        )
-
-
-class Timelines(NamedTuple):
-    """A schedule as the compiled walk takes it: ``rules`` has a row of numbers a policy, in the order of Rule."""
-
-    rules: FloatArray
-    offsets: IntArray
-    begins_us: IntArray
-    policy_of: IntArray
-    of_pair: IntArray
-
-    @classmethod
-    def of(cls, schedule: Schedule) -> Timelines:
-        """Those of a schedule."""
-        rules = np.array([Rule.of(policy) for policy in schedule.policies], dtype=np.float64)
-        return cls(rules, schedule.offsets, schedule.begins_us, schedule.policy_of, schedule.of_pair)
 
 
 @dataclass(frozen=True)
@@ -148,117 +84,6 @@ def _at_level(
     around = spread_around(share, pair[0], GAP_DAYS, doubt)
     found: float = share_at_level(logit, reference[row], around, normal, level)
     return found
-
-
-@numba.njit(cache=True, nogil=True)
-def _rule(rules: FloatArray, place: int) -> Rule:
-    """The rule whose numbers are in a row."""
-    one = rules[place]
-    return Rule(
-        one[0],
-        one[1],
-        one[2],
-        one[3],
-        one[4],
-        one[5],
-        one[6],
-        one[7],
-        one[8],
-        one[9],
-        int(one[10]),
-        int(one[11]),
-        int(one[12]),
-        int(one[13]),
-    )
-
-
-@numba.njit(cache=True, nogil=True)
-def _lowest_logits(reference: FloatArray, share: float) -> FloatArray:
-    """The lowest logit of each competency at which the share is so much: to compare logits spares sixteen chances."""
-    found = np.empty(reference.shape[0])
-    for row in range(found.size):
-        low, high = -FARTHEST_LOGIT - np.max(reference[row]), FARTHEST_LOGIT - np.min(reference[row])
-        middle = (low + high) / 2.0
-        while low < middle < high:
-            if mean_chance(middle, reference[row], 1.0, 0.0) >= share:
-                high = middle
-            else:
-                low = middle
-            middle = (low + high) / 2.0
-        found[row] = high
-    return found
-
-
-@numba.njit(cache=True, nogil=True)
-def _lowest_of_rules(reference: FloatArray, rules: FloatArray) -> FloatArray:
-    """The same by rule and competency, at the share under which each rule's review falls due."""
-    found = np.empty((rules.shape[0], reference.shape[0]))
-    for place in range(rules.shape[0]):
-        found[place] = _lowest_logits(reference, _rule(rules, place).review_share)
-    return found
-
-
-@numba.njit(cache=True, nogil=True)
-def days_until_under(
-    pair: FloatArray, pupil: FloatArray, row: int, model: Arrays, lowest: float, from_days: float, until_days: float
-) -> float:
-    """Days from the last work until the logit, asked a week ahead, is under ``lowest`` for the first time from
-    ``from_days`` on.
-
-    Infinite where that is beyond the horizon or not before ``until_days``. Forgetting is not always steady, so days are
-    tried one after the other, ever further apart, and the crossing is then halved down to a minute.
-    """
-    if until_days < SOONEST_DAYS or from_days > HORIZON_DAYS:
-        return np.inf
-    weights, patterns, skills, _, _ = model
-    steady, with_gap = steady_logit(pair, pupil, weights, patterns, skills[row])
-    lowest -= steady
-    low, high = 0.0, max(SOONEST_DAYS, from_days)
-    while fading_logit(pair, pupil, GAP_DAYS + high, with_gap, weights, skills[row]) >= lowest:
-        if high >= HORIZON_DAYS or high >= until_days:
-            return np.inf
-        low, high = high, min(high * FURTHER_APART, HORIZON_DAYS)
-    while low > 0.0 and high - low > MINUTE_DAYS:
-        middle = (low + high) / 2.0
-        if fading_logit(pair, pupil, GAP_DAYS + middle, with_gap, weights, skills[row]) < lowest:
-            high = middle
-        else:
-            low = middle
-    return high
-
-
-@numba.njit(cache=True, nogil=True)
-def _due_us(
-    pair: FloatArray,
-    pupil: FloatArray,
-    row: int,
-    model: Arrays,
-    lowest: FloatArray,
-    times: Timelines,
-    timeline: int,
-    last_us: int,
-    until_us: int,
-) -> int:
-    """The instant at which review falls due, NEVER where not before ``until_us``; each policy is asked for its time."""
-    last_part = times.offsets[timeline + 1] - 1
-    for part in range(times.offsets[timeline], last_part + 1):
-        begins_us = times.begins_us[part]
-        ends_us = NEVER if part == last_part else times.begins_us[part + 1]
-        if ends_us <= last_us:
-            continue
-        if begins_us > until_us:
-            break
-        until = min(ends_us, until_us)
-        until_days = np.inf if until == NEVER else (until - last_us) / DAY_US
-        from_days = (begins_us - last_us) / DAY_US if begins_us > last_us else 0.0
-        asked = lowest[times.policy_of[part], row]
-        days = days_until_under(pair, pupil, row, model, asked, from_days, until_days)
-        if days == np.inf:
-            continue
-        due_us = begins_us if days == from_days else last_us + int(days * DAY_US)
-        if due_us < ends_us:
-            return due_us
-    return NEVER
 
 
 @numba.njit(cache=True, nogil=True)
@@ -358,17 +183,17 @@ def _walk(
     """Transitions (pair, at, from, to, counted) and their evidence; what stood is brought up to now."""
     found = np.empty((2 * correct.size + stood.shape[0], 5), dtype=np.int64)
     hashes = np.empty(found.shape[0], dtype=np.uint64)
-    lowest = _lowest_of_rules(model[3], times.rules)
+    lowest = lowest_of_rules(model[3], times.rules)
     count = 0
     for p in range(stood.shape[0]):
         now, row, timeline = stood[p], rows[p], times.of_pair[p]
         part, last_part = times.offsets[timeline], times.offsets[timeline + 1] - 1
-        rule = _rule(times.rules, times.policy_of[part])
+        rule = rule_at(times.rules, times.policy_of[part])
         due, latest = now[_NEXT], -1
         for i in range(offsets[p], offsets[p + 1]):
             if now[_STATE] == MASTERED:
                 if due == 0:  # not looked for yet
-                    due = _due_us(sums[p], pupil[p], row, model, lowest, times, timeline, now[_LAST], time_us[i])
+                    due = due_us(sums[p], pupil[p], row, model, lowest, times, timeline, now[_LAST], time_us[i])
                 if time_us[i] >= due:
                     _note(found[count], p, due, MASTERED, REVIEW_DUE, now[_COUNTED])
                     hashes[count] = evidence[p]
@@ -376,7 +201,7 @@ def _walk(
                     now[_STATE], now[_SINCE] = REVIEW_DUE, due
             while part < last_part and times.begins_us[part + 1] <= time_us[i]:
                 part += 1
-                rule = _rule(times.rules, times.policy_of[part])
+                rule = rule_at(times.rules, times.policy_of[part])
             is_right = correct[i] >= right_from
             append(sums[p], time_us[i] / _US, correct[i], is_right, residual[i], kept, halves)
             pupil[p] = pupils[i]
@@ -404,7 +229,7 @@ def _walk(
         now[_NEXT] = NEVER
         if now[_STATE] == MASTERED:
             if due == 0:
-                due = _due_us(sums[p], pupil[p], row, model, lowest, times, timeline, now[_LAST], NEVER)
+                due = due_us(sums[p], pupil[p], row, model, lowest, times, timeline, now[_LAST], NEVER)
             if due < as_of_us:
                 _note(found[count], p, due, MASTERED, REVIEW_DUE, now[_COUNTED])
                 hashes[count] = evidence[p]

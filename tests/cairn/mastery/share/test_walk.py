@@ -27,9 +27,10 @@ from cairn.mastery.policy import (
 )
 from cairn.mastery.policy_versions import EVER, EvidenceMinimum, SharePolicy
 from cairn.mastery.share.formula import GAP_DAYS, PATTERNS, PUPIL_WEIGHT, REFERENCE_POINTS, SKILL_WEIGHTS, WEIGHTS
+from cairn.mastery.share.review_date import HORIZON_DAYS, MINUTE_DAYS, Arrays
 from cairn.mastery.share.schedule import Schedule
 from cairn.mastery.share.state import FIXED, PUPIL
-from cairn.mastery.share.walk import HORIZON_DAYS, MINUTE_DAYS, Answers, Arrays, walk
+from cairn.mastery.share.walk import Answers, walk
 
 POLICY = SharePolicy(minimum=EvidenceMinimum(3, 2, 2))
 # Places of the weights of the pupil's first sum and of the gap.
