@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from cairn.grouping import REASONS as LEAVING
+from cairn.group_members import REASONS as LEAVING
 
 STATES = {
     "not_started": "Not started",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -93,11 +95,10 @@ def show_student(
     account: Account,
     pupil: Pupil,
     *,
-    problem: str | None = None,
-    action_problem: str | None = None,
+    problems: Mapping[str, str] = MappingProxyType({}),
     status: int = 200,
 ) -> Response:
-    """The page; ``problem`` and ``action_problem`` say what was wrong with a form that was sent from it."""
+    """The page; ``problems`` says, by part of the page, what was wrong with the form that was sent from there."""
     portal = portal_of(request)
     key, rows = pupil.student_key, pupil.rows
     names = look_up(
@@ -129,10 +130,10 @@ def show_student(
         "lists": load_teacher_words(portal.settings),
         "note_characters": NOTE_CHARACTERS,
         "chosen": request.query_params.get("on", ""),
-        "problem": problem,
+        "problem": problems.get("words"),
         "followups": followups,
         "actions": actions_now(portal.settings, [key], followups, pupil.learning.data_date),
-        "action_problem": action_problem,
+        "action_problem": problems.get("actions"),
         "today": local_today(portal.settings),
         "rolled_up": rolled_up,
         "carried": carried,

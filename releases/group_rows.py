@@ -6,8 +6,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from cairn.group_members import Lock, Need, Standing
 from cairn.group_rules import load_group_rules
-from cairn.grouping import Lock, Need, Standing, assign
+from cairn.grouping import assign
 from cairn.settings import settings
 
 GROUPED = pa.schema(

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cairn.errors import CairnError
+from cairn.group_members import REASONS, Left, Lock, Member, Need, Standing
 from cairn.group_rules import GroupRules, group_rules_from, load_group_rules
-from cairn.grouping import REASONS, Left, Lock, Member, Need, Standing, assign
+from cairn.grouping import assign
 from cairn.settings import Settings
 
 TODAY = date(2026, 10, 14)

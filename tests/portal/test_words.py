@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from starlette.testclient import TestClient
 
 from cairn.teacher_words import NOTE_CHARACTERS
 from loading.actions import read_actions
@@ -132,16 +132,26 @@ def test_a_note_is_on_the_pupils_page_alone(pages: Pages, caplog: pytest.LogCapt
         assert "Quokka" not in pages.client(who).get(path).text
 
 
-def test_a_ledger_that_cannot_be_read_takes_no_page_away(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: Any) -> None:
-        raise OSError("the store does not answer")
+@pytest.fixture
+def damaged_ledger(pages: Pages) -> Iterator[None]:
+    """The ledger's data files are gone from under its log; they are back after the test."""
+    folder = Path(pages.settings.lake) / "silver" / "teacher_judgement"
+    files = list(folder.rglob("*.parquet"))
+    assert files, "the fixture says a word"
+    for file in files:
+        file.rename(file.with_suffix(".away"))
+    yield
+    for file in files:
+        file.with_suffix(".away").rename(file)
 
-    monkeypatch.setattr("answers.words_now.read_judgements", broken)
+
+@pytest.mark.usefixtures("damaged_ledger")
+def test_a_ledger_that_cannot_be_read_takes_no_page_away(pages: Pages) -> None:
     client, (_, page) = pages.client("leader-a"), address(pages, 0)
     answer = client.get(page)
     assert answer.status_code == 200 and "cannot be read at the moment" in answer.text
     assert "said by a school leader on Tue 13 Oct: mastered</span>" in answer.text
-    assert isinstance(client, TestClient) and client.get("/schools/school-a").status_code == 200
+    assert client.get("/schools/school-a").status_code == 200
 
 
 def test_an_action_is_logged_from_both_pages_once_and_taken_back(pages: Pages) -> None:
