@@ -118,7 +118,7 @@ install_benchmarks() {
 # lies with it, so that what takes the code away (make clean, a fresh checkout) takes the stamp as well.
 compile_kernels() {
     stamp=cairn/mastery/__pycache__/kernels.stamp
-    sum=$(cat cairn/mastery/*.py requirements.lock | cksum)
+    sum=$(cat cairn/mastery/*.py cairn/mastery/share/*.py requirements.lock | cksum)
     [ "$(cat "$stamp" 2>/dev/null)" = "$sum" ] && return 0
     say "setup: compiling the mastery kernels"
     .venv/bin/python -m cairn.mastery.warm
