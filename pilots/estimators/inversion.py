@@ -1,0 +1,82 @@
+"""The interval that belongs to a resampling test: every effect that the test would not reject, breakpoints solved."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+def hull_not_rejected(polynomials: Floats, always: int, draws: int, alpha: float) -> tuple[float | None, float | None]:
+    """(low, high) of the effects with p above ``alpha``; None is no bound. (None, None) also where all are rejected.
+
+    Draw r is as extreme as the real one under the effect t where its polynomial in t, ``polynomials[r]`` (highest
+    power first), is not negative; ``always`` further draws are so under every t. p(t) is their share of ``draws``, a
+    step function whose steps are roots of the polynomials. The set of t need not be one interval: this is its hull.
+    """
+    needed = alpha * draws - always
+    steps, changes, at_minus_infinity = _steps(polynomials)
+    counts = at_minus_infinity + np.concatenate([[0], np.cumsum(changes)])
+    inside = np.flatnonzero(counts > needed + 1e-9)
+    if len(inside) == 0:
+        return None, None
+    low = None if inside[0] == 0 else float(steps[inside[0] - 1])
+    high = None if inside[-1] == len(counts) - 1 else float(steps[inside[-1]])
+    return low, high
+
+
+def _steps(polynomials: Floats) -> tuple[Floats, NDArray[np.int64], int]:
+    """(where draws begin or cease to be as extreme, in order; +1 or -1; how many are so below all of these)."""
+    roots = _real_roots(polynomials)
+    count = np.isfinite(roots).sum(axis=1)
+    left = np.where(count > 0, roots[:, 0] - 1 - np.abs(roots[:, 0]), 0.0)
+    state = _is_extreme(polynomials, left)
+    first = int(state.sum())
+    places, changes = [], []
+    for number in range(roots.shape[1]):
+        here = count > number
+        if not here.any():
+            break
+        last = number + 1 == roots.shape[1]
+        following = roots[here, number] + 1 if last else roots[here, number + 1]
+        beyond = np.where(np.isfinite(following), following, roots[here, number] + 1 + np.abs(roots[here, number]))
+        after = _is_extreme(polynomials[here], (roots[here, number] + beyond) / 2)
+        places.append(roots[here, number])
+        changes.append(after.astype(np.int64) - state[here].astype(np.int64))
+        state[here] = after
+    if not places:
+        return np.empty(0), np.empty(0, dtype=np.int64), first
+    where, change = np.concatenate(places), np.concatenate(changes)
+    order = np.argsort(where, kind="stable")
+    return where[order], change[order], first
+
+
+def _is_extreme(polynomials: Floats, at: Floats) -> NDArray[np.bool_]:
+    value = np.zeros(len(polynomials))
+    for power in polynomials.T:
+        value = value * at + power
+    return np.asarray(value >= 0)
+
+
+def _real_roots(polynomials: Floats) -> Floats:
+    """Real roots of each row in ascending order, then inf: [draws, degree]."""
+    degree = polynomials.shape[1] - 1
+    size = np.abs(polynomials).max(axis=1)
+    roots = np.full((len(polynomials), degree), np.inf)
+    # A row whose leading power is nothing beside the rest has one root less, at infinity.
+    leads = np.abs(polynomials[:, 0]) > 1e-12 * size
+    if degree == 1:
+        roots[leads, 0] = -polynomials[leads, 1] / polynomials[leads, 0]
+        return roots
+    if (~leads).any():
+        roots[~leads, : degree - 1] = _real_roots(polynomials[~leads, 1:])
+    if leads.any():
+        full = polynomials[leads]
+        companion = np.zeros((len(full), degree, degree))
+        companion[:, 0, :] = -full[:, 1:] / full[:, :1]
+        companion[:, np.arange(1, degree), np.arange(degree - 1)] = 1.0
+        found = np.linalg.eigvals(companion)
+        real = np.abs(found.imag) <= 1e-7 * (1 + np.abs(found.real))
+        roots[leads] = np.sort(np.where(real, found.real, np.inf), axis=1)
+    return roots
