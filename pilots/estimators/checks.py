@@ -64,6 +64,17 @@ def need_independent(design: Floats, names: Sequence[str]) -> None:
         raise CairnError(f"column {column} is determined by the others in the model (or constant): leave it out")
 
 
+def need_residual(design: Floats, rows: Rows, outcome: str) -> None:
+    """Raise CairnError where the model leaves nothing of the outcome: no error to judge by, only rounding."""
+    values = rows.numbers[outcome] - rows.numbers[outcome].mean()
+    left = values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
+    if np.linalg.norm(left) <= 1e-9 * np.linalg.norm(values):
+        raise CairnError(
+            f"{rows.path}, column {outcome}: the other columns of the model determine it exactly, so nothing varies "
+            "about the estimate; is a covariate made from the outcome?"
+        )
+
+
 def few_pupils(is_treated: Bools, n_min: int) -> list[str]:
     """A label for arms with fewer rows than the district says anything about."""
     small = min(int(is_treated.sum()), int((~is_treated).sum()))

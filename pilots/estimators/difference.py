@@ -15,7 +15,7 @@ from cairn.errors import CairnError, UsageError
 from pilots import inference
 from pilots.estimators import checks, resampling
 from pilots.estimators.regression import CLUSTERED, INDEPENDENT, Floats, Ints, fit
-from pilots.estimators.result import ALPHA, Estimate, Result, from_t, size_of
+from pilots.estimators.result import ALPHA, EffectSize, Estimate, Result, from_t, size_of
 from pilots.estimators.table import Bools, Rows, Table
 
 METHODS = ("auto", *INDEPENDENT, *CLUSTERED, "permutation", "wild")
@@ -64,19 +64,19 @@ def estimate(table: Table, design: Difference) -> Result:
     counts = _clusters(model, design)
     method = _method(design, counts)
     if method in ("permutation", "wild"):
-        found, smallest, said = _resampled(method, model, design)
+        found, reach, said = _resampled(method, model, design)
     else:
-        found, smallest, said = _fitted(method, model, design)
+        found, reach, said = _fitted(method, model, design)
     warnings = [*model.rows.warnings, *checks.few_pupils(model.is_treated, design.n_min), *said]
     if counts is None:
-        smallest = smallest or resampling.smallest_p_of(model.is_treated)
+        smallest = resampling.smallest_p_of(model.is_treated) if reach is None else reach
         warnings.append(
             "rows were taken to be independent; name the schools with --cluster where schools were assigned"
         )
     else:
         treated, others, is_apart = counts
         by_arm = np.arange(treated + others) < treated
-        smallest = smallest or resampling.smallest_p_of(by_arm)
+        smallest = resampling.smallest_p_of(by_arm) if reach is None else reach
         warnings += checks.few_clusters(min(treated, others), smallest, design.alpha, str(design.cluster))
         if not is_apart and model.post is None and model.main is None:
             warnings.append(f"treatment varies within {design.cluster}: the clusters were not what was assigned")
@@ -87,7 +87,7 @@ def estimate(table: Table, design: Difference) -> Result:
         n=len(model.rows),
         clusters=None if model.cluster is None else int(model.cluster.max()) + 1,
         estimates=found,
-        effect_size=size_of(found[0].estimate, model.outcome, model.is_treated) if is_binary else None,
+        effect_size=_size(found[0].estimate, model) if is_binary else None,
         smallest_p=smallest if is_binary else None,
         warnings=tuple(warnings),
     )
@@ -118,10 +118,17 @@ def _model(table: Table, design: Difference) -> _Model:
     names += design.covariates
     matrix = np.column_stack(columns)
     checks.need_independent(matrix, names)
+    checks.need_residual(matrix, rows, design.outcome)
     cluster = None if design.cluster is None else checks.index_of(rows.texts[design.cluster])[1]
     rows = dataclasses.replace(rows, warnings=(*rows.warnings, *said))
     model = _Model(rows, rows.numbers[design.outcome], is_treated, matrix, tuple(names), cluster, main, post)
     return model if design.post is not None or cluster is None else _as_assigned_times_post(model)
+
+
+def _size(difference: float, model: _Model) -> EffectSize:
+    """In SD of the outcome as it was measured: of the rows after the change, where there are rows before it."""
+    after = np.ones(len(model.rows), dtype=bool) if model.post is None else model.post == 1
+    return size_of(difference, model.outcome[after], model.is_treated[after])
 
 
 def _is_dose(treatment: Floats) -> bool:
@@ -190,20 +197,19 @@ def _fitted(method: str, model: _Model, design: Difference) -> tuple[tuple[Estim
 
 def _resampled(method: str, model: _Model, design: Difference) -> tuple[tuple[Estimate, ...], float, list[str]]:
     others = [k for k in range(model.design.shape[1]) if k != 1]
+    error: float | None = None
+    df: float | None = None
     if method == "wild":
         assert model.cluster is not None
         parts = resampling.partial_out(model.design[:, others], model.design[:, 1], model.outcome)
         found = resampling.wild(parts, model.cluster, design.alpha, design.with_identity, design.seed)
-        said = (
-            [] if design.with_identity else ["draws that tie with the real one were left out: p is too small by them"]
-        )
+        said = [] if design.with_identity else ["draws that tie with the real one were not counted: p is too small"]
         errors = fit("cr1", model.design, model.outcome, model.cluster)
         error, df = float(errors.standard_errors[1]), float(errors.df[1])
     else:
         others = [k for k in others if k != model.main or model.cluster is None]
         parts = resampling.partial_out(model.design[:, others], model.design[:, 1], model.outcome)
         found, said = _permuted(parts, model, design)
-        error = df = None
     if not found.is_exact:
         said.append(f"{found.draws:,} of the possible draws were drawn (seed {design.seed})")
     if found.low is None and found.high is None:

@@ -46,7 +46,7 @@ def fit(method: str, design: Floats, outcome: Floats, cluster: Ints | None = Non
         if cluster is None:
             raise CairnError(f"{method} needs the clusters; name their column with --cluster")
         return _clustered(method, design, outcome, cluster)
-    bread = _bread(design)
+    bread = bread_of(design)
     coefficients = bread @ (design.T @ outcome)
     residual = outcome - design @ coefficients
     df = np.full(columns, float(rows - columns))
@@ -74,7 +74,7 @@ def _clustered(method: str, design: Floats, outcome: Floats, cluster: Ints) -> F
         return Fit(small.coefficients, small.standard_errors, small.df)
     rows, columns = design.shape
     groups = int(cluster.max()) + 1
-    bread = _bread(design)
+    bread = bread_of(design)
     coefficients = bread @ (design.T @ outcome)
     df = np.full(columns, float(groups - 1))
     scores = sums_by(cluster, groups, design * (outcome - design @ coefficients)[:, None])
@@ -112,7 +112,7 @@ def dependent_column(design: Floats, names: Sequence[str]) -> str | None:
     return None
 
 
-def _bread(design: Floats) -> Floats:
+def bread_of(design: Floats) -> Floats:
     """(X'X)^-1 by a QR decomposition, which keeps twice the digits of the normal equations."""
     root = np.linalg.inv(np.linalg.qr(design, mode="r"))
     return np.asarray(root @ root.T)

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.errors import CairnError
 from pilots import permutation
 from pilots.estimators.inversion import hull_not_rejected
-from pilots.estimators.regression import Floats, Ints, sums_by
+from pilots.estimators.regression import Floats, Ints, bread_of, sums_by
 
 Bools = NDArray[np.bool_]
 
@@ -59,7 +58,7 @@ class Partialled:
 
 def partial_out(controls: Floats, treatment: Floats, outcome: Floats) -> Partialled:
     """Take ``controls`` [rows, columns], which hold the intercept, out of treatment and outcome."""
-    bread = np.linalg.inv(controls.T @ controls)
+    bread = bread_of(controls)
 
     def rest(values: Floats) -> Floats:
         return np.asarray(values - controls @ (bread @ (controls.T @ values)))
@@ -131,9 +130,8 @@ def _coefficients(draws: Bools, parts: Partialled, cluster: Ints, post: Floats |
             top, spread = top - share[:, None] * sums[1][:, :2], spread - share * product(0, 1)
         # An allocation that the covariates determine has no coefficient: it counts as extreme, which errs to caution.
         is_determined = spread > 1e-9 * np.maximum(size, 1.0)
-        found[start : start + CHUNK] = np.where(
-            is_determined[:, None], top / np.where(is_determined, spread, 1)[:, None], 0
-        )
+        scale = is_determined / np.where(is_determined, spread, 1.0)
+        found[start : start + CHUNK] = top * scale[:, None]
     return found
 
 
@@ -180,8 +178,6 @@ def wild(parts: Partialled, cluster: Ints, alpha: float, with_identity: bool = T
     spread = float(treatment @ treatment)
     estimate = parts.estimate
     unit = math.sqrt(float(outcome @ outcome) / spread)
-    if not unit > 0:
-        raise CairnError("the outcome does not vary once the covariates are taken out, so there is no test")
     # Under the effect t the restricted residual is outcome - t treatment; every sum below is linear in t.
     loads = [
         sums_by(cluster, groups, np.column_stack([treatment * e, parts.controls * e[:, None]])) / spread
