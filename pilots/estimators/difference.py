@@ -195,7 +195,7 @@ def _fitted(method: str, model: _Model, design: Difference) -> tuple[tuple[Estim
     return lines, None, said if is_ignored else []
 
 
-def _resampled(method: str, model: _Model, design: Difference) -> tuple[tuple[Estimate, ...], float, list[str]]:
+def _resampled(method: str, model: _Model, design: Difference) -> tuple[tuple[Estimate, ...], float | None, list[str]]:
     others = [k for k in range(model.design.shape[1]) if k != 1]
     error: float | None = None
     df: float | None = None

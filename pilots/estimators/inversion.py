@@ -6,6 +6,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+TIE = 1e-10
+
+
+def redrawn(
+    moved: Floats, slope: Floats, real: float, alpha: float, undetermined: Bools | None = None
+) -> tuple[float, float | None, float | None]:
+    """(two-sided p, low, high) of a permutation test with its interval, for an effect that adds to the outcome.
+
+    ``moved`` and ``slope`` [draws] are a draw's estimate from the outcome and from the real treatment in its place;
+    ``real`` is the real estimate. Under the effect t the draw's estimate is moved - t slope and the real one real - t,
+    so a draw is as extreme where (moved - t slope)^2 - (real - t)^2 >= 0. Ties count, draws without an estimate too.
+    """
+    none = np.zeros(len(moved), dtype=bool) if undetermined is None else undetermined
+    # Scaled, so that a tie is a tie in any unit of the outcome.
+    unit = float(np.abs(moved).max()) or 1.0
+    moved, real = moved / unit, real / unit
+    p_value = float(((np.abs(moved) >= abs(real) - TIE) | none).mean())
+    # The real draw and its mirror image tie with it under every effect.
+    always = none | ((np.abs(moved - real) < TIE) & (np.abs(slope - 1) < TIE))
+    always |= (np.abs(moved + real) < TIE) & (np.abs(slope + 1) < TIE)
+    quadratics = np.column_stack([slope**2 - 1, -2 * (moved * slope - real), moved**2 - real**2])[~always]
+    low, high = hull_not_rejected(quadratics, int(always.sum()), len(moved), alpha)
+    return p_value, None if low is None else low * unit, None if high is None else high * unit
 
 
 def hull_not_rejected(polynomials: Floats, always: int, draws: int, alpha: float) -> tuple[float | None, float | None]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pilots import permutation
-from pilots.estimators.inversion import hull_not_rejected
+from pilots.estimators.inversion import TIE, hull_not_rejected, redrawn
 from pilots.estimators.regression import Floats, Ints, bread_of, sums_by
 
 Bools = NDArray[np.bool_]
@@ -24,7 +24,6 @@ DRAWS = 10_000
 # Where a draw is cheap (few units) more of them: their number times that of the units stays under this.
 CELLS = 10_000_000
 CHUNK = 512
-TIE = 1e-10
 
 
 @dataclass(frozen=True)
@@ -82,26 +81,10 @@ def permute(
     found = _coefficients(draws, parts, cluster, post)
     real = _coefficients(is_treated[None, :], parts, cluster, post)[0]
     estimate = float(real[0])
-    # Scaled, so that a tie is a tie in any unit of the outcome.
-    unit = float(np.abs(found[:, 0]).max()) or 1.0
-    moved, slope, real_moved = found[:, 0] / unit, found[:, 1], estimate / unit
     undetermined = (found == 0).all(axis=1)
-    as_extreme = (np.abs(moved) >= abs(real_moved) - TIE) | undetermined
-    same = ((np.abs(moved - real_moved) < TIE) & (np.abs(slope - 1) < TIE)) | (
-        (np.abs(moved + real_moved) < TIE) & (np.abs(slope + 1) < TIE)
-    )
-    always = same | undetermined
-    low, high = _two_roots_hull(moved[~always], slope[~always], real_moved, int(always.sum()), len(draws), alpha)
+    p_value, low, high = redrawn(found[:, 0], found[:, 1], estimate, alpha, undetermined)
     reach = permutation.smallest_p(draws) if is_exact else max(1 / len(draws), smallest_p_of(is_treated))
-    return Resampled(
-        estimate,
-        float(as_extreme.mean()),
-        reach,
-        len(draws),
-        is_exact,
-        None if low is None else low * unit,
-        None if high is None else high * unit,
-    )
+    return Resampled(estimate, p_value, reach, len(draws), is_exact, low, high)
 
 
 def _coefficients(draws: Bools, parts: Partialled, cluster: Ints, post: Floats | None) -> Floats:
@@ -133,14 +116,6 @@ def _coefficients(draws: Bools, parts: Partialled, cluster: Ints, post: Floats |
         scale = is_determined / np.where(is_determined, spread, 1.0)
         found[start : start + CHUNK] = top * scale[:, None]
     return found
-
-
-def _two_roots_hull(
-    moved: Floats, slope: Floats, real: float, always: int, draws: int, alpha: float
-) -> tuple[float | None, float | None]:
-    """Draws are as extreme as the real one where (moved - t slope)^2 - (real - t)^2 >= 0."""
-    quadratics = np.column_stack([slope**2 - 1, -2 * (moved * slope - real), moved**2 - real**2])
-    return hull_not_rejected(quadratics, always, draws, alpha)
 
 
 def draws_of(is_treated: Bools, seed: int) -> tuple[Bools, bool]:
