@@ -147,6 +147,20 @@ def effects(
     return found
 
 
+def need_slopes(panel: Panel, cells: list[Cell], control: str, anticipation: float) -> None:
+    """Raise CairnError where the controls of a cell do not determine the covariates' slopes."""
+    for cell in cells:
+        controls = is_control(panel.cohort, cell, control, anticipation)
+        x = panel.covariates[controls, cell.base, :]
+        gram = x.T @ x
+        scale = np.sqrt(np.diag(gram))
+        if (scale == 0).any() or np.linalg.cond(gram / np.outer(scale, scale)) > SINGULAR:
+            raise CairnError(
+                f"the {controls.sum()} controls of cohort {cell.cohort:g} at {cell.time:g} do not determine the "
+                "covariates' slopes: leave a covariate out, or add controls"
+            )
+
+
 def influence(panel: Panel, cells: list[Cell], control: str, anticipation: float) -> Floats:
     """Influence functions of the real cells: [units, cells]; the variance of a cell is the mean square over n.
 
@@ -160,12 +174,6 @@ def influence(panel: Panel, cells: list[Cell], control: str, anticipation: float
         treated = panel.cohort == cell.cohort
         controls = is_control(panel.cohort, cell, control, anticipation)
         gram = x[controls].T @ x[controls]
-        scale = np.sqrt(np.diag(gram))
-        if (scale == 0).any() or np.linalg.cond(gram / np.outer(scale, scale)) > SINGULAR:
-            raise CairnError(
-                f"the {controls.sum()} controls of cohort {cell.cohort:g} at {cell.time:g} do not determine the "
-                "covariates' slopes: leave a covariate out, or add controls"
-            )
         inverse = np.linalg.inv(gram)
         rest = change - x @ (inverse @ (x[controls].T @ change[controls]))
         found[treated, number] = units / treated.sum() * (rest[treated] - rest[treated].mean())

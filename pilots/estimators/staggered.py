@@ -13,7 +13,7 @@ import numpy as np
 from cairn.errors import CairnError, UsageError
 from pilots.estimators import checks
 from pilots.estimators.aggregation import AGGREGATES, parts_of
-from pilots.estimators.group_time import Cell, Panel, cells_of
+from pilots.estimators.group_time import Cell, Panel, cells_of, need_slopes
 from pilots.estimators.panel import read_panel
 from pilots.estimators.result import ALPHA, EffectSize, Result, size_of
 from pilots.estimators.table import Table
@@ -85,6 +85,7 @@ def estimate(table: Table, design: Staggered) -> StaggeredResult:
     panel, warnings = read_panel(table, *columns, design.covariates)
     control = _control(panel, design)
     cells = cells_of(panel, control, design.anticipation)
+    need_slopes(panel, cells, control, design.anticipation)
     warnings += _histories(panel, cells, design)
     treated = int(np.isfinite(panel.cohort_of_cluster).sum())
     smaller = min(treated, _controls(panel, control))
