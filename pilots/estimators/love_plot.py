@@ -19,9 +19,9 @@ Spec = dict[str, object]
 def love_plot(balance: Sequence[Balance]) -> str:
     """SVG text: a row a covariate, with the WWC's .05 and .25 SD as lines on both sides of no difference."""
     values = [
-        {"covariate": one.covariate, "state": state, "value": getattr(one, state)}
+        {"covariate": one.covariate, "state": state, "value": value}
         for one in balance
-        for state in STATES
+        for state, value in (("before", one.before), ("after", one.after))
     ]
     limits = [{"at": sign * width, "what": width} for width in (SATISFIED, NOT_EQUIVALENT) for sign in (-1, 1)]
     x: Spec = {"field": "value", "type": "quantitative", "title": "Treated minus comparison (standard deviations)"}

@@ -32,7 +32,6 @@ from pilots.estimators.table import Bools, Rows, Table
 # What Works Clearinghouse 5.0 on baseline equivalence, in SD.
 SATISFIED, NOT_EQUIVALENT = 0.05, 0.25
 VARIANCE_NEIGHBOURS = 2
-PERCENT = 100.0
 
 
 @dataclass(frozen=True)
@@ -218,9 +217,7 @@ def _estimates(
         if is_apart:
             smallest = smallest_p_of(np.arange(treated + others) < treated)
         else:
-            said.append(
-                f"some comparison rows are in a {design.cluster} that has treated rows: they may have had a part"
-            )
+            said.append(f"some matches are in a {design.cluster} that has treated rows: they may have had a part of it")
         said += checks.few_clusters(min(treated, others), smallest, design.alpha, str(design.cluster))
         method, found = "cr2", fit("cr2", weighted, outcome, cluster)
     order = [1, 0, *range(2, len(names))]
@@ -233,8 +230,9 @@ def _estimates(
 def _abadie_imbens(sample: _Sample, design: Matched, matches: Matches, weight: Floats) -> Estimate:
     """Effect on the treated with the variance of Abadie and Imbens (2006), theorem 7, for the population.
 
-    1/N^2 [ sum over treated of (Y - mean of matches - effect)^2 + sum over comparisons of (K^2 - K') s^2 ], where K is a
-    comparison row's weight, K' the sum of the squares of its parts, and s^2 its outcome's variance given covariates.
+    1/N^2 [ sum over treated of (Y - mean of matches - effect)^2 + sum over comparisons of (K^2 - K') s^2 ], where K is
+    the weight of a comparison row, K' the sum of the squares of its parts, and s^2 its outcome's variance given the
+    covariates.
     """
     outcome = sample.outcome
     pairs = [(row, found) for row, found in zip(matches.treated, matches.comparisons, strict=True) if len(found)]

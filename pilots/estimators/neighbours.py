@@ -115,7 +115,7 @@ def _nearest(distance: Floats, neighbours: int, allowed: Bools | None) -> Ints:
     if len(own) <= neighbours:
         return candidates
     last = np.partition(own, neighbours - 1)[neighbours - 1]
-    return candidates[own <= last + TIE * (1 + last)]
+    return np.asarray(candidates[own <= last + TIE * (1 + last)])
 
 
 def conditional_variance(points: Floats, outcome: Floats, cell: Ints, of: Ints, among: Ints, neighbours: int) -> Floats:

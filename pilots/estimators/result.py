@@ -102,12 +102,18 @@ def from_normal(term: str, estimate: float, standard_error: float, alpha: float 
     return Estimate(term, centre, float(standard_error), None, p_value, centre - half, centre + half)
 
 
-def size_of(estimate: float, outcome: np.ndarray, is_treated: np.ndarray) -> EffectSize:
-    """Effect size of an adjusted difference: over the pooled SD of the unadjusted outcome, rows of both arms."""
+def sd_within_arms(outcome: np.ndarray, is_treated: np.ndarray) -> float:
+    """Pooled SD of the unadjusted outcome. Raises CairnError where it does not vary within the arms."""
     arms = (outcome[is_treated], outcome[~is_treated])
     sds = [float(arm.std(ddof=1)) if len(arm) > 1 else 0.0 for arm in arms]
     sd = effect_size.pooled_sd(sds[0], sds[1], len(arms[0]), len(arms[1]))
     if not sd > 0:
         raise CairnError("the outcome does not vary within the arms, so there is no effect size and no test")
+    return sd
+
+
+def size_of(estimate: float, outcome: np.ndarray, is_treated: np.ndarray) -> EffectSize:
+    """Effect size of an adjusted difference: over the pooled SD of the unadjusted outcome, rows of both arms."""
+    sd = sd_within_arms(outcome, is_treated)
     g = effect_size.hedges_g(estimate, sd, len(outcome))
     return EffectSize(g, effect_size.improvement_index(g))

@@ -102,6 +102,13 @@ class Table:
             tuple(warnings),
         )
 
+    def where(self, column: str, value: str) -> Table:
+        """The rows in which a column has this text."""
+        self.need([column])
+        rows = [row for row, one in enumerate(self.columns[column]) if one.strip() == value]
+        columns = {name: [values[row] for row in rows] for name, values in self.columns.items()}
+        return Table(self.path, columns, [self.lines[row] for row in rows])
+
     def need(self, names: Sequence[str]) -> None:
         """Raise UsageError for a column that is not there, with the nearest that is."""
         for name in names:
