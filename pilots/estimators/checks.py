@@ -9,7 +9,7 @@ import numpy as np
 from cairn.errors import CairnError
 from pilots.decision import FORMATIVE_BELOW
 from pilots.estimators.regression import Floats, Ints, dependent_column
-from pilots.estimators.table import Bools, Rows, Texts
+from pilots.estimators.table import Bools, Rows, Table, Texts
 
 
 def arms_of(rows: Rows, treatment: str) -> Bools:
@@ -51,6 +51,15 @@ def need_two_clusters_an_arm(treated: int, others: int, column: str) -> None:
             )
 
 
+def lost_clusters(table: Table, rows: Rows, column: str | None) -> list[str]:
+    """Clusters of which no row is complete, by name: schools that left the comparison with their pupils' values."""
+    if column is None:
+        return []
+    there = set(rows.texts[column].tolist())
+    lost = sorted({value.strip() for value in table.columns[column]} - there - {""})
+    return [f"no row of {column} {', '.join(lost)} is complete: left out with all its rows"] if lost else []
+
+
 def need_variation(rows: Rows, column: str) -> None:
     """Raise CairnError where all values of a column are the same."""
     values = rows.numbers[column]
@@ -58,10 +67,12 @@ def need_variation(rows: Rows, column: str) -> None:
         raise CairnError(f"{rows.path}, column {column}: all {len(values)} values are {values[0]:g}: nothing varies")
 
 
-def need_independent(design: Floats, names: Sequence[str]) -> None:
+def need_independent(rows: Rows, design: Floats, names: Sequence[str]) -> None:
     """Raise CairnError where a column of the design is determined by the ones before it."""
     if column := dependent_column(design, names):
-        raise CairnError(f"column {column} is determined by the others in the model (or constant): leave it out")
+        raise CairnError(
+            f"{rows.path}, column {column}: it is determined by the others in the model (or constant): leave it out"
+        )
 
 
 def need_residual(design: Floats, rows: Rows, outcome: str) -> None:

@@ -103,10 +103,10 @@ def _model(table: Table, design: Difference) -> _Model:
         raise CairnError(f"{table.path}: no row has all of {', '.join(named)}; " + "; ".join(rows.warnings))
     checks.need_variation(rows, design.outcome)
     treatment = rows.numbers[design.treatment]
-    said: list[str] = []
+    said = checks.lost_clusters(table, rows, design.cluster)
     if _is_dose(treatment) and design.method in (*INDEPENDENT, *CLUSTERED) and design.post is None:
         is_treated = treatment > np.median(treatment)
-        said = [f"{design.treatment} is not 0/1: the estimate is a slope for one unit of it, without an effect size"]
+        said += [f"{design.treatment} is not 0/1: the estimate is a slope for one unit of it, without an effect size"]
     else:
         is_treated = checks.arms_of(rows, design.treatment)
     columns, names, post, main = [np.ones(len(rows)), treatment], [INTERCEPT, design.treatment], None, None
@@ -117,7 +117,7 @@ def _model(table: Table, design: Difference) -> _Model:
     columns += [rows.numbers[name] for name in design.covariates]
     names += design.covariates
     matrix = np.column_stack(columns)
-    checks.need_independent(matrix, names)
+    checks.need_independent(rows, matrix, names)
     checks.need_residual(matrix, rows, design.outcome)
     cluster = None if design.cluster is None else checks.index_of(rows.texts[design.cluster])[1]
     rows = dataclasses.replace(rows, warnings=(*rows.warnings, *said))

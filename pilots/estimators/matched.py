@@ -121,7 +121,8 @@ def estimate(table: Table, design: Matched) -> MatchedResult:
     balance = _balance(sample, design.match_on, weight)
     method, lines, smallest, said = _estimates(sample, design, matches, weight)
     unmatched = _unmatched(sample.rows, design.row_id, matches)
-    warnings = [*sample.rows.warnings, *checks.few_pupils(sample.is_treated[used], design.n_min), *said]
+    warnings = [*sample.rows.warnings, *checks.lost_clusters(table, sample.rows, design.cluster)]
+    warnings += [*checks.few_pupils(sample.is_treated[used], design.n_min), *said]
     warnings += _said_of(balance, unmatched, matches, design, sample, weight)
     return MatchedResult(
         design="matched",
@@ -204,7 +205,7 @@ def _estimates(
         [np.ones(len(used)), is_treated, *(sample.rows.numbers[name][used] for name in design.covariates)]
     )
     names = ["intercept", design.treatment, *design.covariates]
-    checks.need_independent(extra, names)
+    checks.need_independent(sample.rows, extra, names)
     root = np.sqrt(weight[used])
     weighted, outcome = extra * root[:, None], sample.outcome[used] * root
     said: list[str] = []

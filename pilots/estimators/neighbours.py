@@ -6,13 +6,13 @@ chooses first. Rows that tie with the last of them are taken too, as in Abadie a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
+from scipy.spatial import cKDTree
 
 from cairn.errors import CairnError
 from pilots.estimators.regression import dependent_column
@@ -23,7 +23,6 @@ Bools = NDArray[np.bool_]
 
 DISTANCES = ("mahalanobis", "standardised")
 UP_TO = 51
-CHUNK = 128
 TIE = 1e-9
 Unmatched = Literal["no comparison row in its exact cell", "no comparison row within the widest caliper"]
 
@@ -87,48 +86,69 @@ def match(
         own, others = treated[cell[treated] == one], np.flatnonzero(~is_treated & (cell == one))
         if len(others) == 0:
             reasons |= dict.fromkeys(own.tolist(), "no comparison row in its exact cell")
-            continue
-        for start in range(0, len(own), CHUNK):
-            part = own[start : start + CHUNK]
-            distance = cdist(points[part], points[others])
-            apart = cdist(standardised[part], standardised[others], "chebyshev") if ladder else None
-            for position, row in enumerate(part.tolist()):
-                allowed, rung = None, 0
-                if apart is not None:
-                    nearest = float(apart[position].min())
-                    rung = next((k for k, width in enumerate(ladder) if nearest <= width + TIE), -1)
-                    if rung < 0:
-                        reasons[row] = "no comparison row within the widest caliper"
-                        continue
-                    allowed = apart[position] <= ladder[rung] + TIE
-                found[row] = others[_nearest(distance[position], neighbours, allowed)]
-                used[rung] += 1
+        elif not ladder:
+            near = _nearest(points, own, others, neighbours)
+            found |= dict(zip(own.tolist(), near, strict=True))
+            used[0] += len(own)
+        else:
+            for row, rung, near_one in _within(points, standardised, own, others, neighbours, ladder):
+                if near_one is None:
+                    reasons[row] = "no comparison row within the widest caliper"
+                else:
+                    found[row] = near_one
+                    used[rung] += 1
     rows = treated.tolist()
     nothing = np.empty(0, dtype=np.int64)
     return Matches(treated, [found.get(row, nothing) for row in rows], [reasons.get(row) for row in rows], used)
 
 
-def _nearest(distance: Floats, neighbours: int, allowed: Bools | None) -> Ints:
-    """Positions of the nearest, with those that tie with the last of them."""
-    candidates = np.arange(len(distance)) if allowed is None else np.flatnonzero(allowed)
-    own = distance[candidates]
-    if len(own) <= neighbours:
-        return candidates
-    last = np.partition(own, neighbours - 1)[neighbours - 1]
-    return np.asarray(candidates[own <= last + TIE * (1 + last)])
+def _tree(points: Floats) -> cKDTree:
+    # Midpoints rather than medians: covariates with few values put many rows on one point, where medians cannot split.
+    return cKDTree(points, balanced_tree=False)
+
+
+def _nearest(points: Floats, of: Ints, among: Ints, neighbours: int) -> list[Ints]:
+    """Rows of ``among`` nearest to each row ``of``, with those that tie with the last of them."""
+    tree = _tree(points[among])
+    last = tree.query(points[of], k=[min(neighbours, len(among))])[0][:, 0]
+    near = tree.query_ball_point(points[of], last + TIE * (1 + last), return_sorted=True)
+    return [among[np.asarray(positions, dtype=np.int64)] for positions in near]
+
+
+def _within(
+    points: Floats, standardised: Floats, of: Ints, among: Ints, neighbours: int, ladder: Sequence[float]
+) -> Iterator[tuple[int, int, Ints | None]]:
+    """(row, rung of the ladder, its nearest within that caliper) of each row ``of``; None where no rung holds any."""
+    tree = _tree(standardised[among])
+    nearest = tree.query(standardised[of], p=np.inf)[0]
+    for row, apart in zip(of.tolist(), nearest.tolist(), strict=True):
+        rung = next((k for k, width in enumerate(ladder) if apart <= width + TIE), None)
+        if rung is None:
+            yield row, 0, None
+            continue
+        allowed = np.sort(tree.query_ball_point(standardised[row], ladder[rung] + TIE, p=np.inf))
+        distance = np.sqrt(((points[among[allowed]] - points[row]) ** 2).sum(axis=1))
+        if len(allowed) > neighbours:
+            last = np.partition(distance, neighbours - 1)[neighbours - 1]
+            allowed = allowed[distance <= last + TIE * (1 + last)]
+        yield row, rung, among[allowed]
 
 
 def conditional_variance(points: Floats, outcome: Floats, cell: Ints, of: Ints, among: Ints, neighbours: int) -> Floats:
-    """Variance of the outcome given the covariates, for the rows ``of``, from their nearest others ``among`` one arm.
+    """Variance of the outcome given the covariates, for the rows ``of``, which are among the rows ``among`` of one arm.
 
-    Abadie and Imbens (2006), section 4: J/(J+1) (Y - mean of the J nearest)^2; a row alone in its cell takes the
-    nearest of the whole arm.
+    Abadie and Imbens (2006), section 4: J/(J+1) (Y - mean of the J nearest others)^2; a row alone in its cell takes
+    the nearest of the whole arm. An arm of one row has none: raises CairnError.
     """
+    if len(among) < 2:
+        raise CairnError("one comparison row cannot say how far outcomes of like pupils differ; give more")
     found = np.empty(len(of))
-    for number, row in enumerate(of.tolist()):
-        others = among[(among != row) & (cell[among] == cell[row])]
-        if len(others) == 0:
-            others = among[among != row]
-        near = others[_nearest(cdist(points[[row]], points[others])[0], neighbours, None)]
-        found[number] = len(near) / (len(near) + 1) * (outcome[row] - outcome[near].mean()) ** 2
+    for one in np.unique(cell[of]):
+        own, others = np.flatnonzero(cell[of] == one), among[cell[among] == one]
+        if len(others) < 2:
+            others = among
+        # The row itself is the nearest to itself: one more is asked for, and it is taken out.
+        for place, near in zip(own, _nearest(points, of[own], others, neighbours + 1), strict=True):
+            rest = near[near != of[place]]
+            found[place] = len(rest) / (len(rest) + 1) * (outcome[of[place]] - outcome[rest].mean()) ** 2
     return found
