@@ -69,28 +69,29 @@ def partial_out(controls: Floats, treatment: Floats, outcome: Floats) -> Partial
 def permute(
     parts: Partialled, is_treated: Bools, cluster: Ints, alpha: float, post: Floats | None = None, seed: int = 0
 ) -> Resampled:
-    """Redraw which clusters are treated; the statistic is the coefficient of treatment with the same covariates.
+    """Redraw which clusters are treated; the statistic is treatment's partial correlation with the outcome.
 
-    ``is_treated`` has one entry a cluster, ``cluster`` the cluster's index of each row. Exact under the sharp null for
-    a draw of clusters, whatever the covariates, for these do not depend on the draw. Under the effect t the draw's
-    coefficient moves by t times that of the real treatment, so the interval's breakpoints are roots of quadratics.
+    ``is_treated`` has one entry a cluster, ``cluster`` the cluster's index of each row. The statistic orders draws as
+    |t| of the regression with the same covariates does, and is the one of `pilots.permutation`. Exact under the sharp
+    null for a draw of clusters, whatever the covariates, for these do not depend on the draw.
     With ``post`` [rows] treatment is assigned times post, and assigned itself, which each draw changes too, stands in
     the regression beside it: it is not among the controls of ``parts``.
     """
     draws, is_exact = draws_of(is_treated, seed)
-    found = _coefficients(draws, parts, cluster, post)
-    real = _coefficients(is_treated[None, :], parts, cluster, post)[0]
-    estimate = float(real[0])
-    undetermined = (found == 0).all(axis=1)
-    p_value, low, high = redrawn(found[:, 0], found[:, 1], estimate, alpha, undetermined)
+    # The real treatment's statistic from itself is its length, in which all are measured.
+    top, length = _statistics(is_treated[None, :], parts, cluster, post)[0].tolist()
+    estimate = top / length
+    found = _statistics(draws, parts, cluster, post) / length
+    p_value, low, high = redrawn(found[:, 0], found[:, 1], estimate, alpha)
     reach = permutation.smallest_p(draws) if is_exact else max(1 / len(draws), smallest_p_of(is_treated))
     return Resampled(estimate, p_value, reach, len(draws), is_exact, low, high)
 
 
-def _coefficients(draws: Bools, parts: Partialled, cluster: Ints, post: Floats | None) -> Floats:
-    """Coefficient of each draw's treatment for the outcome and for the real treatment: [draws, 2], 0 for undetermined.
+def _statistics(draws: Bools, parts: Partialled, cluster: Ints, post: Floats | None) -> Floats:
+    """a'M y / sqrt(a'M a) for each draw's treatment a, y the outcome and the real treatment: [draws, 2].
 
-    Frisch, Waugh and Lovell (1933, 1963): products of residuals, each a sum over the draw's treated clusters.
+    M takes the controls out (Frisch, Waugh, Lovell), so every product is a sum over the draw's treated clusters. A draw
+    that the controls determine says nothing: 0.
     """
     rows = len(cluster)
     patterns = [np.ones(rows)] if post is None else [post, np.ones(rows)]
@@ -111,9 +112,8 @@ def _coefficients(draws: Bools, parts: Partialled, cluster: Ints, post: Floats |
         if post is not None:
             share = product(0, 1) / np.where(product(1, 1) > 1e-9 * rows, product(1, 1), np.inf)
             top, spread = top - share[:, None] * sums[1][:, :2], spread - share * product(0, 1)
-        # An allocation that the covariates determine has no coefficient: it counts as extreme, which errs to caution.
         is_determined = spread > 1e-9 * np.maximum(size, 1.0)
-        scale = is_determined / np.where(is_determined, spread, 1.0)
+        scale = is_determined / np.sqrt(np.where(is_determined, spread, 1.0))
         found[start : start + CHUNK] = top * scale[:, None]
     return found
 
