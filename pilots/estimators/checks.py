@@ -71,7 +71,7 @@ def need_independent(rows: Rows, design: Floats, names: Sequence[str]) -> None:
     """Raise CairnError where a column of the design is determined by the ones before it."""
     if column := dependent_column(design, names):
         raise CairnError(
-            f"{rows.path}, column {column}: it is determined by the others in the model (or constant): leave it out"
+            f"{rows.path}, column {column}: it is constant or determined by the others in the model; leave it out"
         )
 
 

@@ -151,8 +151,9 @@ def _check(design: Matched) -> None:
         raise UsageError("matching needs at least one column with --match-on, best the score before")
     if any(not width > 0 for width in design.calipers):
         raise UsageError("a caliper is a distance in standard deviations, more than 0")
-    if design.outcome in (*design.match_on, *design.exact, *design.covariates):
-        raise UsageError(f"the outcome {design.outcome!r} cannot be matched on or adjusted for")
+    for name, what in ((design.outcome, "outcome"), (design.treatment, "treatment")):
+        if name in (*design.match_on, *design.exact, *design.covariates):
+            raise UsageError(f"the {what} {name!r} cannot be matched on or adjusted for")
 
 
 def _sample(table: Table, design: Matched) -> _Sample:
