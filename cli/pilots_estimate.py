@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.common import JsonOption, emit
 from cli.pilots_estimate_text import text
+
+if TYPE_CHECKING:
+    from pilots.estimators.result import Result
+    from pilots.estimators.table import Table
 
 app = typer.Typer(help="The effect of a change on any CSV file, by the design that it has.", no_args_is_help=True)
 
@@ -213,7 +218,7 @@ def staggered(
     emit(_with_outcomes(outcomes, results), as_json, text)
 
 
-def _with_outcomes(names: Any, results: Any) -> dict[str, Any]:
+def _with_outcomes(names: Sequence[str], results: Sequence[Result]) -> dict[str, Any]:
     """The first outcome's result; with several, all of them with p-values adjusted for their number."""
     from dataclasses import asdict
 
@@ -232,7 +237,9 @@ def _with_outcomes(names: Any, results: Any) -> dict[str, Any]:
     return shown
 
 
-def _subgroups(table: Any, by: str, outcome: str, treatment: str, n_min: int, estimate: Any) -> dict[str, Any]:
+def _subgroups(
+    table: Table, by: str, outcome: str, treatment: str, n_min: int, estimate: Callable[[Table], Result]
+) -> dict[str, Any]:
     from dataclasses import asdict
 
     from pilots.estimators.families import subgroups

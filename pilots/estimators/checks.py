@@ -75,7 +75,7 @@ def need_independent(rows: Rows, design: Floats, names: Sequence[str]) -> None:
         )
 
 
-def need_residual(design: Floats, rows: Rows, outcome: str) -> None:
+def need_residual(rows: Rows, design: Floats, outcome: str) -> None:
     """Raise CairnError where the model leaves nothing of the outcome: no error to judge by, only rounding."""
     values = rows.numbers[outcome] - rows.numbers[outcome].mean()
     left = values - design @ np.linalg.lstsq(design, values, rcond=None)[0]

@@ -118,7 +118,7 @@ def _model(table: Table, design: Difference) -> _Model:
     names += design.covariates
     matrix = np.column_stack(columns)
     checks.need_independent(rows, matrix, names)
-    checks.need_residual(matrix, rows, design.outcome)
+    checks.need_residual(rows, matrix, design.outcome)
     cluster = None if design.cluster is None else checks.index_of(rows.texts[design.cluster])[1]
     rows = dataclasses.replace(rows, warnings=(*rows.warnings, *said))
     model = _Model(rows, rows.numbers[design.outcome], is_treated, matrix, tuple(names), cluster, main, post)

@@ -27,7 +27,10 @@ class OutcomeLine:
 
 @dataclass(frozen=True)
 class Subgroup:
-    """One group: its own estimate, and the one that leans on the other groups, which is the one to read."""
+    """One group: its own estimate, and the one that leans on the other groups, which is the one to read.
+
+    ``warnings`` are those of its own estimate.
+    """
 
     group: str
     n: int
@@ -36,6 +39,7 @@ class Subgroup:
     pooled: float
     low: float
     high: float
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -89,8 +93,13 @@ def subgroups(
     left_out = [NotEstimated(group, f"fewer than {n_min} rows, or to protect such a group") for group in sorted(hidden)]
     found: list[tuple[str, Result, float]] = []
     for group in sorted(set(sizes) - hidden):
+        part = table.where(column, group)
+        smaller = _smaller_arm(part, outcome, treatment)
+        if smaller < n_min:
+            left_out.append(NotEstimated(group, f"{smaller} rows in its smaller arm, fewer than {n_min}"))
+            continue
         try:
-            result = estimate(table.where(column, group))
+            result = estimate(part)
         except CairnError as error:
             left_out.append(NotEstimated(group, str(error)))
             continue
@@ -108,7 +117,12 @@ def subgroups(
     own = [result.estimates[0].estimate for _, result, _ in found]
     pooled = pool(own, [error_sd for _, _, error_sd in found], spread)
     groups = tuple(
-        Subgroup(group, result.n, own[k], error_sd, pooled.estimates[k], pooled.low[k], pooled.high[k])
+        Subgroup(group, result.n, own[k], error_sd, pooled.estimates[k], pooled.low[k], pooled.high[k], result.warnings)
         for k, (group, result, error_sd) in enumerate(found)
     )
     return Subgroups(column, groups, tuple(left_out), pooled.mean, pooled.between_sd)
+
+
+def _smaller_arm(table: Table, outcome: str, treatment: str) -> int:
+    treated = table.complete([outcome, treatment]).numbers[treatment]
+    return min(int((treated == 1).sum()), int((treated == 0).sum()))

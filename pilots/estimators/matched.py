@@ -207,6 +207,7 @@ def _estimates(
     )
     names = ["intercept", design.treatment, *design.covariates]
     checks.need_independent(sample.rows, extra, names)
+    checks.need_residual(sample.rows.take(used), extra, design.outcome)
     root = np.sqrt(weight[used])
     weighted, outcome = extra * root[:, None], sample.outcome[used] * root
     said: list[str] = []

@@ -60,7 +60,10 @@ class Event:
 
 @dataclass(frozen=True)
 class StaggeredResult(Result):
-    """``event_study`` has all event times, ``pre_trend`` is None where no period before adoption can be judged."""
+    """``clusters`` are the units where none were named.
+
+    ``event_study`` has all event times, ``pre_trend`` is None where no period before adoption can be judged.
+    """
 
     units: int
     control: str
@@ -106,7 +109,7 @@ def estimate(table: Table, design: Staggered) -> StaggeredResult:
         design="staggered",
         method=method,
         n=panel.outcome.size,
-        clusters=None if design.cluster is None else len(panel.cohort_of_cluster),
+        clusters=len(panel.cohort_of_cluster),
         estimates=tuple(lines),
         effect_size=_size(lines[0].estimate, panel, before),
         smallest_p=judge.smallest_p,
