@@ -46,6 +46,9 @@ def difference(
     outcome: OutcomeOption,
     treatment: TreatmentOption,
     covariates: CovariatesOption = None,
+    factors: Annotated[
+        list[str] | None, typer.Option("--factors", help="Columns whose levels get an own mean: grade, term, block.")
+    ] = None,
     cluster: ClusterOption = None,
     post: Annotated[
         str | None, typer.Option("--post", help="0/1 column of rows after the change: difference in differences.")
@@ -80,6 +83,7 @@ def difference(
         outcomes[0],
         treatment,
         table.names(covariates or ()),
+        table.names(factors or ()),
         cluster,
         post,
         inference,

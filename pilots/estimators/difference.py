@@ -27,13 +27,15 @@ class Difference:
     """The design: columns by name and the inference, one of ``METHODS``.
 
     ``post``: a 0/1 column; the estimate is then of treatment times post (difference in differences), both of which
-    stand in the model. ``is_random``: clusters were assigned by a draw. ``with_identity``: the wild bootstrap counts
+    stand in the model. ``factors``: columns of text whose levels each get an own mean (grade, term, block).
+    ``is_random``: clusters were assigned by a draw. ``with_identity``: the wild bootstrap counts
     the draw that changes no sign, and its mirror image.
     """
 
     outcome: str
     treatment: str
     covariates: tuple[str, ...] = ()
+    factors: tuple[str, ...] = ()
     cluster: str | None = None
     post: str | None = None
     method: str = "auto"
@@ -98,7 +100,7 @@ def _model(table: Table, design: Difference) -> _Model:
     named = [design.outcome, design.treatment, *design.covariates, *extra]
     if twice := sorted({name for name in named if named.count(name) > 1}):
         raise UsageError(f"column {twice[0]!r} has two roles in the model; give it one")
-    rows = table.complete(named, [] if design.cluster is None else [design.cluster])
+    rows = table.complete(named, [*design.factors, *([] if design.cluster is None else [design.cluster])])
     if len(rows) == 0:
         raise CairnError(f"{table.path}: no row has all of {', '.join(named)}; " + "; ".join(rows.warnings))
     checks.need_variation(rows, design.outcome)
@@ -116,6 +118,10 @@ def _model(table: Table, design: Difference) -> _Model:
         names, main = [INTERCEPT, f"{design.treatment}:{design.post}", design.treatment, design.post], 2
     columns += [rows.numbers[name] for name in design.covariates]
     names += design.covariates
+    for name in design.factors:
+        levels, index = checks.index_of(rows.texts[name])
+        columns += [(index == level).astype(float) for level in range(1, len(levels))]
+        names += [f"{name} {level}" for level in levels[1:]]
     matrix = np.column_stack(columns)
     checks.need_independent(rows, matrix, names)
     checks.need_residual(rows, matrix, design.outcome)

@@ -179,3 +179,10 @@ def test_schools_of_both_arms_cannot_be_permuted(tmp_path: Path) -> None:
     found = ask("difference", data, *NAMED, "--cluster", "school")
     assert found["method"] == "cr2"
     assert "treatment varies within school" in " ".join(found["warnings"])
+
+
+def test_levels_of_a_factor_are_text_and_each_has_a_mean(tmp_path: Path) -> None:
+    columns = pupils()
+    columns["grade"] = [("3", "03", "4")[row % 3] for row in range(84)]
+    found = ask("difference", write(tmp_path / "p.csv", columns), *NAMED, "--factors", "grade", "--inference", "hc1")
+    assert [one["term"] for one in found["estimates"]] == ["treated", "intercept", "grade 3", "grade 4"]

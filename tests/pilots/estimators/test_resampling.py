@@ -99,7 +99,7 @@ def test_wild_bootstrap_is_that_of_the_definition_and_so_is_its_interval(seed: i
 def test_interval_and_p_never_contradict(seed: int, method: str, has_covariate: bool) -> None:
     school, treated, before, after = made(seed, 12, effect=0.7)
     data = table(school=school, t=treated[school].astype(int), before=before, after=after)
-    design = Difference("after", "t", ("before",) if has_covariate else (), "school", method=method, n_min=1)
+    design = Difference("after", "t", ("before",) if has_covariate else (), cluster="school", method=method, n_min=1)
     first = estimate(data, design).estimates[0]
     assert first.p_value is not None
     low = -np.inf if first.low is None else first.low
@@ -146,7 +146,7 @@ def test_auto_follows_the_design_alone(schools: int, is_random: bool, method: st
     for seed in range(3):
         school, treated, before, after = made(seed, schools, effect=seed)
         data = table(school=school, t=treated[school].astype(int), before=before, after=after)
-        found = estimate(data, Difference("after", "t", (), "school", is_random=is_random, n_min=1))
+        found = estimate(data, Difference("after", "t", cluster="school", is_random=is_random, n_min=1))
         assert found.method == method
         assert ("formative" in " ".join(found.warnings)) == (schools == 6)
 
@@ -154,5 +154,5 @@ def test_auto_follows_the_design_alone(schools: int, is_random: bool, method: st
 def test_two_of_twelve_schools_reach_one_in_sixty_six() -> None:
     school, _, before, after = made(5, 12)
     data = table(school=school, t=(school < 2).astype(int), before=before, after=after)
-    found = estimate(data, Difference("after", "t", (), "school", method="permutation", n_min=1))
+    found = estimate(data, Difference("after", "t", cluster="school", method="permutation", n_min=1))
     assert found.smallest_p == pytest.approx(1 / 66)
