@@ -58,6 +58,7 @@ def love_plot(balance: Sequence[Balance]) -> str:
     text = {"labelFontSize": 13, "titleFontSize": 13, "labelColor": INK, "titleColor": INK}
     spec: Spec = {
         "$schema": VEGA_LITE,
+        "description": "How far apart the arms are in each covariate, before and after matching",
         "config": {
             "font": "Helvetica, Arial, sans-serif",
             "view": {"stroke": None},
