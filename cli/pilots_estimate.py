@@ -137,6 +137,7 @@ def matched(
     """
     from dataclasses import replace
 
+    from cairn.errors import UsageError
     from cairn.privacy import smallest_group
     from cairn.settings import settings
     from pilots.estimators import matched as designs
@@ -165,7 +166,10 @@ def matched(
             table, by, first.outcome, treatment, first.n_min, lambda part: designs.estimate(part, first)
         )
     if plot is not None:
-        plot.write_text(love_plot(results[0].balance), encoding="utf-8")
+        try:
+            plot.write_text(love_plot(results[0].balance), encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{plot}: cannot be written ({error.strerror}); name another file") from error
     emit(shown, as_json, text)
 
 

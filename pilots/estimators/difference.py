@@ -7,12 +7,13 @@ and whether they were drawn at random. It never follows from the result.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from cairn.errors import CairnError, UsageError
-from pilots import inference
+from pilots import effect_size, inference
 from pilots.estimators import checks, resampling
 from pilots.estimators.regression import CLUSTERED, INDEPENDENT, Floats, Ints, fit
 from pilots.estimators.result import ALPHA, EffectSize, Estimate, Result, from_t, size_of
@@ -53,6 +54,7 @@ class _Model:
     rows: Rows
     outcome: Floats
     is_treated: Bools
+    is_dose: bool  # treatment is an amount: is_treated is then the upper half of it
     design: Floats
     names: tuple[str, ...]
     cluster: Ints | None
@@ -69,30 +71,41 @@ def estimate(table: Table, design: Difference) -> Result:
         found, reach, said = _resampled(method, model, design)
     else:
         found, reach, said = _fitted(method, model, design)
-    warnings = [*model.rows.warnings, *checks.few_pupils(model.is_treated, design.n_min), *said]
-    if counts is None:
-        smallest = resampling.smallest_p_of(model.is_treated) if reach is None else reach
-        warnings.append(
-            "rows were taken to be independent; name the schools with --cluster where schools were assigned"
-        )
-    else:
-        treated, others, is_apart = counts
-        by_arm = np.arange(treated + others) < treated
-        smallest = resampling.smallest_p_of(by_arm) if reach is None else reach
-        warnings += checks.few_clusters(min(treated, others), smallest, design.alpha, str(design.cluster))
-        if not is_apart and model.post is None and model.main is None:
-            warnings.append(f"treatment varies within {design.cluster}: the clusters were not what was assigned")
-    is_binary = bool(np.isin(model.design[:, 1], (0, 1)).all())
+    smallest = _smallest_p(model, counts) if reach is None else reach
+    warnings = [*model.rows.warnings, *said, *_said_of(model, design, counts, smallest)]
     return Result(
         design="difference",
         method=method,
         n=len(model.rows),
         clusters=None if model.cluster is None else int(model.cluster.max()) + 1,
         estimates=found,
-        effect_size=_size(found[0].estimate, model) if is_binary else None,
-        smallest_p=smallest if is_binary else None,
+        effect_size=None if model.is_dose else _size(found[0].estimate, model),
+        smallest_p=None if model.is_dose else smallest,
         warnings=tuple(warnings),
     )
+
+
+def _smallest_p(model: _Model, counts: tuple[int, int, bool] | None) -> float:
+    """What a permutation of the clusters, or without them of the rows, can reach."""
+    if counts is None:
+        return resampling.smallest_p_of(model.is_treated)
+    return resampling.smallest_p_of(np.arange(counts[0] + counts[1]) < counts[0])
+
+
+def _said_of(model: _Model, design: Difference, counts: tuple[int, int, bool] | None, smallest: float) -> Iterator[str]:
+    """What the reader of the result has to know."""
+    if model.is_dose:
+        yield f"{design.treatment} is not 0/1: the estimate is a slope for one unit of it, without an effect size"
+    else:
+        yield from checks.few_pupils(model.is_treated, design.n_min)
+        yield from _cox(model, design.outcome)
+    if counts is None:
+        yield "rows were taken to be independent; name the schools with --cluster where schools were assigned"
+    elif not model.is_dose:
+        treated, others, is_apart = counts
+        yield from checks.few_clusters(min(treated, others), smallest, design.alpha, str(design.cluster))
+        if not is_apart:
+            yield f"treatment varies within {design.cluster}: the clusters were not what was assigned"
 
 
 def _model(table: Table, design: Difference) -> _Model:
@@ -105,36 +118,52 @@ def _model(table: Table, design: Difference) -> _Model:
         raise CairnError(f"{table.path}: no row has all of {', '.join(named)}; " + "; ".join(rows.warnings))
     checks.need_variation(rows, design.outcome)
     treatment = rows.numbers[design.treatment]
-    said = checks.lost_clusters(table, rows, design.cluster)
-    if _is_dose(treatment) and design.method in (*INDEPENDENT, *CLUSTERED) and design.post is None:
-        is_treated = treatment > np.median(treatment)
-        said += [f"{design.treatment} is not 0/1: the estimate is a slope for one unit of it, without an effect size"]
-    else:
-        is_treated = checks.arms_of(rows, design.treatment)
-    columns, names, post, main = [np.ones(len(rows)), treatment], [INTERCEPT, design.treatment], None, None
-    if design.post is not None:
-        post = checks.arms_of(rows, design.post).astype(float)
-        columns = [columns[0], treatment * post, treatment, post]
-        names, main = [INTERCEPT, f"{design.treatment}:{design.post}", design.treatment, design.post], 2
-    columns += [rows.numbers[name] for name in design.covariates]
-    names += design.covariates
-    for name in design.factors:
-        levels, index = checks.index_of(rows.texts[name])
-        columns += [(index == level).astype(float) for level in range(1, len(levels))]
-        names += [f"{name} {level}" for level in levels[1:]]
-    matrix = np.column_stack(columns)
+    is_dose = _is_dose(treatment) and design.method in (*INDEPENDENT, *CLUSTERED) and design.post is None
+    is_treated = treatment > np.median(treatment) if is_dose else checks.arms_of(rows, design.treatment)
+    columns = _columns(rows, design)
+    matrix, names = np.column_stack(list(columns.values())), tuple(columns)
     checks.need_independent(rows, matrix, names)
     checks.need_residual(rows, matrix, design.outcome)
+    lost = checks.lost_clusters(table, rows, design.cluster)
+    rows = dataclasses.replace(rows, warnings=(*rows.warnings, *lost))
     cluster = None if design.cluster is None else checks.index_of(rows.texts[design.cluster])[1]
-    rows = dataclasses.replace(rows, warnings=(*rows.warnings, *said))
-    model = _Model(rows, rows.numbers[design.outcome], is_treated, matrix, tuple(names), cluster, main, post)
-    return model if design.post is not None or cluster is None else _as_assigned_times_post(model)
+    outcome = rows.numbers[design.outcome]
+    if design.post is not None:
+        return _Model(rows, outcome, is_treated, is_dose, matrix, names, cluster, 2, rows.numbers[design.post])
+    model = _Model(rows, outcome, is_treated, is_dose, matrix, names, cluster, None, None)
+    return model if cluster is None else _as_assigned_times_post(model)
+
+
+def _columns(rows: Rows, design: Difference) -> dict[str, Floats]:
+    """The regression's columns by name: the intercept, the effect, then the rest."""
+    treatment = rows.numbers[design.treatment]
+    columns = {INTERCEPT: np.ones(len(rows)), design.treatment: treatment}
+    if design.post is not None:
+        post = checks.arms_of(rows, design.post).astype(float)
+        product = {f"{design.treatment}:{design.post}": treatment * post}
+        columns = {INTERCEPT: columns[INTERCEPT], **product, design.treatment: treatment, design.post: post}
+    columns |= {name: rows.numbers[name] for name in design.covariates}
+    for name in design.factors:
+        levels, index = checks.index_of(rows.texts[name])
+        columns |= {f"{name} {levels[k]}": (index == k).astype(float) for k in range(1, len(levels))}
+    return columns
 
 
 def _size(difference: float, model: _Model) -> EffectSize:
     """In SD of the outcome as it was measured: of the rows after the change, where there are rows before it."""
     after = np.ones(len(model.rows), dtype=bool) if model.post is None else model.post == 1
     return size_of(difference, model.outcome[after], model.is_treated[after])
+
+
+def _cox(model: _Model, outcome: str) -> list[str]:
+    """For an outcome of yes or no: the index that the WWC prints for shares."""
+    if model.post is not None or not np.isin(model.outcome, (0, 1)).all():
+        return []
+    shares = [float(model.outcome[arm].mean()) for arm in (model.is_treated, ~model.is_treated)]
+    if not all(0 < share < 1 for share in shares):
+        return [f"{outcome} is 0/1 and all alike in an arm: the index for shares (Cox) cannot be had"]
+    index = effect_size.cox_index(shares[0], shares[1], len(model.outcome))
+    return [f"{outcome} is 0/1: the index for shares (Cox, WWC 5.0) is {index:.3f}, unadjusted"]
 
 
 def _is_dose(treatment: Floats) -> bool:
@@ -169,7 +198,7 @@ def _clusters(model: _Model, design: Difference) -> tuple[int, int, bool] | None
 
 
 def _method(design: Difference, counts: tuple[int, int, bool] | None) -> str:
-    """The inference asked for, or by the ladder of `inference.ladder`; formative designs get the rung above them.
+    """The inference asked for, or by `inference.ladder`; the clusters of a formative design are permuted.
 
     Without clusters hc3: it asks nothing of the variances in the arms.
     """
@@ -213,7 +242,8 @@ def _resampled(method: str, model: _Model, design: Difference) -> tuple[tuple[Es
         errors = fit("cr1", model.design, model.outcome, model.cluster)
         error, df = float(errors.standard_errors[1]), float(errors.df[1])
     else:
-        others = [k for k in others if k != model.main or model.cluster is None]
+        # The assignment itself is redrawn with its product, so it is not among what stays.
+        others = [k for k in others if k != model.main]
         parts = resampling.partial_out(model.design[:, others], model.design[:, 1], model.outcome)
         found, said = _permuted(parts, model, design)
     if not found.is_exact:
@@ -228,10 +258,9 @@ def _permuted(
     parts: resampling.Partialled, model: _Model, design: Difference
 ) -> tuple[resampling.Resampled, list[str]]:
     if model.cluster is None:
+        said = ["rows were permuted: right only where each row was assigned by itself"]
         units = np.arange(len(model.rows))
-        return resampling.permute(parts, model.is_treated, units, design.alpha, seed=design.seed), [
-            "rows were permuted: right only where each row was assigned by itself"
-        ]
+        return resampling.permute(parts, model.is_treated, units, design.alpha, model.post, design.seed), said
     assigned = model.is_treated if model.main is None else model.design[:, model.main] == 1
     counts = np.bincount(model.cluster, assigned) / np.bincount(model.cluster)
     mixed = np.flatnonzero((counts != 0) & (counts != 1))
@@ -241,6 +270,5 @@ def _permuted(
             f"{model.rows.at(row)}: its {design.cluster} has rows of both arms, so clusters cannot be permuted; "
             "use cr2, or leave --cluster out where pupils were assigned"
         )
-    post = model.post if model.main is not None else None
     said = [] if design.is_random else ["permutation is exact for clusters that were drawn at random"]
-    return resampling.permute(parts, counts == 1, model.cluster, design.alpha, post, design.seed), said
+    return resampling.permute(parts, counts == 1, model.cluster, design.alpha, model.post, design.seed), said

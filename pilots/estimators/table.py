@@ -122,6 +122,8 @@ class Table:
         found: list[str] = []
         for one in given:
             found += [one] if one in self.columns else [part.strip() for part in one.split(",") if part.strip()]
+        if given and not found:
+            raise UsageError(f"an option names no column; columns are {', '.join(self.columns)}")
         if twice := sorted({name for name in found if found.count(name) > 1}):
             raise UsageError(f"column {twice[0]!r} is named twice in one option")
         self.need(found)

@@ -186,3 +186,16 @@ def test_levels_of_a_factor_are_text_and_each_has_a_mean(tmp_path: Path) -> None
     columns["grade"] = [("3", "03", "4")[row % 3] for row in range(84)]
     found = ask("difference", write(tmp_path / "p.csv", columns), *NAMED, "--factors", "grade", "--inference", "hc1")
     assert [one["term"] for one in found["estimates"]] == ["treated", "intercept", "grade 3", "grade 4"]
+
+
+def test_an_outcome_of_yes_and_no_brings_the_index_for_shares(tmp_path: Path) -> None:
+    """WWC's worked share of .8 against .5, .840178 without the correction for 84 pupils."""
+    columns = pupils()
+    arms = [row for row in range(84) if columns["treated"][row] == 1], [row for row in range(84) if row >= 42]
+    columns["score"] = [0] * 84
+    for arm, share in zip(arms, (0.8, 0.5), strict=True):
+        for row in arm[: round(share * 40)]:
+            columns["score"][row] = 1
+    columns = {name: [*values[:40], *values[42:82]] for name, values in columns.items()}
+    found = ask("difference", write(tmp_path / "p.csv", columns), *NAMED)
+    assert f"is {0.840178400678722 * (1 - 3 / (4 * 80 - 9)):.3f}, unadjusted" in " ".join(found["warnings"])

@@ -156,3 +156,14 @@ def test_two_of_twelve_schools_reach_one_in_sixty_six() -> None:
     data = table(school=school, t=(school < 2).astype(int), before=before, after=after)
     found = estimate(data, Difference("after", "t", cluster="school", method="permutation", n_min=1))
     assert found.smallest_p == pytest.approx(1 / 66)
+
+
+def test_rows_permuted_in_two_periods_are_permuted_with_both_their_terms() -> None:
+    rng = np.random.default_rng(2)
+    treated, post = np.tile([0, 0, 1, 1], 12), np.tile([0, 1], 24)
+    after = rng.normal(size=48) + 0.5 * treated * post
+    data = table(t=treated, post=post, y=after)
+    found = estimate(data, Difference("y", "t", post="post", method="permutation"))
+    fitted = estimate(data, Difference("y", "t", post="post", method="classical"))
+    assert found.estimates[0].estimate == pytest.approx(fitted.estimates[0].estimate, abs=1e-9)
+    assert found.estimates[0].p_value == pytest.approx(fitted.estimates[0].p_value, abs=0.05)
