@@ -91,7 +91,10 @@ def estimate(table: Table, design: Staggered) -> StaggeredResult:
     need_slopes(panel, cells, control, design.anticipation)
     warnings += _histories(panel, cells, design)
     treated = int(np.isfinite(panel.cohort_of_cluster).sum())
-    smaller = min(treated, _controls(panel, control))
+    controls = _controls(panel)
+    if treated < 2 or control == "never":
+        checks.need_two_clusters_an_arm(treated, controls, design.cluster or design.unit)
+    smaller = min(treated, controls)
     method = design.method
     if method == "auto":
         method = "permutation" if smaller <= PERMUTATION_UP_TO else "analytic"
@@ -135,7 +138,7 @@ def _control(panel: Panel, design: Staggered) -> str:
     return design.control or ("never" if has_never else "not-yet")
 
 
-def _controls(panel: Panel, control: str) -> int:
+def _controls(panel: Panel) -> int:
     """Clusters that stay a control to the end: the never treated, without them those of the last wave."""
     starts = panel.cohort_of_cluster
     last = np.inf if np.isinf(starts).any() else starts.max()
@@ -151,6 +154,9 @@ def _histories(panel: Panel, cells: list[Cell], design: Staggered) -> list[str]:
             said.append(f"cohort {cohort:g} has no period before anticipation begins: it is left out")
         elif before == 1:
             said.append(f"cohort {cohort:g} has one period before it begins: its trend before cannot be looked at")
+        if int((panel.cohort_of_cluster == cohort).sum()) == 1:
+            which = design.cluster or design.unit
+            said.append(f"cohort {cohort:g} is one {which}: what is special about it is taken for the effect")
         if before and not any(cell.cohort == cohort and cell.kind == "post" for cell in cells):
             said.append(f"cohort {cohort:g} has no control left once it begins: it is a control only")
     return said

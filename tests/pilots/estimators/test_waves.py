@@ -104,6 +104,12 @@ def test_pupils_in_schools_count_as_schools() -> None:
     assert (first.df, found.clusters, found.units) == (59, 60, 120)
 
 
+def test_a_wave_of_one_school_is_warned_of() -> None:
+    said = " ".join(waves(panel([3, 4] + [5] * 4 + [0] * 6, 6)).warnings)
+    assert "cohort 3 is one u" in said
+    assert "cohort 5 is one" not in said
+
+
 def test_anticipation_moves_the_base_before_it() -> None:
     columns = panel([4] * 25 + [0] * 25, 6)
     # It is felt one period early: half the effect in the period before the start.
@@ -162,6 +168,8 @@ def test_what_waves_cannot_do_is_refused(tmp_path: Path) -> None:
     assert "use --control not-yet" in refused("staggered", everybody, *NAMED, "--control", "never")
     nobody = write(tmp_path / "none.csv", panel([0] * 8, 4))
     assert "no unit is left that is treated" in refused("staggered", nobody, *NAMED)
+    alone = write(tmp_path / "alone.csv", panel([3] + [0] * 8, 4))
+    assert "one u is the whole treated arm" in refused("staggered", alone, *NAMED)
     columns = panel([3] * 4 + [0] * 4, 4)
     columns["school"] = ["one"] * 32
     mixed = write(tmp_path / "mixed.csv", columns)
