@@ -98,7 +98,7 @@ def _once(rows: Rows, unit: str, time: str, key: np.ndarray) -> None:
         row = int(again.min())
         raise CairnError(
             f"{rows.at(row)}: {unit} {rows.texts[unit][row]} has a second row for {time} {rows.numbers[time][row]:g}; "
-            "keep one"
+            "keep one, or give their mean"
         )
 
 

@@ -11,7 +11,7 @@ import difflib
 import gzip
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -163,6 +163,18 @@ class Table:
             f"{self.path}, line {self.lines[row]}, column {name}: {values[row]:.0f} stands far from all others and is "
             f"how spreadsheets store the date {day}; write the number that was meant"
         )
+
+
+def table_of(columns: Mapping[str, Sequence[object]], name: str = "rows in memory") -> Table:
+    """The same from columns in memory, for callers that have no file; None is a missing value, rows count from 2.
+
+    Raises CairnError where columns differ in length.
+    """
+    texts = {column: ["" if value is None else str(value) for value in values] for column, values in columns.items()}
+    lengths = {len(values) for values in texts.values()}
+    if len(lengths) != 1 or lengths == {0}:
+        raise CairnError(f"{name}: columns must be of one length, and not empty")
+    return Table(Path(name), texts, list(range(2, lengths.pop() + 2)))
 
 
 def read_table(path: Path) -> Table:

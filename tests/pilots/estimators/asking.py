@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from cairn.errors import CairnError
 from cli.pilots import app
-from pilots.estimators.table import Table
+from pilots.estimators.table import Table, table_of
 
 
 def ask(design: str, data: Path, *options: str) -> dict[str, Any]:
@@ -50,5 +50,4 @@ def write(path: Path, columns: Mapping[str, Sequence[object]]) -> Path:
 
 def table(**columns: Sequence[object] | np.ndarray) -> Table:
     """The same as it is read, without a file."""
-    texts = {name: [str(value) for value in values] for name, values in columns.items()}
-    return Table(Path("made.csv"), texts, list(range(2, 2 + len(next(iter(texts.values()))))))
+    return table_of({name: list(values) for name, values in columns.items()}, "made.csv")

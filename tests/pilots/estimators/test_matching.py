@@ -72,11 +72,11 @@ def of_pupils(rows: list[Pupil], neighbours: int, calipers: tuple[float, ...]) -
     return estimate(data, design)
 
 
-def by_brute_force(rows: list[Pupil], neighbours: int, calipers: tuple[float, ...]) -> float | None:
-    """The effect on the treated, from the definition, with no cleverness."""
+def by_brute_force(rows: list[Pupil], neighbours: int, calipers: tuple[float, ...]) -> tuple[float, float]:
+    """The effect on the treated and its standard error (Abadie and Imbens 2006), with no cleverness."""
     points = np.array([(a, b) for _, _, a, b, _ in rows], dtype=float)
     points /= points.std(axis=0, ddof=1)
-    differences = []
+    differences, parts = [], np.zeros((len(rows), len(rows)))
     for i, (treated, grade, _, _, score) in enumerate(rows):
         if not treated:
             continue
@@ -91,7 +91,18 @@ def by_brute_force(rows: list[Pupil], neighbours: int, calipers: tuple[float, ..
         last = sorted(distance.values())[min(neighbours, len(inside)) - 1]
         taken = [j for j in inside if distance[j] <= last + 1e-8]
         differences.append(score - np.mean([rows[j][4] for j in taken]))
-    return float(np.mean(differences)) if differences else None
+        parts[i, taken] = 1 / len(taken)
+    effect = float(np.mean(differences))
+    total = sum((one - effect) ** 2 for one in differences)
+    arm = [j for j, other in enumerate(rows) if not other[0]]
+    for j in arm:
+        like = [k for k in arm if k != j and rows[k][1] == rows[j][1]] or [k for k in arm if k != j]
+        own = {k: float(np.sqrt(((points[j] - points[k]) ** 2).sum())) for k in like}
+        last = sorted(own.values())[min(2, len(like)) - 1]
+        near = [k for k in like if own[k] <= last + 1e-8]
+        spread = len(near) / (len(near) + 1) * (rows[j][4] - np.mean([rows[k][4] for k in near])) ** 2
+        total += (parts[:, j].sum() ** 2 - (parts[:, j] ** 2).sum()) * spread
+    return effect, float(np.sqrt(total) / len(differences))
 
 
 @given(pupils, st.integers(1, 4), st.sampled_from([(), (0.5,), (0.3, 1.0)]), st.randoms())
@@ -102,7 +113,9 @@ def test_matches_are_those_of_the_definition_in_any_order(
         found = of_pupils(rows, neighbours, calipers)
     except CairnError:
         return
-    assert found.estimates[0].estimate == pytest.approx(by_brute_force(rows, neighbours, calipers), abs=1e-9)
+    effect, error = by_brute_force(rows, neighbours, calipers)
+    assert found.estimates[0].estimate == pytest.approx(effect, abs=1e-9)
+    assert found.estimates[0].standard_error == pytest.approx(error, abs=1e-9)
     turned = rows[::-1]
     again = of_pupils(turned, neighbours, calipers)
     assert again.estimates[0].estimate == pytest.approx(found.estimates[0].estimate, abs=1e-9)

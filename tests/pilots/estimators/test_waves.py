@@ -150,7 +150,7 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "column", "value", "said"),
     [
-        (3, "t", 3, "line 5: u 000 has a second row for t 3; keep one"),
+        (3, "t", 3, "line 5: u 000 has a second row for t 3; keep one, or give their mean"),
         (3, "g", 4, "line 5: u 000 has another g here than on line 2"),
         (3, "y", "0:45", "line 5, column y: '0:45' is a time"),
         (3, "t", "2026-09-01", "line 5, column t: '2026-09-01' is a date"),
