@@ -11,6 +11,8 @@ from pilots.decision import FORMATIVE_BELOW
 from pilots.estimators.regression import Floats, Ints, dependent_column
 from pilots.estimators.table import Bools, Rows, Table, Texts
 
+INDEPENDENT_ROWS = "rows were taken to be independent; name the schools with --cluster where schools were assigned"
+
 
 def arms_of(rows: Rows, treatment: str) -> Bools:
     """Treatment as yes or no. Raises CairnError where a value is neither 0 nor 1, or an arm has no row."""

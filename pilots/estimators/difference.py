@@ -100,7 +100,7 @@ def _said_of(model: _Model, design: Difference, counts: tuple[int, int, bool] | 
         yield from checks.few_pupils(model.is_treated, design.n_min)
         yield from _cox(model, design.outcome)
     if counts is None:
-        yield "rows were taken to be independent; name the schools with --cluster where schools were assigned"
+        yield checks.INDEPENDENT_ROWS
     elif not model.is_dose:
         treated, others, is_apart = counts
         yield from checks.few_clusters(min(treated, others), smallest, design.alpha, str(design.cluster))

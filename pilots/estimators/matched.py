@@ -201,7 +201,8 @@ def _estimates(
     is_treated = sample.is_treated[used]
     smallest = smallest_p_of(is_treated)
     if sample.cluster is None and not design.covariates:
-        return "abadie-imbens", (_abadie_imbens(sample, design, matches, weight),), smallest, []
+        line = _abadie_imbens(sample, design, matches, weight)
+        return "abadie-imbens", (line,), smallest, [checks.INDEPENDENT_ROWS]
     extra = np.column_stack(
         [np.ones(len(used)), is_treated, *(sample.rows.numbers[name][used] for name in design.covariates)]
     )
@@ -212,6 +213,7 @@ def _estimates(
     weighted, outcome = extra * root[:, None], sample.outcome[used] * root
     said: list[str] = []
     if sample.cluster is None:
+        said.append(checks.INDEPENDENT_ROWS)
         method, found = "hc3", fit("hc3", weighted, outcome)
     else:
         cluster = np.unique(sample.cluster[used], return_inverse=True)[1].ravel().astype(np.int64)

@@ -105,7 +105,9 @@ def estimate(table: Table, design: Staggered) -> StaggeredResult:
     lines = [judge.overall(), *(judge.part(part, f"{what} {part.at:g}") for part in parts)]
     events = [(part.at, judge.part(part, "event")) for part in parts_of(cells, "dynamic")]
     before = int(np.flatnonzero(panel.periods < panel.cohorts[0])[-1])
-    if design.cluster is not None:
+    if design.cluster is None:
+        warnings.append(f"errors are counted by {design.unit}; name --cluster where waves were of something larger")
+    else:
         warnings += checks.few_pupils(np.isfinite(panel.cohort), design.n_min)
     warnings += checks.few_clusters(smaller, judge.smallest_p, design.alpha, design.cluster or design.unit)
     return StaggeredResult(

@@ -145,13 +145,16 @@ NAMED = ["--outcome", "after", "--treatment", "t", "--match-on", "before", "--ex
 
 def test_schools_are_what_errors_are_counted_by(tmp_path: Path) -> None:
     data = write(tmp_path / "s.csv", made())
-    of_pupils_alone = ask("matched", data, *NAMED)["estimates"][0]
+    alone = ask("matched", data, *NAMED)
+    of_pupils_alone = alone["estimates"][0]
+    assert any("rows were taken to be independent" in said for said in alone["warnings"])
     found = ask("matched", data, *NAMED, "--cluster", "school")
     first = found["estimates"][0]
     assert first["estimate"] == pytest.approx(of_pupils_alone["estimate"], abs=1e-9)
     assert (found["method"], found["clusters"]) == ("cr2", 16)
     assert first["df"] < 16
     assert found["smallest_p"] == pytest.approx(2 / 12870)
+    assert not any("independent" in said for said in found["warnings"])
     adjusted = ask("matched", data, *NAMED, "--cluster", "school", "--covariates", "before")
     assert adjusted["estimates"][0]["estimate"] == pytest.approx(5.0, abs=2.5)
 
