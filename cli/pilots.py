@@ -7,9 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
+from cli import pilots_estimate
 from cli.common import JsonOption, emit, say
 
 app = typer.Typer(help="Plans, evaluations and decisions.", no_args_is_help=True)
+app.add_typer(pilots_estimate.app, name="estimate")
 
 PlanArgument = Annotated[Path, typer.Argument(help="The plan, a YAML file.")]
 PilotArgument = Annotated[str, typer.Argument(help="Id of the pilot, as in its plan.")]
