@@ -7,9 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from cli import pilots_design, pilots_rate
 from cli.common import JsonOption, emit, say
 
 app = typer.Typer(help="Plans, evaluations and decisions.", no_args_is_help=True)
+app.add_typer(pilots_design.app)
+app.add_typer(pilots_rate.app)
 
 PlanArgument = Annotated[Path, typer.Argument(help="The plan, a YAML file.")]
 PilotArgument = Annotated[str, typer.Argument(help="Id of the pilot, as in its plan.")]
@@ -172,32 +175,3 @@ def menu(as_json: JsonOption = False) -> None:
         return "\n".join(lines) or "nothing was decided SCALE or STOP yet"
 
     emit(result, as_json, text)
-
-
-@app.command()
-def power(
-    treated_schools: Annotated[int, typer.Option(min=1, help="Schools with the change.")],
-    comparison_schools: Annotated[int, typer.Option(min=1, help="Schools without it.")],
-    pupils_per_school: Annotated[float, typer.Option(min=1, help="Pupils measured in each school.")],
-    icc: Annotated[float, typer.Option(min=0, max=1, help="Share of variance between schools.")],
-    r2: Annotated[float, typer.Option(min=0, max=0.99, help="Variance that the baseline explains.")] = 0.0,
-    alpha: Annotated[float, typer.Option(min=0.001, max=0.5, help="Level of the test.")] = 0.05,
-    power_wanted: Annotated[float, typer.Option("--power", min=0.5, max=0.99, help="Power wanted.")] = 0.80,
-    as_json: JsonOption = False,
-) -> None:
-    """Can this design ever tell? The smallest effect it detects, and the smallest p it can reach.
-
-    Example: cairn pilots power --treated-schools 10 --comparison-schools 10 --pupils-per-school 60 --icc 0.2 --r2 0.7
-    """
-    from cairn.errors import UsageError
-    from pilots import power as designs
-
-    if treated_schools + comparison_schools < 3:
-        raise UsageError("two schools leave no degrees of freedom: give at least three schools in all")
-    detectable = designs.mdes(treated_schools, comparison_schools, pupils_per_school, icc, r2, alpha, power_wanted)
-    result = {
-        "mdes": detectable,
-        "smallest_p": designs.smallest_p(treated_schools, comparison_schools),
-        "advice": designs.advice(treated_schools, comparison_schools, detectable, alpha),
-    }
-    emit(result, as_json, lambda r: f"{r['advice']}\nsmallest p of an exact permutation: {r['smallest_p']:.4g}")

@@ -67,7 +67,7 @@ def test_smallest_detectable_effect() -> None:
     assert power.detectable(2.1009220402 * error, 18) == pytest.approx(0.62901, abs=5e-5)
     assert power.smallest_p(2, 10) == pytest.approx(1 / 66)
     assert power.smallest_p(3, 3) == pytest.approx(0.1)
-    assert "cannot reach significance" in power.advice(3, 3, 0.9)
+    assert "cannot reach significance" in power.advice(power.Design(3, 3, 60, 0.2), 0.2)
 
 
 def test_cr2_against_club_sandwich(shared_fixture: Find) -> None:
