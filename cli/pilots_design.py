@@ -12,6 +12,7 @@ from cli.common import JsonOption, emit, say
 from cli.numbers import finite
 
 if TYPE_CHECKING:
+    from pilots.assignment import Draw
     from pilots.chances import DecisionChances
     from pilots.cheapest import Change
     from pilots.plan import Plan
@@ -142,8 +143,14 @@ def _from_plan(plan: Plan) -> dict[str, float]:
 
 
 def _pupils_of(plan: Plan | None) -> float | None:
-    """Pupils in a school of the plan on average, from the roster; None where it has none of them."""
-    return None
+    """Pupils in a school of the plan on average, from the roster; None without a plan or where it has none of them."""
+    from cairn.settings import settings
+    from pilots.school_traits import pupils_per_school
+
+    if plan is None:
+        return None
+    grades = tuple(str(grade) for grade in plan.analysis.get("grades") or ())
+    return pupils_per_school(settings(), list(plan.arms), grades)
 
 
 def _change_told(change: Change) -> dict[str, Any]:
@@ -173,3 +180,89 @@ def _power_text(found: dict[str, Any], chances: list[DecisionChances]) -> str:
             for step in found["waves"]
         ]
     return "\n".join(lines)
+
+
+@app.command()
+def assign(
+    plan: Annotated[Path, typer.Argument(help="The plan, a YAML file; its arms may be missing or say only how many.")],
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the draw; the plan's or a fresh one.")] = None,
+    schools: Annotated[Path | None, typer.Option(help="CSV: school_id, pupils, baseline_mean and others.")] = None,
+    treated: Annotated[
+        int | None, typer.Option(min=1, help="Schools with the change; as in the arms, or half.")
+    ] = None,
+    blocks: Annotated[int | None, typer.Option(min=2, help="Make so many blocks of like schools.")] = None,
+    again: Annotated[str | None, typer.Option(help="Record a second draw, with the reason.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write a picture of the balance there, as SVG.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw the schools: one of a stored set of balanced allocations, with a recorded seed; prints the arms as YAML.
+
+    Size and baseline come from roster and assessments in the lake, or from --schools; the plan may name more in
+    assignment.balance_on. The set and the draw are recorded; the same call again gives the same, another seed is
+    refused.
+
+    Example: cairn pilots assign schemas/district/pilots/fraction-studio.yaml --seed 11
+    """
+    from datetime import date
+
+    from cairn.errors import UsageError
+    from cairn.settings import settings
+    from cli.common import actor
+    from pilots import assignment, pictures, school_traits
+    from pilots.draft import in_blocks, read_draft
+    from pilots.registry import known_schools
+
+    current = settings()
+    if again is not None and not again.strip():
+        raise UsageError("--again needs the reason for drawing a second time")
+    roster = known_schools(current)
+    draft = read_draft(plan, treated, roster or None)
+    traits = (
+        school_traits.from_file(schools, draft)
+        if schools is not None
+        else school_traits.from_lake(current, draft, date.today())
+    )
+    if blocks is not None:
+        draft = in_blocks(draft, traits.values[:, -1], blocks)
+    draw, is_new = assignment.assign(current, draft, traits, seed, again, actor())
+    if plot is not None:
+        pictures.write(plot, _balance_picture(draw))
+        say(f"The picture is in {plot}.")
+    named = [[draft.schools[i] for i in block.schools] for block in draft.blocks] if draft.has_blocks else []
+    result = {
+        "pilot_id": draw.pilot_id,
+        "allocations": len(draw.allocations),
+        "possible_allocations": draw.possible,
+        "drawn": {"number": draw.drawn, "treatment": draw.arm(True), "comparison": draw.arm(False)},
+        "seed": draw.seed,
+        "draw": draw.number,
+        "is_new": is_new,
+        "smallest_p": draw.smallest_p,
+        "limit_sd": draw.limit_sd,
+        "balance": [asdict(one) for one in draw.balance],
+        "warnings": [*traits.notes, *draw.warnings()],
+        "yaml": assignment.as_yaml(draw, named),
+    }
+    emit(result, as_json, _assign_text)
+
+
+def _balance_picture(draw: Draw) -> str:
+    from pilots.pictures import Balance, balance
+
+    rows = [Balance(one.trait, one.difference_sd, one.lowest_sd, one.highest_sd) for one in draw.balance]
+    return balance(rows, draw.limit_sd or 0.25)
+
+
+def _assign_text(found: dict[str, Any]) -> str:
+    word = "drawn now" if found["is_new"] else "on record"
+    limit = "all of them" if found["limit_sd"] is None else f"arms within {found['limit_sd']:.2f} SD of each other"
+    lines = [
+        f"{found['pilot_id']}: {found['allocations']} allocations of {found['possible_allocations']:.6g} possible "
+        f"({limit}); number {found['drawn']['number']} with seed {found['seed']}, {word}",
+        f"smallest p over this set: {found['smallest_p']:.4g}",
+        f"{'':24}{'with':>12}{'without':>12}{'SD apart':>10}",
+    ]
+    for one in found["balance"]:
+        lines.append(f"{one['trait']:24}{one['treatment']:12.3f}{one['comparison']:12.3f}{one['difference_sd']:+10.2f}")
+    lines += [f"Note: {warning}" for warning in found["warnings"]]
+    return "\n".join([*lines, "", found["yaml"].rstrip()])

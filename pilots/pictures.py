@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
+
+from cairn.errors import CairnError
 
 INK, GREY, BLUE, AMBER = "#24323a", "#7b878d", "#155a70", "#a4580c"
 STYLE = f"""<style>.grid{{stroke:#dfe3e5}}.wish{{stroke:{AMBER};stroke-dasharray:6 4;stroke-width:2}}
@@ -62,6 +65,14 @@ def picture(height: int, title: str, marks: Sequence[str]) -> str:
 <text x="8" y="20" font-size="15" font-weight="bold">{escape(title)}</text>
 {chr(10).join(marks)}
 </svg>"""
+
+
+def write(path: Path, svg: str) -> None:
+    """Write a picture. Raises CairnError where the file cannot be written."""
+    try:
+        path.write_text(svg, encoding="utf-8")
+    except OSError as error:
+        raise CairnError(f"{path}: the picture cannot be written ({error.strerror}): name another file") from error
 
 
 def detected_by_schools(lines: Sequence[Line], here: tuple[float, float], effect: float) -> str:
