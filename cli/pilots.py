@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import pilots_design, pilots_rate
+from cli import pilots_design, pilots_looks, pilots_rate
 from cli.common import JsonOption, emit, say
 
 app = typer.Typer(help="Plans, evaluations and decisions.", no_args_is_help=True)
 app.add_typer(pilots_design.app)
+app.add_typer(pilots_looks.app)
 app.add_typer(pilots_rate.app)
 
 PlanArgument = Annotated[Path, typer.Argument(help="The plan, a YAML file.")]

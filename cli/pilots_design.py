@@ -266,38 +266,3 @@ def _assign_text(found: dict[str, Any]) -> str:
         lines.append(f"{one['trait']:24}{one['treatment']:12.3f}{one['comparison']:12.3f}{one['difference_sd']:+10.2f}")
     lines += [f"Note: {warning}" for warning in found["warnings"]]
     return "\n".join([*lines, "", found["yaml"].rstrip()])
-
-
-@app.command()
-def looks(
-    plan: Annotated[Path, typer.Argument(help="The plan, a YAML file.")],
-    day: Annotated[str | None, typer.Option(help="What is due on this day (YYYY-MM-DD); today if absent.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """When a pilot is looked at and what for: implementation, then guardrails and harm, then the effect, once.
-
-    Example: cairn pilots looks schemas/district/pilots/fraction-studio.yaml --day 2026-10-01
-    """
-    from datetime import date
-
-    from cli.night import parse_date
-    from pilots.looks import due_look, looks_of, next_look
-    from pilots.plan import load_plan
-
-    found = load_plan(plan)
-    on = parse_date(day) if day else date.today()
-    due, following = due_look(found, on), next_look(found, on)
-    result = {
-        "pilot_id": found.pilot_id,
-        "day": on.isoformat(),
-        "looks": [asdict(look) for look in looks_of(found)],
-        "due": asdict(due) if due else None,
-        "next": asdict(following) if following else None,
-    }
-
-    def text(told: dict[str, Any]) -> str:
-        lines = [f"{look['due_on']}  {look['kind']}: {look['what']}" for look in told["looks"]]
-        now = f"on {told['day']}: {told['due']['kind']}" if told["due"] else f"on {told['day']}: nothing is due yet"
-        return "\n".join([*lines, now])
-
-    emit(result, as_json, text)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
-import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -17,14 +14,14 @@ from numpy.typing import NDArray
 
 import lake
 from cairn.errors import CairnError
+from cairn.rostering.tabular import read_table_file
 from cairn.settings import Settings
 from pilots.draft import Draft
+from pilots.school_table import need_readable, number_of
 
 PUPILS, BASELINE = "pupils", "baseline_mean"
 # A baseline score counts for so long before the draw.
 RECENT = timedelta(days=400)
-# 1,250 as a spreadsheet writes it; 1,25 is a decimal comma and says nothing for sure.
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
 
 Floats = NDArray[np.float64]
 
@@ -45,55 +42,36 @@ def from_file(path: Path, draft: Draft) -> SchoolTraits:
     Columns that the plan does not name are left out, and named in the notes. Raises CairnError with file, line and
     column for what is missing or is no number.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restval="")
-            columns = [str(name).strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = columns
-            rows = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CairnError(
-            f"{path}: cannot be read as a CSV file ({type(error).__name__}); save it as CSV UTF-8"
-        ) from error
-    if "school_id" not in columns:
-        raise CairnError(f"{path}:1: no column school_id (there are {', '.join(columns) or 'none'})")
-    found = [name for name in columns if name and name != "school_id"]
-    wanted = [PUPILS, BASELINE, *draft.balance_on]
-    names = tuple(dict.fromkeys(name for name in wanted if name in found or name not in (PUPILS, BASELINE)))
-    for name in names:
-        if name not in found:
-            near = difflib.get_close_matches(name, found, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(found) or 'none'}"
-            raise CairnError(f"{path}:1: the plan balances on {name!r}, which is no column; {hint}")
+    table = read_table_file(path, ("school_id", PUPILS, BASELINE, *draft.balance_on))
+    need_readable(table)
+    table.require(["school_id"])
+    given = [name for name in (PUPILS, BASELINE) if table.has(name)]
+    for name in draft.balance_on:
+        if not table.has(name):
+            near = difflib.get_close_matches(name, table.header, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(table.header)}"
+            raise CairnError(f"{table.name}:1: the plan balances on {name!r}, which is no column; {hint}")
+    names = tuple(dict.fromkeys([*given, *draft.balance_on]))
     if not names:
-        raise CairnError(f"{path}:1: nothing to balance on beside school_id; add pupils and baseline_mean")
+        raise CairnError(f"{table.name}:1: nothing to balance on beside school_id; add {PUPILS} and {BASELINE}")
     values: dict[str, list[float]] = {}
-    for line, row in rows:
-        school = (row["school_id"] or "").strip()
+    others = 0
+    for row in table.rows:
+        school = row.get("school_id")
         if school in values:
-            raise CairnError(f"{path}:{line}: school {school!r} is there twice; keep one line for each school")
+            raise CairnError(
+                f"{table.name}:{row.line}: school {school!r} is there twice; keep one line for each school"
+            )
         if school in draft.schools:
-            values[school] = [number(row[name] or "", f"{path}:{line}: column {name}") for name in names]
+            values[school] = [number_of(table, row, name) for name in names]
+        else:
+            others += 1
     if missing := [school for school in draft.schools if school not in values]:
-        raise CairnError(f"{path}: no line for {', '.join(missing)}; every school that is drawn needs one")
-    notes = []
-    if others := len(rows) - len(values):
-        notes.append(f"{others} lines of {path.name} are of schools that are not drawn")
-    if left := [name for name in found if name not in names]:
+        raise CairnError(f"{table.name}: no line for {', '.join(missing)}; every school that is drawn needs one")
+    notes = [f"{others} lines of {table.name} are of schools that are not drawn"] if others else []
+    if left := table.unknown(["school_id", *names]):
         notes.append(f"not balanced on {', '.join(left)}: name them in assignment.balance_on of the plan to do so")
-    return SchoolTraits(names, np.array([values[school] for school in draft.schools]), path.name, tuple(notes))
-
-
-def number(text: str, where: str) -> float:
-    """A number as a spreadsheet writes it: 1250, 1,250 or 12.5. Raises CairnError for anything else, with where."""
-    plain = text.strip()
-    try:
-        found = float(plain.replace(",", "") if _THOUSANDS.fullmatch(plain) else plain)
-    except ValueError:
-        found = math.nan
-    if not math.isfinite(found):
-        raise CairnError(f"{where}: {text!r} is no number; write it as 1250 or 12.5")
-    return found
+    return SchoolTraits(names, np.array([values[school] for school in draft.schools]), table.name, tuple(notes))
 
 
 def from_lake(settings: Settings, draft: Draft, today: date) -> SchoolTraits:
