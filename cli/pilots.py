@@ -23,29 +23,31 @@ def group() -> None:
 
 @app.command()
 def check(plan: PlanArgument, as_json: JsonOption = False) -> None:
-    """Check a plan: its form, its schools against the roster, its dates and its draw.
+    """Check a plan: its form, its dates and its draw; its schools, grades and tests against what was loaded.
+
+    A warning leaves the plan good and says what it will not be able to tell.
 
     Example: cairn pilots check schemas/district/pilots/fraction-studio.yaml
     """
     from cairn.settings import settings
     from pilots.plan import check_plan
-    from pilots.registry import known_schools
+    from pilots.registry import known
 
-    schools = known_schools(settings())
-    if not schools:
-        say("no roster was loaded yet, so the schools of the arms are not checked")
-    found, problems = check_plan(plan, schools or None)
+    loaded = known(settings())
+    if not loaded.schools:
+        say("no roster was loaded yet, so the schools of the arms and the grades are not checked")
+    found, problems = check_plan(plan, loaded)
+    wrong = [problem for problem in problems if not problem.is_warning]
     result: dict[str, Any] = {
         "pilot_id": found.pilot_id if found else None,
         "plan_hash": found.plan_hash if found else None,
-        "problems": [{"line": p.line, "message": p.message} for p in problems],
+        "problems": [{"line": p.line, "message": p.message} for p in wrong],
+        "warnings": [{"line": p.line, "message": p.message} for p in problems if p.is_warning],
     }
     for problem in problems:
         say(str(problem))
-    emit(
-        result, as_json, lambda r: f"{r['pilot_id']}: good, {r['plan_hash']}" if found else f"{len(problems)} problems"
-    )
-    if problems:
+    emit(result, as_json, lambda r: f"{r['pilot_id']}: good, {r['plan_hash']}" if found else f"{len(wrong)} problems")
+    if wrong:
         raise typer.Exit(1)
 
 

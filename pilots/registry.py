@@ -19,8 +19,11 @@ import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from pilots.decision import DECISIONS
+from pilots.known import Known, same
 from pilots.plan import Plan, differing_keys, load_plan
 
+# What is known now of a two-time table.
+CURRENT = pc.field("recorded_to").is_null()
 PUBLISH = "run 'cairn marts publish --kind evaluation' first"
 
 
@@ -63,6 +66,19 @@ def known_schools(settings: Settings) -> set[str]:
     }
 
 
+def known(settings: Settings) -> Known:
+    """What the lake knows of what a plan names: schools and grades of the roster, tests of the results."""
+    wanted = CURRENT & (pc.field("role") == "student") & (pc.field("status") != "tobedeleted")
+    grades = lake.read(settings, "silver.person", ["grade"], wanted)["grade"].unique().to_pylist()
+    columns = ["assessment", "subject", "measure"]
+    results = lake.read(settings, "silver.assessment_result", columns, CURRENT).group_by(columns).aggregate([])
+    tests: dict[str, dict[str, frozenset[str]]] = {}
+    for row in results.to_pylist():
+        subjects = tests.setdefault(same(row["assessment"]), {})
+        subjects[row["subject"]] = subjects.get(row["subject"], frozenset()) | {row["measure"]}
+    return Known(frozenset(known_schools(settings)), frozenset(grade for grade in grades if grade), tests)
+
+
 def newest_plans(settings: Settings) -> list[FrozenPlan]:
     """The newest frozen plan of each pilot, by pilot: the one frozen last (stg_pilot_plan.sql says the same)."""
     newest: dict[str, dict[str, Any]] = {}
@@ -86,11 +102,11 @@ def frozen_plan(settings: Settings, pilot_id: str) -> FrozenPlan:
 
 
 def freeze_file(settings: Settings, path: Path) -> dict[str, Any]:
-    """Check a plan file against the roster and freeze it; see :func:`freeze`."""
-    schools = known_schools(settings)
-    if not schools:
+    """Check a plan file against the lake and freeze it; see :func:`freeze`."""
+    loaded = known(settings)
+    if not loaded.schools:
         raise CairnError(f"{path}: no schools in the roster to check the arms against; run 'cairn roster load' first")
-    return freeze(settings, load_plan(path, schools))
+    return freeze(settings, load_plan(path, loaded))
 
 
 def freeze(settings: Settings, plan: Plan, now: datetime | None = None) -> dict[str, Any]:
