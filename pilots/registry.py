@@ -156,10 +156,12 @@ def _arm_schools(settings: Settings, plan: Plan) -> Collection[str]:
     return {r["school_id"] for r in rows if r["pilot_id"] == plan.pilot_id and r["plan_hash"] == plan.plan_hash}
 
 
-def result_rows(scorecard: Mapping[str, Any], plan_hash: str, evaluation_id: str) -> list[dict[str, Any]]:
+def result_rows(
+    scorecard: Mapping[str, Any], plan_hash: str, evaluation_id: str, code_version: str | None = None
+) -> list[dict[str, Any]]:
     """A scorecard's numbers and words in columns of ``gold.pilot_result``, so that it can be replayed and compared.
 
-    ``evaluation_id`` is the id of the evaluation release that shows the scorecard.
+    ``evaluation_id`` is the id of the evaluation release that shows the scorecard, ``code_version`` what made it.
     """
     same = {
         "evaluation_id": evaluation_id,
@@ -167,6 +169,7 @@ def result_rows(scorecard: Mapping[str, Any], plan_hash: str, evaluation_id: str
         "plan_hash": plan_hash,
         "release_id": scorecard["release_id"],
         "evaluated_at": datetime.fromisoformat(scorecard["evaluated_at"]),
+        "code_version": code_version,
     }
     rows = [
         same | {key: estimate[key] for key in ("name", "value", "low", "high", "unit")}
