@@ -52,17 +52,36 @@ def check(plan: PlanArgument, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def freeze(plan: PlanArgument, as_json: JsonOption = False) -> None:
-    """Freeze a plan by the hash of its analysis, before outcomes are seen.
+def freeze(
+    plan: PlanArgument,
+    amend: Annotated[
+        str | None, typer.Option(help="Why this analysis takes the place of the one frozen under the same id.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Freeze a plan by the hash of its analysis, before outcomes are seen; its new practice versions are recorded.
+
+    A plan frozen when its outcome window has opened is recorded and called frozen late.
 
     Example: cairn pilots freeze schemas/district/pilots/fraction-studio.yaml
     """
     from cairn.settings import settings
     from pilots.registry import freeze_file
 
-    result = freeze_file(settings(), plan)
-    word = "frozen" if result["is_new"] else "was frozen already, nothing changed"
-    emit(result, as_json, lambda r: f"{r['pilot_id']}: {word}, {r['schools']} schools, {r['plan_hash']}")
+    emit(freeze_file(settings(), plan, amend), as_json, _frozen_text)
+
+
+def _frozen_text(result: dict[str, Any]) -> str:
+    word = "amended" if result["is_amendment"] else "frozen" if result["is_new"] else "the analysis was frozen already"
+    lines = [f"{result['pilot_id']}: {word}, {result['schools']} schools, {result['plan_hash']}"]
+    if result["practice_versions"]:
+        lines.append(f"practice versions recorded: {result['practice_versions']}")
+    if result["is_late"]:
+        lines.append(
+            f"frozen late: on {result['frozen_at']:%Y-%m-%d}, when outcomes could be seen (window from"
+            f" {result['outcome_opens_on']} on); the scorecard says so"
+        )
+    return "\n".join(lines)
 
 
 @app.command()

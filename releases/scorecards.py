@@ -39,8 +39,27 @@ def scorecard(source: duckdb.DuckDBPyConnection, frozen: FrozenPlan, learning: s
         red_gates=_red_gates(source, pilot_id),
         frozen_at=frozen.frozen_at,
     )
+    card |= log_of(frozen)
     card["warnings"] = [*card["warnings"], *pilot_scores.warnings(frozen.plan, schools)]
     return card
+
+
+def log_of(frozen: FrozenPlan) -> dict[str, Any]:
+    """What stands beside the frozen analysis: when it was frozen, how it was amended, what was done and learned."""
+    return {
+        "frozen": {
+            "at": frozen.frozen_at.isoformat(),
+            "is_late": frozen.is_late,
+            "amendments": [
+                {"at": one.at.isoformat(), "reason": one.reason, "is_after_outcomes": one.is_after_outcomes}
+                for one in frozen.amendments
+            ],
+        },
+        "practice": [
+            {"from_date": one.from_date.isoformat(), "what": one.what, "learned": one.learned}
+            for one in frozen.versions
+        ],
+    }
 
 
 def _red_gates(source: duckdb.DuckDBPyConnection, pilot_id: str) -> list[str]:

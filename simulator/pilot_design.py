@@ -37,6 +37,7 @@ class Kind:
     vision: str
     gap: str
     causes: tuple[str, ...]
+    on_monday: tuple[str, ...]
     partner: str
     barrier: tuple[str, str]
     licence_usd: float
@@ -56,6 +57,11 @@ KINDS = (
         "Every pupil practises each day at the edge of what she knows, and is seen by an adult when she is stuck.",
         "one in three pupils enters middle school without equivalent fractions",
         ("practice is the same for all of a class", "nobody sees who is stuck before the unit ends"),
+        (
+            "open the studio page of the class and take the groups as they stand",
+            "sit with the group that is stuck, twelve minutes; the others practise what the page names",
+            "write down what the group could say at the end, and see it again on Thursday",
+        ),
         "Tallypath",
         ("scheduling", "a daily period of twelve minutes in the timetable of every class"),
         24.0,
@@ -73,6 +79,10 @@ KINDS = (
         "Every pupil reads each day at home, at a level that is neither boring nor out of reach.",
         "half of the pupils read less than ten minutes a day out of school",
         ("few books at the right level at home", "families do not know which level is right"),
+        (
+            "let every pupil choose one book of the level that the app names",
+            "agree with families on a quarter of an hour a day, and on who listens",
+        ),
         "Lumenread",
         ("connectivity", "pupils without a connection at home"),
         18.0,

@@ -90,6 +90,7 @@ def plan(world: World, pilot: PilotTruth) -> dict[str, Any]:
             "ends_on": days[pilot.last_day],
             "dosage_minutes_planned": round(pilot.planned_minutes),
             "milestones": [{"name": name, "due_date": due} for name, due in pilot.milestones],
+            "on_monday": list(pilot.kind.on_monday),
             "practice": [{"from_date": days[pilot.first_day], "what": "as planned"}],
         },
     }
