@@ -135,12 +135,14 @@ def frozen_plan(settings: Settings, pilot_id: str) -> FrozenPlan:
     return plans[pilot_id]
 
 
-def freeze_file(settings: Settings, path: Path, amendment: str | None = None) -> dict[str, Any]:
+def freeze_file(
+    settings: Settings, path: Path, amendment: str | None = None, now: datetime | None = None
+) -> dict[str, Any]:
     """Check a plan file against the lake and freeze it; see :func:`freeze`."""
     loaded = known(settings)
     if not loaded.schools:
         raise CairnError(f"{path}: no schools in the roster to check the arms against; run 'cairn roster load' first")
-    return freeze(settings, load_plan(path, loaded), amendment=amendment)
+    return freeze(settings, load_plan(path, loaded), now, amendment)
 
 
 def freeze(settings: Settings, plan: Plan, now: datetime | None = None, amendment: str | None = None) -> dict[str, Any]:
