@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli import pilots_menu
 from cli.common import JsonOption, emit, say
 
 app = typer.Typer(help="Plans, evaluations and decisions.", no_args_is_help=True)
@@ -131,7 +132,7 @@ def decide(
     emit(row, as_json, lambda r: f"{r['pilot_id']}: {r['decision']} recorded (the rule said {r['recommendation']})")
 
 
-def _standing(with_reason: bool = False) -> list[dict[str, Any]]:
+def _standing() -> list[dict[str, Any]]:
     from cairn.settings import settings
     from pilots import registry
 
@@ -147,7 +148,6 @@ def _standing(with_reason: bool = False) -> list[dict[str, Any]]:
                 "recommendation": latest.recommendation if latest else None,
                 "decision": decided[-1]["decision"] if decided else None,
             }
-            | ({"reason": decided[-1]["reason"] if decided else None} if with_reason else {})
         )
     return rows
 
@@ -172,27 +172,8 @@ def list_pilots(as_json: JsonOption = False) -> None:
     emit({"pilots": _standing()}, as_json, text)
 
 
-@app.command()
-def menu(as_json: JsonOption = False) -> None:
-    """What was proven here and can be taken up, and what was stopped, with the reason.
-
-    Example: cairn pilots menu
-    """
-    rows = _standing(with_reason=True)
-    result = {
-        "proven": [row for row in rows if row["decision"] == "SCALE"],
-        "stopped": [row for row in rows if row["decision"] == "STOP"],
-    }
-
-    def text(found: dict[str, Any]) -> str:
-        lines = [
-            f"{kind}: {row['title']}" + (f" ({row['reason']})" if row["reason"] else "")
-            for kind in ("proven", "stopped")
-            for row in found[kind]
-        ]
-        return "\n".join(lines) or "nothing was decided SCALE or STOP yet"
-
-    emit(result, as_json, text)
+app.command(name="menu")(pilots_menu.menu)
+app.command(name="next")(pilots_menu.next_cycle)
 
 
 @app.command()
