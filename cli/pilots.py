@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import pilots_design, pilots_looks, pilots_rate
+from cli import pilots_design, pilots_looks, pilots_menu, pilots_rate
 from cli.common import JsonOption, emit, say
 
 app = typer.Typer(help="Plans, evaluations and decisions.", no_args_is_help=True)
@@ -27,44 +27,65 @@ def group() -> None:
 
 @app.command()
 def check(plan: PlanArgument, as_json: JsonOption = False) -> None:
-    """Check a plan: its form, its schools against the roster, its dates and its draw.
+    """Check a plan: its form, its dates and its draw; its schools, grades and tests against what was loaded.
+
+    A warning leaves the plan good and says what it will not be able to tell.
 
     Example: cairn pilots check schemas/district/pilots/fraction-studio.yaml
     """
     from cairn.settings import settings
     from pilots.plan import check_plan
-    from pilots.registry import known_schools
+    from pilots.registry import known
 
-    schools = known_schools(settings())
-    if not schools:
-        say("no roster was loaded yet, so the schools of the arms are not checked")
-    found, problems = check_plan(plan, schools or None)
+    loaded = known(settings())
+    if not loaded.schools:
+        say("no roster was loaded yet, so the schools of the arms and the grades are not checked")
+    found, problems = check_plan(plan, loaded)
+    wrong = [problem for problem in problems if not problem.is_warning]
     result: dict[str, Any] = {
         "pilot_id": found.pilot_id if found else None,
         "plan_hash": found.plan_hash if found else None,
-        "problems": [{"line": p.line, "message": p.message} for p in problems],
+        "problems": [{"line": p.line, "message": p.message} for p in wrong],
+        "warnings": [{"line": p.line, "message": p.message} for p in problems if p.is_warning],
     }
     for problem in problems:
         say(str(problem))
-    emit(
-        result, as_json, lambda r: f"{r['pilot_id']}: good, {r['plan_hash']}" if found else f"{len(problems)} problems"
-    )
-    if problems:
+    emit(result, as_json, lambda r: f"{r['pilot_id']}: good, {r['plan_hash']}" if found else f"{len(wrong)} problems")
+    if wrong:
         raise typer.Exit(1)
 
 
 @app.command()
-def freeze(plan: PlanArgument, as_json: JsonOption = False) -> None:
-    """Freeze a plan by the hash of its analysis, before outcomes are seen.
+def freeze(
+    plan: PlanArgument,
+    amend: Annotated[
+        str | None, typer.Option(help="Why this analysis takes the place of the one frozen under the same id.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Freeze a plan by the hash of its analysis, before outcomes are seen; its new practice versions are recorded.
+
+    A plan frozen when its outcome window has opened is recorded and called frozen late.
 
     Example: cairn pilots freeze schemas/district/pilots/fraction-studio.yaml
     """
     from cairn.settings import settings
     from pilots.registry import freeze_file
 
-    result = freeze_file(settings(), plan)
-    word = "frozen" if result["is_new"] else "was frozen already, nothing changed"
-    emit(result, as_json, lambda r: f"{r['pilot_id']}: {word}, {r['schools']} schools, {r['plan_hash']}")
+    emit(freeze_file(settings(), plan, amend), as_json, _frozen_text)
+
+
+def _frozen_text(result: dict[str, Any]) -> str:
+    word = "amended" if result["is_amendment"] else "frozen" if result["is_new"] else "the analysis was frozen already"
+    lines = [f"{result['pilot_id']}: {word}, {result['schools']} schools, {result['plan_hash']}"]
+    if result["practice_versions"]:
+        lines.append(f"practice versions recorded: {result['practice_versions']}")
+    if result["is_late"]:
+        lines.append(
+            f"frozen late: on {result['frozen_at']:%Y-%m-%d}, when outcomes could be seen (window from"
+            f" {result['outcome_opens_on']} on); the scorecard says so"
+        )
+    return "\n".join(lines)
 
 
 @app.command()
@@ -114,7 +135,7 @@ def decide(
     emit(row, as_json, lambda r: f"{r['pilot_id']}: {r['decision']} recorded (the rule said {r['recommendation']})")
 
 
-def _standing(with_reason: bool = False) -> list[dict[str, Any]]:
+def _standing() -> list[dict[str, Any]]:
     from cairn.settings import settings
     from pilots import registry
 
@@ -130,7 +151,6 @@ def _standing(with_reason: bool = False) -> list[dict[str, Any]]:
                 "recommendation": latest.recommendation if latest else None,
                 "decision": decided[-1]["decision"] if decided else None,
             }
-            | ({"reason": decided[-1]["reason"] if decided else None} if with_reason else {})
         )
     return rows
 
@@ -155,24 +175,5 @@ def list_pilots(as_json: JsonOption = False) -> None:
     emit({"pilots": _standing()}, as_json, text)
 
 
-@app.command()
-def menu(as_json: JsonOption = False) -> None:
-    """What was proven here and can be taken up, and what was stopped, with the reason.
-
-    Example: cairn pilots menu
-    """
-    rows = _standing(with_reason=True)
-    result = {
-        "proven": [row for row in rows if row["decision"] == "SCALE"],
-        "stopped": [row for row in rows if row["decision"] == "STOP"],
-    }
-
-    def text(found: dict[str, Any]) -> str:
-        lines = [
-            f"{kind}: {row['title']}" + (f" ({row['reason']})" if row["reason"] else "")
-            for kind in ("proven", "stopped")
-            for row in found[kind]
-        ]
-        return "\n".join(lines) or "nothing was decided SCALE or STOP yet"
-
-    emit(result, as_json, text)
+app.command(name="menu")(pilots_menu.menu)
+app.command(name="next")(pilots_menu.next_cycle)

@@ -149,8 +149,7 @@ def _pupils_of(plan: Plan | None) -> float | None:
 
     if plan is None:
         return None
-    grades = tuple(str(grade) for grade in plan.analysis.get("grades") or ())
-    return pupils_per_school(settings(), list(plan.arms), grades)
+    return pupils_per_school(settings(), list(plan.arms), plan.grades)
 
 
 def _change_told(change: Change) -> dict[str, Any]:

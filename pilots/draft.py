@@ -18,13 +18,15 @@ from numpy.typing import NDArray
 
 from cairn.errors import CairnError
 from pilots.allocation_sets import Block, blocks_of_like
+from pilots.known import grade_key
+from pilots.plan_rules import subject_of
 from pilots.plan_yaml import KeyPath, line_of, read_yaml
 
 
 @dataclass(frozen=True)
 class Draft:
     """Schools by id, sorted; ``blocks`` hold their positions. ``measure`` is the plan's baseline, None where it names
-    none; ``grades`` the pupils it is about, empty for all."""
+    none; ``grades`` the pupils it is about as they are compared (5 for 05), empty for all."""
 
     pilot_id: str
     schools: tuple[str, ...]
@@ -105,8 +107,8 @@ def _draft(raw: object, treated: int | None, known_schools: Collection[str] | No
         assigned_on=assignment.get("assigned_on"),
         assessment=_text(baseline, "assessment"),
         measure=_text(baseline, "measure"),
-        subject=_text(analysis, "subject") or _text(baseline, "subject"),
-        grades=tuple(str(grade) for grade in analysis.get("grades") or ()),
+        subject=subject_of({"baseline": {}} | analysis, "baseline"),
+        grades=tuple(grade_key(grade) for grade in analysis.get("grades") or ()),
     )
 
 

@@ -31,6 +31,7 @@ def evaluate(
     data_date: date | str,
     *,
     red_gates: Sequence[str] = (),
+    frozen_at: datetime | None = None,
     evaluated_at: datetime | None = None,
 ) -> dict[str, Any]:
     """The scorecard, JSON-able. ``plan`` may be a Plan, its mapping or its JSON.

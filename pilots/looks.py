@@ -37,8 +37,7 @@ def looks_of(plan: Plan) -> tuple[Look, ...]:
     """
     starts = date.fromisoformat(plan.implementation["starts_on"])
     ends = date.fromisoformat(plan.implementation["ends_on"])
-    outcome = plan.analysis["outcome"]
-    closes = date.fromisoformat(outcome["to_date"]) + timedelta(days=int(outcome.get("make_up_days", 0)) + 1)
+    closes = plan.outcome_closes_on + timedelta(days=1)
     days = {
         IMPLEMENTATION: min(starts + timedelta(days=IMPLEMENTATION_DAY), ends, closes),
         GUARDRAILS: min(starts + timedelta(days=GUARDRAILS_DAY), ends, closes),

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -17,6 +18,7 @@ from cairn.errors import CairnError
 from cairn.rostering.tabular import read_table_file
 from cairn.settings import Settings
 from pilots.draft import Draft
+from pilots.known import grade_key, same
 from pilots.school_table import need_readable, number_of
 
 PUPILS, BASELINE = "pupils", "baseline_mean"
@@ -131,7 +133,7 @@ def _rostered(
     school_of = {
         pupil: school
         for pupil, (_, school) in newest.items()
-        if school in schools and (not grades or grade_of.get(pupil) in grades)
+        if school in schools and (not grades or grade_key(grade_of.get(pupil) or "") in grades)
     }
     return school_of, grade_of
 
@@ -144,17 +146,19 @@ def _scores(
         return {}
     wanted = (
         pc.field("recorded_to").is_null()
-        & (pc.field("assessment") == draft.assessment)
-        & (pc.field("measure") == draft.measure)
         & pc.field("scale_score").is_valid()
         & (pc.field("taken_date") < day)
         & (pc.field("taken_date") >= day - RECENT)
     )
-    if draft.subject is not None:
-        wanted &= pc.field("subject") == draft.subject
-    columns = ["student_key", "window_name", "taken_date", "scale_score", "is_rapid_guess"]
+    names = {"assessment": draft.assessment, "measure": draft.measure, "subject": draft.subject}
+    columns = ["student_key", "window_name", "taken_date", "scale_score", "is_rapid_guess", *names]
+    table = lake.read(settings, "silver.assessment_result", columns, wanted)
+    for column, name in names.items():
+        if name is not None:
+            alike_names = [one for one in table[column].unique().to_pylist() if one and same(one) == same(name)]
+            table = table.filter(pc.is_in(table[column], pa.array(alike_names, pa.string())))
     newest: dict[str, tuple[date, str, float]] = {}
-    for row in lake.read(settings, "silver.assessment_result", columns, wanted).to_pylist():
+    for row in table.to_pylist():
         pupil = row["student_key"]
         if pupil in school_of and not row["is_rapid_guess"]:
             one = (row["taken_date"], str(row["window_name"]), float(row["scale_score"]))

@@ -13,7 +13,7 @@ from cairn.errors import CairnError
 from pilots.decision import INVALID
 from pilots.evaluate import evaluate
 from pilots.registry import FrozenPlan
-from releases import store
+from releases import pilot_scores, store
 from releases.learning_marts import frame
 
 LOG = logging.getLogger(__name__)
@@ -21,17 +21,45 @@ MOST_WORDS = 300
 
 
 def scorecard(source: duckdb.DuckDBPyConnection, frozen: FrozenPlan, learning: store.Release) -> dict[str, Any]:
-    """The pilot's scorecard on the marts of an open learning release. Raises what the evaluation raises."""
+    """The pilot's scorecard on the marts of an open learning release, red gates and the time of freezing in it.
+
+    Raises CairnError where the scores cannot be those that the plan means, and what the evaluation raises.
+    """
     pilot_id = frozen.pilot_id
-    return evaluate(
+    pupils = frame(source, "mart_pilot_pupil", pilot_id)
+    schools = frame(source, "mart_pilot_school", pilot_id)
+    pilot_scores.refuse(frozen.plan, pupils, schools)
+    card = evaluate(
         frozen.plan,
-        frame(source, "mart_pilot_pupil", pilot_id),
-        frame(source, "mart_pilot_school", pilot_id),
+        pupils,
+        schools,
         frame(source, "mart_rollout_school", pilot_id),
         learning.release_id,
         learning.data_date,
         red_gates=_red_gates(source, pilot_id),
+        frozen_at=frozen.frozen_at,
     )
+    card |= log_of(frozen)
+    card["warnings"] = [*card["warnings"], *pilot_scores.warnings(frozen.plan, schools)]
+    return card
+
+
+def log_of(frozen: FrozenPlan) -> dict[str, Any]:
+    """What stands beside the frozen analysis: when it was frozen, how it was amended, what was done and learned."""
+    return {
+        "frozen": {
+            "at": frozen.frozen_at.isoformat(),
+            "is_late": frozen.is_late,
+            "amendments": [
+                {"at": one.at.isoformat(), "reason": one.reason, "is_after_outcomes": one.is_after_outcomes}
+                for one in frozen.amendments
+            ],
+        },
+        "practice": [
+            {"from_date": one.from_date.isoformat(), "what": one.what, "learned": one.learned}
+            for one in frozen.versions
+        ],
+    }
 
 
 def _red_gates(source: duckdb.DuckDBPyConnection, pilot_id: str) -> list[str]:

@@ -205,7 +205,7 @@ def test_size_and_baseline_come_from_the_lake(
     result = {
         "layout": "x",
         "assessment": baseline["assessment"],
-        "subject": "Mathematics",
+        "subject": raw["analysis"]["subject"],
         "measure": baseline["measure"],
         "taken_date": date(2026, 5, 4),
         "window_name": "spring",
@@ -219,13 +219,16 @@ def test_size_and_baseline_come_from_the_lake(
         row | {"result_id": f"{row['result_id']}-old", "taken_date": date(2024, 5, 4), "scale_score": 1.0}
         for row in scores
     ]
-    lake.append(settings, "silver.assessment_result", [*scores, *old])
+    other = [
+        row | {"result_id": f"{row['result_id']}-other", "subject": "Science", "scale_score": 9e6} for row in scores
+    ]
+    lake.append(settings, "silver.assessment_result", [*scores, *old, *other])
     _, found, _ = run(capsys, draft(tmp_path, 12, 6), "--seed", 3, "--again", "scores have come")
     size, mean = found["balance"]
     assert (size["trait"], mean["trait"]) == ("pupils", "baseline_mean")
     counts = [4 + int(school[-3:]) for school in found["drawn"]["treatment"]]
     assert size["treatment"] == pytest.approx(np.mean(counts))
-    # Two grades 100 points apart are taken together: means of schools stay within the spread of one grade.
+    # Two grades 100 points apart are taken together, and no other subject: means stay within the spread of one grade.
     assert abs(mean["treatment"]) < 1.0
     code, _, told = run(capsys, draft(tmp_path, 14, 7))
     assert (code, "no school 'sch-013' in the roster" in told) == (1, True)

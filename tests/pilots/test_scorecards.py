@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -182,7 +183,7 @@ def _run(*arguments: str, status: int = 0) -> dict[str, Any]:
     return found
 
 
-def test_the_life_of_a_pilot_by_command(released: Settings) -> None:
+def test_the_life_of_a_pilot_by_command(released: Settings, tmp_path: Path) -> None:
     card = _run("evaluate", "fraction-studio")
     assert set(card) >= {"pilot_id", "plan_hash", "estimates", "rating", "recommendation", "release_id"}
     assert card["release_id"] == "learning-2026-11-10-1"
@@ -197,7 +198,23 @@ def test_the_life_of_a_pilot_by_command(released: Settings) -> None:
     assert _run("menu")["proven"] == [], "another wave is no proof"
     more = ("--by", "superintendent", "--reason", "two more waves gained as much")
     _run("decide", "fraction-studio", "--decision", "SCALE", *more)
-    assert [row["pilot_id"] for row in _run("menu")["proven"]] == ["fraction-studio"]
+    [proven] = _run("menu")["proven"]
+    assert proven["pilot_id"] == "fraction-studio"
+    assert proven["evidence"]["effect_sd"] == pytest.approx(card["estimates"][0]["value"])
+    assert proven["cost_per_pupil_usd"] == card["cost"]["per_pupil_usd"]
+    assert proven["practice_card"]["on_monday"] and proven["for_whom"]["subject"] == "math"
+    _run(
+        "decide", "reading-companion", "--decision", "STOP", "--by", "superintendent", "--reason", "few opened the app"
+    )
+    assert [row["reason"] for row in _run("menu", "--search", "App opened")["stopped"]] == ["few opened the app"]
+    assert _run("menu", "--search", "fractions in the garden") == {"proven": [], "stopped": []}
+    begun = tmp_path / "next.yaml"
+    assert _run("next", "fraction-studio", "--out", str(begun))["pilot_id"] == "fraction-studio-cycle-2"
+    assert "two more waves gained as much" in begun.read_text()
+    assert _run("check", str(begun))["problems"] == []
+    assert isinstance(
+        CliRunner().invoke(pilots_app, ["next", "fraction-studio", "--out", str(begun)]).exception, CairnError
+    )
     found = _run("report")
     assert {row["scope"] for row in found["metrics"]} == {
         "district",
