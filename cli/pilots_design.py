@@ -37,6 +37,10 @@ def power(
     ] = None,
     blocks: Annotated[int | None, typer.Option(min=1, help="Groups of schools drawn apart.")] = None,
     r2_blocks: Annotated[float, typer.Option(min=0, max=0.99, help="Variance between schools they explain.")] = 0.0,
+    school_covariates: Annotated[
+        int | None,
+        typer.Option(min=0, help="What schools are adjusted for, each a degree of freedom; a plan's pretest."),
+    ] = None,
     waves: Annotated[int | None, typer.Option(min=1, help="Waves in which treated schools begin.")] = None,
     volunteers: Annotated[bool, typer.Option("--volunteers", help="Schools are not drawn at random.")] = False,
     smallest_effect: Annotated[float | None, typer.Option(min=0.01, max=1, help="Smallest that matters, SD.")] = None,
@@ -78,6 +82,7 @@ def power(
         r2_pupil=_first(r2_pupil, r2_school),
         blocks=int(_first(blocks, told.get("blocks"), 1)),
         r2_blocks=r2_blocks,
+        covariates=int(_first(school_covariates, told.get("covariates"), 0)),
         alpha=alpha,
         power=power_wanted,
         is_random=not volunteers and (given is None or given.is_random),
@@ -136,6 +141,8 @@ def _from_plan(plan: Plan) -> dict[str, float]:
         "icc": prior["icc"],
         "r2": prior["r2"],
         "prior_sd": prior["effect_sd"],
+        # The comparison adjusts schools for their mean pretest.
+        "covariates": 1,
         "blocks": len(plan.analysis["assignment"].get("blocks", ())) or 1,
         "waves": len({wave for school, wave in plan.waves.items() if plan.arms[school] == "treatment"}),
         "smallest_effect": plan.smallest_effect,

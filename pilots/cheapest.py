@@ -91,21 +91,22 @@ def _variants(design: Design, limits: Limits) -> Iterator[Design]:
     """The design with each combination of more pupils, a pretest and blocks, its schools as they are."""
     now = design.pupils_per_school
     pupils = {now, *(min(limits.pupils_per_school, math.ceil(now * part)) for part in (1.25, 1.5, 2.0, 3.0, 4.0))}
-    pretests = {(design.r2_school, design.r2_pupil)}
+    pretests = {(design.r2_school, design.r2_pupil, design.covariates)}
     if limits.r2 is not None and limits.r2 > max(design.r2_school, design.r2_pupil):
-        pretests.add((limits.r2, limits.r2))
+        pretests.add((limits.r2, limits.r2, max(1, design.covariates)))
     blocks = {(design.blocks, design.r2_blocks)}
     if limits.blocks > design.blocks:
         blocks.add((limits.blocks, max(limits.r2_blocks, design.r2_blocks)))
     for measured in sorted(n for n in pupils if n >= now):
-        for r2_school, r2_pupil in sorted(pretests):
+        for r2_school, r2_pupil, covariates in sorted(pretests):
             for number, r2_blocks in sorted(blocks):
-                if number <= design.smaller_arm and design.schools - number > 1:
+                if number <= design.smaller_arm and design.schools - number - covariates > 1:
                     yield replace(
                         design,
                         pupils_per_school=measured,
                         r2_school=r2_school,
                         r2_pupil=r2_pupil,
+                        covariates=covariates,
                         blocks=number,
                         r2_blocks=r2_blocks,
                     )

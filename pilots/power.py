@@ -22,7 +22,8 @@ class Design:
 
     ``icc`` is the share of variance between schools; ``r2_school`` and ``r2_pupil`` what a pretest explains of the
     variance between and within schools; ``blocks`` how many groups of schools are drawn apart, and ``r2_blocks`` what
-    they explain of the variance between schools that a pretest leaves. ``alpha`` is the level of the two-sided test,
+    they explain of the variance between schools that a pretest leaves. ``covariates`` are what the analysis adjusts
+    schools for beside blocks, each at the price of a degree of freedom. ``alpha`` is the level of the two-sided test,
     ``power`` the chance wanted to find an effect. Raises CairnError where no degree of freedom is left.
     """
 
@@ -34,6 +35,7 @@ class Design:
     r2_pupil: float = 0.0
     blocks: int = 1
     r2_blocks: float = 0.0
+    covariates: int = 0
     alpha: float = 0.05
     power: float = 0.80
     is_random: bool = True
@@ -46,8 +48,8 @@ class Design:
             )
         if self.df < 1:
             raise CairnError(
-                f"{self.schools} schools in {self.blocks} block(s) leave no degrees of freedom: give at least "
-                f"{self.blocks + 2} schools"
+                f"{self.schools} schools in {self.blocks} block(s) with {self.covariates} covariate(s) leave no degrees"
+                f" of freedom: give at least {self.blocks + self.covariates + 2} schools"
             )
         if self.blocks > min(self.treated_schools, self.comparison_schools):
             raise CairnError(f"{self.blocks} blocks need a school of each arm in every one: give fewer blocks")
@@ -64,8 +66,8 @@ class Design:
 
     @property
     def df(self) -> int:
-        """Degrees of freedom: schools, less one for each block and one for the effect."""
-        return self.schools - self.blocks - 1
+        """Degrees of freedom: schools, less one for each block and covariate and one for the effect."""
+        return self.schools - self.blocks - self.covariates - 1
 
     @property
     def between_variance(self) -> float:
@@ -182,7 +184,7 @@ def by_wave(design: Design, waves: int) -> list[Step]:
         # Blocks are of the draw as a whole: within them, waves are too small to be counted on.
         one = Design(
             begun, rest, design.pupils_per_school, design.icc, design.r2_school, design.r2_pupil,
-            alpha=design.alpha, power=design.power, is_random=design.is_random,
+            covariates=design.covariates, alpha=design.alpha, power=design.power, is_random=design.is_random,
         )  # fmt: skip
         steps.append(Step(wave + 1, begun, rest, one.mdes, one.smallest_p))
     return steps

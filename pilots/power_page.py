@@ -122,7 +122,7 @@ def _in_words(report: PowerReport) -> str:
 def _lines(report: PowerReport) -> list[Line]:
     design = report.design
     most = max(40, 2 * design.schools, report.change.design.schools if report.change else 0)
-    counts = range(max(6, 2 * design.blocks + 2), most + 2, 2)
+    counts = range(max(6, 2 * design.blocks + 2, design.blocks + design.covariates + 4), most + 2, 2)
 
     def through(name: str, one: Design, is_other: bool) -> Line:
         sizes = [replace(one, treated_schools=n // 2, comparison_schools=n // 2) for n in counts]
@@ -130,7 +130,9 @@ def _lines(report: PowerReport) -> list[Line]:
 
     lines = [through("as planned, half of the schools in each arm", design, False)]
     if report.pretest_r2 is not None and report.pretest_r2 > design.r2_school:
-        better = replace(design, r2_school=report.pretest_r2, r2_pupil=report.pretest_r2)
+        better = replace(
+            design, r2_school=report.pretest_r2, r2_pupil=report.pretest_r2, covariates=max(1, design.covariates)
+        )
         lines.append(through("with a pretest", better, True))
     return lines
 
