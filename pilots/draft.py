@@ -19,8 +19,12 @@ from numpy.typing import NDArray
 from cairn.errors import CairnError
 from pilots.allocation_sets import Block, blocks_of_like
 from pilots.known import grade_key
+from pilots.plan_form import form_problems
 from pilots.plan_rules import subject_of
 from pilots.plan_yaml import KeyPath, line_of, read_yaml
+
+# The parts of a plan that a draw reads; they have to have the plan's form.
+READ = tuple(("analysis", part) for part in ("assignment", "arms", "baseline", "grades", "subject"))
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,10 @@ def _draft(raw: object, treated: int | None, known_schools: Collection[str] | No
     if not isinstance(assignment, dict) or assignment.get("method") != "random":
         message = "schools are drawn only where assignment.method is random; volunteers and chosen are not"
         raise _Problem(("analysis", "assignment", "method"), message)
+    for at, message in form_problems(raw):
+        # A draft may lack what the draw fills in, and all that the draw does not read.
+        if at[:2] in READ or at == ("pilot_id",):
+            raise _Problem(at, message)
     arms, named = analysis.get("arms"), assignment.get("blocks") or []
     schools = _schools(arms, named, known_schools)
     baseline = analysis.get("baseline") or {}

@@ -239,8 +239,12 @@ def test_size_and_baseline_come_from_the_lake(
     [
         (("method: random", "method: volunteers"), "only where assignment.method is random"),
         (("pilot_id:", "pilot:"), "a plan needs pilot_id and analysis"),
-        (("- sch-002", "- sch-001"), "sch-001 named twice"),
+        (("- sch-007", "- sch-001"), "sch-001 named twice"),
         (("analysis:", "analysis: ["), "not YAML"),
+        (("assigned_on: '2026-08-03'", "assigned_on: 46273"), "analysis.assignment.assigned_on"),
+        (("method: random", "method: random\n    seed: eleven"), "analysis.assignment.seed"),
+        (("method: random", "method: random\n    balance_on: poverty"), "analysis.assignment.balance_on"),
+        (("method: random", "method: random\n    blocks: [sch-001]"), "analysis.assignment.blocks"),
     ],
 )
 def test_a_draft_that_cannot_be_drawn_is_refused_with_its_line(
