@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cairn.errors import CairnError
 from cairn.rostering.tabular import Row, Table, read_table_file
-from pilots.guardrails import Finding, SchoolValue, from_plan, measure
+from pilots.guardrails import Finding, SchoolValue, measure, of_plan
 from pilots.plan import Plan
 from pilots.school_table import need_readable, number_of
 
@@ -24,7 +24,7 @@ def findings_of(path: Path, plan: Plan) -> list[Finding]:
     table = read_table_file(path, COLUMNS)
     need_readable(table)
     table.require(COLUMNS[:-1])
-    planned = [from_plan(one) for one in plan.analysis.get("guardrails", ())]
+    planned = of_plan(plan)
     if not planned:
         raise CairnError(f"the plan of {plan.pilot_id!r} names no guardrails: there is nothing to measure")
     values: dict[str, list[SchoolValue]] = {one.name: [] for one in planned}

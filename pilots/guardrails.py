@@ -13,11 +13,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cairn.errors import CairnError
 from pilots.decision import FORMATIVE_BELOW
+from pilots.plan import Plan
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SAFE, OPEN, FAILED, NOT_MEASURED = "safe", "open", "failed", "not measured"
 # Chance of being worse by more than the margin: failed from the first on, safe up to the second.
@@ -81,10 +86,52 @@ class Finding:
         )
 
 
-def from_plan(planned: Mapping[str, object]) -> Guardrail:
-    """A guardrail as plans name one: an assessment, in SD, where more is better."""
-    source = f"{planned['assessment']}, {planned['window']}, {planned['measure']}"
-    return Guardrail(str(planned["name"]), float(str(planned["margin_sd"])), "SD", source)
+def of_plan(plan: Plan) -> list[Guardrail]:
+    """The guardrails of a plan, in its order. Raises CairnError where two have one name."""
+    found = [_from_plan(one) for one in plan.analysis.get("guardrails", ())]
+    names = [one.name for one in found]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise CairnError(f"two guardrails of {plan.pilot_id!r} are called {', '.join(twice)}: give each its own name")
+    return found
+
+
+def _from_plan(planned: Mapping[str, object]) -> Guardrail:
+    """A guardrail as plans name one: an assessment in SD, absences, or a survey's question."""
+    name = str(planned["name"])
+    source = str(planned.get("source", "assessment"))
+    if source == "attendance":
+        return Guardrail(name, float(str(planned["margin"])), "days absent in 30", "attendance", is_more_better=False)
+    if source == "survey":
+        is_more_better = bool(planned.get("is_more_better", True))
+        return Guardrail(
+            name, float(str(planned["margin"])), "points", f"survey, {planned['question']}", is_more_better
+        )
+    test = f"{planned['assessment']}, {planned['window']}, {planned['measure']}"
+    return Guardrail(name, float(str(planned["margin_sd"])), "SD", test)
+
+
+def findings(plan: Plan, rows: pd.DataFrame) -> list[Finding]:
+    """A finding for each guardrail of the plan, from rows of ``mart_pilot_guardrail``; none without rows is measured.
+
+    A school counts in the arm that the plan gave it.
+    """
+    own = rows[(rows["pilot_id"] == plan.pilot_id) & rows["school_id"].isin(list(plan.arms))]
+    found = []
+    for guardrail in of_plan(plan):
+        named = own[own["guardrail"] == guardrail.name]
+        columns = (named[column].tolist() for column in ("school_id", "value", "value_before", "people"))
+        values = [
+            SchoolValue(
+                str(school),
+                plan.arms[str(school)] == "treatment",
+                float(value),
+                int(people),
+                None if before is None or math.isnan(before) else float(before),
+            )
+            for school, value, before, people in zip(*columns, strict=True)
+        ]
+        found.append(measure(guardrail, values))
+    return found
 
 
 def measure(guardrail: Guardrail, values: Sequence[SchoolValue]) -> Finding:

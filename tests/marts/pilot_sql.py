@@ -17,9 +17,9 @@ from releases.warehouse import ReleaseContext
 # In an order in which each finds what it reads.
 MODELS = (
     *("stg_release", "stg_org", "stg_course", "stg_class", "stg_enrollment", "stg_person_version"),
-    *("stg_assessment_result", "stg_fact", "stg_pilot_plan", "stg_pilot_arm"),
+    *("stg_assessment_result", "stg_fact", "stg_guardrail_fact", "stg_pilot_plan", "stg_pilot_arm"),
     *("int_student_enrollment", "int_pupil_last_school", "int_pilot_fact", "int_pilot_pupil", "int_pilot_score"),
-    *("mart_pilot_pupil", "mart_pilot_school", "mart_rollout_school"),
+    *("mart_pilot_pupil", "mart_pilot_school", "mart_pilot_guardrail", "mart_rollout_school"),
 )
 
 

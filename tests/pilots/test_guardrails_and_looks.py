@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cairn.errors import CairnError
 from cairn.settings import REPOSITORY
-from pilots.guardrails import FAILED, NOT_MEASURED, OPEN, SAFE, Guardrail, SchoolValue, for_decision, from_plan, measure
+from pilots.guardrails import FAILED, NOT_MEASURED, OPEN, SAFE, Guardrail, SchoolValue, for_decision, measure
 from pilots.looks import EFFECT, GUARDRAILS, IMPLEMENTATION, due_look, looks_of, next_look
 from pilots.plan import load_plan
 
@@ -110,8 +110,6 @@ def test_a_table_that_cannot_be_is_refused() -> None:
         Guardrail("attendance", 0.0, "points", "x")
     same = [SchoolValue(f"s{n}", n < 6, 0.1, 9) for n in range(12)]
     assert measure(ATTENDANCE, same).status == OPEN
-    planned = {"name": "reading", "assessment": "MAP", "window": "winter", "measure": "overall", "margin_sd": 0.05}
-    assert from_plan(planned).margin == 0.05
 
 
 def test_each_look_has_its_day_and_the_effect_one() -> None:

@@ -42,5 +42,8 @@ select
         + cast(coalesce(newest.plan_document ->> '$.analysis.{{ part }}.make_up_days', '0') as integer)
             as {{ part }}_until_date,
     {% endfor %}
-    cast(newest.plan_document ->> '$.implementation.dosage_minutes_planned' as double) as dosage_minutes_planned
+    cast(newest.plan_document ->> '$.implementation.dosage_minutes_planned' as double) as dosage_minutes_planned,
+    cast(newest.plan_document ->> '$.implementation.starts_on' as date) as starts_date,
+    cast(newest.plan_document ->> '$.implementation.ends_on' as date) as ends_date,
+    cast(newest.plan_document -> '$.analysis.guardrails' as json[]) as guardrails
 from newest
