@@ -113,8 +113,8 @@ facts as (
             guardrails.source = fact.fact_type
             and {{ same_name('guardrails.fact_name') }} = {{ same_name('fact.name') }}
             -- Absences of two months before the start; the last survey before it may be a year old.
-            and fact.fact_date >= guardrails.starts_date - case guardrails.source when 'survey' then 400 else 60 end
-            and fact.fact_date <= guardrails.until_date
+            and guardrails.starts_date - case guardrails.source when 'survey' then 400 else 60 end <= fact.fact_date
+            and guardrails.until_date >= fact.fact_date
     inner join pupils
         on
             guardrails.pilot_id = pupils.pilot_id
