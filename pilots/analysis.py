@@ -97,6 +97,16 @@ class Analysis:
     notes: list[str] = field(default_factory=list)
 
     @property
+    def schools_treatment(self) -> int:
+        """Schools compared, with the change."""
+        return int(self.schools.is_treated.sum())
+
+    @property
+    def schools_comparison(self) -> int:
+        """Schools compared, without it."""
+        return len(self.schools.ids) - self.schools_treatment
+
+    @property
     def improvement_index(self) -> float:
         """In percentile points."""
         return effect_size.improvement_index(self.effect_sd)
@@ -173,7 +183,8 @@ def _compared(
         scores.append(found)
     baseline, outcome = scores
     schools = _schools(sample, frame, school, baseline.score, outcome.score)
-    rung = inference.ladder(min(schools.is_treated.sum(), (~schools.is_treated).sum()), plan.is_random)
+    with_it = int(schools.is_treated.sum())
+    rung = inference.ladder(min(with_it, len(schools.ids) - with_it), plan.is_random)
     blocks = _blocks(plan, schools.ids)
     pretest = None if rung == "formative" else schools.pretest
     terms, has_waves = school_model.terms_of(schools.ids, schools.is_treated, pretest, blocks, plan.waves)
@@ -255,6 +266,18 @@ def infer(model: SchoolModel, rung: str, draws: tuple[Bools, bool] | None, alpha
     half = float(stdtrit(df, 1.0 - alpha / 2)) * error
     p_value = float(2 * stdtr(df, -abs(model.estimate) / error))
     return Inference(p_value, (model.estimate - half, model.estimate + half), df, smallest)
+
+
+def balance_at_start(sample: Sample) -> float | None:
+    """Hedges g of the baseline of everybody assigned who has one; None where it cannot be had. It is no outcome."""
+    frame = sample.assigned[sample.assigned["baseline_score"].notna()]
+    treated = (frame["arm"] == "treatment").to_numpy(dtype=bool)
+    if min(treated.sum(), (~treated).sum()) < DEFAULT_SMALLEST_GROUP:
+        return None
+    found = standard_scores(
+        frame["baseline_score"].to_numpy(dtype=float), _numbered(frame["grade"]), _numbered(frame["school_id"]), treated
+    )
+    return None if found is None else _baseline_g(found.score, treated)
 
 
 def _baseline_g(baseline: Floats, treated: Bools) -> float:

@@ -56,10 +56,11 @@ def evaluate(
         sample,
         analyse(plan, sample, stored),
         judgement.too_early(plan, sample, today),
+        today > plan.outcome_closes_on,
         judgement.frozen_late(plan, frozen_at),
     )
     rating = judgement.rating(judged)
-    evidence = judgement.evidence(judged, rating, today, red_gates, arms_differ(plan, pupils))
+    evidence = judgement.evidence(judged, rating, red_gates, arms_differ(plan, pupils))
     said = decide(evidence)
     happened = _happened(plan, sample, rollout)
     return {
@@ -100,7 +101,7 @@ def _why_no_chance(judged: Judged, evidence: Evidence) -> str | None:
 
 def _how_sure(judged: Judged, evidence: Evidence) -> dict[str, Any]:
     """Statements with chances and words, and what they rest on."""
-    sample, analysis = judged.sample, judged.effect
+    analysis, sides = judged.effect, judged.effect or judged.sample
     why_not = _why_no_chance(judged, evidence)
     base: dict[str, Any] = {
         "statements": [],
@@ -114,8 +115,8 @@ def _how_sure(judged: Judged, evidence: Evidence) -> dict[str, Any]:
         "standardised_by": STANDARDISED_BY,
         "method": "nothing was compared yet",
         "can_reach_significance": None,
-        "schools_treatment": sample.schools_treatment,
-        "schools_comparison": sample.schools_comparison,
+        "schools_treatment": sides.schools_treatment,
+        "schools_comparison": sides.schools_comparison,
     }
     if analysis is None:
         return base
@@ -225,29 +226,37 @@ def _estimates(judged: Judged, evidence: Evidence, happened: Mapping[str, Any]) 
 
 
 def _schools(judged: Judged, schools: pd.DataFrame) -> list[dict[str, Any]]:
-    """Every school of the plan; the means of those compared, and none of the outcome while that is not looked at."""
-    plan, sample, analysis = judged.plan, judged.sample, judged.effect
+    """Every school of the plan with the means of its pupils that are compared; while outcomes are not looked at, those
+    of everybody assigned, and no mean outcome."""
+    plan = judged.plan
     rows = schools[schools["pilot_id"] == plan.pilot_id] if "pilot_id" in schools.columns else schools
     names = dict(zip(rows["school_id"], rows["school_name"], strict=True))
-    pupils = sample.analytic if analysis is not None else sample.assigned
-    by_school = pupils.groupby("school_id")
-    count, baseline, outcome = by_school.size(), by_school["baseline_score"].mean(), by_school["outcome_score"].mean()
-
-    def mean(values: pd.Series, school: str) -> float | None:
-        value = float(values.get(school, np.nan))
-        return None if np.isnan(value) else value
-
+    found = _means(judged)
     return [
         {
             "school_id": school,
             "school_name": str(names.get(school, school)),
             "arm": arm,
-            "pupils": int(count.get(school, 0)),
-            "mean_baseline": mean(baseline, school),
-            "mean_outcome": None if analysis is None else mean(outcome, school),
+            "pupils": found[school][0] if school in found else 0,
+            "mean_baseline": found[school][1] if school in found else None,
+            "mean_outcome": found[school][2] if school in found else None,
         }
         for school, arm in plan.arms.items()
     ]
+
+
+def _means(judged: Judged) -> dict[str, tuple[int, float | None, float | None]]:
+    """(pupils, mean baseline, mean outcome) by school, in points."""
+    if (analysis := judged.effect) is not None:
+        of = analysis.schools
+        columns = of.pupils.tolist(), of.raw_baseline.tolist(), of.raw_outcome.tolist()
+        return dict(zip(of.ids, zip(*columns, strict=True), strict=True))
+    by_school = judged.sample.assigned.groupby("school_id")
+    baseline = by_school["baseline_score"].mean()
+    return {
+        str(school): (int(count), None if np.isnan(baseline[school]) else float(baseline[school]), None)
+        for school, count in by_school.size().items()
+    }
 
 
 def _could_miss(plan: Plan, analysis: Analysis) -> str | None:

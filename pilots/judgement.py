@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any
 
 from pilots import wwc
-from pilots.analysis import ALPHA, Analysis, NoComparison
+from pilots.analysis import ALPHA, Analysis, NoComparison, balance_at_start
 from pilots.decision import FORMATIVE_BELOW, Evidence
 from pilots.plan import Plan
 from pilots.posterior import chances_of
@@ -18,12 +19,13 @@ from pilots.sample import Sample
 @dataclass(frozen=True)
 class Judged:
     """The day's view of a pilot. ``too_early`` holds why the effect is not looked at; while it does, nothing that
-    outcomes were compared for may be shown."""
+    outcomes were compared for may be shown. ``is_over``: no outcome is to come any more."""
 
     plan: Plan
     sample: Sample
     analysis: Analysis | NoComparison
     too_early: list[str]
+    is_over: bool
     frozen_late: str | None
 
     @property
@@ -31,15 +33,22 @@ class Judged:
         """The analysis, where there is one and it is time to look at it."""
         return self.analysis if isinstance(self.analysis, Analysis) and not self.too_early else None
 
-    @property
+    @cached_property
     def baseline_g(self) -> float | None:
-        """Difference at the start of the pupils analysed; it is no outcome and may be known at any time."""
-        return self.analysis.baseline_g if isinstance(self.analysis, Analysis) else None
+        """Difference at the start: of the pupils compared, and until they are of everybody assigned."""
+        return balance_at_start(self.sample) if self.effect is None else self.effect.baseline_g
+
+    @property
+    def schools_smaller_arm(self) -> int:
+        """Schools in the smaller arm: of those compared, where there are some."""
+        if isinstance(self.analysis, Analysis):
+            return min(self.analysis.schools_treatment, self.analysis.schools_comparison)
+        return self.sample.schools_smaller_arm
 
     @property
     def is_formative(self) -> bool:
         """Whether schools are too few for a chance."""
-        return self.sample.schools_smaller_arm < FORMATIVE_BELOW
+        return self.schools_smaller_arm < FORMATIVE_BELOW
 
 
 def too_early(plan: Plan, sample: Sample, today: date) -> list[str]:
@@ -63,9 +72,7 @@ def frozen_late(plan: Plan, frozen_at: datetime | None) -> str | None:
     )
 
 
-def evidence(
-    judged: Judged, rating: dict[str, Any], today: date, red_gates: Sequence[str], moved: list[str]
-) -> Evidence:
+def evidence(judged: Judged, rating: dict[str, Any], red_gates: Sequence[str], moved: list[str]) -> Evidence:
     """Everything that the rule looks at. ``moved`` are schools whose arm in the data is not the plan's."""
     plan, sample, analysis = judged.plan, judged.sample, judged.analysis
     invalid = [f"The gate {gate} is red for schools of this pilot." for gate in red_gates]
@@ -73,12 +80,12 @@ def evidence(
         invalid.append(f"Assignment is not as planned at {', '.join(moved)}.")
     if plan.analysis["outcome"].get("is_made_by_the_tool"):
         invalid.append("The outcome is made by the tool itself, so the arms are not measured alike.")
-    if not judged.too_early or today > plan.outcome_closes_on:
+    if not judged.too_early or judged.is_over:
         invalid += _not_alike(judged, rating)
     return Evidence(
         chances=chances_of(judged.effect.beliefs, plan.smallest_effect) if judged.effect else {},
         smallest_effect=plan.smallest_effect,
-        schools_smaller_arm=sample.schools_smaller_arm,
+        schools_smaller_arm=judged.schools_smaller_arm,
         dosage_met_share=sample.dosage_met_share,
         invalid=invalid,
         too_early=judged.too_early,
@@ -104,7 +111,10 @@ def _not_alike(judged: Judged, rating: dict[str, Any]) -> list[str]:
 
 
 def rating(judged: Judged) -> dict[str, Any]:
-    """WWC rating, ESSA tier and what they rest on; the rating is None while there is nothing to rate."""
+    """WWC rating, ESSA tier and what they rest on; the rating is None while there is nothing to rate.
+
+    Attrition is told once the effect is looked at or no outcome is to come: before that, who has none yet is not lost.
+    """
     plan, sample, analysis = judged.plan, judged.sample, judged.effect
     boundary = plan.analysis["attrition_boundary"]
     levels = [
@@ -117,7 +127,9 @@ def rating(judged: Judged) -> dict[str, Any]:
     found: dict[str, Any] = {
         "wwc_version": plan.analysis["wwc_version"],
         "design": "schools drawn at random" if plan.is_random else "comparison schools, not drawn at random",
-        "attrition": {
+        "attrition": None
+        if judged.too_early and not judged.is_over
+        else {
             "overall_share": round(sample.lost_pupils.overall, 4),
             "differential_share": round(sample.lost_pupils.differential, 4),
             "of_pupils": levels[1],
@@ -142,8 +154,8 @@ def rating(judged: Judged) -> dict[str, Any]:
         equivalence=equivalence,
         is_adjusted=True,
         is_outcome_independent=not plan.analysis["outcome"].get("is_made_by_the_tool", False),
-        schools_treatment=sample.schools_treatment,
-        schools_comparison=sample.schools_comparison,
+        schools_treatment=analysis.schools_treatment,
+        schools_comparison=analysis.schools_comparison,
         pupils=int(analysis.schools.pupils.sum()),
         is_significant_positive=analysis.effect_sd > 0 and p_value is not None and p_value < ALPHA,
     )

@@ -43,6 +43,9 @@ def test_before_the_window_nothing_of_outcomes_is_shown() -> None:
     assert card["recommendation"] == "TOO EARLY"
     assert _shows_outcomes(card) == []
     assert {one["name"] for one in card["estimates"]} == {"baseline_g", "dosage_met_share", "outcome_coverage"}
+    assert card["rating"]["attrition"] is None, "who has no score yet is not lost"
+    blank = _card(plan, pupils.assign(outcome_score=np.nan), BEFORE)
+    assert blank["estimates"][0] == card["estimates"][0], "balance at the start hangs on no outcome"
     assert all(school["pupils"] == 20 and school["mean_baseline"] for school in card["schools"])
     assert not any("worse" in warning for warning in card["warnings"])
     assert len(_shows_outcomes(_card(plan, pupils))) > 8, "after it all of it is"
