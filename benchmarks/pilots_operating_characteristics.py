@@ -3,8 +3,8 @@
 Districts whose truth is known are school rows (:mod:`benchmarks.pilots_districts`), judged by the product's own
 functions: school model, permutation over 999 draws or CR2, beliefs, the decision rule. By default 200 districts a cell
 (some two minutes); with ``--full`` 2,000 at 12, 20 and 40 schools drawn at random and 300 elsewhere. Writes the tables
-to ``build/pilots_operating_characteristics.md`` and ``.csv`` and ends with status 1 where a bound is missed by more
-than two Monte Carlo errors.
+to ``build/pilots_operating_characteristics.md`` and ``.csv``; what is missed by more than two Monte Carlo errors is
+listed there.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ import itertools
 import math
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
 
-from benchmarks.pilots_districts import DESIGNS, PUPILS, R2, District
+from benchmarks.pilots_districts import DESIGNS, HIDDEN_SD, PUPILS, R2, District
 from cairn.settings import REPOSITORY
 from pilots import inference, permutation, posterior, wwc
 from pilots.analysis import ALPHA, infer
@@ -245,52 +244,66 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([head, "|" + "---|" * len(rows[0]), *body])
 
 
-def calibration_rows(found: Sequence[Cell]) -> tuple[list[list[str]], int]:
-    """(rows, how many are out of bounds by more than two Monte Carlo errors). A prior's own chances may be .05 off to
-    either side; the deciding ones may not overstate by more under the other prior either."""
-    rows, missed = [["chance", "printed", "true", "districts", "within .05"]], 0
+def calibration_rows(found: Sequence[Cell]) -> list[list[str]]:
+    """Printed chances beside what was true. A prior's own may be .05 off to either side where effects come from it; the
+    deciding ones may not overstate by more, whichever prior effects come from."""
+    rows = [["chance", "printed", "true", "districts", "within .05"]]
     for design in (name for name, one in DESIGNS.items() if one.is_bounded):
         for world, prior in (*((name, name) for name in PRIORS), *((name, "deciding") for name in PRIORS)):
             for one in calibration(found, design, world, prior):
                 off = one.printed - one.true if prior == "deciding" else abs(one.printed - one.true)
-                is_kept = off <= 0.05 + 2.0 * one.error
-                missed += not is_kept
-                rows.append(
-                    [one.what, f"{one.printed:.3f}", f"{one.true:.3f}", str(one.count), "yes" if is_kept else "no"]
-                )
-    return rows, missed
+                is_kept = "yes" if off <= 0.05 + 2.0 * one.error else "no"
+                rows.append([one.what, f"{one.printed:.3f}", f"{one.true:.3f}", str(one.count), is_kept])
+    return rows
 
 
-def report(found: Sequence[Cell], seconds: float, command: str) -> tuple[str, int]:
-    """(the page, how many bounds are missed)."""
-    checked = bounds(found)
-    lost = [one for one in checked if not one.is_kept]
-    rows, off = calibration_rows(found)
-    worst: dict[str, Bound] = {}
+def bound_rows(checked: Sequence[Bound]) -> list[list[str]]:
+    """One row a kind of bound: the cell that comes nearest to it or passes it furthest."""
+    rows = [["bound", "limit", "worst cell", "there", "cells", "missed"]]
+    kinds: dict[str, list[Bound]] = {}
     for one in checked:
-        kind = one.what.split(":")[0]
-        gap = (one.found - one.limit) if one.is_most else (one.limit - one.found)
-        former = worst.get(kind)
-        if former is None or gap > ((former.found - former.limit) if one.is_most else (former.limit - former.found)):
-            worst[kind] = one
-    held = [["bound", "limit", "worst cell", "there", "cells", "missed"]]
-    counted, missed = (Counter(one.what.split(":")[0] for one in some) for some in (checked, lost))
-    for kind, one in worst.items():
-        limit = f"{'at most' if one.is_most else 'at least'} {one.limit:.2f}"
-        where = one.what.split(": ", 1)[1]
-        held.append([kind, limit, where, f"{one.found:.3f}", str(counted[kind]), str(missed[kind])])
-    parts = [
-        f"`{command}`: {sum(len(cell.runs) for cell in found):,} districts of {PUPILS} pupils a school, R2 {R2}, c"
-        f" {SMALLEST}, {seconds:.0f} s on one core. A bound is missed where it is passed by more than two Monte Carlo"
-        " errors.",
-        markdown(held),
-        markdown(table(found)),
-        markdown(rows),
-    ]
-    return "\n\n".join(parts) + "\n", len(lost) + off
+        kinds.setdefault(one.what.split(":")[0], []).append(one)
+    for kind, some in kinds.items():
+        worst = max(some, key=lambda one: one.found if one.is_most else -one.found)
+        limit = f"{'at most' if worst.is_most else 'at least'} {worst.limit:.2f}"
+        missed = sum(not one.is_kept for one in some)
+        rows.append([kind, limit, worst.what.split(": ")[1], f"{worst.found:.3f}", str(len(some)), str(missed)])
+    return rows
 
 
-def main(arguments: Sequence[str]) -> int:
+HEAD = """# How often the pilots' rule is right
+
+Written by `{command}`: {districts:,} districts whose truth is
+known, {pupils} pupils a school, R2 {r2}, c {c} SD, in {seconds:.0f} s on one core.
+
+An effect of c is the smallest that matters; "plan" and "evidence" draw it from N(0, .20) and N(.05, .10). The older
+rule's shares are those of the plan's prior alone, with HARM at P(effect < 0) of .90. A bound is missed where it is
+passed by more than two Monte Carlo errors of a share at the bound. Volunteers choose by the pretest; hidden volunteers
+by what nothing shows ({hidden} SD), which is reported and not bounded. With three and four schools an arm nothing is
+inferred, and nothing is bounded.
+"""
+
+
+def report(found: Sequence[Cell], seconds: float, command: str) -> str:
+    """The page."""
+    checked, chances = bounds(found), calibration_rows(found)
+    missed = [f"- {one.what}: {one.found:.3f} (limit {one.limit:.2f})" for one in checked if not one.is_kept]
+    missed += [f"- {row[0]}: printed {row[1]}, true {row[2]}" for row in chances[1:] if row[-1] == "no"]
+    head = HEAD.format(
+        command=command,
+        districts=sum(len(cell.runs) for cell in found),
+        pupils=PUPILS,
+        r2=R2,
+        c=SMALLEST,
+        seconds=seconds,
+        hidden=HIDDEN_SD,
+    )
+    tables = {"Bounds": bound_rows(checked), "Decisions": table(found), "Chances": chances}
+    parts = [f"## {name}\n\n{markdown(rows)}\n" for name, rows in tables.items()]
+    return "\n".join([head, parts[0], "## Missed\n\n" + ("\n".join(missed) or "Nothing.") + "\n", *parts[1:]])
+
+
+def main(arguments: Sequence[str]) -> None:
     """Run, write, and say what was missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=int, default=200, help="districts a cell")
@@ -312,14 +325,13 @@ def main(arguments: Sequence[str]) -> int:
         passed = time.perf_counter() - started
         sys.stderr.write(f"{number}/{len(chosen)} {cell.design}, {cell.schools} schools: {passed:.0f} s\n")
     command = " ".join(["python -m benchmarks.pilots_operating_characteristics", *arguments])
-    page, missed = report(chosen, time.perf_counter() - started, command)
+    page = report(chosen, time.perf_counter() - started, command)
     OUT.parent.mkdir(exist_ok=True)
     OUT.with_suffix(".md").write_text(page, encoding="utf-8")
     with OUT.with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(table(chosen))
     print(page)
-    return 1 if missed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

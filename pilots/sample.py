@@ -56,12 +56,12 @@ class Sample:
 def make_sample(plan: Plan, pupils: pd.DataFrame) -> Sample:
     """Count everybody once. ``pupils`` has the columns of ``mart_pilot_pupil``; other pilots' rows are ignored."""
     there, of_other_grades = _of_plan(plan, pupils)
-    is_joiner = there["is_joiner"].fillna(value=False).astype(bool)
+    is_joiner = _true(there["is_joiner"])
     original = there[~is_joiner]
     has_both = original["baseline_score"].notna() & original["outcome_score"].notna()
     analytic = original[has_both]
     treated, other = (there[there["arm"] == arm] for arm in ("treatment", "comparison"))
-    minutes = treated["dosage_minutes"].fillna(0.0).astype(float)
+    minutes = treated["dosage_minutes"].astype(float).fillna(0.0)
     planned = float(plan.implementation["dosage_minutes_planned"])
     present = set(analytic["school_id"])
     stayed = original["school_id"].isin(present)
@@ -77,14 +77,17 @@ def make_sample(plan: Plan, pupils: pd.DataFrame) -> Sample:
         schools_treatment=sum(arm == "treatment" and school in present for school, arm in arms),
         schools_comparison=sum(arm == "comparison" and school in present for school, arm in arms),
         schools_lost=sorted(set(plan.arms) - present),
-        moved_share=float(original["has_moved_school"].fillna(value=False).astype(bool).mean())
-        if len(original)
-        else 0.0,
+        moved_share=float(_true(original["has_moved_school"]).mean()) if len(original) else 0.0,
         dosage_met_share=float((minutes >= planned).mean()) if len(minutes) else None,
         mean_minutes=float(minutes.mean()) if len(minutes) else None,
-        comparison_minutes=float(other["dosage_minutes"].fillna(0.0).astype(float).mean()) if len(other) else 0.0,
+        comparison_minutes=float(other["dosage_minutes"].astype(float).fillna(0.0).mean()) if len(other) else 0.0,
         grades=sorted({str(grade) for grade in analytic["grade"].dropna()}),
     )
+
+
+def _true(column: pd.Series) -> pd.Series:
+    """What is missing is not true."""
+    return column.astype("boolean").fillna(value=False).astype(bool)
 
 
 def _of_plan(plan: Plan, pupils: pd.DataFrame) -> tuple[pd.DataFrame, int]:
