@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pilots.decision import in_words, joint_of
+from answers import wording
+from pilots.decision import PRIOR_NAMES, in_words, joint_of
 
 
 def present(card: dict[str, Any], n_min: int) -> dict[str, Any]:
@@ -12,12 +13,16 @@ def present(card: dict[str, Any], n_min: int) -> dict[str, Any]:
     sure = {
         "statements": [],
         "sensitivity": [],
+        "adjustments": [],
+        "why_no_chance": "No chance is told.",
+        "standardised_by": None,
         "df": None,
         "smallest_p": None,
         "method": None,
         "p_value": None,
     } | card["how_sure"]
     sure["statements"] = [_statement(statement) for statement in sure["statements"]]
+    sure["sensitivity"] = [row | {"prior_name": _prior_name(row["prior"])} for row in sure["sensitivity"]]
     schools = [_protected(school, n_min) for school in card.get("schools") or ()]
     rating = card.get("rating")
     defaults: dict[str, Any] = {"title": card["pilot_id"], "hypothesis": "", "why": [], "next": "", "warnings": []}
@@ -45,9 +50,15 @@ def present(card: dict[str, Any], n_min: int) -> dict[str, Any]:
 
 
 def _statement(given: dict[str, Any]) -> dict[str, Any]:
-    """A statement with its words, and what joins the two in a sentence."""
+    """A statement with its words, what joins the two in a sentence, and the chances: the one told, then by prior."""
     words = str(given.get("words") or in_words(given["probability"]))
-    return given | {"words": words, "joint": joint_of(words)}
+    each = [f"{wording.percent(chance)} by {_prior_name(name)}" for name, chance in given.get("by_prior", {}).items()]
+    chance = f"chance {wording.percent(given['probability'])}" + (f": {', '.join(each)}" if each else "")
+    return given | {"words": words, "joint": joint_of(words), "chance": chance}
+
+
+def _prior_name(prior: str) -> str:
+    return PRIOR_NAMES.get(prior, f"a {wording.plain(prior).lower()} prior")
 
 
 def _protected(school: dict[str, Any], n_min: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What the decision rule would say of a pilot of this design, for a given true effect: by simulation of schools.
 
-Each run draws school means as the design says they vary and puts them through the product's own posterior and rule.
+Each run draws school means as the design says they vary and puts them through the product's own school model, beliefs
+and rule.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pilots import posterior
 from pilots.decision import DECISIONS, Evidence, decide
-from pilots.posterior import Prior, posterior
 from pilots.power import Design
+from pilots.school_model import SchoolModel
 
-SMALLEST_ICC = 0.001
+# A variance between schools of nought would leave the rule nothing to weigh.
+SMALLEST_VARIANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -38,26 +41,29 @@ def decision_chances(
     """The chances of each decision for each true effect, the outcomes complete and dosage as intended.
 
     ``smallest_effect`` and ``prior_sd`` are c and the prior of the plan, in SD. The same seed gives the same chances;
-    effects share their draws of schools, so that differences between them are not the draw's. No runs, no
-    chances.
+    effects share their draws of schools, so that differences between them are not the draw's. No runs, no chances.
     """
     if runs == 0:
         return []
+    rng = np.random.default_rng(seed)
     treated = np.arange(design.schools) < design.treated_schools
-    error = np.full(design.schools, design.within_variance)
-    # The prior's variance between schools is the design's own; one of nought would leave the rule nothing to weigh.
-    icc = max(design.icc, SMALLEST_ICC)
-    prior = Prior(prior_sd, icc, 1 - (1 - design.r2_school) * (1 - design.r2_blocks))
-    spread = np.sqrt(design.between_variance + design.within_variance)
-    noise = np.random.default_rng(seed).normal(0.0, spread, (runs, design.schools))
+    variance = np.full(design.schools, max(SMALLEST_VARIANCE, design.between_variance + design.within_variance))
+    noise = rng.normal(0.0, np.sqrt(variance), (runs, design.schools))
+    # What schools are adjusted for has done its work in the variance; here it costs its degrees of freedom.
+    covariates = rng.normal(size=(runs, design.schools, design.covariates))
+    block = (
+        np.where(treated, np.arange(design.schools), np.arange(design.schools) - design.treated_schools) % design.blocks
+    )
+    fixed = (block[:, None] == np.arange(design.blocks)).astype(float)
+    priors = posterior.deciding_priors(prior_sd)
     found = []
     for effect in effects:
         said: Counter[str] = Counter()
-        for row in noise:
-            belief = posterior(row + effect * treated, error, treated, prior, design.is_random)
+        for row, beside in zip(noise, covariates, strict=True):
+            model = SchoolModel.of(row + effect * treated, treated, np.column_stack([fixed, beside]), variance)
+            beliefs = posterior.beliefs(model, priors, design.is_random)
             evidence = Evidence(
-                chance_positive=belief.chance_above(0.0),
-                chance_matters=belief.chance_above(smallest_effect),
+                chances=posterior.chances_of(beliefs, smallest_effect),
                 smallest_effect=smallest_effect,
                 schools_smaller_arm=design.smaller_arm,
                 dosage_met_share=1.0,

@@ -12,6 +12,7 @@ import pytest
 
 from pilots import effect_size, permutation, power, wwc
 from pilots.inference import cr2, ladder
+from pilots.school_model import SchoolModel
 
 EXACT = 1e-8
 Find = Callable[[str], Path]
@@ -91,9 +92,12 @@ def test_permutation_of_six_schools(shared_fixture: Find) -> None:
     change = np.array([mean(school, "1") - mean(school, "0") for school in schools])
     treated = np.array([any(r["cluster"] == s and r["treated"] == "1" for r in rows) for s in schools])
     draws, is_exact = permutation.allocations(treated)
-    found = permutation.permutation_test(change, treated, draws)
+    model = SchoolModel.of(change, treated, np.ones((6, 1)), np.ones(6))
+    found = permutation.permutation_test(model, draws)
+    assert model.estimate == pytest.approx(2.23239205609, abs=1e-8)
     assert change[treated].mean() - change[~treated].mean() == pytest.approx(2.23239205609, abs=1e-8)
     assert (found.p_value, found.smallest_p, found.allocations, is_exact) == (0.10, 0.10, 20, True)
+    assert found.interval is None, "no effect, however large, can be rejected at .05"
 
 
 def test_permutation_keeps_to_the_blocks_of_the_draw() -> None:
