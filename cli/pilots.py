@@ -145,6 +145,7 @@ def _standing() -> list[dict[str, Any]]:
                 "pilot_id": plan.pilot_id,
                 "title": plan.title,
                 "plan_hash": plan.plan_hash,
+                "is_late": plan.is_late,
                 "recommendation": latest.recommendation if latest else None,
                 "decision": decided[-1]["decision"] if decided else None,
             }
@@ -163,7 +164,7 @@ def list_pilots(as_json: JsonOption = False) -> None:
         return (
             "\n".join(
                 f"{p['pilot_id']}: {p['title']} (rule: {p['recommendation'] or 'not evaluated yet'}, "
-                f"decision: {p['decision'] or 'none yet'})"
+                f"decision: {p['decision'] or 'none yet'}{', frozen late' if p['is_late'] else ''})"
                 for p in result["pilots"]
             )
             or "no pilot is frozen yet: cairn pilots freeze PLAN"

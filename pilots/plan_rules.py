@@ -34,6 +34,7 @@ def rule_problems(raw: Mapping[str, Any], known: Known) -> list[Found]:
         *_measures(analysis),
         *(found for part in PARTS for found in _results(analysis, part, known)),
         *_dates(raw),
+        *_by_a_partner(raw),
         *_purpose(raw),
     ]
 
@@ -220,6 +221,18 @@ def _dates(raw: Mapping[str, Any]) -> list[Found]:
         closed = barrier.get("closed_on", barrier["opened_on"])
         order(barrier["opened_on"], closed, ("barriers", index), "a barrier is removed before it was named")
     return found
+
+
+def _by_a_partner(raw: Mapping[str, Any]) -> list[Found]:
+    """A test that carries the name of who brings the tool may be made by it."""
+    test = same(raw["analysis"]["outcome"]["assessment"])
+    names = [partner["name"] for partner in raw.get("partners", ()) if same(partner["name"]) in test]
+    message = (
+        "the test has the name of {}, a partner: where its tool gives the test or teaches to it, the outcome is made by"
+        " the tool and tells nothing; name a test that both arms take anyway"
+    )
+    at: KeyPath = ("analysis", "outcome", "assessment")
+    return [Found(at, message.format(name), is_warning=True) for name in names]
 
 
 def _purpose(raw: Mapping[str, Any]) -> list[Found]:

@@ -206,6 +206,12 @@ def test_a_warning_leaves_the_plan_good(tmp_path: Path) -> None:
     assert "no grades" in said and "does not say vision" in said
 
 
+def test_a_test_that_carries_a_partner_s_name_is_asked_about(tmp_path: Path) -> None:
+    plan, problems = check_plan(_changed(tmp_path, "- name: Tallypath", "- name: Interim"))
+    assert plan is not None
+    assert ["the test has the name of Interim, a partner" in one.message for one in problems] == [True]
+
+
 def test_spelling_of_grades_is_no_other_analysis(tmp_path: Path) -> None:
     plan = load_plan(EXAMPLE)
     assert plan.grades == ("3", "4", "5", "6", "7", "8")
