@@ -66,7 +66,7 @@ def check(
         ),
         "interval": ("an estimate lies outside its own interval: see pilots/analysis.py", crossed),
         "small_groups": (
-            f"numbers of a school with fewer than {n_min} pupils are shown: see releases/evaluation_file.py",
+            f"numbers of a school with fewer than {n_min} pupils are shown: see releases/scorecards.py",
             sorted(
                 {
                     *small,
