@@ -30,6 +30,9 @@ def check(plan: PlanArgument, as_json: JsonOption = False) -> None:
 
     Example: cairn pilots check schemas/district/pilots/fraction-studio.yaml
     """
+    from datetime import UTC, datetime
+
+    from cairn.calendar import DistrictCalendar
     from cairn.settings import settings
     from pilots.plan import check_plan
     from pilots.registry import known
@@ -47,6 +50,8 @@ def check(plan: PlanArgument, as_json: JsonOption = False) -> None:
     }
     for problem in problems:
         say(str(problem))
+    if found and found.is_late(datetime.now(UTC).astimezone(DistrictCalendar.load(settings()).zone)):
+        say(f"the outcome window is open since {found.outcome_opens_on}: frozen from now on, the plan is called late")
     emit(result, as_json, lambda r: f"{r['pilot_id']}: good, {r['plan_hash']}" if found else f"{len(wrong)} problems")
     if wrong:
         raise typer.Exit(1)
