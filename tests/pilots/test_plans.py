@@ -164,6 +164,20 @@ def test_a_school_in_two_waves_or_blocks_is_named_at_its_second_place(tmp_path: 
     assert path.read_text().splitlines()[problems[0].line - 1] == "    - - sch-003"
 
 
+def test_waves_follow_each_other(tmp_path: Path) -> None:
+    waves = "  waves: {sch-004: 2, sch-005: 3}\n  wave_starts: [2026-08-31, 2026-09-14, 2026-09-28]\n  arms:\n"
+    plan, problems = check_plan(_changed(tmp_path, "  arms:\n", waves))
+    assert plan is not None and problems == []
+    assert plan.wave_starts[2] == date(2026, 9, 28)
+    for old, new, message in (
+        ("2026-09-28]", "2026-09-14]", "waves 2 and 3 overlap: 2026-09-14 is not after 2026-09-14"),
+        (", 2026-09-28]", "]", "2 first days for 3 waves"),
+        ("sch-004: 2, ", "", "there is a wave 3 and no school in wave 2"),
+    ):
+        _, problems = check_plan(_changed(tmp_path, "  arms:\n", waves.replace(old, new)))
+        assert any(message in problem.message for problem in problems), problems
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
