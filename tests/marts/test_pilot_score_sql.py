@@ -71,7 +71,7 @@ def by_hand(loaded: list[Result], subject: str | None, make_up: int) -> dict[tup
     return found
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(results(), max_size=12), st.sampled_from([None, "mathematics", "reading"]), st.integers(0, 3))
 def test_only_what_the_plan_names_counts(loaded: list[Result], subject: str | None, make_up: int) -> None:
     with duckdb.connect() as connection:
