@@ -33,6 +33,9 @@ def check(plan: PlanArgument, as_json: JsonOption = False) -> None:
 
     Example: cairn pilots check schemas/district/pilots/fraction-studio.yaml
     """
+    from datetime import UTC, datetime
+
+    from cairn.calendar import DistrictCalendar
     from cairn.settings import settings
     from pilots.plan import check_plan
     from pilots.registry import known
@@ -50,6 +53,8 @@ def check(plan: PlanArgument, as_json: JsonOption = False) -> None:
     }
     for problem in problems:
         say(str(problem))
+    if found and found.is_late(datetime.now(UTC).astimezone(DistrictCalendar.load(settings()).zone)):
+        say(f"the outcome window is open since {found.outcome_opens_on}: frozen from now on, the plan is called late")
     emit(result, as_json, lambda r: f"{r['pilot_id']}: good, {r['plan_hash']}" if found else f"{len(wrong)} problems")
     if wrong:
         raise typer.Exit(1)
@@ -148,6 +153,7 @@ def _standing() -> list[dict[str, Any]]:
                 "pilot_id": plan.pilot_id,
                 "title": plan.title,
                 "plan_hash": plan.plan_hash,
+                "is_late": plan.is_late,
                 "recommendation": latest.recommendation if latest else None,
                 "decision": decided[-1]["decision"] if decided else None,
             }
@@ -166,7 +172,7 @@ def list_pilots(as_json: JsonOption = False) -> None:
         return (
             "\n".join(
                 f"{p['pilot_id']}: {p['title']} (rule: {p['recommendation'] or 'not evaluated yet'}, "
-                f"decision: {p['decision'] or 'none yet'})"
+                f"decision: {p['decision'] or 'none yet'}{', frozen late' if p['is_late'] else ''})"
                 for p in result["pilots"]
             )
             or "no pilot is frozen yet: cairn pilots freeze PLAN"

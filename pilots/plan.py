@@ -81,6 +81,11 @@ class Plan:
         return {school: int(named.get(school, 1)) for school in self.arms}
 
     @property
+    def wave_starts(self) -> tuple[date, ...]:
+        """First day of each wave's work, wave 1 first; empty where the plan does not say."""
+        return tuple(date.fromisoformat(day) for day in self.analysis.get("wave_starts", ()))
+
+    @property
     def is_random(self) -> bool:
         """Whether schools were assigned at random."""
         return bool(self.analysis["assignment"]["method"] == "random")

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any
 
 from pilots.known import Known, grade_key, same
@@ -29,11 +30,13 @@ def rule_problems(raw: Mapping[str, Any], known: Known) -> list[Found]:
     analysis = raw["analysis"]
     return [
         *_schools(analysis, known),
+        *_waves(analysis),
         *_assignment(analysis),
         *_pupils(analysis, known),
         *_measures(analysis),
         *(found for part in PARTS for found in _results(analysis, part, known)),
         *_dates(raw),
+        *_by_a_partner(raw),
         *_purpose(raw),
     ]
 
@@ -65,6 +68,27 @@ def _schools(analysis: Mapping[str, Any], known: Known) -> list[Found]:
     for school in analysis.get("waves", {}):
         if school not in arms:
             found.append(Found(("analysis", "waves", school), f"school {school!r} has a wave and no arm"))
+    return found
+
+
+def _waves(analysis: Mapping[str, Any]) -> list[Found]:
+    """Waves follow each other, and each has a first day where any has one."""
+    named = analysis.get("waves", {})
+    schools = {school for schools in analysis["arms"].values() for school in schools}
+    waves = {int(named.get(school, 1)) for school in schools}
+    found: list[Found] = []
+    if absent := sorted(set(range(1, max(waves) + 1)) - waves):
+        message = f"there is a wave {max(waves)} and no school in wave {', '.join(map(str, absent))}"
+        found.append(Found(("analysis", "waves"), message))
+    if (starts := analysis.get("wave_starts")) is None:
+        return found
+    at: KeyPath = ("analysis", "wave_starts")
+    if len(starts) != max(waves):
+        found.append(Found(at, f"{len(starts)} first days for {max(waves)} waves: give each wave one, in their order"))
+    for number, (earlier, later) in enumerate(pairwise(starts), start=1):
+        if later <= earlier:
+            message = f"waves {number} and {number + 1} overlap: {later} is not after {earlier}"
+            found.append(Found((*at, number), message))
     return found
 
 
@@ -220,6 +244,18 @@ def _dates(raw: Mapping[str, Any]) -> list[Found]:
         closed = barrier.get("closed_on", barrier["opened_on"])
         order(barrier["opened_on"], closed, ("barriers", index), "a barrier is removed before it was named")
     return found
+
+
+def _by_a_partner(raw: Mapping[str, Any]) -> list[Found]:
+    """A test that carries the name of who brings the tool may be made by it."""
+    test = same(raw["analysis"]["outcome"]["assessment"])
+    names = [partner["name"] for partner in raw.get("partners", ()) if same(partner["name"]) in test]
+    message = (
+        "the test has the name of {}, a partner: where its tool gives the test or teaches to it, the outcome is made by"
+        " the tool and tells nothing; name a test that both arms take anyway"
+    )
+    at: KeyPath = ("analysis", "outcome", "assessment")
+    return [Found(at, message.format(name), is_warning=True) for name in names]
 
 
 def _purpose(raw: Mapping[str, Any]) -> list[Found]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -10,7 +11,8 @@ from typing import Any
 import duckdb
 
 from cairn.errors import CairnError
-from pilots.decision import INVALID
+from gates.before_evaluation import is_crossed
+from pilots.decision import DECISIONS, INVALID
 from pilots.evaluate import evaluate
 from pilots.registry import FrozenPlan
 from releases import pilot_scores, store
@@ -85,14 +87,30 @@ def scorecard_or_failure(
     """The scorecard, or one that says why there is none: a pilot that cannot be evaluated stops no other.
 
     The failure is under ``failure``, in one line; the recommendation is then INVALID, and no number is shown. Whatever
-    is wrong with one plan or its data is caught here, and logged with its traceback.
+    is wrong with one plan or its data is caught here, and logged with its traceback; so is a card that the gate before
+    publishing would refuse, for the gate stops all pilots at once.
     """
     try:
-        return scorecard(source, frozen, learning)
+        card = scorecard(source, frozen, learning)
+        _refuse_unsound(card)
+        return card
     except Exception as error:
         LOG.exception("pilot %s on %s cannot be evaluated", frozen.pilot_id, learning.release_id)
         said = str(error) if isinstance(error, CairnError) else f"{type(error).__name__}: {error}"
         return failed(frozen, learning, " ".join(said.split())[:MOST_WORDS])
+
+
+def _refuse_unsound(card: Mapping[str, Any]) -> None:
+    """Raise CairnError where the card contradicts itself."""
+    if card["recommendation"] not in DECISIONS:
+        raise CairnError(f"the rule said {card['recommendation']!r}, which is none of {', '.join(DECISIONS)}")
+    for one in card["estimates"]:
+        if is_crossed(one["value"], one["low"], one["high"]):
+            raise CairnError(f"{one['name']} {one['value']} lies outside its interval {one['low']} to {one['high']}")
+    try:
+        json.dumps(card, default=str, allow_nan=False)
+    except ValueError as error:
+        raise CairnError("a number of the scorecard is not finite: see pilots/evaluate.py") from error
 
 
 def failed(frozen: FrozenPlan, learning: store.Release, why: str) -> dict[str, Any]:
@@ -119,7 +137,7 @@ def failed(frozen: FrozenPlan, learning: store.Release, why: str) -> dict[str, A
         "schools": [],
         "rating": {},
         "warnings": [],
-    }
+    } | log_of(frozen)
 
 
 def protected(card: Mapping[str, Any], n_min: int) -> dict[str, Any]:

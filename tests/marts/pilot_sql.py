@@ -38,6 +38,11 @@ def built(settings: Settings, data_date: date) -> duckdb.DuckDBPyConnection:
     return connection
 
 
+def query(name: str) -> str:
+    """One model as plain SQL over tables that are called as the models are."""
+    return _rendered(_models()[name], {})
+
+
 def _models() -> dict[str, str]:
     return {path.stem: path.read_text(encoding="utf-8") for path in (PROJECT / "models").rglob("*.sql")}
 

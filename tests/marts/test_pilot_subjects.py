@@ -52,16 +52,22 @@ def pupils(grades: tuple[str, ...]) -> dict[str, tuple[str, str]]:
     }
 
 
-def load_roster(settings: Settings, folder: Path, grades: tuple[str, ...], when: datetime) -> None:
-    """A OneRoster folder with a class a school and subject, everybody enrolled since the first day."""
+def load_roster(
+    settings: Settings, folder: Path, grades: tuple[str, ...], when: datetime, is_promoted: bool = False
+) -> None:
+    """A OneRoster folder with a class a school, everybody enrolled since the first day; one grade up once promoted."""
     folder.mkdir()
     there = pupils(grades)
+    up = {"KG": "01"} | {f"{grade:02d}": f"{grade + 1:02d}" for grade in range(1, 6)}
     files: dict[str, list[str]] = {
         "orgs": ["sourcedId,name,type", *(f"{school},{school},school" for school in SCHOOLS)],
         "classes": ["sourcedId,title,schoolSourcedId", *(f"c-{school},Class,{school}" for school in SCHOOLS)],
         "users": [
             "sourcedId,enabledUser,username,givenName,familyName,grades,primaryOrgSourcedId",
-            *(f"{pupil},true,{pupil},A,B,{grade},{school}" for pupil, (school, grade) in there.items()),
+            *(
+                f"{pupil},true,{pupil},A,B,{up[grade] if is_promoted else grade},{school}"
+                for pupil, (school, grade) in there.items()
+            ),
         ],
         "roles": [
             "sourcedId,userSourcedId,roleType,role,orgSourcedId",
@@ -215,6 +221,10 @@ def test_school_means_are_of_the_right_subject_and_younger_pupils_change_nothing
     (folder / "more").mkdir()
     load_roster(settings, folder / "roster-2", (*UNTESTED, *TESTED), later)
     load_results(settings, folder / "more", UNTESTED[1:], later, seed=2)
+    # A roster that promotes everybody in October makes second graders third graders, and the pilot's pupils sixth.
+    load_roster(
+        settings, folder / "roster-3", (*UNTESTED, *TESTED), datetime(2026, 10, 20, tzinfo=UTC), is_promoted=True
+    )
     with built(settings, DATA_DATE) as after:
         for mart, were in first.items():
             assert rows(after, mart) == were, mart

@@ -164,6 +164,20 @@ def test_a_school_in_two_waves_or_blocks_is_named_at_its_second_place(tmp_path: 
     assert path.read_text().splitlines()[problems[0].line - 1] == "    - - sch-003"
 
 
+def test_waves_follow_each_other(tmp_path: Path) -> None:
+    waves = "  waves: {sch-004: 2, sch-005: 3}\n  wave_starts: [2026-08-31, 2026-09-14, 2026-09-28]\n  arms:\n"
+    plan, problems = check_plan(_changed(tmp_path, "  arms:\n", waves))
+    assert plan is not None and problems == []
+    assert plan.wave_starts[2] == date(2026, 9, 28)
+    for old, new, message in (
+        ("2026-09-28]", "2026-09-14]", "waves 2 and 3 overlap: 2026-09-14 is not after 2026-09-14"),
+        (", 2026-09-28]", "]", "2 first days for 3 waves"),
+        ("sch-004: 2, ", "", "there is a wave 3 and no school in wave 2"),
+    ):
+        _, problems = check_plan(_changed(tmp_path, "  arms:\n", waves.replace(old, new)))
+        assert any(message in problem.message for problem in problems), problems
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -204,6 +218,12 @@ def test_a_warning_leaves_the_plan_good(tmp_path: Path) -> None:
     said = " ".join(str(problem) for problem in problems)
     assert "warning: one school in comparison" in said and "formative" in said
     assert "no grades" in said and "does not say vision" in said
+
+
+def test_a_test_that_carries_a_partner_s_name_is_asked_about(tmp_path: Path) -> None:
+    plan, problems = check_plan(_changed(tmp_path, "- name: Tallypath", "- name: Interim"))
+    assert plan is not None
+    assert ["the test has the name of Interim, a partner" in one.message for one in problems] == [True]
 
 
 def test_spelling_of_grades_is_no_other_analysis(tmp_path: Path) -> None:

@@ -156,6 +156,23 @@ def test_rollout_metrics_add_up(simulated: dict[str, tuple[Plan, Marts]]) -> Non
     assert {row["value"] for row in metrics(both.iloc[:0])} == {0.0, None}
 
 
+def test_rollout_says_of_a_pilot_what_its_pupils_say(simulated: dict[str, tuple[Plan, Marts]]) -> None:
+    """The mean over schools, by pupils planned, is the mean over those pupils."""
+    plan, (pupils, _, rollout) = simulated["reading-companion"]
+    treated = pupils[(pupils.arm == "treatment") & ~pupils.is_joiner]
+    minutes = treated.groupby("school_id").dosage_minutes
+    planned = plan.implementation["dosage_minutes_planned"]
+    rollout = rollout.assign(
+        dosage_minutes_mean=rollout.school_id.map(minutes.mean()),
+        dosage_met_share=rollout.school_id.map(minutes.apply(lambda m: (m >= planned).mean())),
+        pupils_reached=rollout.school_id.map(minutes.apply(lambda m: (m > 0).sum())),
+    )
+    found = {row["name"]: row["value"] for row in metrics(rollout) if row["scope"] == "district"}
+    assert found["dosage_minutes_mean"] == pytest.approx(treated.dosage_minutes.mean(), abs=1e-4)
+    assert found["dosage_met_share"] == pytest.approx((treated.dosage_minutes >= planned).mean(), abs=1e-4)
+    assert found["pupils_reached_share"] <= 1.0
+
+
 def test_decisions_need_a_reason_where_they_differ(
     settings: Settings, simulated: dict[str, tuple[Plan, Marts]]
 ) -> None:

@@ -15,6 +15,7 @@ import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from pilots import registry
+from pilots.plan import Plan
 from releases import evaluation, evaluation_code, pilot_scores, scorecards, store
 from tests.pilots.released_pilots import release_pilots
 from tests.pilots.simulated_marts import simulated_pilots
@@ -100,6 +101,26 @@ def test_scores_that_are_not_those_of_the_plan_are_refused_for_that_pilot_alone(
     assert outside in found["reading-companion"]["warnings"]
     with pytest.raises(CairnError, match="results of 2 subjects"):
         pilot_scores.refuse(plan, pupils, schools.assign(subjects_tested=2))
+
+
+def test_a_card_that_contradicts_itself_stops_only_its_own_pilot(
+    released: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluate = scorecards.evaluate
+
+    def crossed(plan: Plan, *rest: Any, **more: Any) -> dict[str, Any]:
+        card = evaluate(plan, *rest, **more)
+        if plan.pilot_id == "fraction-studio":
+            card["estimates"][0] |= {"low": 9.0, "high": 9.5}
+        else:
+            card["how_sure"]["df"] = float("nan")
+        return card
+
+    monkeypatch.setattr(scorecards, "evaluate", crossed)
+    evaluation.build_and_publish(released)
+    found = cards(released)
+    assert "outside its interval 9.0 to 9.5" in found["fraction-studio"]["failure"]
+    assert "not finite" in found["reading-companion"]["failure"]
 
 
 def test_the_command_shows_what_is_published_and_writes_nothing(released: Settings) -> None:
