@@ -59,18 +59,13 @@ def guardrails(
     Example: cairn pilots guardrails plan.yaml --data guardrails.csv
     """
     from pilots.guardrail_table import findings_of
-    from pilots.guardrails import for_decision
+    from pilots.guardrails import for_decision, told
     from pilots.plan import load_plan
 
     findings = findings_of(data, load_plan(plan))
     failed, still_open = for_decision(findings)
     result = {
-        "guardrails": [
-            {"name": one.guardrail.name, "margin": one.guardrail.margin, "unit": one.guardrail.unit}
-            | {key: value for key, value in asdict(one).items() if key != "guardrail"}
-            | {"sentence": one.sentence}
-            for one in findings
-        ],
+        "guardrails": [told(one) for one in findings],
         "failed": failed,
         "open": still_open,
     }

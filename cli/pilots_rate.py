@@ -82,7 +82,7 @@ def rate(
     _one_of("--analysed", analysed, ("pupils", "schools"))
     _one_of("--essa-reading", essa_reading, essa.READINGS)
     _one_of("--domain", domain, tuple(wwc.DEFAULT_ICC))
-    pupils = _attrition("pupils in the schools that stayed", overall, differential, boundary, is_random, "")
+    pupils = _attrition(wwc.PUPILS_THAT_STAYED, overall, differential, boundary, is_random, "")
     schools = _attrition("schools", school_overall, school_differential, boundary, False, "school-")
     arms = (
         Arm(treated_pupils, treated_mean, treated_sd, treated_share),

@@ -248,7 +248,13 @@ def stored_allocations(settings: Settings, pilot_id: str, plan_hash: str) -> Boo
     plans = [
         one.plan for one in registry.newest_plans(settings) if (one.pilot_id, one.plan_hash) == (pilot_id, plan_hash)
     ]
-    if draw is None or not plans or not plans[0].is_random or assignment_problem(plans[0], draw) is not None:
+    return permuted_over(plans[0], draw) if plans else None
+
+
+def permuted_over(plan: Plan, draw: Draw | None) -> Bools | None:
+    """The set of a draw for the test of a plan: [allocation, school], the one in force first; None where there is none
+    or the plan's arms are not as drawn."""
+    if draw is None or not plan.is_random or assignment_problem(plan, draw) is not None:
         return None
     others = np.delete(draw.allocations, draw.drawn, axis=0)
     return np.concatenate([draw.allocations[draw.drawn : draw.drawn + 1], others])

@@ -16,6 +16,7 @@ from pilots import judgement, power
 from pilots.analysis import ALPHA, METHODS, STANDARDISED_BY, Analysis, analyse
 from pilots.decision import INVALID, Evidence, decide, look, statement
 from pilots.effect_size import size_label
+from pilots.guardrails import findings_on, told
 from pilots.judgement import Judged
 from pilots.plan import Plan
 from pilots.sample import CROSSOVER_WARNING, Sample, arms_differ, cost_of, make_sample
@@ -35,6 +36,8 @@ def evaluate(
     red_gates: Sequence[str] = (),
     frozen_at: datetime | None = None,
     stored: NDArray[np.bool_] | None = None,
+    guardrails: pd.DataFrame | None = None,
+    not_as_drawn: str | None = None,
     evaluated_at: datetime | None = None,
 ) -> dict[str, Any]:
     """The scorecard, JSON-able. ``plan`` may be a Plan, its mapping or its JSON.
@@ -42,7 +45,8 @@ def evaluate(
     ``pupils``, ``schools`` and ``rollout`` are ``mart_pilot_pupil``, ``mart_pilot_school`` and ``mart_rollout_school``
     of release ``release_id`` (rows of other pilots are ignored); ``red_gates`` names gates that are red for schools of
     this pilot. ``frozen_at`` is when the plan was frozen (None: not known, which is not late), ``stored`` the set of
-    allocations that its draw was made from (see ``analysis.analyse``).
+    allocations that its draw was made from (see ``analysis.analyse``). ``guardrails`` is ``mart_pilot_guardrail`` where
+    the release has it; ``not_as_drawn`` says where the plan's arms are not those that were drawn.
 
     Before the outcome window and under the planned coverage the card holds nothing that comes of comparing outcomes:
     no effect, no chance, no p, no school's mean outcome. Whoever looks early decides early.
@@ -60,7 +64,8 @@ def evaluate(
         judgement.frozen_late(plan, frozen_at),
     )
     rating = judgement.rating(judged)
-    evidence = judgement.evidence(judged, rating, red_gates, arms_differ(plan, pupils))
+    findings = findings_on(plan, guardrails, today)
+    evidence = judgement.evidence(judged, rating, red_gates, arms_differ(plan, pupils), findings, not_as_drawn)
     said = decide(evidence)
     happened = _happened(plan, sample, rollout)
     return {
@@ -82,7 +87,8 @@ def evaluate(
         "estimates": _estimates(judged, evidence, happened),
         "schools": _schools(judged, schools),
         "rating": rating,
-        "warnings": _warnings(judged, evidence),
+        "guardrails": [told(one) for one in findings],
+        "warnings": [*_warnings(judged, evidence), *(f"Guardrail {one.sentence}." for one in findings)],
     }
 
 
@@ -286,8 +292,6 @@ def _warnings(judged: Judged, evidence: Evidence) -> list[str]:
         found.append(f"Comparison pupils got {sample.comparison_minutes:.0f} minutes of the change on average.")
     if analysis is not None:
         found += _limits(plan, analysis)
-    if guardrails := plan.analysis.get("guardrails", ()):
-        found.append(f"{len(guardrails)} planned guardrails are not measured, so the rule does not say SCALE.")
     if not plan.is_random:
         found.append("Schools were not drawn at random: part of a difference may have been there before.")
     return found

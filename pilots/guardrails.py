@@ -13,12 +13,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cairn.errors import CairnError
 from pilots.decision import FORMATIVE_BELOW
+from pilots.looks import GUARDRAILS, looks_of
 from pilots.plan import Plan
 
 if TYPE_CHECKING:
@@ -108,6 +110,37 @@ def _from_plan(planned: Mapping[str, object]) -> Guardrail:
         )
     test = f"{planned['assessment']}, {planned['window']}, {planned['measure']}"
     return Guardrail(name, float(str(planned["margin_sd"])), "SD", test)
+
+
+def findings_on(plan: Plan, rows: pd.DataFrame | None, today: date) -> list[Finding]:
+    """A finding for each guardrail on a day: before the look at guardrails is due none is measured.
+
+    ``rows`` are those of ``mart_pilot_guardrail``; None: the release has none.
+    """
+    look = next(look for look in looks_of(plan) if look.kind == GUARDRAILS)
+    if today < look.due_on or rows is None:
+        why = "this release holds no values" if rows is None else f"the look at it is due on {look.due_on.isoformat()}"
+        return [Finding(one, NOT_MEASURED, 0, 0, None, None, None, None, why) for one in of_plan(plan)]
+    return findings(plan, rows)
+
+
+def told(finding: Finding) -> dict[str, object]:
+    """A finding as a scorecard and a command tell it."""
+    one = finding.guardrail
+    return {
+        "name": one.name,
+        "source": one.source,
+        "margin": one.margin,
+        "unit": one.unit,
+        "status": finding.status,
+        "difference": finding.difference,
+        "standard_error": finding.standard_error,
+        "df": finding.df,
+        "chance_worse": finding.chance_worse,
+        "schools_treatment": finding.schools_treatment,
+        "schools_comparison": finding.schools_comparison,
+        "sentence": finding.sentence,
+    }
 
 
 def findings(plan: Plan, rows: pd.DataFrame) -> list[Finding]:

@@ -11,6 +11,7 @@ from typing import Any
 from pilots import wwc
 from pilots.analysis import ALPHA, Analysis, NoComparison, balance_at_start
 from pilots.decision import FORMATIVE_BELOW, Evidence
+from pilots.guardrails import Finding, for_decision
 from pilots.plan import Plan
 from pilots.posterior import chances_of
 from pilots.sample import Sample
@@ -72,16 +73,27 @@ def frozen_late(plan: Plan, frozen_at: datetime | None) -> str | None:
     )
 
 
-def evidence(judged: Judged, rating: dict[str, Any], red_gates: Sequence[str], moved: list[str]) -> Evidence:
-    """Everything that the rule looks at. ``moved`` are schools whose arm in the data is not the plan's."""
+def evidence(
+    judged: Judged,
+    rating: dict[str, Any],
+    red_gates: Sequence[str],
+    moved: list[str],
+    findings: Sequence[Finding] = (),
+    not_as_drawn: str | None = None,
+) -> Evidence:
+    """Everything that the rule looks at. ``moved`` are schools whose arm in the data is not the plan's; ``findings``
+    those of the plan's guardrails, and ``not_as_drawn`` where its arms are not those that were drawn."""
     plan, sample, analysis = judged.plan, judged.sample, judged.analysis
     invalid = [f"The gate {gate} is red for schools of this pilot." for gate in red_gates]
     if moved:
         invalid.append(f"Assignment is not as planned at {', '.join(moved)}.")
+    if not_as_drawn is not None:
+        invalid.append(not_as_drawn)
     if plan.analysis["outcome"].get("is_made_by_the_tool"):
         invalid.append("The outcome is made by the tool itself, so the arms are not measured alike.")
     if not judged.too_early or judged.is_over:
         invalid += _not_alike(judged, rating)
+    failed, still_open = for_decision(findings)
     return Evidence(
         chances=chances_of(judged.effect.beliefs, plan.smallest_effect) if judged.effect else {},
         smallest_effect=plan.smallest_effect,
@@ -90,8 +102,8 @@ def evidence(judged: Judged, rating: dict[str, Any], red_gates: Sequence[str], m
         invalid=invalid,
         too_early=judged.too_early,
         cannot_compare=[analysis.reason] if isinstance(analysis, NoComparison) else [],
-        # Guardrails are not in the marts yet: one that is planned and not measured keeps the rule from SCALE.
-        guardrails_open=[str(guardrail["name"]) for guardrail in plan.analysis.get("guardrails", ())],
+        guardrails_failed=failed,
+        guardrails_open=still_open,
         frozen_late=judged.frozen_late,
     )
 
@@ -117,11 +129,11 @@ def rating(judged: Judged) -> dict[str, Any]:
     """
     plan, sample, analysis = judged.plan, judged.sample, judged.effect
     boundary = plan.analysis["attrition_boundary"]
-    levels = [
-        wwc.attrition_level(lost.overall, lost.differential, boundary)
-        for lost in (sample.lost_schools, sample.lost_pupils)
-    ]
-    level = "high" if "high" in levels else "low"
+    lost_schools, lost_pupils = (
+        wwc.Attrition(units, lost.overall, lost.differential, boundary)
+        for units, lost in (("schools", sample.lost_schools), (wwc.PUPILS_THAT_STAYED, sample.lost_pupils))
+    )
+    level = "high" if "high" in (lost_schools.level, lost_pupils.level) else "low"
     g = judged.baseline_g
     equivalence = None if g is None else wwc.baseline_equivalence(g)
     found: dict[str, Any] = {
@@ -130,12 +142,12 @@ def rating(judged: Judged) -> dict[str, Any]:
         "attrition": None
         if judged.too_early and not judged.is_over
         else {
-            "overall_share": round(sample.lost_pupils.overall, 4),
-            "differential_share": round(sample.lost_pupils.differential, 4),
-            "of_pupils": levels[1],
-            "schools_overall_share": round(sample.lost_schools.overall, 4),
-            "schools_differential_share": round(sample.lost_schools.differential, 4),
-            "of_schools": levels[0],
+            "overall_share": round(lost_pupils.overall, 4),
+            "differential_share": round(lost_pupils.differential, 4),
+            "of_pupils": lost_pupils.level,
+            "schools_overall_share": round(lost_schools.overall, 4),
+            "schools_differential_share": round(lost_schools.differential, 4),
+            "of_schools": lost_schools.level,
             "boundary": boundary,
             "level": level,
         },
@@ -150,8 +162,10 @@ def rating(judged: Judged) -> dict[str, Any]:
     p_value = analysis.inference.p_value
     rated = wwc.rate(
         is_random=plan.is_random,
-        attrition=level,
+        attrition=lost_pupils,
+        school_attrition=lost_schools,
         equivalence=equivalence,
+        baseline_g=g,
         is_adjusted=True,
         is_outcome_independent=not plan.analysis["outcome"].get("is_made_by_the_tool", False),
         schools_treatment=analysis.schools_treatment,

@@ -27,6 +27,7 @@ ALIKE, ALIKE_ADJUSTED = 0.05, 0.25
 # Intraclass correlation where a study tells none: achievement, behaviour (Procedures Handbook 4.1, Appendix F).
 DEFAULT_ICC = {"achievement": 0.20, "behaviour": 0.10}
 
+PUPILS_THAT_STAYED = "pupils in the schools that stayed"
 NOT_RATED, DOES_NOT_MEET = "not rated", "does not meet"
 # Where each rule stands.
 _HANDBOOK = "WWC Standards Handbook 4.1"

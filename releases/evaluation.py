@@ -75,7 +75,7 @@ def evaluate(settings: Settings, pilot_id: str, as_of: date | None = None) -> di
     learning = release_of(settings, as_of)
     frozen = registry.frozen_plan(settings, pilot_id)
     with store.connect(settings, learning) as source:
-        return scorecards.scorecard(source, frozen, learning)
+        return scorecards.scorecard(source, frozen, learning, settings)
 
 
 def rollout(settings: Settings, as_of: date | None = None) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def _build(settings: Settings, learning: store.Release, plans: Sequence[FrozenPl
         connection.execute(TABLES)
         n_min = smallest_group(settings)
         for plan in plans:
-            card = scorecards.protected(scorecards.scorecard_or_failure(source, plan, learning), n_min)
+            card = scorecards.protected(scorecards.scorecard_or_failure(source, plan, learning, settings), n_min)
             connection.execute(
                 "insert into pilot_scorecard values (?, ?, ?)",
                 [plan.pilot_id, plan.plan_hash, json.dumps(card, default=str)],

@@ -9,9 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
+import pandas as pd
 
 from cairn.errors import CairnError
+from cairn.settings import Settings
 from gates.before_evaluation import is_crossed
+from pilots import assignment
 from pilots.decision import DECISIONS, INVALID
 from pilots.evaluate import evaluate
 from pilots.registry import FrozenPlan
@@ -22,8 +25,11 @@ LOG = logging.getLogger(__name__)
 MOST_WORDS = 300
 
 
-def scorecard(source: duckdb.DuckDBPyConnection, frozen: FrozenPlan, learning: store.Release) -> dict[str, Any]:
-    """The pilot's scorecard on the marts of an open learning release, red gates and the time of freezing in it.
+def scorecard(
+    source: duckdb.DuckDBPyConnection, frozen: FrozenPlan, learning: store.Release, settings: Settings
+) -> dict[str, Any]:
+    """The pilot's scorecard on the marts of an open learning release: red gates, guardrails, the time of freezing and
+    the set that its schools were drawn from in it.
 
     Raises CairnError where the scores cannot be those that the plan means, and what the evaluation raises.
     """
@@ -31,6 +37,7 @@ def scorecard(source: duckdb.DuckDBPyConnection, frozen: FrozenPlan, learning: s
     pupils = frame(source, "mart_pilot_pupil", pilot_id)
     schools = frame(source, "mart_pilot_school", pilot_id)
     pilot_scores.refuse(frozen.plan, pupils, schools)
+    draw = assignment.standing_draw(settings, pilot_id)
     card = evaluate(
         frozen.plan,
         pupils,
@@ -40,6 +47,9 @@ def scorecard(source: duckdb.DuckDBPyConnection, frozen: FrozenPlan, learning: s
         learning.data_date,
         red_gates=_red_gates(source, pilot_id),
         frozen_at=frozen.frozen_at,
+        stored=assignment.permuted_over(frozen.plan, draw),
+        guardrails=_guardrails(source, pilot_id),
+        not_as_drawn=assignment.assignment_problem(frozen.plan, draw),
     )
     card |= log_of(frozen)
     card["warnings"] = [*card["warnings"], *pilot_scores.warnings(frozen.plan, schools)]
@@ -64,6 +74,12 @@ def log_of(frozen: FrozenPlan) -> dict[str, Any]:
     }
 
 
+def _guardrails(source: duckdb.DuckDBPyConnection, pilot_id: str) -> pd.DataFrame | None:
+    """Values of the pilot's guardrails; None in a release from before there were any."""
+    there = source.execute("select 1 from information_schema.tables where table_name = 'mart_pilot_guardrail'")
+    return frame(source, "mart_pilot_guardrail", pilot_id) if there.fetchone() else None
+
+
 def _red_gates(source: duckdb.DuckDBPyConnection, pilot_id: str) -> list[str]:
     """Gates that hold back a school of the pilot in this release."""
     rows = source.execute(
@@ -82,7 +98,7 @@ def _red_gates(source: duckdb.DuckDBPyConnection, pilot_id: str) -> list[str]:
 
 
 def scorecard_or_failure(
-    source: duckdb.DuckDBPyConnection, frozen: FrozenPlan, learning: store.Release
+    source: duckdb.DuckDBPyConnection, frozen: FrozenPlan, learning: store.Release, settings: Settings
 ) -> dict[str, Any]:
     """The scorecard, or one that says why there is none: a pilot that cannot be evaluated stops no other.
 
@@ -91,7 +107,7 @@ def scorecard_or_failure(
     publishing would refuse, for the gate stops all pilots at once.
     """
     try:
-        card = scorecard(source, frozen, learning)
+        card = scorecard(source, frozen, learning, settings)
         _refuse_unsound(card)
         return card
     except Exception as error:
