@@ -75,8 +75,11 @@ def freeze(
     Example: cairn pilots freeze schemas/district/pilots/fraction-studio.yaml
     """
     from cairn.settings import settings
+    from pilots.assignment import need_as_drawn
+    from pilots.plan import load_plan
     from pilots.registry import freeze_file
 
+    need_as_drawn(settings(), load_plan(plan))
     emit(freeze_file(settings(), plan, amend), as_json, _frozen_text)
 
 

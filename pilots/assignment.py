@@ -238,6 +238,15 @@ def assignment_problem(plan: Plan, draw: Draw | None) -> str | None:
     return f"Assignment is not as drawn (draw {draw.number}, seed {draw.seed}) at {', '.join(wrong)}."
 
 
+def need_as_drawn(settings: Settings, plan: Plan) -> None:
+    """Raise CairnError where schools were drawn for the pilot and the plan's arms are others."""
+    if (problem := assignment_problem(plan, standing_draw(settings, plan.pilot_id))) is not None:
+        raise CairnError(
+            f"{problem} Take the arms that were drawn, or record another draw with 'cairn pilots assign PLAN --again "
+            "REASON'"
+        )
+
+
 def stored_allocations(settings: Settings, pilot_id: str, plan_hash: str) -> Bools | None:
     """What the frozen plan's assignment was drawn from: [allocation, school], the one in force first, schools sorted.
 

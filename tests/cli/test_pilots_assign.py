@@ -142,6 +142,10 @@ def test_the_arms_go_into_the_plan_and_the_set_into_the_test(
     problem = assignment.assignment_problem(swapped, assignment.standing_draw(settings, plan.pilot_id))
     assert problem is not None
     assert "not as drawn (draw 1, seed 5)" in problem
+    path.write_text(yaml.safe_dump(json.loads(swapped.canonical)))
+    with pytest.raises(SystemExit):
+        main(["pilots", "freeze", str(path)])
+    assert "Take the arms that were drawn" in " ".join(capsys.readouterr().err.split())
 
 
 def test_too_few_allocations_are_said_with_the_smallest_p(
