@@ -28,7 +28,14 @@ def present(card: dict[str, Any], n_min: int) -> dict[str, Any]:
     defaults: dict[str, Any] = {"title": card["pilot_id"], "hypothesis": "", "why": [], "next": "", "warnings": []}
     return (
         defaults
-        | {"estimates": [], "recommendation_text": "", "data_date": None, "evaluated_at": None, "plan_hash": ""}
+        | {
+            "estimates": [],
+            "guardrails": [],
+            "recommendation_text": "",
+            "data_date": None,
+            "evaluated_at": None,
+            "plan_hash": "",
+        }
         | card
         | {
             "how_sure": {"schools_treatment": None, "schools_comparison": None} | sure,

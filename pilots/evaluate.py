@@ -16,7 +16,7 @@ from pilots import judgement, power
 from pilots.analysis import ALPHA, METHODS, STANDARDISED_BY, Analysis, analyse
 from pilots.decision import INVALID, Evidence, decide, look, statement
 from pilots.effect_size import size_label
-from pilots.guardrails import findings_on, told
+from pilots.guardrails import SAFE, findings_on, told
 from pilots.judgement import Judged
 from pilots.plan import Plan
 from pilots.sample import CROSSOVER_WARNING, Sample, arms_differ, cost_of, make_sample
@@ -88,7 +88,10 @@ def evaluate(
         "schools": _schools(judged, schools),
         "rating": rating,
         "guardrails": [told(one) for one in findings],
-        "warnings": [*_warnings(judged, evidence), *(f"Guardrail {one.sentence}." for one in findings)],
+        "warnings": [
+            *_warnings(judged, evidence),
+            *(f"Guardrail {one.sentence}." for one in findings if one.status != SAFE),
+        ],
     }
 
 

@@ -57,6 +57,7 @@ def _printable(
             for item in sure["statements"]
         ],
         "why_no_chance": sure["why_no_chance"],
+        "guardrails": [one["sentence"] for one in card["guardrails"]],
         "arms": f"{wording.number(sure['schools_treatment'])} schools with, "
         f"{wording.number(sure['schools_comparison'])} without.",
         "who": f"{wording.number(who['pupils'])} pupils in {wording.number(who['schools'])} schools, "
