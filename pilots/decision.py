@@ -118,7 +118,7 @@ def statement(text: str, opposite: str, chances: Mapping[str, float]) -> dict[st
     if told < 0.40:
         text, told = opposite, 1.0 - told
         chances = {name: 1.0 - chance for name, chance in chances.items()}
-    told, by_prior = _printed(told), {name: _printed(chance) for name, chance in chances.items()}
+    told, by_prior = printed(told), {name: printed(chance) for name, chance in chances.items()}
     words = in_words(told)
     each = ", ".join(f"{chance:.0%} by {PRIOR_NAMES.get(name, name)}" for name, chance in by_prior.items())
     return {
@@ -130,7 +130,7 @@ def statement(text: str, opposite: str, chances: Mapping[str, float]) -> dict[st
     }
 
 
-def _printed(chance: float) -> float:
+def printed(chance: float) -> float:
     """A chance as it is printed: rounded down, and never 0 or 100 %, for nothing is proved."""
     return min(0.99, max(0.01, math.floor(chance * 100 + 1e-9) / 100))
 

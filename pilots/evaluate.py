@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from pilots import judgement, power
 from pilots.analysis import ALPHA, METHODS, STANDARDISED_BY, Analysis, analyse
-from pilots.decision import INVALID, Evidence, decide, look, statement
+from pilots.decision import INVALID, Evidence, decide, look, printed, statement
 from pilots.effect_size import size_label
-from pilots.guardrails import findings_on, told
+from pilots.guardrails import SAFE, findings_on, told
 from pilots.judgement import Judged
 from pilots.plan import Plan
 from pilots.sample import CROSSOVER_WARNING, Sample, arms_differ, cost_of, make_sample
@@ -88,7 +88,10 @@ def evaluate(
         "schools": _schools(judged, schools),
         "rating": rating,
         "guardrails": [told(one) for one in findings],
-        "warnings": [*_warnings(judged, evidence), *(f"Guardrail {one.sentence}." for one in findings)],
+        "warnings": [
+            *_warnings(judged, evidence),
+            *(f"Guardrail {one.sentence}." for one in findings if one.status != SAFE),
+        ],
     }
 
 
@@ -154,8 +157,8 @@ def _how_sure(judged: Judged, evidence: Evidence) -> dict[str, Any]:
     base["sensitivity"] = [
         {
             "prior": name,
-            "chance_gained": round(belief.chance_above(0.0), 2),
-            "chance_gained_enough": round(belief.chance_above(c), 2),
+            "chance_gained": printed(belief.chance_above(0.0)),
+            "chance_gained_enough": printed(belief.chance_above(c)),
         }
         for name, belief in (analysis.beliefs | analysis.others).items()
     ]
@@ -198,7 +201,7 @@ def _happened(plan: Plan, sample: Sample, rollout: pd.DataFrame) -> dict[str, An
 
 
 LABELS = {
-    "hedges_g": "Effect, adjusted (SD of comparison pupils)",
+    "hedges_g": "Effect, adjusted",
     "difference": "Difference, adjusted",
     "expected_effect": "Expected effect (90 % interval)",
     "improvement_index": "Improvement index",

@@ -57,6 +57,7 @@ def _printable(
             for item in sure["statements"]
         ],
         "why_no_chance": sure["why_no_chance"],
+        "guardrails": [one["sentence"] for one in card["guardrails"]],
         "arms": f"{wording.number(sure['schools_treatment'])} schools with, "
         f"{wording.number(sure['schools_comparison'])} without.",
         "who": f"{wording.number(who['pupils'])} pupils in {wording.number(who['schools'])} schools, "
@@ -92,8 +93,8 @@ def _printable(
             ["Method", str(sure["method"] or "–").replace("_", " ")],
             ["Standardised by", sure["standardised_by"] or "–"],
             ["Degrees of freedom", wording.number(sure["df"], 1)],
-            ["p-value", wording.number(sure["p_value"], 4)],
-            ["Smallest p this design can reach", wording.number(sure["smallest_p"], 4)],
+            ["p-value", sure["p_value_told"]],
+            ["Smallest p this design can reach", sure["smallest_p_told"]],
         ],
         "priors": [
             [row["prior_name"], wording.percent(row["chance_gained"]), wording.percent(row["chance_gained_enough"])]

@@ -63,7 +63,8 @@ def test_a_guardrail_decides_what_the_effect_alone_may_not(
     rows = None if worse_by is None else absences(plan, worse_by)
     found = card(plan, pupils, guardrails=rows)
     assert ([one["status"] for one in found["guardrails"]], found["recommendation"]) == ([status], decision)
-    assert any(warning.startswith(f"Guardrail attendance: {status}") for warning in found["warnings"])
+    warned = any(warning.startswith(f"Guardrail attendance: {status}") for warning in found["warnings"])
+    assert warned == (status != "safe"), "what is safe is told, and no warning"
     assert json.dumps(found, allow_nan=False, default=str)
 
 

@@ -106,5 +106,13 @@ def scorecard(pilot_id: str, recommendation: str, plan_hash: str, release_id: st
             "essa_tier": 3,
             "reasons": ["One district is one site."],
         },
+        "guardrails": [
+            {
+                "name": "attendance",
+                "status": "safe",
+                "sentence": "attendance: safe; -0.10 days absent in 30 against the",
+            }
+            | {"difference": -0.1, "margin": 1.0, "unit": "days absent in 30"}
+        ],
         "warnings": ["Two milestones were late."],
     }
