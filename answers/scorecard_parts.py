@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pilots.decision import in_words, joint_of
+from answers import wording
+from pilots.decision import PRIOR_NAMES, in_words, joint_of
 
 
 def present(card: dict[str, Any], n_min: int) -> dict[str, Any]:
@@ -12,18 +13,30 @@ def present(card: dict[str, Any], n_min: int) -> dict[str, Any]:
     sure = {
         "statements": [],
         "sensitivity": [],
+        "adjustments": [],
+        "why_no_chance": "No chance is told.",
+        "standardised_by": None,
         "df": None,
         "smallest_p": None,
         "method": None,
         "p_value": None,
     } | card["how_sure"]
     sure["statements"] = [_statement(statement) for statement in sure["statements"]]
+    sure["sensitivity"] = [row | {"prior_name": _prior_name(row["prior"])} for row in sure["sensitivity"]]
+    sure |= {f"{name}_told": _p_told(sure[name]) for name in ("p_value", "smallest_p")}
     schools = [_protected(school, n_min) for school in card.get("schools") or ()]
     rating = card.get("rating")
     defaults: dict[str, Any] = {"title": card["pilot_id"], "hypothesis": "", "why": [], "next": "", "warnings": []}
     return (
         defaults
-        | {"estimates": [], "recommendation_text": "", "data_date": None, "evaluated_at": None, "plan_hash": ""}
+        | {
+            "estimates": [],
+            "guardrails": [],
+            "recommendation_text": "",
+            "data_date": None,
+            "evaluated_at": None,
+            "plan_hash": "",
+        }
         | card
         | {
             "how_sure": {"schools_treatment": None, "schools_comparison": None} | sure,
@@ -45,9 +58,20 @@ def present(card: dict[str, Any], n_min: int) -> dict[str, Any]:
 
 
 def _statement(given: dict[str, Any]) -> dict[str, Any]:
-    """A statement with its words, and what joins the two in a sentence."""
+    """A statement with its words, what joins the two in a sentence, and the chances: the one told, then by prior."""
     words = str(given.get("words") or in_words(given["probability"]))
-    return given | {"words": words, "joint": joint_of(words)}
+    each = [f"{wording.percent(chance)} by {_prior_name(name)}" for name, chance in given.get("by_prior", {}).items()]
+    chance = f"chance {wording.percent(given['probability'])}" + (f": {', '.join(each)}" if each else "")
+    return given | {"words": words, "joint": joint_of(words), "chance": chance}
+
+
+def _p_told(p: float | None) -> str:
+    """A p to four digits; never 0."""
+    return "under 0.0001" if p is not None and p < 0.0001 else wording.number(p, 4)
+
+
+def _prior_name(prior: str) -> str:
+    return PRIOR_NAMES.get(prior, f"a {wording.plain(prior).lower()} prior")
 
 
 def _protected(school: dict[str, Any], n_min: int) -> dict[str, Any]:

@@ -12,7 +12,8 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from datetime import UTC, date, datetime
+from datetime import time as clock_time
 from pathlib import Path
 from typing import Any
 
@@ -170,11 +171,15 @@ class Demo:
         ]
 
     def _freeze(self) -> list[str]:
+        """Freeze the plans on the day on which the simulated district assigned its schools: its year is over by now,
+        and a plan frozen today would rightly be called late."""
+        from pilots.plan import load_plan
         from pilots.registry import freeze_file
 
         paths = sorted((self.district / "pilots").glob("*.yaml"))
         for path in paths:
-            freeze_file(self.settings, path)
+            assigned = date.fromisoformat(load_plan(path).analysis["assignment"]["assigned_on"])
+            freeze_file(self.settings, path, now=datetime.combine(assigned, clock_time(12), UTC))
         return [path.stem for path in paths]
 
     def _nights(self) -> tuple[date, date]:

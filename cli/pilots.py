@@ -7,11 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import pilots_estimate
+from cli import pilots_design, pilots_estimate, pilots_looks, pilots_menu, pilots_rate
 from cli.common import JsonOption, emit, say
 
 app = typer.Typer(help="Plans, evaluations and decisions.", no_args_is_help=True)
+app.add_typer(pilots_design.app)
 app.add_typer(pilots_estimate.app, name="estimate")
+app.add_typer(pilots_looks.app)
+app.add_typer(pilots_rate.app)
 
 PlanArgument = Annotated[Path, typer.Argument(help="The plan, a YAML file.")]
 PilotArgument = Annotated[str, typer.Argument(help="Id of the pilot, as in its plan.")]
@@ -25,44 +28,73 @@ def group() -> None:
 
 @app.command()
 def check(plan: PlanArgument, as_json: JsonOption = False) -> None:
-    """Check a plan: its form, its schools against the roster, its dates and its draw.
+    """Check a plan: its form, its dates and its draw; its schools, grades and tests against what was loaded.
+
+    A warning leaves the plan good and says what it will not be able to tell.
 
     Example: cairn pilots check schemas/district/pilots/fraction-studio.yaml
     """
+    from datetime import UTC, datetime
+
+    from cairn.calendar import DistrictCalendar
     from cairn.settings import settings
     from pilots.plan import check_plan
-    from pilots.registry import known_schools
+    from pilots.registry import known
 
-    schools = known_schools(settings())
-    if not schools:
-        say("no roster was loaded yet, so the schools of the arms are not checked")
-    found, problems = check_plan(plan, schools or None)
+    loaded = known(settings())
+    if not loaded.schools:
+        say("no roster was loaded yet, so the schools of the arms and the grades are not checked")
+    found, problems = check_plan(plan, loaded)
+    wrong = [problem for problem in problems if not problem.is_warning]
     result: dict[str, Any] = {
         "pilot_id": found.pilot_id if found else None,
         "plan_hash": found.plan_hash if found else None,
-        "problems": [{"line": p.line, "message": p.message} for p in problems],
+        "problems": [{"line": p.line, "message": p.message} for p in wrong],
+        "warnings": [{"line": p.line, "message": p.message} for p in problems if p.is_warning],
     }
     for problem in problems:
         say(str(problem))
-    emit(
-        result, as_json, lambda r: f"{r['pilot_id']}: good, {r['plan_hash']}" if found else f"{len(problems)} problems"
-    )
-    if problems:
+    if found and found.is_late(datetime.now(UTC).astimezone(DistrictCalendar.load(settings()).zone)):
+        say(f"the outcome window is open since {found.outcome_opens_on}: frozen from now on, the plan is called late")
+    emit(result, as_json, lambda r: f"{r['pilot_id']}: good, {r['plan_hash']}" if found else f"{len(wrong)} problems")
+    if wrong:
         raise typer.Exit(1)
 
 
 @app.command()
-def freeze(plan: PlanArgument, as_json: JsonOption = False) -> None:
-    """Freeze a plan by the hash of its analysis, before outcomes are seen.
+def freeze(
+    plan: PlanArgument,
+    amend: Annotated[
+        str | None, typer.Option(help="Why this analysis takes the place of the one frozen under the same id.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Freeze a plan by the hash of its analysis, before outcomes are seen; its new practice versions are recorded.
+
+    A plan frozen when its outcome window has opened is recorded and called frozen late.
 
     Example: cairn pilots freeze schemas/district/pilots/fraction-studio.yaml
     """
     from cairn.settings import settings
+    from pilots.assignment import need_as_drawn
+    from pilots.plan import load_plan
     from pilots.registry import freeze_file
 
-    result = freeze_file(settings(), plan)
-    word = "frozen" if result["is_new"] else "was frozen already, nothing changed"
-    emit(result, as_json, lambda r: f"{r['pilot_id']}: {word}, {r['schools']} schools, {r['plan_hash']}")
+    need_as_drawn(settings(), load_plan(plan))
+    emit(freeze_file(settings(), plan, amend), as_json, _frozen_text)
+
+
+def _frozen_text(result: dict[str, Any]) -> str:
+    word = "amended" if result["is_amendment"] else "frozen" if result["is_new"] else "the analysis was frozen already"
+    lines = [f"{result['pilot_id']}: {word}, {result['schools']} schools, {result['plan_hash']}"]
+    if result["practice_versions"]:
+        lines.append(f"practice versions recorded: {result['practice_versions']}")
+    if result["is_late"]:
+        lines.append(
+            f"frozen late: on {result['frozen_at']:%Y-%m-%d}, when outcomes could be seen (window from"
+            f" {result['outcome_opens_on']} on); the scorecard says so"
+        )
+    return "\n".join(lines)
 
 
 @app.command()
@@ -112,7 +144,7 @@ def decide(
     emit(row, as_json, lambda r: f"{r['pilot_id']}: {r['decision']} recorded (the rule said {r['recommendation']})")
 
 
-def _standing(with_reason: bool = False) -> list[dict[str, Any]]:
+def _standing() -> list[dict[str, Any]]:
     from cairn.settings import settings
     from pilots import registry
 
@@ -125,10 +157,10 @@ def _standing(with_reason: bool = False) -> list[dict[str, Any]]:
                 "pilot_id": plan.pilot_id,
                 "title": plan.title,
                 "plan_hash": plan.plan_hash,
+                "is_late": plan.is_late,
                 "recommendation": latest.recommendation if latest else None,
                 "decision": decided[-1]["decision"] if decided else None,
             }
-            | ({"reason": decided[-1]["reason"] if decided else None} if with_reason else {})
         )
     return rows
 
@@ -144,7 +176,7 @@ def list_pilots(as_json: JsonOption = False) -> None:
         return (
             "\n".join(
                 f"{p['pilot_id']}: {p['title']} (rule: {p['recommendation'] or 'not evaluated yet'}, "
-                f"decision: {p['decision'] or 'none yet'})"
+                f"decision: {p['decision'] or 'none yet'}{', frozen late' if p['is_late'] else ''})"
                 for p in result["pilots"]
             )
             or "no pilot is frozen yet: cairn pilots freeze PLAN"
@@ -153,53 +185,5 @@ def list_pilots(as_json: JsonOption = False) -> None:
     emit({"pilots": _standing()}, as_json, text)
 
 
-@app.command()
-def menu(as_json: JsonOption = False) -> None:
-    """What was proven here and can be taken up, and what was stopped, with the reason.
-
-    Example: cairn pilots menu
-    """
-    rows = _standing(with_reason=True)
-    result = {
-        "proven": [row for row in rows if row["decision"] == "SCALE"],
-        "stopped": [row for row in rows if row["decision"] == "STOP"],
-    }
-
-    def text(found: dict[str, Any]) -> str:
-        lines = [
-            f"{kind}: {row['title']}" + (f" ({row['reason']})" if row["reason"] else "")
-            for kind in ("proven", "stopped")
-            for row in found[kind]
-        ]
-        return "\n".join(lines) or "nothing was decided SCALE or STOP yet"
-
-    emit(result, as_json, text)
-
-
-@app.command()
-def power(
-    treated_schools: Annotated[int, typer.Option(min=1, help="Schools with the change.")],
-    comparison_schools: Annotated[int, typer.Option(min=1, help="Schools without it.")],
-    pupils_per_school: Annotated[float, typer.Option(min=1, help="Pupils measured in each school.")],
-    icc: Annotated[float, typer.Option(min=0, max=1, help="Share of variance between schools.")],
-    r2: Annotated[float, typer.Option(min=0, max=0.99, help="Variance that the baseline explains.")] = 0.0,
-    alpha: Annotated[float, typer.Option(min=0.001, max=0.5, help="Level of the test.")] = 0.05,
-    power_wanted: Annotated[float, typer.Option("--power", min=0.5, max=0.99, help="Power wanted.")] = 0.80,
-    as_json: JsonOption = False,
-) -> None:
-    """Can this design ever tell? The smallest effect it detects, and the smallest p it can reach.
-
-    Example: cairn pilots power --treated-schools 10 --comparison-schools 10 --pupils-per-school 60 --icc 0.2 --r2 0.7
-    """
-    from cairn.errors import UsageError
-    from pilots import power as designs
-
-    if treated_schools + comparison_schools < 3:
-        raise UsageError("two schools leave no degrees of freedom: give at least three schools in all")
-    detectable = designs.mdes(treated_schools, comparison_schools, pupils_per_school, icc, r2, alpha, power_wanted)
-    result = {
-        "mdes": detectable,
-        "smallest_p": designs.smallest_p(treated_schools, comparison_schools),
-        "advice": designs.advice(treated_schools, comparison_schools, detectable, alpha),
-    }
-    emit(result, as_json, lambda r: f"{r['advice']}\nsmallest p of an exact permutation: {r['smallest_p']:.4g}")
+app.command(name="menu")(pilots_menu.menu)
+app.command(name="next")(pilots_menu.next_cycle)

@@ -7,6 +7,7 @@ evaluation stays in place until the fault is mended.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from pilots.decision import DECISIONS
 
 CARDS, RESULTS = "pilot_scorecard", "pilot_result"
 MOST_NAMED = 3
+# Of an estimate against its bounds, for rounding.
+SLACK = 1e-9
 
 
 def check(
@@ -63,7 +66,7 @@ def check(
         ),
         "interval": ("an estimate lies outside its own interval: see pilots/analysis.py", crossed),
         "small_groups": (
-            f"numbers of a school with fewer than {n_min} pupils are shown: see releases/evaluation_file.py",
+            f"numbers of a school with fewer than {n_min} pupils are shown: see releases/scorecards.py",
             sorted(
                 {
                     *small,
@@ -88,13 +91,19 @@ def _where(cards: Mapping[str, Mapping[str, Any]], is_bad: Callable[[Mapping[str
     return sorted(pilot_id for pilot_id, card in cards.items() if is_bad(card))
 
 
+def is_crossed(value: float | None, low: float | None, high: float | None) -> bool:
+    """Whether an estimate is no number, or has bounds that are the wrong way round, half missing or do not hold it."""
+    if any(one is not None and not math.isfinite(one) for one in (value, low, high)) or (low is None) != (high is None):
+        return True
+    if low is None or high is None:
+        return False
+    return low > high or (value is not None and not low - SLACK <= value <= high + SLACK)
+
+
 def _crossed(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """Pilots with an estimate whose bounds are the wrong way round or do not hold it."""
-    rows = connection.execute(
-        f"select distinct pilot_id from {RESULTS}"
-        " where low > high or value < low - 1e-9 or value > high + 1e-9 or (low is null) <> (high is null) order by 1"
-    ).fetchall()
-    return [pilot for (pilot,) in rows]
+    """Pilots with an estimate that its own bounds do not hold."""
+    rows = connection.execute(f"select pilot_id, value, low, high from {RESULTS}").fetchall()
+    return sorted({pilot for pilot, *numbers in rows if is_crossed(*numbers)})
 
 
 def _small_in_rollout(connection: duckdb.DuckDBPyConnection, n_min: int) -> list[str]:

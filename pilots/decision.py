@@ -1,13 +1,20 @@
 """The decision rule: eight cases, the first that fits, and the words in which it is told.
 
-The thresholds were calibrated by simulation at school level (tests/pilots/test_decision_rule.py). Never "proved".
+The thresholds were calibrated by simulation at school level (benchmarks/pilots_operating_characteristics.py). A chance
+is stated under two priors, the plan's and that of large trials; the more sceptical of the two decides. Never "proved".
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from statistics import median
 
-HARM_CHANCE, SCALE_CHANCE, SCALE_MATTERS, STOP_MATTERS, NEXT_CHANCE = 0.90, 0.95, 0.50, 0.10, 0.80
+SCALE_CHANCE, SCALE_MATTERS, STOP_MATTERS, NEXT_CHANCE = 0.95, 0.50, 0.10, 0.80
+# HARM: a chance of .90 that the effect is under -.05 SD. A chance of .90 that it is under nothing at all, the older
+# rule, cried wolf over 5 to 8.5 % of harmless pilots; it is now a reason to look.
+HARM_CHANCE, HARM_BELOW = 0.90, -0.05
 DOSAGE_AS_INTENDED = 0.60
 # Schools in the smaller arm under which no chance is told (also the ladder of inference and the power advice).
 FORMATIVE_BELOW = 6
@@ -15,25 +22,63 @@ FORMATIVE_BELOW = 6
 HARM, INVALID, TOO_EARLY, CANNOT_TELL = "HARM", "INVALID", "TOO EARLY", "CANNOT TELL"
 SCALE, STOP, NEXT_WAVE, ITERATE = "SCALE", "STOP", "NEXT WAVE", "ITERATE"
 DECISIONS = (HARM, INVALID, TOO_EARLY, CANNOT_TELL, SCALE, STOP, NEXT_WAVE, ITERATE)
+# What the priors are called where their chances stand beside each other.
+PRIOR_NAMES = {"plan": "the plan's prior", "evidence": "141 large trials"}
+
+
+@dataclass(frozen=True)
+class Chances:
+    """Chances of one prior: that the effect is above nothing, that it is enough to matter, that it is under -.05 SD."""
+
+    positive: float
+    matters: float
+    harmful: float
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the rule looks at. Chances are None where there are no outcomes to compare.
+    """What the rule looks at. ``chances`` by name of the prior; empty where there are no outcomes to judge.
 
-    ``invalid`` and ``too_early`` hold the reasons, empty where there are none; ``guardrails_failed`` those that fail
-    with a chance of .90 or more, ``guardrails_open`` those planned and not shown to be no worse.
+    ``invalid``, ``too_early`` and ``cannot_compare`` hold the reasons, empty where there are none;
+    ``guardrails_failed`` those that fail with a chance of .90 or more, ``guardrails_open`` those planned and not shown
+    to be no worse; ``frozen_late`` the sentence that says so.
     """
 
-    chance_positive: float | None
-    chance_matters: float | None
+    chances: Mapping[str, Chances]
     smallest_effect: float
     schools_smaller_arm: int
     dosage_met_share: float | None
     invalid: list[str] = field(default_factory=list)
     too_early: list[str] = field(default_factory=list)
+    cannot_compare: list[str] = field(default_factory=list)
     guardrails_failed: list[str] = field(default_factory=list)
     guardrails_open: list[str] = field(default_factory=list)
+    frozen_late: str | None = None
+
+    @property
+    def positive(self) -> float:
+        """Chance of a gain under the prior that gives it the less; 0 where none is told."""
+        return min((one.positive for one in self.chances.values()), default=0.0)
+
+    @property
+    def matters(self) -> float:
+        """Chance of a gain that matters under the prior that gives it the less (for SCALE)."""
+        return min((one.matters for one in self.chances.values()), default=0.0)
+
+    @property
+    def may_matter(self) -> float:
+        """Chance of a gain that matters under the prior that gives it the more (for STOP)."""
+        return max((one.matters for one in self.chances.values()), default=1.0)
+
+    @property
+    def harmful(self) -> float:
+        """Chance of harm under the prior that gives it the less."""
+        return min((one.harmful for one in self.chances.values()), default=0.0)
+
+    @property
+    def is_formative(self) -> bool:
+        """Whether there are too few schools for a chance."""
+        return self.schools_smaller_arm < FORMATIVE_BELOW
 
 
 @dataclass(frozen=True)
@@ -62,30 +107,58 @@ def joint_of(words: str) -> str:
     return {"leaning towards": ":", "cannot tell": " whether"}.get(words, " that")
 
 
-def statement(text: str, opposite: str, chance: float) -> dict[str, object]:
-    """A statement with its chance (2 digits), words and both as a sentence; below .40 it is the opposite statement."""
-    if chance < 0.40:
-        text, chance = opposite, 1.0 - chance
-    words, chance = in_words(chance), min(0.99, max(0.01, round(chance, 2)))  # never 100 %: nothing is proved
-    joint = joint_of(words)
+def statement(text: str, opposite: str, chances: Mapping[str, float]) -> dict[str, object]:
+    """A statement with the chance that is told, its words, the chance under each prior, and all of it as a sentence.
+
+    Told is the chance of the prior that is less sure; where one prior leans to the statement and the other to its
+    opposite it is an even chance. Below .40 the opposite statement is named. Chances are rounded down to 2 digits, so
+    that no word is stronger than its number.
+    """
+    told = median([0.5, min(chances.values()), max(chances.values())])
+    if told < 0.40:
+        text, told = opposite, 1.0 - told
+        chances = {name: 1.0 - chance for name, chance in chances.items()}
+    told, by_prior = printed(told), {name: printed(chance) for name, chance in chances.items()}
+    words = in_words(told)
+    each = ", ".join(f"{chance:.0%} by {PRIOR_NAMES.get(name, name)}" for name, chance in by_prior.items())
     return {
         "text": text,
-        "probability": chance,
+        "probability": told,
         "words": words,
-        "sentence": f"{words.capitalize()}{joint} {text} (chance {chance:.0%}).",
+        "by_prior": by_prior,
+        "sentence": f"{words.capitalize()}{joint_of(words)} {text} (chance {told:.0%}: {each}).",
     }
 
 
+def printed(chance: float) -> float:
+    """A chance as it is printed: rounded down, and never 0 or 100 %, for nothing is proved."""
+    return min(0.99, max(0.01, math.floor(chance * 100 + 1e-9) / 100))
+
+
 def decide(evidence: Evidence) -> Recommendation:
-    """The first of the eight rules that fits."""
+    """The first of the eight rules that fits; a plan frozen late gets no further than ITERATE."""
     for rule in (_harm, _invalid, _too_early, _cannot_tell, _scale, _stop, _next_wave):
         if (found := rule(evidence)) is not None:
-            return found
-    return _iterate(evidence)
+            break
+    else:
+        found = _iterate(evidence)
+    if evidence.frozen_late and found.code in (SCALE, NEXT_WAVE):
+        found = _iterate(evidence)
+        return replace(found, why=[evidence.frozen_late, *found.why[1:]])
+    return found
+
+
+def look(evidence: Evidence) -> str | None:
+    """A warning where the pilot may harm and the rule does not say HARM: too few schools, or too little of it."""
+    loses = min((1.0 - one.positive for one in evidence.chances.values()), default=0.0) >= HARM_CHANCE
+    if not loses or (evidence.harmful >= HARM_CHANCE and not evidence.is_formative):
+        return None
+    why = "too few schools to call it harm" if evidence.is_formative else "not by as much as would be called harm"
+    return f"Look: pupils with the change seem to have done worse than pupils without it ({why})."
 
 
 def _harm(e: Evidence) -> Recommendation | None:
-    loses = e.chance_positive is not None and 1.0 - e.chance_positive >= HARM_CHANCE
+    loses = e.harmful >= HARM_CHANCE and not e.is_formative
     if not loses and not e.guardrails_failed:
         return None
     why = ["Pupils with the change probably did worse than pupils without it."] if loses else []
@@ -110,7 +183,7 @@ def _invalid(e: Evidence) -> Recommendation | None:
 
 
 def _too_early(e: Evidence) -> Recommendation | None:
-    if not e.too_early and e.chance_positive is not None:
+    if not e.too_early and (e.chances or e.cannot_compare or e.is_formative):
         return None
     why = list(e.too_early) or ["No outcomes are there yet."]
     return Recommendation(
@@ -122,7 +195,14 @@ def _too_early(e: Evidence) -> Recommendation | None:
 
 
 def _cannot_tell(e: Evidence) -> Recommendation | None:
-    if e.schools_smaller_arm >= FORMATIVE_BELOW:
+    if e.cannot_compare:
+        return Recommendation(
+            CANNOT_TELL,
+            "There is nothing to compare.",
+            list(e.cannot_compare),
+            "Mend what is named above; until then learn from how it goes.",
+        )
+    if not e.is_formative:
         return None
     missing = FORMATIVE_BELOW - e.schools_smaller_arm
     schools = "school" if e.schools_smaller_arm == 1 else "schools"
@@ -138,14 +218,8 @@ def _cannot_tell(e: Evidence) -> Recommendation | None:
     )
 
 
-def _chances(e: Evidence) -> tuple[float, float]:
-    """Both chances; the rules before have dealt with their absence."""
-    return e.chance_positive or 0.0, e.chance_matters or 0.0
-
-
 def _scale(e: Evidence) -> Recommendation | None:
-    positive, matters = _chances(e)
-    if positive < SCALE_CHANCE or matters < SCALE_MATTERS or e.guardrails_open:
+    if e.positive < SCALE_CHANCE or e.matters < SCALE_MATTERS or e.guardrails_open:
         return None
     return Recommendation(
         SCALE,
@@ -159,8 +233,7 @@ def _scale(e: Evidence) -> Recommendation | None:
 
 
 def _stop(e: Evidence) -> Recommendation | None:
-    _, matters = _chances(e)
-    if matters > STOP_MATTERS:
+    if e.may_matter > STOP_MATTERS:
         return None
     return Recommendation(
         STOP,
@@ -171,8 +244,7 @@ def _stop(e: Evidence) -> Recommendation | None:
 
 
 def _next_wave(e: Evidence) -> Recommendation | None:
-    positive, _ = _chances(e)
-    if positive < NEXT_CHANCE:
+    if e.positive < NEXT_CHANCE:
         return None
     why = ["Pupils probably gained; how much is not clear enough yet to scale."]
     why += [f"Guardrail not yet shown to be safe: {name}." for name in e.guardrails_open]

@@ -9,17 +9,20 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from pilots import power, wwc
-from pilots.analysis import METHODS, Analysis, analyse
-from pilots.decision import FORMATIVE_BELOW, Evidence, decide, statement
+import numpy as np
+from numpy.typing import NDArray
+
+from pilots import judgement, power
+from pilots.analysis import ALPHA, METHODS, STANDARDISED_BY, Analysis, analyse
+from pilots.decision import INVALID, Evidence, decide, look, printed, statement
 from pilots.effect_size import size_label
+from pilots.guardrails import SAFE, findings_on, told
+from pilots.judgement import Judged
 from pilots.plan import Plan
 from pilots.sample import CROSSOVER_WARNING, Sample, arms_differ, cost_of, make_sample
 
 if TYPE_CHECKING:
     import pandas as pd
-
-ALPHA = 0.05
 
 
 def evaluate(
@@ -31,21 +34,38 @@ def evaluate(
     data_date: date | str,
     *,
     red_gates: Sequence[str] = (),
+    frozen_at: datetime | None = None,
+    stored: NDArray[np.bool_] | None = None,
+    guardrails: pd.DataFrame | None = None,
+    not_as_drawn: str | None = None,
     evaluated_at: datetime | None = None,
 ) -> dict[str, Any]:
     """The scorecard, JSON-able. ``plan`` may be a Plan, its mapping or its JSON.
 
     ``pupils``, ``schools`` and ``rollout`` are ``mart_pilot_pupil``, ``mart_pilot_school`` and ``mart_rollout_school``
     of release ``release_id`` (rows of other pilots are ignored); ``red_gates`` names gates that are red for schools of
-    this pilot.
+    this pilot. ``frozen_at`` is when the plan was frozen (None: not known, which is not late), ``stored`` the set of
+    allocations that its draw was made from (see ``analysis.analyse``). ``guardrails`` is ``mart_pilot_guardrail`` where
+    the release has it; ``not_as_drawn`` says where the plan's arms are not those that were drawn.
+
+    Before the outcome window and under the planned coverage the card holds nothing that comes of comparing outcomes:
+    no effect, no chance, no p, no school's mean outcome. Whoever looks early decides early.
     """
     if not isinstance(plan, Plan):
         plan = Plan.from_json(plan) if isinstance(plan, str) else Plan(plan)
     today = date.fromisoformat(data_date) if isinstance(data_date, str) else data_date
     sample = make_sample(plan, pupils)
-    analysis = analyse(plan, sample)
-    rating = _rating(plan, sample, analysis)
-    evidence = _evidence(plan, sample, analysis, rating, today, [*red_gates], arms_differ(plan, pupils))
+    judged = Judged(
+        plan,
+        sample,
+        analyse(plan, sample, stored),
+        judgement.too_early(plan, sample, today),
+        today > plan.outcome_closes_on,
+        judgement.frozen_late(plan, frozen_at),
+    )
+    rating = judgement.rating(judged)
+    findings = findings_on(plan, guardrails, today)
+    evidence = judgement.evidence(judged, rating, red_gates, arms_differ(plan, pupils), findings, not_as_drawn)
     said = decide(evidence)
     happened = _happened(plan, sample, rollout)
     return {
@@ -59,156 +79,99 @@ def evaluate(
         "recommendation": said.code,
         "recommendation_text": said.text,
         "why": said.why,
-        "how_sure": _how_sure(plan, sample, analysis),
-        "for_whom": _for_whom(sample),
+        "how_sure": _how_sure(judged, evidence),
+        "for_whom": _for_whom(judged),
         "did_it_happen": happened,
         "cost": cost_of(schools, plan),
         "next": said.next,
-        "estimates": _estimates(sample, analysis, happened),
-        "schools": _schools(plan, schools, analysis),
+        "estimates": _estimates(judged, evidence, happened),
+        "schools": _schools(judged, schools),
         "rating": rating,
-        "warnings": _warnings(plan, sample, analysis),
+        "guardrails": [told(one) for one in findings],
+        "warnings": [
+            *_warnings(judged, evidence),
+            *(f"Guardrail {one.sentence}." for one in findings if one.status != SAFE),
+        ],
     }
 
 
-def _rating(plan: Plan, sample: Sample, analysis: Analysis | None) -> dict[str, Any]:
-    """WWC rating, ESSA tier and what they rest on; the rating is None while there is nothing to rate."""
-    attrition = wwc.attrition_level(
-        sample.attrition_overall, sample.attrition_differential, plan.analysis["attrition_boundary"]
-    )
-    found: dict[str, Any] = {
-        "wwc_version": plan.analysis["wwc_version"],
-        "design": "schools drawn at random" if plan.is_random else "comparison schools, not drawn at random",
-        "attrition": {
-            "overall_share": round(sample.attrition_overall, 4),
-            "differential_share": round(sample.attrition_differential, 4),
-            "boundary": plan.analysis["attrition_boundary"],
-            "level": attrition,
-        },
-        "baseline_g": None,
-        "equivalence": None,
-        "rating": None,
-        "essa_tier": None,
-        "reasons": ["There are no outcomes to rate yet."],
-    }
-    if analysis is None:
-        return found
-    equivalence = wwc.baseline_equivalence(analysis.baseline_g)
-    is_positive = analysis.effect_sd > 0 and analysis.p_value is not None and analysis.p_value < ALPHA
-    rating = wwc.rate(
-        is_random=plan.is_random,
-        attrition=attrition,
-        equivalence=equivalence,
-        is_adjusted=True,
-        is_outcome_independent=not plan.analysis["outcome"].get("is_made_by_the_tool", False),
-        schools_treatment=sample.schools_treatment,
-        schools_comparison=sample.schools_comparison,
-        pupils=len(sample.analytic),
-        is_significant_positive=is_positive,
-    )
-    return found | {
-        "baseline_g": round(analysis.baseline_g, 4),
-        "equivalence": equivalence,
-        "rating": rating.rating,
-        "essa_tier": rating.essa_tier,
-        "reasons": rating.reasons,
-    }
+def _why_no_chance(judged: Judged, evidence: Evidence) -> str | None:
+    """Why no chance is told; None where it is."""
+    if judged.too_early:
+        return "It is too early for a chance."
+    if evidence.invalid:
+        return f"No chance is told of a comparison that is {INVALID.lower()}."
+    if judged.effect is None:
+        return "There is nothing to compare."
+    if judged.is_formative:
+        return "Too few schools for a probability."
+    return None
 
 
-def _evidence(
-    plan: Plan,
-    sample: Sample,
-    analysis: Analysis | None,
-    rating: Mapping[str, Any],
-    today: date,
-    red_gates: list[str],
-    moved_arms: list[str],
-) -> Evidence:
-    outcome = plan.analysis["outcome"]
-    opens, ends = date.fromisoformat(outcome["from_date"]), date.fromisoformat(outcome["to_date"])
-    invalid = [f"The gate {gate} is red for schools of this pilot." for gate in red_gates]
-    if moved_arms:
-        invalid.append(f"Assignment is not as planned at {', '.join(moved_arms)}.")
-    if outcome.get("is_made_by_the_tool"):
-        invalid.append("The outcome is made by the tool itself, so the arms are not measured alike.")
-    if today > ends and rating["attrition"]["level"] == "high" and rating["equivalence"] == "not_satisfied":
-        invalid.append("Many pupils are missing at the end, and the groups were not alike at the start.")
-    too_early = []
-    minimum = float(plan.analysis["minimum_outcome_coverage_share"])
-    if today < opens:
-        too_early.append(f"The assessment window opens on {opens.isoformat()}.")
-    elif sample.coverage < minimum:
-        too_early.append(f"{sample.coverage:.0%} of pupils have an outcome; the plan asks for {minimum:.0%}.")
-    belief = analysis.belief if analysis is not None else None
-    return Evidence(
-        chance_positive=belief.chance_above(0.0) if belief else None,
-        chance_matters=belief.chance_above(plan.smallest_effect) if belief else None,
-        smallest_effect=plan.smallest_effect,
-        schools_smaller_arm=sample.schools_smaller_arm,
-        dosage_met_share=sample.dosage_met_share,
-        invalid=invalid,
-        too_early=too_early,
-        # Guardrails are not in the marts yet: one that is planned and not measured keeps the rule from SCALE.
-        guardrails_open=[str(guardrail["name"]) for guardrail in plan.analysis.get("guardrails", ())],
-    )
-
-
-def _is_formative(sample: Sample) -> bool:
-    return sample.schools_smaller_arm < FORMATIVE_BELOW
-
-
-def _how_sure(plan: Plan, sample: Sample, analysis: Analysis | None) -> dict[str, Any]:
-    """Statements with chances and words, and what they rest on; no chance under six schools in the smaller arm."""
+def _how_sure(judged: Judged, evidence: Evidence) -> dict[str, Any]:
+    """Statements with chances and words, and what they rest on."""
+    analysis, sides = judged.effect, judged.effect or judged.sample
+    why_not = _why_no_chance(judged, evidence)
     base: dict[str, Any] = {
         "statements": [],
         "sensitivity": [],
+        "adjustments": [],
+        "why_no_chance": why_not,
         "df": None,
         "smallest_p": None,
         "p_value": None,
-        "method": METHODS["formative"],
+        "interval_is_unbounded": False,
+        "standardised_by": STANDARDISED_BY,
+        "method": "nothing was compared yet",
         "can_reach_significance": None,
-        "schools_treatment": sample.schools_treatment,
-        "schools_comparison": sample.schools_comparison,
+        "schools_treatment": sides.schools_treatment,
+        "schools_comparison": sides.schools_comparison,
     }
     if analysis is None:
-        return base | {"method": "nothing to compare yet"}
+        return base
+    found = analysis.inference
     base |= {
         "method": METHODS[analysis.rung],
-        "df": round(analysis.df, 2) if analysis.df is not None else None,
-        "smallest_p": analysis.smallest_p,
-        "p_value": analysis.p_value,
-        "can_reach_significance": None if analysis.smallest_p is None else analysis.smallest_p <= ALPHA,
+        "df": found.df,
+        "smallest_p": found.smallest_p,
+        "p_value": found.p_value,
+        "interval_is_unbounded": found.is_unbounded,
+        "can_reach_significance": None if found.smallest_p is None else found.smallest_p < ALPHA,
+        "adjustments": [
+            {"analysis": one.what, "effect_sd": None if one.effect_sd is None else round(one.effect_sd, 4)}
+            for one in analysis.adjustments
+        ],
     }
-    if _is_formative(sample):
+    if why_not is not None:
         return base
-    c = plan.smallest_effect
+    c = judged.plan.smallest_effect
+    told = evidence.chances
     base["statements"] = [
-        statement(
-            "pupils gained at all",
-            "pupils did not gain",
-            analysis.belief.chance_above(0.0),
-        ),
+        statement("pupils gained at all", "pupils did not gain", {name: one.positive for name, one in told.items()}),
         statement(
             f"pupils gained enough to matter ({c:.2f} SD or more)",
             f"pupils did not gain enough to matter ({c:.2f} SD or more)",
-            analysis.belief.chance_above(c),
+            {name: one.matters for name, one in told.items()},
         ),
     ]
     base["sensitivity"] = [
         {
             "prior": name,
-            "chance_gained": round(belief.chance_above(0.0), 2),
-            "chance_gained_enough": round(belief.chance_above(c), 2),
+            "chance_gained": printed(belief.chance_above(0.0)),
+            "chance_gained_enough": printed(belief.chance_above(c)),
         }
-        for name, belief in analysis.sensitivity.items()
+        for name, belief in (analysis.beliefs | analysis.others).items()
     ]
     return base
 
 
-def _for_whom(sample: Sample) -> dict[str, Any]:
+def _for_whom(judged: Judged) -> dict[str, Any]:
+    sample = judged.sample
     notes = ["Pupils are counted with the school they were assigned in, wherever they are now."]
     if sample.joiners:
         notes.append(f"{sample.joiners} pupils joined after the start; they are counted apart.")
+    if sample.of_other_grades:
+        notes.append(f"{sample.of_other_grades} pupils of these schools are in other grades than the plan's.")
     if sample.schools_lost:
         notes.append(f"{len(sample.schools_lost)} schools have no pupil with both scores.")
     notes.append("Findings for single groups of pupils were not planned and are not shown.")
@@ -238,7 +201,7 @@ def _happened(plan: Plan, sample: Sample, rollout: pd.DataFrame) -> dict[str, An
 
 
 LABELS = {
-    "hedges_g": "Effect, adjusted (Hedges g)",
+    "hedges_g": "Effect, adjusted",
     "difference": "Difference, adjusted",
     "expected_effect": "Expected effect (90 % interval)",
     "improvement_index": "Improvement index",
@@ -248,7 +211,7 @@ LABELS = {
 }
 
 
-def _estimates(sample: Sample, analysis: Analysis | None, happened: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _estimates(judged: Judged, evidence: Evidence, happened: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every number as {name, label, value, low, high, unit}; the effect first, with Kraft's word for its size."""
     found: list[dict[str, Any]] = []
 
@@ -256,50 +219,61 @@ def _estimates(sample: Sample, analysis: Analysis | None, happened: Mapping[str,
         low, high = bounds or (None, None)
         found.append({"name": name, "label": LABELS[name], "value": value, "low": low, "high": high, "unit": unit})
 
-    if analysis is not None:
-        interval, sd = analysis.interval_sd, analysis.means.sd
-        add("hedges_g", analysis.effect_sd, "sd", interval)
+    if (analysis := judged.effect) is not None:
+        add("hedges_g", analysis.effect_sd, "sd", analysis.inference.interval)
         found[0]["size"] = size_label(analysis.effect_sd)
-        add("difference", analysis.effect_points, "points", (interval[0] * sd, interval[1] * sd) if interval else None)
-        if not _is_formative(sample):
-            add("expected_effect", analysis.belief.mean, "sd", analysis.belief.interval())
+        add("difference", analysis.effect_sd * analysis.sd_points, "points", analysis.interval_points)
+        if _why_no_chance(judged, evidence) is None:
+            belief = analysis.beliefs["plan"]
+            add("expected_effect", belief.mean, "sd", belief.interval())
         add("improvement_index", analysis.improvement_index, "percentile points")
-        add("baseline_g", analysis.baseline_g, "sd")
+    if judged.baseline_g is not None:
+        add("baseline_g", judged.baseline_g, "sd")
     add("dosage_met_share", happened["dosage_met_share"], "share")
-    add("outcome_coverage", round(sample.coverage, 4), "share")
+    add("outcome_coverage", round(judged.sample.coverage, 4), "share")
     return found
 
 
-def _schools(plan: Plan, schools: pd.DataFrame, analysis: Analysis | None) -> list[dict[str, Any]]:
+def _schools(judged: Judged, schools: pd.DataFrame) -> list[dict[str, Any]]:
+    """Every school of the plan with the means of its pupils that are compared; while outcomes are not looked at, those
+    of everybody assigned, and no mean outcome."""
+    plan = judged.plan
     rows = schools[schools["pilot_id"] == plan.pilot_id] if "pilot_id" in schools.columns else schools
     names = dict(zip(rows["school_id"], rows["school_name"], strict=True))
-    found = {}
-    if analysis is not None:
-        means = analysis.means
-        for index, school in enumerate(means.school_ids):
-            found[school] = (int(means.pupils[index]), means.raw_baseline[index], means.raw_outcome[index])
-    result = []
-    for school, arm in plan.arms.items():
-        pupils, baseline, outcome = found.get(school, (0, None, None))
-        result.append(
-            {
-                "school_id": school,
-                "school_name": str(names.get(school, school)),
-                "arm": arm,
-                "pupils": pupils,
-                "mean_baseline": None if baseline is None else round(float(baseline), 2),
-                "mean_outcome": None if outcome is None else round(float(outcome), 2),
-            }
-        )
-    return result
+    found = _means(judged)
+    return [
+        {
+            "school_id": school,
+            "school_name": str(names.get(school, school)),
+            "arm": arm,
+            "pupils": found[school][0] if school in found else 0,
+            "mean_baseline": found[school][1] if school in found else None,
+            "mean_outcome": found[school][2] if school in found else None,
+        }
+        for school, arm in plan.arms.items()
+    ]
 
 
-def _could_miss(plan: Plan, analysis: Analysis | None) -> str | None:
+def _means(judged: Judged) -> dict[str, tuple[int, float | None, float | None]]:
+    """(pupils, mean baseline, mean outcome) by school, in points."""
+    if (analysis := judged.effect) is not None:
+        of = analysis.schools
+        columns = of.pupils.tolist(), of.raw_baseline.tolist(), of.raw_outcome.tolist()
+        return dict(zip(of.ids, zip(*columns, strict=True), strict=True))
+    by_school = judged.sample.assigned.groupby("school_id")
+    baseline = by_school["baseline_score"].mean()
+    return {
+        str(school): (int(count), None if np.isnan(baseline[school]) else float(baseline[school]), None)
+        for school, count in by_school.size().items()
+    }
+
+
+def _could_miss(plan: Plan, analysis: Analysis) -> str | None:
     """What a comparison of this size cannot tell, where an effect that the plan calls enough could be missed."""
-    if analysis is None or analysis.interval_sd is None or analysis.df is None:
+    interval, df = analysis.inference.interval, analysis.inference.df
+    if interval is None or df is None:
         return None
-    low, high = analysis.interval_sd
-    found = power.detectable((high - low) / 2, analysis.df)
+    found = power.detectable((interval[1] - interval[0]) / 2, df)
     if found <= plan.smallest_effect:
         return None
     return (
@@ -308,20 +282,35 @@ def _could_miss(plan: Plan, analysis: Analysis | None) -> str | None:
     )
 
 
-def _warnings(plan: Plan, sample: Sample, analysis: Analysis | None) -> list[str]:
-    found = []
+def _warnings(judged: Judged, evidence: Evidence) -> list[str]:
+    plan, sample, analysis = judged.plan, judged.sample, judged.effect
+    found = [judged.frozen_late] if judged.frozen_late else []
+    if (warning := look(evidence)) is not None:
+        found.append(warning)
     if sample.moved_share > CROSSOVER_WARNING:
         found.append(f"{sample.moved_share:.0%} of pupils changed school; they are analysed as assigned.")
-    if sample.schools_lost:
+    if sample.schools_lost and not judged.too_early:
         found.append(f"No outcomes from {', '.join(sample.schools_lost)}.")
     if sample.comparison_minutes > 0:
         found.append(f"Comparison pupils got {sample.comparison_minutes:.0f} minutes of the change on average.")
-    if analysis is not None and analysis.smallest_p is not None and analysis.smallest_p > ALPHA:
+    if analysis is not None:
+        found += _limits(plan, analysis)
+    if not plan.is_random:
+        found.append("Schools were not drawn at random: part of a difference may have been there before.")
+    return found
+
+
+def _limits(plan: Plan, analysis: Analysis) -> list[str]:
+    """What this comparison cannot tell."""
+    found = list(analysis.notes)
+    smallest = analysis.inference.smallest_p
+    if analysis.inference.is_unbounded and smallest is not None:
+        found.append(
+            f"The interval has no bounds: the smallest p that this draw can give is {smallest:.3f}, so that no effect,"
+            " however large, can be ruled out."
+        )
+    if smallest is not None and smallest >= ALPHA:
         found.append("This design cannot reach significance.")
     if missed := _could_miss(plan, analysis):
         found.append(missed)
-    if guardrails := plan.analysis.get("guardrails", ()):
-        found.append(f"{len(guardrails)} planned guardrails are not measured, so the rule does not say SCALE.")
-    if not plan.is_random:
-        found.append("Schools were not drawn at random: part of a difference may have been there before.")
     return found

@@ -1,7 +1,12 @@
-"""YAML that remembers where it came from: values, and the line of each key and item."""
+"""YAML that remembers where it came from: values, and the line of each key and item.
+
+Values stay as they were written: days are text, and so is what YAML 1.1 would turn into another number without a word
+(0:45 into 45, 05 and 010 into octal 5 and 8).
+"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +15,28 @@ import yaml
 from cairn.errors import CairnError
 
 KeyPath = tuple[str | int, ...]
+_TAG = "tag:yaml.org,2002:"
 
 
 class _Strings(yaml.SafeLoader):
-    """Dates stay text: the plan is hashed and checked as it was written."""
+    """Dates stay text, and numbers are those that a person reads as one: the plan is hashed and checked as written."""
 
 
 _Strings.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag.removeprefix(_TAG) not in ("timestamp", "int", "float")]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+_Strings.add_implicit_resolver(f"{_TAG}int", re.compile(r"[-+]?(0|[1-9][0-9]*)$"), list("-+0123456789"))
+_Strings.add_implicit_resolver(
+    f"{_TAG}float",
+    re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?$"),
+    list("-+.0123456789"),
+)
 
 
 def read_yaml(path: Path) -> tuple[Any, dict[KeyPath, int]]:
-    """(value, line of every key path, from 1). Raises CairnError with file and line where it cannot be read."""
+    """(value, line of every key path, from 1). Raises CairnError with file and line where it cannot be read, or where
+    a key stands twice."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -40,20 +53,24 @@ def read_yaml(path: Path) -> tuple[Any, dict[KeyPath, int]]:
         raise CairnError(f"{path}:{line}: not YAML: {error.problem}; mend the line and check again") from error
     lines: dict[KeyPath, int] = {(): 1}
     if node is not None:
-        _collect(node, (), lines)
+        _collect(node, (), lines, path)
     return value, lines
 
 
-def _collect(node: yaml.Node, at: KeyPath, lines: dict[KeyPath, int]) -> None:
+def _collect(node: yaml.Node, at: KeyPath, lines: dict[KeyPath, int], path: Path) -> None:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            here = (*at, str(key.value))
-            lines[here] = key.start_mark.line + 1
-            _collect(value, here, lines)
+            here, line = (*at, str(key.value)), key.start_mark.line + 1
+            if here in lines:
+                # YAML would take the last one without a word: of two waves of a school, the later.
+                name = ".".join(str(part) for part in here)
+                raise CairnError(f"{path}:{line}: {name} stands here and in line {lines[here]}: keep one of them")
+            lines[here] = line
+            _collect(value, here, lines, path)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             lines[(*at, index)] = value.start_mark.line + 1
-            _collect(value, (*at, index), lines)
+            _collect(value, (*at, index), lines, path)
 
 
 def line_of(at: KeyPath, lines: dict[KeyPath, int]) -> int:

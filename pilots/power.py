@@ -1,12 +1,122 @@
-"""Can this design ever tell? The smallest effect that it detects with the power asked for."""
+"""Can this design ever tell? The smallest effect that it detects, the smallest p, and a plain word on it."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
+from cairn.errors import CairnError
 from pilots.decision import FORMATIVE_BELOW
+
+CAN, MAY, CANNOT = "can tell", "may tell", "cannot tell"
+# A design that detects no less than this many times the effect it is to find cannot tell.
+HOPELESS = 2.0
+NO_CHANGE = "No change within the limits given lets it tell; effects of programmes are mostly under 0.20 SD."
+
+
+@dataclass(frozen=True)
+class Design:
+    """A two-level design that assigns schools: schools in each arm, and ``pupils_per_school`` measured.
+
+    ``icc`` is the share of variance between schools; ``r2_school`` and ``r2_pupil`` what a pretest explains of the
+    variance between and within schools; ``blocks`` how many groups of schools are drawn apart, and ``r2_blocks`` what
+    they explain of the variance between schools that a pretest leaves. ``covariates`` are what the analysis adjusts
+    schools for beside blocks, each at the price of a degree of freedom. ``alpha`` is the level of the two-sided test,
+    ``power`` the chance wanted to find an effect. Raises CairnError where no degree of freedom is left.
+    """
+
+    treated_schools: int
+    comparison_schools: int
+    pupils_per_school: float
+    icc: float
+    r2_school: float = 0.0
+    r2_pupil: float = 0.0
+    blocks: int = 1
+    r2_blocks: float = 0.0
+    covariates: int = 0
+    alpha: float = 0.05
+    power: float = 0.80
+    is_random: bool = True
+
+    def __post_init__(self) -> None:
+        if min(self.treated_schools, self.comparison_schools) < 1:
+            raise CairnError(
+                f"{self.treated_schools} schools with the change and {self.comparison_schools} without: a comparison "
+                "needs one of each at least"
+            )
+        if self.df < 1:
+            raise CairnError(
+                f"{self.schools} schools in {self.blocks} block(s) with {self.covariates} covariate(s) leave no degrees"
+                f" of freedom: give at least {self.blocks + self.covariates + 2} schools"
+            )
+        if self.blocks > min(self.treated_schools, self.comparison_schools):
+            raise CairnError(f"{self.blocks} blocks need a school of each arm in every one: give fewer blocks")
+
+    @property
+    def schools(self) -> int:
+        """Schools of both arms."""
+        return self.treated_schools + self.comparison_schools
+
+    @property
+    def smaller_arm(self) -> int:
+        """Schools of the smaller arm."""
+        return min(self.treated_schools, self.comparison_schools)
+
+    @property
+    def df(self) -> int:
+        """Degrees of freedom: schools, less one for each block and covariate and one for the effect."""
+        return self.schools - self.blocks - self.covariates - 1
+
+    @property
+    def between_variance(self) -> float:
+        """Variance between schools that pretest and blocks leave, in squared SD of the outcome."""
+        return self.icc * (1 - self.r2_school) * (1 - self.r2_blocks)
+
+    @property
+    def within_variance(self) -> float:
+        """Variance of a school's mean given the school, in squared SD."""
+        return (1 - self.icc) * (1 - self.r2_pupil) / self.pupils_per_school
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error of the effect, in SD (Bloom 1995; Dong and Maynard 2013, two levels)."""
+        spread = self.treated_schools * self.comparison_schools / self.schools
+        return math.sqrt((self.between_variance + self.within_variance) / spread)
+
+    @property
+    def mdes(self) -> float:
+        """Minimum detectable effect size, in SD: (t(1 - alpha/2) + t(power)) standard errors at :attr:`df`."""
+        return float(stdtrit(self.df, 1 - self.alpha / 2) + stdtrit(self.df, self.power)) * self.standard_error
+
+    @property
+    def smallest_p(self) -> float:
+        """The smallest p of an exact permutation, the blocks being as alike in size as they can be."""
+        return smallest_p(self.treated_schools, self.comparison_schools, self.blocks)
+
+    def power_at(self, effect: float) -> float:
+        """Chance to find an effect of this size, in SD; the wanted power where it is the MDES."""
+        return float(stdtr(self.df, effect / self.standard_error - stdtrit(self.df, 1 - self.alpha / 2)))
+
+    def verdict(self, effect: float) -> str:
+        """Whether it can tell an effect of this size from none: 'can tell', 'may tell' or 'cannot tell'."""
+        if self.smaller_arm < FORMATIVE_BELOW or (self.is_random and self.smallest_p > self.alpha):
+            return CANNOT
+        if self.mdes <= effect:
+            return CAN
+        return CANNOT if self.mdes > HOPELESS * effect else MAY
+
+
+@dataclass(frozen=True)
+class Step:
+    """One wave: schools that have the change by then, those that have it not yet or never, and what that can tell."""
+
+    wave: int
+    treated_schools: int
+    comparison_schools: int
+    mdes: float | None
+    smallest_p: float | None
 
 
 def mdes(
@@ -19,20 +129,15 @@ def mdes(
     power: float = 0.80,
     r2_pupil: float | None = None,
 ) -> float:
-    """Minimum detectable effect size, in SD, of a two-level design with schools assigned (Bloom 1995; Dong, Maynard).
+    """Minimum detectable effect size, in SD, without blocks; see :class:`Design`.
 
-    M sqrt(icc (1-R2) / (P(1-P)J) + (1-icc)(1-R2p) / (P(1-P)Jn)), M = t(1-alpha/2) + t(power) at J - 2 degrees of
-    freedom. ``r2`` is the share of variance between schools that the baseline explains, and of that within unless
-    ``r2_pupil`` is given.
+    ``r2`` is the share of variance between schools that the baseline explains, and of that within unless ``r2_pupil``
+    is given.
     """
-    total = treated_schools + comparison_schools
-    share = treated_schools / total
-    spread = share * (1 - share) * total
-    df = total - 2
-    multiplier = stdtrit(df, 1 - alpha / 2) + stdtrit(df, power)
     within = r2 if r2_pupil is None else r2_pupil
-    variance = icc * (1 - r2) / spread + (1 - icc) * (1 - within) / (spread * pupils_per_school)
-    return float(multiplier * math.sqrt(variance))
+    return Design(
+        treated_schools, comparison_schools, pupils_per_school, icc, r2, within, alpha=alpha, power=power
+    ).mdes
 
 
 def detectable(half_width: float, df: float, alpha: float = 0.05, power: float = 0.80) -> float:
@@ -45,23 +150,70 @@ def detectable(half_width: float, df: float, alpha: float = 0.05, power: float =
     return half_width * (critical + float(stdtrit(df, power))) / critical
 
 
-def smallest_p(treated_schools: int, comparison_schools: int) -> float:
-    """The smallest two-sided p that an exact permutation of schools can reach: 2/C(G,k) for equal arms, else 1/C."""
-    total = math.comb(treated_schools + comparison_schools, treated_schools)
-    return (2.0 if treated_schools == comparison_schools else 1.0) / total
+def smallest_p(treated_schools: int, comparison_schools: int, blocks: int = 1) -> float:
+    """The smallest two-sided p that an exact permutation of schools can reach.
+
+    2 over the number of allocations where the mirror image of each is one too (equal arms in every block), else 1
+    over it; one block has C(G, k).
+    """
+    total, is_mirrored = 1, True
+    for block in range(blocks):
+        treated, comparison = (_share_of(n, blocks, block) for n in (treated_schools, comparison_schools))
+        total *= math.comb(treated + comparison, treated)
+        is_mirrored = is_mirrored and treated == comparison
+    return min(1.0, (2.0 if is_mirrored else 1.0) / total)
 
 
-def advice(treated_schools: int, comparison_schools: int, detectable: float, alpha: float = 0.05) -> str:
-    """What to do about it, in a sentence or two."""
-    smaller = min(treated_schools, comparison_schools)
+def _share_of(schools: int, blocks: int, block: int) -> int:
+    """Schools in one of so many blocks that are as alike in size as they can be."""
+    return schools // blocks + (1 if block < schools % blocks else 0)
+
+
+def by_wave(design: Design, waves: int) -> list[Step]:
+    """What each wave's outcome window can tell, where treated schools begin in ``waves`` of them, earlier ones larger.
+
+    In a window, schools that have not begun yet stand beside those that never do. The same schools seen again are not
+    new information, so windows are told apart and not added up.
+    """
+    if not 1 <= waves <= design.treated_schools:
+        raise CairnError(f"{waves} waves of {design.treated_schools} schools: each wave needs a school")
+    steps, begun = [], 0
+    for wave in range(waves):
+        begun += _share_of(design.treated_schools, waves, wave)
+        rest = design.schools - begun
+        # Blocks are of the draw as a whole: within them, waves are too small to be counted on.
+        one = Design(
+            begun, rest, design.pupils_per_school, design.icc, design.r2_school, design.r2_pupil,
+            covariates=design.covariates, alpha=design.alpha, power=design.power, is_random=design.is_random,
+        )  # fmt: skip
+        steps.append(Step(wave + 1, begun, rest, one.mdes, one.smallest_p))
+    return steps
+
+
+def findings(design: Design, effect: float) -> list[str]:
+    """What the design can tell of ``effect``, the one to find, a sentence each."""
     lines = []
-    if smaller < FORMATIVE_BELOW:
+    if design.smaller_arm < FORMATIVE_BELOW:
         lines.append(
-            f"Formative only: {smaller} schools in the smaller arm; {FORMATIVE_BELOW} in each would let it tell."
+            f"Formative only: {design.smaller_arm} schools in the smaller arm; {FORMATIVE_BELOW} in each would let it "
+            "tell."
         )
-    if smallest_p(treated_schools, comparison_schools) > alpha:
+    if design.is_random and design.smallest_p > design.alpha:
         lines.append("This design cannot reach significance.")
-    lines.append(f"It would detect an effect of {detectable:.2f} SD or more.")
-    if detectable > 0.20:
-        lines.append("Effects of school programmes are mostly under 0.20 SD: add schools rather than pupils.")
+    lines.append(f"It would detect an effect of {design.mdes:.2f} SD or more.")
+    if design.mdes > effect:
+        found = 100 * design.power_at(effect)
+        lines.append(f"An effect of {effect:.2f} SD would be found in {found:.0f} of 100 cases.")
+    if not design.is_random:
+        lines.append("Schools are not drawn at random: part of a difference may have been there before.")
+    return lines
+
+
+def advice(design: Design, effect: float, change: str | None = None) -> str:
+    """What to do about it, in a few sentences: ``effect`` is the one to find, ``change`` the cheapest that helps."""
+    verdict, lines = design.verdict(effect), findings(design, effect)
+    if verdict == CANNOT:
+        lines.insert(0, "This pilot cannot tell.")
+    if verdict != CAN:
+        lines.append(change or NO_CHANGE)
     return " ".join(lines)

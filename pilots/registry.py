@@ -16,23 +16,49 @@ from typing import Any
 import pyarrow.compute as pc
 
 import lake
+from cairn.calendar import DistrictCalendar
 from cairn.errors import CairnError
 from cairn.settings import Settings
+from pilots import practice
 from pilots.decision import DECISIONS
+from pilots.known import Known, same
 from pilots.plan import Plan, differing_keys, load_plan
+from pilots.practice import Practice
 
+# What is known now of a two-time table.
+CURRENT = pc.field("recorded_to").is_null()
 PUBLISH = "run 'cairn marts publish --kind evaluation' first"
 
 
 @dataclass(frozen=True)
+class Amendment:
+    """A change of a frozen analysis: when, why, and whether outcomes could be seen by then (by the plan before it)."""
+
+    at: datetime
+    reason: str
+    is_after_outcomes: bool
+
+
+@dataclass(frozen=True)
 class FrozenPlan:
-    """A plan as it was frozen; ``plan_hash`` is the one written then."""
+    """A plan as it was frozen; ``plan_hash`` is the one written then, ``frozen_at`` in the district's time zone.
+
+    ``amendments`` are the changes of the analysis that led to it, ``versions`` what was done from which day on; both
+    oldest first.
+    """
 
     pilot_id: str
     plan_hash: str
     title: str
     frozen_at: datetime
     plan: Plan
+    amendments: tuple[Amendment, ...] = ()
+    versions: tuple[Practice, ...] = ()
+
+    @property
+    def is_late(self) -> bool:
+        """Whether outcomes could be seen when the analysis was frozen as it stands."""
+        return self.plan.is_late(self.frozen_at)
 
 
 @dataclass(frozen=True)
@@ -63,17 +89,41 @@ def known_schools(settings: Settings) -> set[str]:
     }
 
 
+def known(settings: Settings) -> Known:
+    """What the lake knows of what a plan names: schools and grades of the roster, tests of the results."""
+    wanted = CURRENT & (pc.field("role") == "student") & (pc.field("status") != "tobedeleted")
+    grades = lake.read(settings, "silver.person", ["grade"], wanted)["grade"].unique().to_pylist()
+    columns = ["assessment", "subject", "measure"]
+    results = lake.read(settings, "silver.assessment_result", columns, CURRENT).group_by(columns).aggregate([])
+    tests: dict[str, dict[str, frozenset[str]]] = {}
+    for row in results.to_pylist():
+        subjects = tests.setdefault(same(row["assessment"]), {})
+        subjects[row["subject"]] = subjects.get(row["subject"], frozenset()) | {row["measure"]}
+    return Known(frozenset(known_schools(settings)), frozenset(grade for grade in grades if grade), tests)
+
+
 def newest_plans(settings: Settings) -> list[FrozenPlan]:
     """The newest frozen plan of each pilot, by pilot: the one frozen last (stg_pilot_plan.sql says the same)."""
-    newest: dict[str, dict[str, Any]] = {}
-    for row in lake.read(settings, "gold.pilot_plan").to_pylist():
-        known = newest.get(row["pilot_id"])
-        if known is None or (row["frozen_at"], row["plan_hash"]) > (known["frozen_at"], known["plan_hash"]):
-            newest[row["pilot_id"]] = row
-    return [
-        FrozenPlan(row["pilot_id"], row["plan_hash"], row["title"], row["frozen_at"], Plan.from_json(row["plan_json"]))
-        for _, row in sorted(newest.items())
-    ]
+    zone = DistrictCalendar.load(settings).zone
+    rows = lake.read(settings, "gold.pilot_plan").to_pylist()
+    versions = practice.recorded(settings)
+    newest: dict[str, FrozenPlan] = {}
+    for row in sorted(rows, key=lambda row: (row["pilot_id"], row["frozen_at"], row["plan_hash"])):
+        before, at = newest.get(row["pilot_id"]), row["frozen_at"].astimezone(zone)
+        amendments = before.amendments if before else ()
+        if before and row["amends_plan_hash"]:
+            amendments += (Amendment(at, row["amendment_reason"] or "", before.plan.is_late(at)),)
+        plan = Plan.from_json(row["plan_json"])
+        newest[row["pilot_id"]] = FrozenPlan(
+            pilot_id=row["pilot_id"],
+            plan_hash=row["plan_hash"],
+            title=row["title"],
+            frozen_at=at,
+            plan=plan,
+            amendments=amendments,
+            versions=tuple(versions.get(row["pilot_id"], ())),
+        )
+    return list(newest.values())
 
 
 def frozen_plan(settings: Settings, pilot_id: str) -> FrozenPlan:
@@ -85,40 +135,60 @@ def frozen_plan(settings: Settings, pilot_id: str) -> FrozenPlan:
     return plans[pilot_id]
 
 
-def freeze_file(settings: Settings, path: Path) -> dict[str, Any]:
-    """Check a plan file against the roster and freeze it; see :func:`freeze`."""
-    schools = known_schools(settings)
-    if not schools:
+def freeze_file(
+    settings: Settings, path: Path, amendment: str | None = None, now: datetime | None = None
+) -> dict[str, Any]:
+    """Check a plan file against the lake and freeze it; see :func:`freeze`."""
+    loaded = known(settings)
+    if not loaded.schools:
         raise CairnError(f"{path}: no schools in the roster to check the arms against; run 'cairn roster load' first")
-    return freeze(settings, load_plan(path, schools))
+    return freeze(settings, load_plan(path, loaded), now, amendment)
 
 
-def freeze(settings: Settings, plan: Plan, now: datetime | None = None) -> dict[str, Any]:
-    """Freeze a checked plan: its row and its arms. The same analysis again changes nothing.
+def freeze(settings: Settings, plan: Plan, now: datetime | None = None, amendment: str | None = None) -> dict[str, Any]:
+    """Freeze a checked plan: its row and its arms, and its practice versions. The same again changes nothing.
 
-    Raises CairnError where another analysis was frozen under the same id, with the keys that differ.
+    ``amendment`` is why another analysis takes the place of the one frozen under the same id. Neither that nor a first
+    freeze is refused when outcomes can be seen: it is recorded with its time, and ``is_late`` says so. Raises
+    CairnError where the analysis differs and no reason was given, with the keys that differ.
     """
+    at, reason = now or datetime.now(UTC), (amendment or "").strip()
     with _one_writer(settings):
-        earlier = [frozen.plan for frozen in newest_plans(settings) if frozen.pilot_id == plan.pilot_id]
-        if earlier and earlier[0].plan_hash != plan.plan_hash:
-            keys = ", ".join(differing_keys(dict(earlier[0].analysis), dict(plan.analysis)))
+        earlier = next((one for one in newest_plans(settings) if one.pilot_id == plan.pilot_id), None)
+        is_new = earlier is None or earlier.plan_hash != plan.plan_hash
+        if earlier and is_new and not reason:
+            keys = ", ".join(differing_keys(dict(earlier.plan.analysis), dict(plan.analysis)))
             raise CairnError(
-                f"pilot {plan.pilot_id!r} is frozen with another analysis (differs in {keys}); "
-                "give the new plan an id of its own, or restore the frozen analysis"
+                f"pilot {plan.pilot_id!r} is frozen with another analysis (differs in {keys}); restore it, give the new"
+                " plan an id of its own, or say why it is amended: cairn pilots freeze PLAN --amend REASON"
             )
         if not _arm_schools(settings, plan):
             # Arms first: a crash between the two leaves no plan without arms, and the next freeze completes it.
             lake.append(settings, "gold.pilot_arm", _arm_rows(plan))
-        if not earlier:
+        if is_new:
             row = {
                 "pilot_id": plan.pilot_id,
                 "plan_hash": plan.plan_hash,
                 "title": plan.title,
                 "plan_json": plan.canonical,
-                "frozen_at": now or datetime.now(UTC),
+                "frozen_at": at,
+                "amends_plan_hash": earlier.plan_hash if earlier else None,
+                "amendment_reason": reason if earlier else None,
             }
             lake.append(settings, "gold.pilot_plan", [row])
-    return {"pilot_id": plan.pilot_id, "plan_hash": plan.plan_hash, "is_new": not earlier, "schools": len(plan.arms)}
+        recorded = practice.record(settings, plan, at)
+        standing = frozen_plan(settings, plan.pilot_id)
+    return {
+        "pilot_id": plan.pilot_id,
+        "plan_hash": plan.plan_hash,
+        "is_new": is_new,
+        "is_amendment": is_new and earlier is not None,
+        "is_late": standing.is_late,
+        "frozen_at": standing.frozen_at,
+        "outcome_opens_on": plan.outcome_opens_on,
+        "practice_versions": recorded,
+        "schools": len(plan.arms),
+    }
 
 
 def _arm_rows(plan: Plan) -> list[dict[str, Any]]:
@@ -140,10 +210,12 @@ def _arm_schools(settings: Settings, plan: Plan) -> Collection[str]:
     return {r["school_id"] for r in rows if r["pilot_id"] == plan.pilot_id and r["plan_hash"] == plan.plan_hash}
 
 
-def result_rows(scorecard: Mapping[str, Any], plan_hash: str, evaluation_id: str) -> list[dict[str, Any]]:
+def result_rows(
+    scorecard: Mapping[str, Any], plan_hash: str, evaluation_id: str, code_version: str | None = None
+) -> list[dict[str, Any]]:
     """A scorecard's numbers and words in columns of ``gold.pilot_result``, so that it can be replayed and compared.
 
-    ``evaluation_id`` is the id of the evaluation release that shows the scorecard.
+    ``evaluation_id`` is the id of the evaluation release that shows the scorecard, ``code_version`` what made it.
     """
     same = {
         "evaluation_id": evaluation_id,
@@ -151,6 +223,7 @@ def result_rows(scorecard: Mapping[str, Any], plan_hash: str, evaluation_id: str
         "plan_hash": plan_hash,
         "release_id": scorecard["release_id"],
         "evaluated_at": datetime.fromisoformat(scorecard["evaluated_at"]),
+        "code_version": code_version,
     }
     rows = [
         same | {key: estimate[key] for key in ("name", "value", "low", "high", "unit")}

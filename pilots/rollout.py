@@ -13,7 +13,8 @@ DISTRICT = "district"
 def metrics(rollout: pd.DataFrame) -> list[dict[str, Any]]:
     """Metrics of ``mart_rollout_school`` as {name, value, unit, scope}; scope is ``pilot:<id>`` or ``district``.
 
-    Shares and means are weighted by the pupils reached; a value that nothing is known about is None.
+    Shares and means are of the pupils planned, as schools' are, so that a district's is what its pupils' is; a value
+    that nothing is known about is None.
     """
     found: list[dict[str, Any]] = []
     for pilot_id in sorted(rollout["pilot_id"].dropna().unique()) if len(rollout) else []:
@@ -26,8 +27,8 @@ def _of(rows: pd.DataFrame, scope: str) -> list[dict[str, Any]]:
         return float(rows[column].fillna(0).sum()) if len(rows) else 0.0
 
     def weighted(column: str) -> float | None:
-        known = rows[rows[column].notna() & (rows["pupils_reached"].fillna(0) > 0)] if len(rows) else rows
-        weight = known["pupils_reached"].astype(float) if len(known) else None
+        known = rows[rows[column].notna() & (rows["pupils_planned"].fillna(0) > 0)] if len(rows) else rows
+        weight = known["pupils_planned"].astype(float) if len(known) else None
         return None if weight is None else round(float((known[column].astype(float) * weight).sum() / weight.sum()), 4)
 
     reached, planned, cost = total("pupils_reached"), total("pupils_planned"), total("cost_usd")

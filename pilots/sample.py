@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pilots.known import grade_key
 from pilots.plan import Plan
 
 if TYPE_CHECKING:
@@ -14,16 +15,29 @@ CROSSOVER_WARNING = 0.05
 
 
 @dataclass(frozen=True)
-class Sample:
-    """``analytic`` holds the pupils with both scores who were there at assignment, analysed as assigned; shares are of
-    the pupils assigned. ``schools_lost`` are schools of the plan without any analytic pupil."""
+class Lost:
+    """Who of those assigned is missing from the analysis: shares of all, and how far the arms are apart."""
 
+    overall: float
+    differential: float
+
+
+@dataclass(frozen=True)
+class Sample:
+    """``assigned`` holds the pupils of the plan's grades who were there at assignment, ``analytic`` those of them with
+    both scores, analysed as assigned. ``schools_lost`` are schools of the plan without any analytic pupil.
+
+    Attrition is that of schools first and then that of pupils in the schools that stayed (WWC 5.0): the loss of a
+    school is one loss and not that of all its pupils. ``coverage`` is of all pupils assigned.
+    """
+
+    assigned: pd.DataFrame
     analytic: pd.DataFrame
-    assigned: int
     joiners: int
+    of_other_grades: int
     coverage: float
-    attrition_overall: float
-    attrition_differential: float
+    lost_schools: Lost
+    lost_pupils: Lost
     schools_treatment: int
     schools_comparison: int
     schools_lost: list[str]
@@ -41,37 +55,60 @@ class Sample:
 
 def make_sample(plan: Plan, pupils: pd.DataFrame) -> Sample:
     """Count everybody once. ``pupils`` has the columns of ``mart_pilot_pupil``; other pilots' rows are ignored."""
-    frame = pupils[pupils["pilot_id"] == plan.pilot_id] if "pilot_id" in pupils.columns else pupils
-    frame = frame[frame["school_id"].isin(list(plan.arms))]
-    is_joiner = frame["is_joiner"].fillna(False).astype(bool)
-    original = frame[~is_joiner]
-    original = original.assign(arm=original["school_id"].map(plan.arms))
+    there, of_other_grades = _of_plan(plan, pupils)
+    is_joiner = _true(there["is_joiner"])
+    original = there[~is_joiner]
     has_both = original["baseline_score"].notna() & original["outcome_score"].notna()
     analytic = original[has_both]
-    # Everybody assigned counts: who lacks either score is lost to the study, whichever window it was.
-    lost = (~has_both).groupby(original["arm"]).mean()
-    treated = frame[frame["school_id"].map(plan.arms) == "treatment"]
-    minutes = treated["dosage_minutes"].fillna(0.0).astype(float)
+    treated, other = (there[there["arm"] == arm] for arm in ("treatment", "comparison"))
+    minutes = treated["dosage_minutes"].astype(float).fillna(0.0)
     planned = float(plan.implementation["dosage_minutes_planned"])
     present = set(analytic["school_id"])
-    other = frame[frame["school_id"].map(plan.arms) == "comparison"]
-    arm_of = analytic.drop_duplicates("school_id")["arm"]
+    stayed = original["school_id"].isin(present)
+    arms = list(plan.arms.items())
     return Sample(
+        assigned=original,
         analytic=analytic,
-        assigned=len(original),
         joiners=int(is_joiner.sum()),
+        of_other_grades=of_other_grades,
         coverage=float(original["outcome_score"].notna().mean()) if len(original) else 0.0,
-        attrition_overall=float((~has_both).mean()) if len(original) else 1.0,
-        attrition_differential=abs(float(lost.get("treatment", 1.0)) - float(lost.get("comparison", 1.0))),
-        schools_treatment=int((arm_of == "treatment").sum()),
-        schools_comparison=int((arm_of == "comparison").sum()),
+        lost_schools=_lost([(arm, school in present) for school, arm in arms]),
+        lost_pupils=_lost(list(zip(original["arm"][stayed], has_both[stayed], strict=True))),
+        schools_treatment=sum(arm == "treatment" and school in present for school, arm in arms),
+        schools_comparison=sum(arm == "comparison" and school in present for school, arm in arms),
         schools_lost=sorted(set(plan.arms) - present),
-        moved_share=float(original["has_moved_school"].fillna(False).astype(bool).mean()) if len(original) else 0.0,
+        moved_share=float(_true(original["has_moved_school"]).mean()) if len(original) else 0.0,
         dosage_met_share=float((minutes >= planned).mean()) if len(minutes) else None,
         mean_minutes=float(minutes.mean()) if len(minutes) else None,
-        comparison_minutes=float(other["dosage_minutes"].fillna(0.0).astype(float).mean()) if len(other) else 0.0,
+        comparison_minutes=float(other["dosage_minutes"].astype(float).fillna(0.0).mean()) if len(other) else 0.0,
         grades=sorted({str(grade) for grade in analytic["grade"].dropna()}),
     )
+
+
+def _true(column: pd.Series) -> pd.Series:
+    """What is missing is not true."""
+    return column.astype("boolean").fillna(value=False).astype(bool)
+
+
+def _of_plan(plan: Plan, pupils: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """(pupils of the plan's schools and grades, with the arm that the plan gives their school; how many of its schools
+    are in other grades)."""
+    frame = pupils[pupils["pilot_id"] == plan.pilot_id] if "pilot_id" in pupils.columns else pupils
+    frame = frame[frame["school_id"].isin(list(plan.arms))]
+    frame = frame.assign(arm=frame["school_id"].map(plan.arms))
+    if not plan.grades:
+        return frame, 0
+    wanted = {grade_key(grade) for grade in plan.grades}
+    is_wanted = frame["grade"].map(lambda grade: grade_key(grade) in wanted).astype(bool)
+    return frame[is_wanted], int((~is_wanted).sum())
+
+
+def _lost(units: list[tuple[str, bool]]) -> Lost:
+    """Attrition of units, each (arm, whether it is there); an arm that had none counts as lost."""
+    kept = {arm: [is_there for of, is_there in units if of == arm] for arm in ("treatment", "comparison")}
+    shares = {arm: 1.0 - sum(there) / len(there) if there else 1.0 for arm, there in kept.items()}
+    overall = 1.0 - sum(is_there for _, is_there in units) / len(units) if units else 1.0
+    return Lost(overall, abs(shares["treatment"] - shares["comparison"]))
 
 
 def arms_differ(plan: Plan, pupils: pd.DataFrame) -> list[str]:

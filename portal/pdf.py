@@ -53,10 +53,11 @@ def _printable(
         "why": card["why"],
         "warnings": card["warnings"],
         "sure": [
-            f"{item['words'].capitalize()}{item['joint']} {item['text']} "
-            f"(chance {wording.percent(item['probability'])})."
+            f"{item['words'].capitalize()}{item['joint']} {item['text']} ({item['chance']})."
             for item in sure["statements"]
         ],
+        "why_no_chance": sure["why_no_chance"],
+        "guardrails": [one["sentence"] for one in card["guardrails"]],
         "arms": f"{wording.number(sure['schools_treatment'])} schools with, "
         f"{wording.number(sure['schools_comparison'])} without.",
         "who": f"{wording.number(who['pupils'])} pupils in {wording.number(who['schools'])} schools, "
@@ -90,10 +91,16 @@ def _printable(
         ],
         "method": [
             ["Method", str(sure["method"] or "–").replace("_", " ")],
+            ["Standardised by", sure["standardised_by"] or "–"],
             ["Degrees of freedom", wording.number(sure["df"], 1)],
-            ["p-value", wording.number(sure["p_value"], 4)],
-            ["Smallest p this design can reach", wording.number(sure["smallest_p"], 4)],
+            ["p-value", sure["p_value_told"]],
+            ["Smallest p this design can reach", sure["smallest_p_told"]],
         ],
+        "priors": [
+            [row["prior_name"], wording.percent(row["chance_gained"]), wording.percent(row["chance_gained_enough"])]
+            for row in sure["sensitivity"]
+        ],
+        "adjustments": [[row["analysis"], wording.number(row["effect_sd"], 2)] for row in sure["adjustments"]],
         "decisions": [
             [wording.day(row["decided_at"].date()), wording.recommendation(row["decision"]), row["reason"] or "–"]
             for row in decisions

@@ -24,6 +24,7 @@ from pilots import registry
 from pilots.registry import FrozenPlan
 from pilots.rollout import metrics
 from releases import scorecards, store
+from releases.evaluation_code import code_version
 from releases.learning_marts import frame, release_of
 
 KIND = "evaluation"
@@ -34,7 +35,7 @@ create table pilot_scorecard (pilot_id varchar not null, plan_hash varchar not n
 create table pilot_result (
     evaluation_id varchar not null, pilot_id varchar not null, name varchar not null, plan_hash varchar not null,
     release_id varchar not null, value double, text_value varchar, low double, high double, unit varchar,
-    evaluated_at timestamptz not null
+    evaluated_at timestamptz not null, code_version varchar
 );
 create table rollout_metric (
     pilot_id varchar, name varchar not null, value double, unit varchar, scope varchar not null
@@ -47,9 +48,10 @@ _OF_PUPILS = ("pupils_planned", "pupils_reached", "dosage_minutes_mean", "dosage
 def build_and_publish(settings: Settings, *, force: bool = False) -> store.Release:
     """Evaluate every frozen plan on the current learning release and publish the result.
 
-    Idempotent per learning release and set of plans: what stands is returned unless ``force``. A pilot that cannot be
-    evaluated is published with its failure, the others as they are. Raises CairnError where no learning release was
-    published yet, or where the gate is red, naming its rule: the former evaluation then stays in place.
+    Idempotent per learning release, set of plans and code: what stands is returned unless ``force``; by other code it
+    is another evaluation, under an id of its own. A pilot that cannot be evaluated is published with its failure, the
+    others as they are. Raises CairnError where no learning release was published yet, or where the gate is red, naming
+    its rule: the former evaluation then stays in place.
     """
     with store.building(settings):
         learning = release_of(settings)
@@ -73,7 +75,7 @@ def evaluate(settings: Settings, pilot_id: str, as_of: date | None = None) -> di
     learning = release_of(settings, as_of)
     frozen = registry.frozen_plan(settings, pilot_id)
     with store.connect(settings, learning) as source:
-        return scorecards.scorecard(source, frozen, learning)
+        return scorecards.scorecard(source, frozen, learning, settings)
 
 
 def rollout(settings: Settings, as_of: date | None = None) -> dict[str, Any]:
@@ -84,8 +86,8 @@ def rollout(settings: Settings, as_of: date | None = None) -> dict[str, Any]:
 
 
 def _is_of(settings: Settings, release: store.Release, learning: store.Release, plans: Sequence[FrozenPlan]) -> bool:
-    """Whether the release is of this learning release and these plans."""
-    if release.based_on != learning.release_id:
+    """Whether the release is of this learning release and these plans, by the code that runs."""
+    if release.based_on != learning.release_id or release.code_version != code_version():
         return False
     with store.connect(settings, release) as connection:
         known = dict(connection.execute("select pilot_id, plan_hash from pilot_scorecard").fetchall())
@@ -105,12 +107,13 @@ def _build(settings: Settings, learning: store.Release, plans: Sequence[FrozenPl
         connection.execute(TABLES)
         n_min = smallest_group(settings)
         for plan in plans:
-            card = scorecards.protected(scorecards.scorecard_or_failure(source, plan, learning), n_min)
+            card = scorecards.protected(scorecards.scorecard_or_failure(source, plan, learning, settings), n_min)
             connection.execute(
                 "insert into pilot_scorecard values (?, ?, ?)",
                 [plan.pilot_id, plan.plan_hash, json.dumps(card, default=str)],
             )
-            _insert(connection, "pilot_result", registry.result_rows(card, plan.plan_hash, folder.name))
+            results = registry.result_rows(card, plan.plan_hash, folder.name, code_version())
+            _insert(connection, "pilot_result", results)
         _rollout(connection, source, n_min)
         names = ("pilot_scorecard", "pilot_result", "rollout_metric", "rollout_school")
         counts = {name: int(connection.execute(f"select count(*) from {name}").fetchall()[0][0]) for name in names}
@@ -131,6 +134,7 @@ def _release(folder: Path, path: Path, learning: store.Release, counts: dict[str
         based_on=learning.release_id,
         tables=counts,
         as_of=learning.as_of,
+        code_version=code_version(),
     )
 
 

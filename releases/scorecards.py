@@ -2,36 +2,82 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
+import pandas as pd
 
 from cairn.errors import CairnError
-from pilots.decision import INVALID
+from cairn.settings import Settings
+from gates.before_evaluation import is_crossed
+from pilots import assignment
+from pilots.decision import DECISIONS, INVALID
 from pilots.evaluate import evaluate
 from pilots.registry import FrozenPlan
-from releases import store
+from releases import pilot_scores, store
 from releases.learning_marts import frame
 
 LOG = logging.getLogger(__name__)
 MOST_WORDS = 300
 
 
-def scorecard(source: duckdb.DuckDBPyConnection, frozen: FrozenPlan, learning: store.Release) -> dict[str, Any]:
-    """The pilot's scorecard on the marts of an open learning release. Raises what the evaluation raises."""
+def scorecard(
+    source: duckdb.DuckDBPyConnection, frozen: FrozenPlan, learning: store.Release, settings: Settings
+) -> dict[str, Any]:
+    """The pilot's scorecard on the marts of an open learning release: red gates, guardrails, the time of freezing and
+    the set that its schools were drawn from in it.
+
+    Raises CairnError where the scores cannot be those that the plan means, and what the evaluation raises.
+    """
     pilot_id = frozen.pilot_id
-    return evaluate(
+    pupils = frame(source, "mart_pilot_pupil", pilot_id)
+    schools = frame(source, "mart_pilot_school", pilot_id)
+    pilot_scores.refuse(frozen.plan, pupils, schools)
+    draw = assignment.standing_draw(settings, pilot_id)
+    card = evaluate(
         frozen.plan,
-        frame(source, "mart_pilot_pupil", pilot_id),
-        frame(source, "mart_pilot_school", pilot_id),
+        pupils,
+        schools,
         frame(source, "mart_rollout_school", pilot_id),
         learning.release_id,
         learning.data_date,
         red_gates=_red_gates(source, pilot_id),
+        frozen_at=frozen.frozen_at,
+        stored=assignment.permuted_over(frozen.plan, draw),
+        guardrails=_guardrails(source, pilot_id),
+        not_as_drawn=assignment.assignment_problem(frozen.plan, draw),
     )
+    card |= log_of(frozen)
+    card["warnings"] = [*card["warnings"], *pilot_scores.warnings(frozen.plan, schools)]
+    return card
+
+
+def log_of(frozen: FrozenPlan) -> dict[str, Any]:
+    """What stands beside the frozen analysis: when it was frozen, how it was amended, what was done and learned."""
+    return {
+        "frozen": {
+            "at": frozen.frozen_at.isoformat(),
+            "is_late": frozen.is_late,
+            "amendments": [
+                {"at": one.at.isoformat(), "reason": one.reason, "is_after_outcomes": one.is_after_outcomes}
+                for one in frozen.amendments
+            ],
+        },
+        "practice": [
+            {"from_date": one.from_date.isoformat(), "what": one.what, "learned": one.learned}
+            for one in frozen.versions
+        ],
+    }
+
+
+def _guardrails(source: duckdb.DuckDBPyConnection, pilot_id: str) -> pd.DataFrame | None:
+    """Values of the pilot's guardrails; None in a release from before there were any."""
+    there = source.execute("select 1 from information_schema.tables where table_name = 'mart_pilot_guardrail'")
+    return frame(source, "mart_pilot_guardrail", pilot_id) if there.fetchone() else None
 
 
 def _red_gates(source: duckdb.DuckDBPyConnection, pilot_id: str) -> list[str]:
@@ -52,19 +98,35 @@ def _red_gates(source: duckdb.DuckDBPyConnection, pilot_id: str) -> list[str]:
 
 
 def scorecard_or_failure(
-    source: duckdb.DuckDBPyConnection, frozen: FrozenPlan, learning: store.Release
+    source: duckdb.DuckDBPyConnection, frozen: FrozenPlan, learning: store.Release, settings: Settings
 ) -> dict[str, Any]:
     """The scorecard, or one that says why there is none: a pilot that cannot be evaluated stops no other.
 
     The failure is under ``failure``, in one line; the recommendation is then INVALID, and no number is shown. Whatever
-    is wrong with one plan or its data is caught here, and logged with its traceback.
+    is wrong with one plan or its data is caught here, and logged with its traceback; so is a card that the gate before
+    publishing would refuse, for the gate stops all pilots at once.
     """
     try:
-        return scorecard(source, frozen, learning)
+        card = scorecard(source, frozen, learning, settings)
+        _refuse_unsound(card)
+        return card
     except Exception as error:
         LOG.exception("pilot %s on %s cannot be evaluated", frozen.pilot_id, learning.release_id)
         said = str(error) if isinstance(error, CairnError) else f"{type(error).__name__}: {error}"
         return failed(frozen, learning, " ".join(said.split())[:MOST_WORDS])
+
+
+def _refuse_unsound(card: Mapping[str, Any]) -> None:
+    """Raise CairnError where the card contradicts itself."""
+    if card["recommendation"] not in DECISIONS:
+        raise CairnError(f"the rule said {card['recommendation']!r}, which is none of {', '.join(DECISIONS)}")
+    for one in card["estimates"]:
+        if is_crossed(one["value"], one["low"], one["high"]):
+            raise CairnError(f"{one['name']} {one['value']} lies outside its interval {one['low']} to {one['high']}")
+    try:
+        json.dumps(card, default=str, allow_nan=False)
+    except ValueError as error:
+        raise CairnError("a number of the scorecard is not finite: see pilots/evaluate.py") from error
 
 
 def failed(frozen: FrozenPlan, learning: store.Release, why: str) -> dict[str, Any]:
@@ -91,7 +153,7 @@ def failed(frozen: FrozenPlan, learning: store.Release, why: str) -> dict[str, A
         "schools": [],
         "rating": {},
         "warnings": [],
-    }
+    } | log_of(frozen)
 
 
 def protected(card: Mapping[str, Any], n_min: int) -> dict[str, Any]:

@@ -56,7 +56,8 @@ class Release:
 
     ``as_of`` is the instant as of which two-time tables were read, ``read_at`` when the build began to read the lake.
     ``held`` are the schools held back; ``audit`` is None until the gate before publishing has passed the file.
-    ``based_on`` is the learning release that an evaluation rests on; ``cut_offsets`` are topic, partition, next offset.
+    ``based_on`` is the learning release that an evaluation rests on, ``code_version`` the code that made it;
+    ``cut_offsets`` are topic, partition, next offset.
     """
 
     release_id: str
@@ -72,6 +73,7 @@ class Release:
     as_of: datetime | None = None
     read_at: datetime | None = None
     audit: Audit | None = None
+    code_version: str | None = None
 
     def manifest(self) -> dict[str, Any]:
         """What manifest.json holds: everything but the path."""
@@ -88,6 +90,7 @@ class Release:
             "held": self.held,
             "tables": self.tables,
             "audit": self.audit,
+            "code_version": self.code_version,
         }
 
 
@@ -111,6 +114,7 @@ def _from_manifest(folder: Path) -> Release:
         as_of=_instant(raw.get("as_of")),
         read_at=_instant(raw.get("read_at")),
         audit=raw.get("audit"),
+        code_version=raw.get("code_version"),
     )
 
 

@@ -23,7 +23,8 @@ class Kind:
 
     ``effect_sd`` is the truth, in standard deviations of the outcome: for one that works, the size that such
     programmes mostly have (.05 to .15), not one that a small pilot must find. ``learns_faster`` is the share by which
-    its pupils learn more at each answer: that part of the effect shows in their work too.
+    its pupils learn more at each answer: that part of the effect shows in their work too. ``barrier`` is its kind, as
+    in the plan's form, and what it is.
     """
 
     pilot_id: str
@@ -33,6 +34,12 @@ class Kind:
     learns_faster: float
     change: str
     reason: str
+    vision: str
+    gap: str
+    causes: tuple[str, ...]
+    on_monday: tuple[str, ...]
+    partner: str
+    barrier: tuple[str, str]
     licence_usd: float
     training_usd: float
     device_usd: float
@@ -47,6 +54,16 @@ KINDS = (
         0.15,
         "give pupils a daily studio period with practice chosen by what they have mastered",
         "practice at the edge of what a pupil knows is what moves it",
+        "Every pupil practises each day at the edge of what she knows, and is seen by an adult when she is stuck.",
+        "one in three pupils enters middle school without equivalent fractions",
+        ("practice is the same for all of a class", "nobody sees who is stuck before the unit ends"),
+        (
+            "open the studio page of the class and take the groups as they stand",
+            "sit with the group that is stuck, twelve minutes; the others practise what the page names",
+            "write down what the group could say at the end, and see it again on Thursday",
+        ),
+        "Tallypath",
+        ("scheduling", "a daily period of twelve minutes in the timetable of every class"),
         24.0,
         2_400.0,
         0.0,
@@ -59,6 +76,15 @@ KINDS = (
         0.0,
         "give pupils an adaptive reading app for use at home",
         "more reading at the right level builds comprehension",
+        "Every pupil reads each day at home, at a level that is neither boring nor out of reach.",
+        "half of the pupils read less than ten minutes a day out of school",
+        ("few books at the right level at home", "families do not know which level is right"),
+        (
+            "let every pupil choose one book of the level that the app names",
+            "agree with families on a quarter of an hour a day, and on who listens",
+        ),
+        "Lumenread",
+        ("connectivity", "pupils without a connection at home"),
         18.0,
         900.0,
         1_500.0,

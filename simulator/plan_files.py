@@ -8,9 +8,10 @@ from typing import Any
 
 import yaml
 
-from simulator.outcomes import ASSESSMENTS, window_dates
+from simulator.framework import SUBJECTS
+from simulator.outcomes import ASSESSMENT, window_dates
 from simulator.pilot_design import PilotTruth
-from simulator.world import World
+from simulator.world import GRADES, World
 
 SMALLEST_EFFECT = 0.10
 
@@ -24,12 +25,12 @@ class _Plain(yaml.SafeDumper):
 
 def plan(world: World, pilot: PilotTruth) -> dict[str, Any]:
     """One plan; see ``schemas/pilots/plan.schema.json`` for what each key means."""
-    assessment, days = ASSESSMENTS[pilot.subject], world.dates.days
+    subject, days = SUBJECTS[pilot.subject], world.dates.days
     fall, winter = window_dates(world, "fall"), window_dates(world, "winter")
 
     def measure(window: str, dates: tuple[Any, Any]) -> dict[str, Any]:
         return {
-            "assessment": assessment,
+            "assessment": ASSESSMENT,
             "window": window,
             "measure": "overall",
             "from_date": dates[0],
@@ -47,10 +48,21 @@ def plan(world: World, pilot: PilotTruth) -> dict[str, Any]:
         "pilot_id": pilot.pilot_id,
         "title": pilot.kind.title,
         "owner": "Central office, learning and teaching",
+        "vision": pilot.kind.vision,
+        "gap": {"what": pilot.kind.gap, "causes": list(pilot.kind.causes)},
+        "partners": [{"name": pilot.kind.partner, "brings": "licences, and a coach for the first weeks"}],
+        "barriers": [
+            {
+                "kind": pilot.kind.barrier[0],
+                "what": pilot.kind.barrier[1],
+                "owner": "Central office, operations",
+                "opened_on": days[0] - timedelta(days=14),
+            }
+        ],
         "hypothesis": {
             "change": pilot.kind.change,
             "who": f"pupils of {len(pilot.treated)} schools in grades 3 to 8",
-            "measure": f"the {assessment} overall score",
+            "measure": f"the {ASSESSMENT} overall score in {subject}",
             "direction": "rise",
             "amount": f"by {SMALLEST_EFFECT:.2f} standard deviations or more",
             "by": winter[1],
@@ -58,6 +70,9 @@ def plan(world: World, pilot: PilotTruth) -> dict[str, Any]:
         },
         "analysis": {
             "wwc_version": "5.0",
+            "subject": subject,
+            "grades": [str(grade) for band in GRADES for grade in band],
+            "score_type": "scale",
             "assignment": assignment,
             "arms": {
                 "treatment": [world.school_ids[s] for s in pilot.treated],
@@ -75,6 +90,7 @@ def plan(world: World, pilot: PilotTruth) -> dict[str, Any]:
             "ends_on": days[pilot.last_day],
             "dosage_minutes_planned": round(pilot.planned_minutes),
             "milestones": [{"name": name, "due_date": due} for name, due in pilot.milestones],
+            "on_monday": list(pilot.kind.on_monday),
             "practice": [{"from_date": days[pilot.first_day], "what": "as planned"}],
         },
     }

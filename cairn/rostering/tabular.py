@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cairn.errors import CairnError
+from cairn.spreadsheets import day_meant, number_meant
 
 # A cell longer than this is a file gone wrong (an open quote), not data.
 LONGEST_CELL = 1_000_000
@@ -165,13 +166,20 @@ def parse_date(text: str, column: str, formats: Sequence[str] = ISO_DATE_FORMATS
         try:
             return date.fromisoformat(text[:10])
         except ValueError:
-            raise CellError(f"{column} is not a date like 2026-08-17") from None
+            meant = day_meant(text)
+            raise CellError(
+                f"{column} is not a date like 2026-08-17{f': it is {meant.what}' if meant else ''}"
+            ) from None
     for form in formats:
         try:
             return datetime.strptime(text, form).date()
         except ValueError:
             continue
-    raise CellError(f"{column} is not a date in any of the layout's formats ({', '.join(formats)})")
+    meant = day_meant(text)
+    raise CellError(
+        f"{column} is not a date in any of the layout's formats ({', '.join(formats)})"
+        f"{f': it is {meant.what}' if meant else ''}"
+    )
 
 
 def parse_bool(text: str, column: str, default: bool | None = None) -> bool | None:
@@ -193,7 +201,8 @@ def parse_number(text: str, column: str) -> float | None:
     try:
         number = float(text)
     except ValueError:
-        raise CellError(f"{column} is not a number") from None
+        meant = number_meant(text)
+        raise CellError(f"{column} is not a number{f': it is {meant.what}' if meant else ''}") from None
     if number != number or number in (float("inf"), float("-inf")):
         raise CellError(f"{column} is not a finite number")
     return number

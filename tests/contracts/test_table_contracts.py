@@ -18,7 +18,7 @@ LAKE = {
     "class_section person enrollment demographic competency competency_edge competency_resource item_alignment "
     "assessment_result fact evidence evidence_waiting activity_void",
     "gold": "attempt_day mastery_state mastery_decision mastery_model item_difficulty "
-    "group_member pilot_plan pilot_arm pilot_result pilot_decision",
+    "group_member pilot_plan pilot_arm pilot_practice pilot_result pilot_decision pilot_allocation",
     "ops": "night intake_ledger intake_batch gate_result release disclosure",
 }
 SCALARS = {"string", "int", "bigint", "double", "boolean", "date", "timestamp"}

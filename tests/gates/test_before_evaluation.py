@@ -51,7 +51,7 @@ def build(
                 [pilot_id, one.get("plan_hash", PLANS.get(pilot_id, "?")), json.dumps(one)],
             )
         connection.execute(
-            "insert into pilot_result values ('e', 'pilot-a', 'hedges_g', 'hash-a', ?, ?, null, ?, ?, 'sd', ?)",
+            "insert into pilot_result values ('e', 'pilot-a', 'hedges_g', 'hash-a', ?, ?, null, ?, ?, 'sd', ?, 'code')",
             [based_on, *estimate, datetime(2026, 10, 15, tzinfo=UTC)],
         )
     return path

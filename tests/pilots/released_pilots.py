@@ -43,5 +43,5 @@ def release_pilots(settings: Settings, simulated: dict[str, tuple[Plan, Marts]],
     store.save(release)
     store.swap(settings, release)
     for plan, _ in simulated.values():
-        registry.freeze(settings, plan)
+        registry.freeze(settings, plan, datetime(2026, 8, 3, tzinfo=UTC))
     return release

@@ -12,6 +12,7 @@ import pytest
 
 from pilots import effect_size, permutation, power, wwc
 from pilots.inference import cr2, ladder
+from pilots.school_model import SchoolModel
 
 EXACT = 1e-8
 Find = Callable[[str], Path]
@@ -67,7 +68,7 @@ def test_smallest_detectable_effect() -> None:
     assert power.detectable(2.1009220402 * error, 18) == pytest.approx(0.62901, abs=5e-5)
     assert power.smallest_p(2, 10) == pytest.approx(1 / 66)
     assert power.smallest_p(3, 3) == pytest.approx(0.1)
-    assert "cannot reach significance" in power.advice(3, 3, 0.9)
+    assert "cannot reach significance" in power.advice(power.Design(3, 3, 60, 0.2), 0.2)
 
 
 def test_cr2_against_club_sandwich(shared_fixture: Find) -> None:
@@ -91,9 +92,12 @@ def test_permutation_of_six_schools(shared_fixture: Find) -> None:
     change = np.array([mean(school, "1") - mean(school, "0") for school in schools])
     treated = np.array([any(r["cluster"] == s and r["treated"] == "1" for r in rows) for s in schools])
     draws, is_exact = permutation.allocations(treated)
-    found = permutation.permutation_test(change, treated, draws)
+    model = SchoolModel.of(change, treated, np.ones((6, 1)), np.ones(6))
+    found = permutation.permutation_test(model, draws)
+    assert model.estimate == pytest.approx(2.23239205609, abs=1e-8)
     assert change[treated].mean() - change[~treated].mean() == pytest.approx(2.23239205609, abs=1e-8)
     assert (found.p_value, found.smallest_p, found.allocations, is_exact) == (0.10, 0.10, 20, True)
+    assert found.interval is None, "no effect, however large, can be rejected at .05"
 
 
 def test_permutation_keeps_to_the_blocks_of_the_draw() -> None:

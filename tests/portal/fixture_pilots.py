@@ -39,10 +39,22 @@ def scorecard(pilot_id: str, recommendation: str, plan_hash: str, release_id: st
         "why": [f"Adjusted difference {effect:.2f} SD on the winter interim.", "No guardrail was worse."],
         "how_sure": {
             "statements": [
-                {"text": "pupils gained at all", "probability": 0.97, "words": "very confident"},
-                {"text": "they gained enough to matter", "probability": 0.83, "words": "fairly confident"},
+                {"text": "pupils gained at all", "probability": 0.97, "words": "very confident"}
+                | {"by_prior": {"plan": 0.98, "evidence": 0.97}},
+                {"text": "they gained enough to matter", "probability": 0.83, "words": "fairly confident"}
+                | {"by_prior": {"plan": 0.83, "evidence": 0.86}},
             ],
-            "sensitivity": [{"prior": "flat", "chance_gained": 0.98, "chance_gained_enough": 0.88}],
+            "why_no_chance": None,
+            "sensitivity": [
+                {"prior": "plan", "chance_gained": 0.98, "chance_gained_enough": 0.83},
+                {"prior": "evidence", "chance_gained": 0.97, "chance_gained_enough": 0.86},
+                {"prior": "flat", "chance_gained": 0.98, "chance_gained_enough": 0.88},
+            ],
+            "adjustments": [
+                {"analysis": "as planned: school means, adjusted for the pretest", "effect_sd": effect},
+                {"analysis": "pretest corrected for its error (reliability 0.90)", "effect_sd": effect - 0.01},
+            ],
+            "standardised_by": "SD of comparison pupils of the same grade, each term by itself",
             "df": 10.0,
             "smallest_p": 0.0022,
             "method": "exact permutation of schools",
@@ -94,5 +106,13 @@ def scorecard(pilot_id: str, recommendation: str, plan_hash: str, release_id: st
             "essa_tier": 3,
             "reasons": ["One district is one site."],
         },
+        "guardrails": [
+            {
+                "name": "attendance",
+                "status": "safe",
+                "sentence": "attendance: safe; -0.10 days absent in 30 against the",
+            }
+            | {"difference": -0.1, "margin": 1.0, "unit": "days absent in 30"}
+        ],
         "warnings": ["Two milestones were late."],
     }

@@ -176,7 +176,11 @@ def test_the_scorecard_keeps_its_order_and_has_no_p_value_before_the_method(page
     places = [text.index(f">{heading}</h2>") for heading in order]
     assert places == sorted(places)
     assert "p-value" not in text[: text.index("The numbers behind it")]
-    assert "Very confident" in text and "chance 97 %" in text and "under 10" in text
+    assert "Very confident" in text and "under 10" in text
+    both = "chance 97 %: 98 % by the plan&#39;s prior, 97 % by 141 large trials"
+    assert "What must not get worse" in text and "attendance: safe" in text
+    assert both in text, "what is told, and each prior by itself"
+    assert "pretest corrected for its error" in text and "SD of comparison pupils of the same grade" in text
     assert text.count("<svg") >= 2 and "<caption>Estimates</caption>" in text
 
 

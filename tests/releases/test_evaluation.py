@@ -15,7 +15,8 @@ import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from pilots import registry
-from releases import evaluation, scorecards, store
+from pilots.plan import Plan
+from releases import evaluation, evaluation_code, pilot_scores, scorecards, store
 from tests.pilots.released_pilots import release_pilots
 from tests.pilots.simulated_marts import simulated_pilots
 
@@ -63,6 +64,63 @@ def test_results_are_recorded_once_under_the_release_that_shows_them(released: S
         first.release_id,
         cards(released)["fraction-studio"]["recommendation"],
     )
+
+
+def test_other_code_makes_another_evaluation_and_the_same_code_does_not(
+    released: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = evaluation.build_and_publish(released)
+    assert first.code_version == evaluation_code.code_version()
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation, "code_version", lambda: "another")
+        other = evaluation.build_and_publish(released)
+        assert evaluation.build_and_publish(released) == other
+    assert (other.release_id == first.release_id, other.code_version) == (False, "another")
+    rows = lake.read(released, "gold.pilot_result", ["evaluation_id", "code_version"]).to_pylist()
+    assert {(row["evaluation_id"], row["code_version"]) for row in rows} == {
+        (one.release_id, one.code_version) for one in (first, other)
+    }
+
+
+def test_scores_that_are_not_those_of_the_plan_are_refused_for_that_pilot_alone(settings: Settings) -> None:
+    """Winter in hundredths of the unit of fall; and reading mixed into mathematics."""
+    simulated = simulated_pilots(seed=7)
+    plan, (pupils, schools, rollout) = simulated["fraction-studio"]
+    in_hundredths = pupils.assign(outcome_score=pupils.outcome_score * 100)
+    other_plan, (others, other_schools, other_rollout) = simulated["reading-companion"]
+    told = other_schools.assign(subjects_tested=1, pupils_outside_window=[3] + [0] * (len(other_schools) - 1))
+    schools = schools.assign(subjects_tested=1, pupils_outside_window=0)
+    marts = {plan.pilot_id: (plan, (in_hundredths, schools, rollout))}
+    release_pilots(settings, marts | {other_plan.pilot_id: (other_plan, (others, told, other_rollout))})
+    evaluation.build_and_publish(settings)
+    found = cards(settings)
+    assert "are not in one unit" in found["fraction-studio"]["failure"]
+    assert found["fraction-studio"]["recommendation"] == "INVALID"
+    assert found["fraction-studio"]["estimates"] == []
+    outside = "3 pupils were tested outside 2026-10-26 to 2026-10-30, so they count as without an outcome."
+    assert outside in found["reading-companion"]["warnings"]
+    with pytest.raises(CairnError, match="results of 2 subjects"):
+        pilot_scores.refuse(plan, pupils, schools.assign(subjects_tested=2))
+
+
+def test_a_card_that_contradicts_itself_stops_only_its_own_pilot(
+    released: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluate = scorecards.evaluate
+
+    def crossed(plan: Plan, *rest: Any, **more: Any) -> dict[str, Any]:
+        card = evaluate(plan, *rest, **more)
+        if plan.pilot_id == "fraction-studio":
+            card["estimates"][0] |= {"low": 9.0, "high": 9.5}
+        else:
+            card["how_sure"]["df"] = float("nan")
+        return card
+
+    monkeypatch.setattr(scorecards, "evaluate", crossed)
+    evaluation.build_and_publish(released)
+    found = cards(released)
+    assert "outside its interval 9.0 to 9.5" in found["fraction-studio"]["failure"]
+    assert "not finite" in found["reading-companion"]["failure"]
 
 
 def test_the_command_shows_what_is_published_and_writes_nothing(released: Settings) -> None:

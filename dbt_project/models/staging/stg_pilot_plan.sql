@@ -1,28 +1,49 @@
--- The newest frozen plan of each pilot, its analysis part as columns.
+-- The newest frozen plan of each pilot, its analysis part as columns. What older plans do not say is left open.
+with newest as (
+    select
+        plan.*,
+        cast(plan.plan_json as json) as plan_document
+    from {{ source('gold', 'pilot_plan') }} as plan
+    qualify row_number() over (partition by plan.pilot_id order by plan.frozen_at desc, plan.plan_hash desc) = 1
+)
+
 select
-    plan.pilot_id,
-    plan.plan_hash,
-    plan.title,
-    plan.frozen_at,
+    newest.pilot_id,
+    newest.plan_hash,
+    newest.title,
+    newest.frozen_at,
     cast(
         coalesce(
-            json_extract_string(plan.plan_json, '$.analysis.assignment.assigned_on'),
-            json_extract_string(plan.plan_json, '$.analysis.assigned_date')
+            newest.plan_document ->> '$.analysis.assignment.assigned_on',
+            newest.plan_document ->> '$.analysis.assigned_date',
+            -- A plan that does not say when schools were assigned: its pupils are those whom the baseline finds there.
+            newest.plan_document ->> '$.analysis.baseline.from_date'
         ) as date
     ) as assigned_date,
-    json_extract_string(plan.plan_json, '$.analysis.baseline.assessment') as baseline_assessment,
-    json_extract_string(plan.plan_json, '$.analysis.baseline.window') as baseline_window,
-    json_extract_string(plan.plan_json, '$.analysis.baseline.measure') as baseline_measure,
-    json_extract_string(plan.plan_json, '$.analysis.baseline.subject') as baseline_subject,
-    cast(json_extract_string(plan.plan_json, '$.analysis.baseline.from_date') as date) as baseline_from_date,
-    cast(json_extract_string(plan.plan_json, '$.analysis.baseline.to_date') as date) as baseline_to_date,
-    json_extract_string(plan.plan_json, '$.analysis.outcome.assessment') as outcome_assessment,
-    json_extract_string(plan.plan_json, '$.analysis.outcome.window') as outcome_window,
-    json_extract_string(plan.plan_json, '$.analysis.outcome.measure') as outcome_measure,
-    json_extract_string(plan.plan_json, '$.analysis.outcome.subject') as outcome_subject,
-    cast(json_extract_string(plan.plan_json, '$.analysis.outcome.from_date') as date) as outcome_from_date,
-    cast(json_extract_string(plan.plan_json, '$.analysis.outcome.to_date') as date) as outcome_to_date,
-    cast(json_extract_string(plan.plan_json, '$.implementation.dosage_minutes_planned') as double)
-        as dosage_minutes_planned
-from {{ source('gold', 'pilot_plan') }} as plan
-qualify row_number() over (partition by plan.pilot_id order by plan.frozen_at desc, plan.plan_hash desc) = 1
+    list_transform(
+        cast(newest.plan_document -> '$.analysis.grades' as varchar[]),
+        lambda grade: {{ grade_key('grade') }}
+    ) as grades,
+    list_transform(
+        cast(newest.plan_document -> '$.analysis.class_subjects' as varchar[]),
+        lambda subject: {{ same_name('subject') }}
+    ) as class_subjects,
+    coalesce(newest.plan_document ->> '$.analysis.joiners', 'apart') as joiner_rule,
+    coalesce(newest.plan_document ->> '$.analysis.leavers', 'lost') as leaver_rule,
+    {% for part in ['baseline', 'outcome'] %}
+        newest.plan_document ->> '$.analysis.{{ part }}.assessment' as {{ part }}_assessment,
+        newest.plan_document ->> '$.analysis.{{ part }}.window' as {{ part }}_window,
+        newest.plan_document ->> '$.analysis.{{ part }}.measure' as {{ part }}_measure,
+        coalesce(
+            newest.plan_document ->> '$.analysis.{{ part }}.subject', newest.plan_document ->> '$.analysis.subject'
+        ) as {{ part }}_subject,
+        cast(newest.plan_document ->> '$.analysis.{{ part }}.from_date' as date) as {{ part }}_from_date,
+        cast(newest.plan_document ->> '$.analysis.{{ part }}.to_date' as date)
+        + cast(coalesce(newest.plan_document ->> '$.analysis.{{ part }}.make_up_days', '0') as integer)
+            as {{ part }}_until_date,
+    {% endfor %}
+    cast(newest.plan_document ->> '$.implementation.dosage_minutes_planned' as double) as dosage_minutes_planned,
+    cast(newest.plan_document ->> '$.implementation.starts_on' as date) as starts_date,
+    cast(newest.plan_document ->> '$.implementation.ends_on' as date) as ends_date,
+    cast(newest.plan_document -> '$.analysis.guardrails' as json[]) as guardrails
+from newest

@@ -66,7 +66,7 @@ def test_bad_results_are_refused_with_their_line(settings: Settings, tmp_path: P
         f"{INTERIM},Mood\n"
         "u1,Interim,math,Fall,2026-09-20,overall,210.5,3.1,55,false,\n"
         "u2,Interim,math,Fall,20.9.2026,overall,210,3,55,false,\n"
-        "u3,Interim,math,Fall,2026-09-20,overall,high,3,55,false,\n"
+        'u3,Interim,math,Fall,2026-09-20,overall,"1,210",3,55,false,\n'
         "u4,Interim,math,Fall,2026-09-20,overall,210,3,155,false,\n"
         "u1,Interim,math,Fall,2026-09-21,overall,211,3,56,false,\n"
         "u5,Interim,math,Fall,2026-09-20,overall,,3,55,false,\n"
@@ -74,8 +74,9 @@ def test_bad_results_are_refused_with_their_line(settings: Settings, tmp_path: P
     read = read_assessments(path, load_layout(settings, "cairn_interim", "assessments"))
     assert [row.line for row in read.rows] == [2]
     assert [str(problem) for problem in read.problems] == [
-        "fall.csv:3: TakenDate is not a date in any of the layout's formats (%Y-%m-%d)",
-        "fall.csv:4: ScaleScore is not a number",
+        "fall.csv:3: TakenDate is not a date in any of the layout's formats (%Y-%m-%d): it is a day as a spreadsheet"
+        " shows it",
+        "fall.csv:4: ScaleScore is not a number: it is a number with commas between thousands",
         "fall.csv:5: Percentile is not between 0 and 100",
         "fall.csv:6: says the same again as line 2: one of the two must go",
         "fall.csv:7: ScaleScore is empty",

@@ -25,7 +25,7 @@ select
     planned.class_title,
     planned.student_key,
     planned.subject,
-    nullif(upper(ltrim(trim(person.grade), '0')), '') as grade
+    {{ grade_key('person.grade') }} as grade
 from planned
 left join worked
     on

@@ -1,28 +1,10 @@
--- Thirty days either side of the planned window: make-up tests count, another year's window of the same name does not.
 with scores as (
     select
-        plan.pilot_id,
-        result.student_key,
-        arg_max(result.scale_score, result.taken_date) filter (
-            where
-            result.assessment = plan.baseline_assessment
-            and result.window_name = plan.baseline_window
-            and result.measure = plan.baseline_measure
-            and coalesce(result.subject = plan.baseline_subject, true)
-            and coalesce(result.taken_date >= plan.baseline_from_date - 30, true)
-            and coalesce(result.taken_date <= plan.baseline_to_date + 30, true)
-        ) as baseline_score,
-        arg_max(result.scale_score, result.taken_date) filter (
-            where
-            result.assessment = plan.outcome_assessment
-            and result.window_name = plan.outcome_window
-            and result.measure = plan.outcome_measure
-            and coalesce(result.subject = plan.outcome_subject, true)
-            and coalesce(result.taken_date >= plan.outcome_from_date - 30, true)
-            and coalesce(result.taken_date <= plan.outcome_to_date + 30, true)
-        ) as outcome_score
-    from {{ ref('stg_pilot_plan') }} as plan
-    cross join {{ ref('stg_assessment_result') }} as result
+        score.pilot_id,
+        score.student_key,
+        max(score.score) filter (where score.part = 'baseline') as baseline_score,
+        max(score.score) filter (where score.part = 'outcome') as outcome_score
+    from {{ ref('int_pilot_score') }} as score
     group by all
 ),
 
@@ -43,14 +25,13 @@ select
     pupil.wave,
     pupil.school_id,
     pupil.student_key,
-    person.grade,
+    pupil.grade,
     scores.baseline_score,
     scores.outcome_score,
     pupil.is_joiner,
     coalesce(latest.school_id <> pupil.school_id, false) as has_moved_school,
     cast(coalesce(dosage.dosage_minutes, 0) as double) as dosage_minutes
 from {{ ref('int_pilot_pupil') }} as pupil
-left join {{ ref('stg_person') }} as person on pupil.student_key = person.student_key
 left join {{ ref('int_pupil_last_school') }} as latest on pupil.student_key = latest.student_key
 left join scores
     on

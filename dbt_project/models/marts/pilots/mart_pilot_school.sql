@@ -15,6 +15,32 @@ with pupils as (
     group by all
 ),
 
+-- What evaluations have to know of the tests themselves: one subject or several, and who was tested outside the days.
+tests as (
+    select
+        score.pilot_id,
+        max(score.subjects) as subjects
+    from {{ ref('int_pilot_score') }} as score
+    group by all
+),
+
+outside as (
+    select
+        pupil.pilot_id,
+        pupil.school_id,
+        count(*) as pupils_outside_window
+    from {{ ref('mart_pilot_pupil') }} as pupil
+    inner join {{ ref('int_pilot_score') }} as score
+        on
+            pupil.pilot_id = score.pilot_id
+            and pupil.student_key = score.student_key
+    where
+        not pupil.is_joiner
+        and score.part = 'outcome'
+        and score.is_only_outside
+    group by all
+),
+
 costs as (
     select
         fact.pilot_id,
@@ -38,7 +64,9 @@ select
     pupils.mean_outcome,
     pupils.dosage_minutes_mean,
     pupils.dosage_met_share,
-    cast(coalesce(costs.cost_usd, 0) as double) as cost_usd
+    cast(coalesce(costs.cost_usd, 0) as double) as cost_usd,
+    cast(coalesce(tests.subjects, 0) as integer) as subjects_tested,
+    cast(coalesce(outside.pupils_outside_window, 0) as integer) as pupils_outside_window
 from {{ ref('stg_pilot_arm') }} as arm
 inner join {{ ref('stg_pilot_plan') }} as plan
     on
@@ -53,3 +81,8 @@ left join costs
     on
         arm.pilot_id = costs.pilot_id
         and arm.school_id = costs.school_id
+left join tests on arm.pilot_id = tests.pilot_id
+left join outside
+    on
+        arm.pilot_id = outside.pilot_id
+        and arm.school_id = outside.school_id

@@ -4,7 +4,10 @@ with reached as (
         pupil.school_id,
         count(*) as pupils_reached
     from {{ ref('mart_pilot_pupil') }} as pupil
-    where pupil.dosage_minutes > 0
+    -- Of those whom the plan counts: with joiners in it the share of pupils reached could be more than all.
+    where
+        pupil.dosage_minutes > 0
+        and not pupil.is_joiner
     group by all
 ),
 

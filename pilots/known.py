@@ -1,0 +1,27 @@
+"""What a plan names and the lake knows (schools, grades, tests with their subjects), and how names are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+def same(name: object) -> str:
+    """A name as it is compared: vendors and people differ in case and blanks (macro ``same_name`` says the same)."""
+    return " ".join(str(name).split()).lower()
+
+
+def grade_key(grade: object) -> str:
+    """A grade as it is compared, 5 for 05 (macro ``grade_key`` says the same)."""
+    return str(grade).strip().lstrip("0").upper()
+
+
+@dataclass(frozen=True)
+class Known:
+    """What was loaded. ``schools``: ids; ``grades``: of pupils, as the roster writes them; ``tests``: test (as
+    :func:`same` has it) to subject to measures, both as the results write them. What is empty was not loaded, and
+    nothing is held against it."""
+
+    schools: frozenset[str] = frozenset()
+    grades: frozenset[str] = frozenset()
+    tests: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
