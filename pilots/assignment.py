@@ -78,6 +78,8 @@ class Draw:
     def warnings(self) -> list[str]:
         """What a reader has to know of a set that is small, or of arms that are not as alike as they should be."""
         found = []
+        if min(len(self.arm(True)), len(self.arm(False))) < 2:
+            found.append("One school in an arm: the school and the change cannot be told apart, whatever is found.")
         if self.possible < LEAST:
             found.append(
                 f"This design has only {self.possible:.0f} possible allocations, fewer than {LEAST}: all of them are in"

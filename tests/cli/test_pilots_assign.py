@@ -156,6 +156,19 @@ def test_too_few_allocations_are_said_with_the_smallest_p(
     assert found["smallest_p"] == pytest.approx(0.10)
     assert "only 20 possible allocations" in found["warnings"][0]
     assert "p cannot be below 0.1" in found["warnings"][0]
+    _, found, _ = run(
+        capsys,
+        draft(tmp_path, 6, 3),
+        "--schools",
+        traits(tmp_path, 6),
+        "--treated",
+        1,
+        "--again",
+        "money for one school",
+    )
+    assert (found["allocations"], len(found["drawn"]["treatment"])) == (6, 1)
+    assert found["smallest_p"] == pytest.approx(1 / 6)
+    assert "One school in an arm" in found["warnings"][0]
 
 
 def test_what_the_plan_names_is_balanced_too(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import duckdb
 from hypothesis import given, settings
@@ -95,3 +96,44 @@ def test_only_what_the_plan_names_counts(loaded: list[Result], subject: str | No
         found = connection.execute(f"select part, student_key, score from ({SCORE})").fetchall()
     assert {(part, pupil): score for part, pupil, score in found} == by_hand(loaded, subject, make_up)
     assert len(found) == len({(part, pupil) for part, pupil, _ in found}), "one row a part and pupil"
+
+
+def test_plans_of_every_age_are_read_and_the_newest_freeze_counts() -> None:
+    """A plan says subject, grades and make-ups, or is older and leaves them open."""
+    days = {"from_date": "2026-09-01", "to_date": "2026-09-10"}
+    new = {
+        "subject": "Mathematics",
+        "grades": ["05", 6, "K"],
+        "class_subjects": ["Math "],
+        "joiners": "counted_until_baseline_closes",
+        "assignment": {"assigned_on": "2026-08-03"},
+        "baseline": days | {"make_up_days": 5},
+        "outcome": {"subject": "Maths", "from_date": "2026-12-01", "to_date": "2026-12-10"},
+    }
+    old = {"assignment": {}, "baseline": days, "outcome": {"from_date": "2026-12-01", "to_date": "2026-12-10"}}
+    rows = [("new", "h1", 2, new), ("old", "h3", 2, old), ("old", "h2", 1, {})]
+    wanted = (
+        "assigned_date, grades, class_subjects, joiner_rule, leaver_rule, baseline_subject, outcome_subject,"
+        " baseline_until_date, outcome_until_date, dosage_minutes_planned"
+    )
+    with duckdb.connect() as connection:
+        connection.execute(
+            "create table gold_pilot_plan (pilot_id varchar, plan_hash varchar, title varchar, frozen_at timestamptz,"
+            " plan_json varchar)"
+        )
+        for pilot, plan_hash, day, analysis in rows:
+            text = json.dumps({"analysis": analysis, "implementation": {"dosage_minutes_planned": 60}})
+            frozen_at = datetime(2026, 8, day, tzinfo=UTC)
+            connection.execute(
+                "insert into gold_pilot_plan values (?, ?, 'A', ?, ?)", [pilot, plan_hash, frozen_at, text]
+            )
+        plan = query("stg_pilot_plan")
+        found = connection.execute(f"select plan_hash, {wanted} from ({plan}) order by 1").fetchall()
+    winter, fall = date(2026, 12, 10), date(2026, 9, 10)
+    assert found == [
+        (
+            *("h1", date(2026, 8, 3), ["5", "6", "K"], ["math"], "counted_until_baseline_closes", "lost"),
+            *("Mathematics", "Maths", fall + timedelta(days=5), winter, 60.0),
+        ),
+        ("h3", date(2026, 9, 1), None, None, "apart", "lost", None, None, fall, winter, 60.0),
+    ]
