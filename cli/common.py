@@ -43,8 +43,8 @@ def progress() -> Progress:
 
 
 def say(message: str) -> None:
-    """A message for a person, on standard error."""
-    console.print(message)
+    """A message for a person, on standard error; as it is: a file and line are found again, brackets are no markup."""
+    console.print(message, markup=False, soft_wrap=True)
 
 
 def actor() -> str:

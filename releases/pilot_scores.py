@@ -1,4 +1,4 @@
-"""Whether a pilot's scores are those that its plan means: one subject, one unit, taken in the planned days.
+"""Whether a pilot's scores are those that its plan means: of this plan, one subject, one unit, in the planned days.
 
 What is asked here is asked of the marts and not of the estimate: a comparison of the wrong scores is none, however
 precise.
@@ -17,6 +17,16 @@ if TYPE_CHECKING:
 
 # Scores of one test in one unit lie within a few standard deviations of each other from one window to the next.
 MOST_SDS_APART, MOST_TIMES_AS_WIDE = 8.0, 5.0
+
+
+def refuse_other_plan(plan_hash: str, pupils: pd.DataFrame) -> None:
+    """Raise CairnError where the marts were made for another plan of the pilot, which was amended since."""
+    others = sorted(set(pupils["plan_hash"].dropna()) - {plan_hash})
+    if others:
+        raise CairnError(
+            f"the release holds the pupils and scores of plan {others[0][:12]}, and the plan was amended to"
+            f" {plan_hash[:12]} since: the next night brings those of the new one ('cairn night run')"
+        )
 
 
 def refuse(plan: Plan, pupils: pd.DataFrame, schools: pd.DataFrame) -> None:
@@ -45,7 +55,10 @@ def refuse(plan: Plan, pupils: pd.DataFrame, schools: pd.DataFrame) -> None:
 
 
 def warnings(plan: Plan, schools: pd.DataFrame) -> list[str]:
-    """What a reader has to know of the scores: pupils tested outside the planned days, whose score does not count."""
+    """What a reader has to know of the scores: a plan that the release does not know yet; pupils tested outside the
+    planned days, whose score does not count."""
+    if not len(schools):
+        return ["This release was made before the plan was frozen; the next night brings its pupils and scores."]
     if "pupils_outside_window" not in schools or not (outside := int(schools["pupils_outside_window"].sum())):
         return []
     opens, closes = plan.outcome_opens_on.isoformat(), plan.outcome_closes_on.isoformat()

@@ -36,6 +36,7 @@ def scorecard(
     pilot_id = frozen.pilot_id
     pupils = frame(source, "mart_pilot_pupil", pilot_id)
     schools = frame(source, "mart_pilot_school", pilot_id)
+    pilot_scores.refuse_other_plan(frozen.plan_hash, pupils)
     pilot_scores.refuse(frozen.plan, pupils, schools)
     draw = assignment.standing_draw(settings, pilot_id)
     card = evaluate(

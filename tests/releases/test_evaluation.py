@@ -103,6 +103,21 @@ def test_scores_that_are_not_those_of_the_plan_are_refused_for_that_pilot_alone(
         pilot_scores.refuse(plan, pupils, schools.assign(subjects_tested=2))
 
 
+def test_a_release_of_before_an_amendment_is_not_judged_by_the_new_plan(released: Settings) -> None:
+    """Its pupils and scores are those that the old plan named; a pilot frozen since has none yet."""
+    plan = registry.frozen_plan(released, "fraction-studio").plan
+    analysis = dict(plan.analysis) | {"minimum_outcome_coverage_share": 0.7}
+    amended = Plan(dict(plan.raw) | {"analysis": analysis})
+    registry.freeze(released, amended, amendment="one school tests late")
+    registry.freeze(released, Plan(dict(plan.raw) | {"pilot_id": "newer"}))
+    evaluation.build_and_publish(released)
+    found = cards(released)
+    assert "the plan was amended to" in found["fraction-studio"]["failure"]
+    assert found["newer"]["recommendation"] == "TOO EARLY"
+    assert any("made before the plan was frozen" in warning for warning in found["newer"]["warnings"])
+    assert "failure" not in found["reading-companion"]
+
+
 def test_a_card_that_contradicts_itself_stops_only_its_own_pilot(
     released: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
