@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pilots.posterior import VOLUNTEER_BIAS_SD
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -82,18 +84,27 @@ def hidden_volunteers(rng: np.random.Generator, schools: int, icc: float, effect
     return _district(pretest, outcome + HIDDEN_SD * treated, treated, effect, None)
 
 
+def biased_volunteers(rng: np.random.Generator, schools: int, icc: float, effect: float) -> District:
+    """Volunteers who would have grown apart anyway by N(0, .10^2) SD, as the product believes of volunteers."""
+    found = volunteers(rng, schools, icc, effect)
+    return replace(found, outcome=found.outcome + rng.normal(0.0, VOLUNTEER_BIAS_SD) * found.is_treated)
+
+
 @dataclass(frozen=True)
 class Design:
-    """How schools came into the arms. ``is_bounded``: whether what is measured is held to the bounds."""
+    """How schools came into the arms. ``is_bounded``: whether decisions, tests and intervals are held to the bounds,
+    ``is_calibrated``: whether chances are."""
 
     make: Callable[[np.random.Generator, int, float, float], District]
     is_random: bool
     is_bounded: bool = True
+    is_calibrated: bool = True
 
 
 DESIGNS = {
     "random": Design(drawn, is_random=True),
     "unequal blocks": Design(unequal_blocks, is_random=True),
     "volunteers": Design(volunteers, is_random=False),
-    "hidden volunteers": Design(hidden_volunteers, is_random=False, is_bounded=False),
+    "biased volunteers": Design(biased_volunteers, is_random=False, is_bounded=False),
+    "hidden volunteers": Design(hidden_volunteers, is_random=False, is_bounded=False, is_calibrated=False),
 }

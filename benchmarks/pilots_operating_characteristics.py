@@ -248,7 +248,7 @@ def calibration_rows(found: Sequence[Cell]) -> list[list[str]]:
     """Printed chances beside what was true. A prior's own may be .05 off to either side where effects come from it; the
     deciding ones may not overstate by more, whichever prior effects come from."""
     rows = [["chance", "printed", "true", "districts", "within .05"]]
-    for design in (name for name, one in DESIGNS.items() if one.is_bounded):
+    for design in (name for name, one in DESIGNS.items() if one.is_calibrated):
         for world, prior in (*((name, name) for name in PRIORS), *((name, "deciding") for name in PRIORS)):
             for one in calibration(found, design, world, prior):
                 off = one.printed - one.true if prior == "deciding" else abs(one.printed - one.true)
@@ -278,9 +278,13 @@ known, {pupils} pupils a school, R2 {r2}, c {c} SD, in {seconds:.0f} s on one co
 
 An effect of c is the smallest that matters; "plan" and "evidence" draw it from N(0, .20) and N(.05, .10). The older
 rule's shares are those of the plan's prior alone, with HARM at P(effect < 0) of .90. A bound is missed where it is
-passed by more than two Monte Carlo errors of a share at the bound. Volunteers choose by the pretest; hidden volunteers
-by what nothing shows ({hidden} SD), which is reported and not bounded. With three and four schools an arm nothing is
+passed by more than two Monte Carlo errors of a share at the bound. With three and four schools an arm nothing is
 inferred, and nothing is bounded.
+
+Volunteers choose by the pretest. The product believes that what nothing shows sets volunteers apart as well, by
+N(0, .10) SD: where it does (biased volunteers) its chances are right, and where it does not (volunteers) they are
+nearer to the prior than they had to be. Hidden volunteers would all have gained {hidden} SD anyway: reported, and not
+bounded.
 """
 
 
