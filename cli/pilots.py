@@ -121,6 +121,7 @@ def _scorecard_text(card: dict[str, Any]) -> str:
         lines.append(f"planned time reached by {happened['dosage_met_share']:.0%} of pupils")
     if card["cost"]["per_pupil_usd"] is not None:
         lines.append(f"cost: {card['cost']['per_pupil_usd']:.2f} USD a pupil")
+    lines += [f"cost: {note}" for note in card["cost"]["notes"]]
     return "\n".join([*lines, f"Next: {card['next']}", *(f"Note: {warning}" for warning in card["warnings"])])
 
 

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from pilots import judgement, power
 from pilots.analysis import ALPHA, METHODS, STANDARDISED_BY, Analysis, analyse
+from pilots.cost import cost_of
 from pilots.decision import INVALID, Evidence, decide, look, printed, statement
 from pilots.effect_size import size_label
 from pilots.guardrails import SAFE, findings_on, told
 from pilots.judgement import Judged
 from pilots.plan import Plan
-from pilots.sample import CROSSOVER_WARNING, Sample, arms_differ, cost_of, make_sample
+from pilots.sample import CROSSOVER_WARNING, Sample, arms_differ, make_sample
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +83,7 @@ def evaluate(
         "how_sure": _how_sure(judged, evidence),
         "for_whom": _for_whom(judged),
         "did_it_happen": happened,
-        "cost": cost_of(schools, plan),
+        "cost": cost_of(plan, schools, sample, judged.effect, _why_no_chance(judged, evidence), today),
         "next": said.next,
         "estimates": _estimates(judged, evidence, happened),
         "schools": _schools(judged, schools),
@@ -189,15 +190,27 @@ def _happened(plan: Plan, sample: Sample, rollout: pd.DataFrame) -> dict[str, An
     def total(column: str) -> int:
         return int(rows[column].fillna(0).sum()) if len(rows) else 0
 
-    met, minutes = sample.dosage_met_share, sample.mean_minutes
+    got = sample.dosage
     return {
-        "dosage_met_share": None if met is None else round(met, 4),
+        "dosage_met_share": _rounded(got.met_share, 4),
         "planned_minutes": float(plan.implementation["dosage_minutes_planned"]),
-        "mean_minutes": None if minutes is None else round(minutes, 1),
+        "mean_minutes": _rounded(got.mean_minutes, 1),
+        "dosage_source": got.source,
+        "minutes_by_stream": _rounded(got.stream_minutes, 1),
+        "minutes_by_files": _rounded(got.file_minutes, 1),
+        "comparison_minutes": round(got.comparison_minutes, 1),
+        "contaminated_share": _rounded(got.contaminated_share, 4),
+        "comparison_met_share": _rounded(got.comparison_met_share, 4),
+        "moved_share": round(sample.moved_share, 4),
+        "crossed_share": _rounded(got.crossed_share, 4),
         "milestones_planned": total("milestones_planned"),
         "milestones_done": total("milestones_done"),
         "milestones_late": total("milestones_late"),
     }
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
 
 
 LABELS = {
@@ -291,8 +304,7 @@ def _warnings(judged: Judged, evidence: Evidence) -> list[str]:
         found.append(f"{sample.moved_share:.0%} of pupils changed school; they are analysed as assigned.")
     if sample.schools_lost and not judged.too_early:
         found.append(f"No outcomes from {', '.join(sample.schools_lost)}.")
-    if sample.comparison_minutes > 0:
-        found.append(f"Comparison pupils got {sample.comparison_minutes:.0f} minutes of the change on average.")
+    found += sample.dosage.warnings
     if analysis is not None:
         found += _limits(plan, analysis)
     if not plan.is_random:

@@ -98,7 +98,7 @@ def evidence(
         chances=chances_of(judged.effect.beliefs, plan.smallest_effect) if judged.effect else {},
         smallest_effect=plan.smallest_effect,
         schools_smaller_arm=judged.schools_smaller_arm,
-        dosage_met_share=sample.dosage_met_share,
+        dosage_met_share=sample.dosage.met_share,
         invalid=invalid,
         too_early=judged.too_early,
         cannot_compare=[analysis.reason] if isinstance(analysis, NoComparison) else [],

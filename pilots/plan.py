@@ -68,6 +68,22 @@ class Plan:
         part: Mapping[str, Any] = self.raw["implementation"]
         return part
 
+    @property
+    def starts_on(self) -> date:
+        """First day of the change."""
+        return date.fromisoformat(self.implementation["starts_on"])
+
+    @property
+    def dosage(self) -> Mapping[str, Any]:
+        """The rule by which work in the event stream is the pilot's (``int_pilot_dosage``); empty where files count."""
+        part: Mapping[str, Any] = self.implementation.get("dosage", {})
+        return part
+
+    @cached_property
+    def proficient_from(self) -> dict[str, float]:
+        """Grade, as it is compared, to the outcome score from which a pupil is proficient; empty where none is said."""
+        return {grade_key(grade): float(score) for grade, score in self.analysis.get("proficient_from", {}).items()}
+
     @cached_property
     def arms(self) -> dict[str, str]:
         """School to arm, as assigned."""

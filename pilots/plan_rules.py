@@ -33,6 +33,7 @@ def rule_problems(raw: Mapping[str, Any], known: Known) -> list[Found]:
         *_waves(analysis),
         *_assignment(analysis),
         *_pupils(analysis, known),
+        *_proficiency(analysis),
         *_measures(analysis),
         *(found for part in PARTS for found in _results(analysis, part, known)),
         *_dates(raw),
@@ -131,6 +132,25 @@ def _pupils(analysis: Mapping[str, Any], known: Known) -> list[Found]:
             found.append(Found(("analysis", "grades", index), f"no pupil of the roster is in grade {grade}; {hint}"))
         if times[grade_key(grade)] > 1:
             found.append(Found(("analysis", "grades", index), f"grade {grade} stands here more than once"))
+    return found
+
+
+def _proficiency(analysis: Mapping[str, Any]) -> list[Found]:
+    """Each cut score is of one of the plan's grades, once; a grade without one is left out of that cost."""
+    cuts = analysis.get("proficient_from", {})
+    at: KeyPath = ("analysis", "proficient_from")
+    grades = {grade_key(grade) for grade in analysis.get("grades", ())}
+    times = Counter(grade_key(grade) for grade in cuts)
+    found = []
+    for grade in cuts:
+        if times[grade_key(grade)] > 1:
+            found.append(Found((*at, grade), f"grade {grade} stands here more than once"))
+        if grades and grade_key(grade) not in grades:
+            hint = near(grade_key(grade), grades, f"there are {', '.join(sorted(grades))}")
+            found.append(Found((*at, grade), f"grade {grade} is none of the plan's; {hint}"))
+    if cuts and (absent := sorted(grades - set(times))):
+        message = f"no score from which a pupil is proficient in grade {', '.join(absent)}: they are not counted"
+        found.append(Found(at, message, is_warning=True))
     return found
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pilots.dosage import Dosage, dosage_of
 from pilots.known import grade_key
 from pilots.plan import Plan
 
@@ -42,9 +43,7 @@ class Sample:
     schools_comparison: int
     schools_lost: list[str]
     moved_share: float
-    dosage_met_share: float | None
-    mean_minutes: float | None
-    comparison_minutes: float
+    dosage: Dosage
     grades: list[str]
 
     @property
@@ -60,9 +59,6 @@ def make_sample(plan: Plan, pupils: pd.DataFrame) -> Sample:
     original = there[~is_joiner]
     has_both = original["baseline_score"].notna() & original["outcome_score"].notna()
     analytic = original[has_both]
-    treated, other = (there[there["arm"] == arm] for arm in ("treatment", "comparison"))
-    minutes = treated["dosage_minutes"].astype(float).fillna(0.0)
-    planned = float(plan.implementation["dosage_minutes_planned"])
     present = set(analytic["school_id"])
     stayed = original["school_id"].isin(present)
     arms = list(plan.arms.items())
@@ -78,9 +74,7 @@ def make_sample(plan: Plan, pupils: pd.DataFrame) -> Sample:
         schools_comparison=sum(arm == "comparison" and school in present for school, arm in arms),
         schools_lost=sorted(set(plan.arms) - present),
         moved_share=float(_true(original["has_moved_school"]).mean()) if len(original) else 0.0,
-        dosage_met_share=float((minutes >= planned).mean()) if len(minutes) else None,
-        mean_minutes=float(minutes.mean()) if len(minutes) else None,
-        comparison_minutes=float(other["dosage_minutes"].astype(float).fillna(0.0).mean()) if len(other) else 0.0,
+        dosage=dosage_of(plan, original, there),
         grades=sorted({str(grade) for grade in analytic["grade"].dropna()}),
     )
 
@@ -118,19 +112,3 @@ def arms_differ(plan: Plan, pupils: pd.DataFrame) -> list[str]:
     return sorted(
         str(school) for school, arm in pairs.itertuples(index=False) if plan.arms.get(str(school), str(arm)) != str(arm)
     )
-
-
-def cost_of(schools: pd.DataFrame, plan: Plan) -> dict[str, Any]:
-    """Total and per pupil of the treated schools, from ``mart_pilot_school``."""
-    rows = schools[schools["pilot_id"] == plan.pilot_id] if "pilot_id" in schools.columns else schools
-    treated = rows[rows["school_id"].map(plan.arms) == "treatment"]
-    total = float(treated["cost_usd"].fillna(0.0).sum())
-    pupils = int(treated["pupils_assigned"].fillna(0).sum())
-    notes = [] if total > 0 else ["No costs were loaded for this pilot."]
-    if missing := int((treated["cost_usd"].fillna(0.0) <= 0).sum()):
-        notes += [f"{missing} of {len(treated)} schools report no cost."] if total > 0 else []
-    return {
-        "total_usd": round(total, 2),
-        "per_pupil_usd": round(total / pupils, 2) if pupils and total > 0 else None,
-        "notes": notes,
-    }

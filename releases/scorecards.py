@@ -14,7 +14,7 @@ import pandas as pd
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from gates.before_evaluation import is_crossed
-from pilots import assignment
+from pilots import assignment, cost
 from pilots.decision import DECISIONS, INVALID
 from pilots.evaluate import evaluate
 from pilots.registry import FrozenPlan
@@ -158,9 +158,10 @@ def failed(frozen: FrozenPlan, learning: store.Release, why: str) -> dict[str, A
 
 
 def protected(card: Mapping[str, Any], n_min: int) -> dict[str, Any]:
-    """The card as it may be published: schools with fewer than ``n_min`` pupils keep their name and arm only."""
+    """The card as it may be published: schools with fewer than ``n_min`` pupils keep their name and arm only,
+    and costs of fewer pupils are left out (``pilots.cost.protected``)."""
     schools = [
         school | {"pupils": None, "mean_baseline": None, "mean_outcome": None} if school["pupils"] < n_min else school
         for school in card["schools"]
     ]
-    return dict(card) | {"schools": schools}
+    return dict(card) | {"schools": schools, "cost": cost.protected(card["cost"], n_min)}

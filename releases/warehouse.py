@@ -25,6 +25,7 @@ from cairn.privacy import smallest_group
 from cairn.settings import Settings
 from gates.silence import SilenceRule
 from loading.actions import FOLLOWED_DAYS
+from pilots import registry
 from releases import store
 from releases.dbt_sources import PROJECT, used_tables
 from spark_jobs import night_record, policies
@@ -41,7 +42,8 @@ class ReleaseContext:
     """What a build is of: the day, the instant for two-time tables, and the thresholds that follow from them.
 
     What the lake took in between ``books_since`` (when the release of an earlier day read it) and ``read_at`` is this
-    night's. ``day_end`` is where the local day ends, as of which nights decide and shares are told.
+    night's. ``day_end`` is where the local day ends, as of which nights decide and shares are told. ``dosage_since`` is
+    the first day whose events a pilot's dosage rule counts; None where no frozen plan has such a rule.
     """
 
     data_date: date
@@ -52,6 +54,7 @@ class ReleaseContext:
     source_silent_since: date
     read_at: datetime
     books_since: datetime | None
+    dosage_since: date | None = None
 
     @classmethod
     def of(cls, settings: Settings, data_date: date, as_of: datetime | None = None) -> ReleaseContext:
@@ -78,6 +81,7 @@ class ReleaseContext:
             source_silent_since=SilenceRule.load(settings).silent_since(calendar, data_date) or NEVER,
             read_at=now,
             books_since=_earlier_read_at(settings, data_date),
+            dosage_since=_dosage_since(settings),
         )
 
     def environment(self) -> dict[str, str]:
@@ -91,6 +95,7 @@ class ReleaseContext:
             "CAIRN_SOURCE_SILENT_SINCE": self.source_silent_since.isoformat(),
             "CAIRN_BOOKS_UNTIL": self.read_at.isoformat(timespec="microseconds"),
             **({"CAIRN_BOOKS_SINCE": self.books_since.isoformat(timespec="microseconds")} if self.books_since else {}),
+            **({"CAIRN_DOSAGE_SINCE": self.dosage_since.isoformat()} if self.dosage_since else {}),
         }
 
 
@@ -98,6 +103,12 @@ def _earlier_read_at(settings: Settings, data_date: date) -> datetime | None:
     """When the newest published release of an earlier day began to read the lake; None before the first."""
     earlier = [release for release in store.list_releases(settings, "learning") if release.data_date < data_date]
     return max((release.read_at for release in earlier if release.read_at), default=None)
+
+
+def _dosage_since(settings: Settings) -> date | None:
+    """First day of any pilot with a dosage rule: events before it are not read for pilots."""
+    plans = [frozen.plan for frozen in registry.newest_plans(settings)]
+    return min((plan.starts_on for plan in plans if plan.dosage), default=None)
 
 
 def _rules(settings: Settings) -> dict[str, str]:

@@ -18,7 +18,9 @@ from releases.warehouse import ReleaseContext
 MODELS = (
     *("stg_release", "stg_org", "stg_course", "stg_class", "stg_enrollment", "stg_person_version"),
     *("stg_assessment_result", "stg_fact", "stg_guardrail_fact", "stg_pilot_plan", "stg_pilot_arm"),
+    *("stg_pilot_event", "stg_subject_link", "stg_item_alignment"),
     *("int_student_enrollment", "int_pupil_last_school", "int_pilot_fact", "int_pilot_pupil", "int_pilot_score"),
+    "int_pilot_dosage",
     *("mart_pilot_pupil", "mart_pilot_school", "mart_pilot_guardrail", "mart_rollout_school"),
 )
 
@@ -38,9 +40,9 @@ def built(settings: Settings, data_date: date) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def query(name: str) -> str:
+def query(name: str, environment: Mapping[str, str] | None = None) -> str:
     """One model as plain SQL over tables that are called as the models are."""
-    return _rendered(_models()[name], {})
+    return _rendered(_models()[name], environment or {})
 
 
 def _models() -> dict[str, str]:
@@ -59,4 +61,4 @@ def _rendered(text: str, environment: Mapping[str, str]) -> str:
     return jinja2.Environment().from_string(macros + text, globals=known).render()
 
 
-_CALLED = ("known_at", "data_date", "grade_key", "same_name")
+_CALLED = ("known_at", "data_date", "dosage_days", "grade_key", "same_name")

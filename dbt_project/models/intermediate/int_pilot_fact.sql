@@ -1,4 +1,4 @@
--- Minutes and costs of each pilot up to the data date.
+-- Minutes, costs and licences of each pilot up to the data date.
 select
     fact.pilot_id,
     fact.fact_type,
@@ -8,6 +8,6 @@ select
 from {{ ref('stg_fact') }} as fact
 cross join {{ ref('stg_release') }} as release
 where
-    fact.fact_type in ('dosage', 'cost')
+    fact.fact_type in ('dosage', 'cost', 'licence')
     and fact.fact_date <= release.data_date
 group by all

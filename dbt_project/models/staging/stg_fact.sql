@@ -12,4 +12,4 @@ from {{ source('silver', 'fact') }} as fact
 cross join {{ ref('stg_release') }} as release
 where
     {{ known_at('fact') }}
-    and fact.fact_type in ('cost', 'dosage', 'milestone', 'action', 'group_lock')
+    and fact.fact_type in ('cost', 'dosage', 'licence', 'milestone', 'action', 'group_lock')

@@ -45,5 +45,17 @@ select
     cast(newest.plan_document ->> '$.implementation.dosage_minutes_planned' as double) as dosage_minutes_planned,
     cast(newest.plan_document ->> '$.implementation.starts_on' as date) as starts_date,
     cast(newest.plan_document ->> '$.implementation.ends_on' as date) as ends_date,
+    cast(newest.plan_document -> '$.implementation.dosage.sources' as varchar[]) as dosage_sources,
+    cast(newest.plan_document -> '$.implementation.dosage.activity_types' as varchar[]) as dosage_activity_types,
+    cast(newest.plan_document -> '$.implementation.dosage.competencies' as varchar[]) as dosage_competencies,
+    coalesce(newest.plan_document ->> '$.implementation.dosage.counts', 'minutes') as dosage_counts,
+    cast(
+        newest.plan_document ->> '$.implementation.dosage.minutes_per_event_max' as double
+    ) as dosage_minutes_per_event_max,
+    cast(newest.plan_document ->> '$.implementation.dosage.minutes_each' as double) as dosage_minutes_each,
+    case
+        when (newest.plan_document -> '$.implementation.dosage') is null then 'files'
+        else coalesce(newest.plan_document ->> '$.implementation.dosage.counted', 'stream')
+    end as dosage_source,
     cast(newest.plan_document -> '$.analysis.guardrails' as json[]) as guardrails
 from newest

@@ -45,9 +45,10 @@ costs as (
     select
         fact.pilot_id,
         fact.school_id,
-        sum(fact.total) as cost_usd
+        sum(fact.total) filter (where fact.fact_type = 'cost') as cost_usd,
+        sum(fact.total) filter (where fact.fact_type = 'licence') as licences
     from {{ ref('int_pilot_fact') }} as fact
-    where fact.fact_type = 'cost'
+    where fact.fact_type in ('cost', 'licence')
     group by all
 )
 
@@ -66,7 +67,8 @@ select
     pupils.dosage_met_share,
     cast(coalesce(costs.cost_usd, 0) as double) as cost_usd,
     cast(coalesce(tests.subjects, 0) as integer) as subjects_tested,
-    cast(coalesce(outside.pupils_outside_window, 0) as integer) as pupils_outside_window
+    cast(coalesce(outside.pupils_outside_window, 0) as integer) as pupils_outside_window,
+    cast(costs.licences as double) as licences_bought
 from {{ ref('stg_pilot_arm') }} as arm
 inner join {{ ref('stg_pilot_plan') }} as plan
     on
