@@ -29,7 +29,7 @@ _OF_PUPILS = {
 def cost_of(
     plan: Plan, schools: pd.DataFrame, sample: Sample, analysis: Analysis | None, why_no_effect: str | None, today: date
 ) -> dict[str, Any]:
-    """Costs of the treated schools in US dollars, as the card's part ``cost``; ``notes`` say what is not known, and why.
+    """Costs of the treated schools in US dollars, the card's part ``cost``; ``notes`` say what is not known, and why.
 
     ``schools`` is ``mart_pilot_school``. ``analysis`` is the comparison where its effect is looked at, and
     ``why_no_effect`` says why what it bought is not told where it is not.

@@ -272,6 +272,15 @@ def pilot(settings: Settings) -> None:
             "starts_on": "2026-08-17",
             "ends_on": "2026-10-12",
             "dosage_minutes_planned": 60,
+            # Of p1 three attempts lie in the pilot's days and three after; the tool's file tells 80 minutes and counts.
+            "dosage": {
+                "sources": ["mathapp", "quiet"],
+                "activity_types": ["attempt"],
+                "competencies": [ALPHA],
+                "counts": "attempts",
+                "minutes_each": 2.5,
+                "counted": "files",
+            },
             "milestones": [{"name": "train", "due_date": "2026-09-01"}],
             "practice": [{"from_date": "2026-08-17", "what": "as planned"}],
         },

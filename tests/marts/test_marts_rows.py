@@ -205,6 +205,11 @@ def test_pilot_as_assigned(rows: Any) -> None:
         ("p4", "comparison", 205.0, None, False, False, 0.0),
         ("p5", "treatment", None, None, False, True, 0.0),
     ]
+    beside = "dosage_source, dosage_minutes_stream, dosage_minutes_file, dosage_events_untimed, moved_to_arm"
+    assert rows(f"select {beside} from mart_pilot_pupil where student_key in ('p1', 'p5') order by student_key") == [
+        ("files", 7.5, 80.0, 3, None),
+        ("files", 0.0, None, 0, "comparison"),
+    ]
     assert rows(
         "select pupils_assigned, pupils_with_baseline, mean_baseline, dosage_met_share, cost_usd"
         " from mart_pilot_school order by school_id"

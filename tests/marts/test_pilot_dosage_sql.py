@@ -118,6 +118,14 @@ def by_hand(events: list[Event], voided: set[int], rule: Rule) -> dict[str, tupl
     return found
 
 
+def _listed(named: tuple[str, ...] | None) -> list[str] | None:
+    return None if named is None else list(named)
+
+
+def _void(event: str, source: str, taken_back: str) -> list[object]:
+    return [event, source, f"{event}-statement", "a", DATA_DATE, DATA_DATE, "void", *[None] * 3, taken_back]
+
+
 def by_models(events: list[Event], voided: set[int], rule: Rule) -> duckdb.DuckDBPyConnection:
     """The models as tables over these events."""
     connection = duckdb.connect()
@@ -137,17 +145,15 @@ def by_models(events: list[Event], voided: set[int], rule: Rule) -> duckdb.DuckD
         connection.execute("insert into gold_pilot_plan values (?, 'h', 'A', now(), ?)", [pilot, text])
     connection.execute(EVENTS)
     rows: list[list[object]] = [
-        [f"e{n}", e.source, f"st{n}", e.subject, e.at, e.at.date(), e.kind, e.item]
-        + [None if e.named is None else list(e.named), e.duration_ms, None]
-        for n, e in enumerate(events)
+        [
+            *(f"e{n}", one.source, f"st{n}", one.subject, one.at, one.at.date(), one.kind, one.item),
+            *(_listed(one.named), one.duration_ms, None),
+        ]
+        for n, one in enumerate(events)
     ]
-    rows += [
-        [f"v{n}", events[n].source, f"void{n}", events[n].subject, DATA_DATE, DATA_DATE, "void", None, None, None]
-        + [f"st{n}"]
-        for n in sorted(voided)
-    ]
+    rows += [_void(f"v{n}", events[n].source, f"st{n}") for n in sorted(voided)]
     # Taking back what another source sent takes nothing back.
-    rows.append(["v-other", "stranger", "void", "a", DATA_DATE, DATA_DATE, "void", None, None, None, "st0"])
+    rows.append(_void("v-other", "stranger", "st0"))
     connection.executemany(f"insert into silver_learner_activity values ({', '.join('?' * 11)})", rows)
     connection.execute(ALIGNMENTS)
     connection.executemany("insert into stg_item_alignment values (?, ?, ?, ?)", ALIGNED)

@@ -72,9 +72,7 @@ def test_contamination_is_the_share_of_comparison_pupils_with_any(pupils: pd.Dat
 
 @pytest.mark.parametrize(("files", "is_told"), [(500.0, False), (455.0, False), (440.0, True), (560.0, True)])
 def test_sources_that_differ_by_more_than_a_tenth_are_told(pupils: pd.DataFrame, files: float, is_told: bool) -> None:
-    both = pupils.assign(
-        dosage_source="stream", dosage_minutes_stream=pupils.dosage_minutes, dosage_minutes_file=files
-    )
+    both = pupils.assign(dosage_source="stream", dosage_minutes_stream=pupils.dosage_minutes, dosage_minutes_file=files)
     card = evaluate(plan_with(dosage=RULE), both, *NO_MARTS, "learning-1", AFTER)
     happened = card["did_it_happen"]
     assert (happened["dosage_source"], happened["minutes_by_stream"], happened["minutes_by_files"]) == (
