@@ -23,9 +23,10 @@ class Dosage:
     """Minutes are means a pupil assigned, joiners left out; shares are of them. None: nobody, or not known.
 
     ``pupils_met`` are treated pupils with the planned minutes. ``users`` are pupils of treated schools with any,
-    joiners among them: a licence is used by whoever uses it. ``stream_minutes`` and ``file_minutes`` are of treated pupils, by
-    either source. ``contaminated_share`` is that of comparison pupils with any minutes, ``crossed_share`` that of all
-    pupils who are (or were last) in a school of the other arm. ``untimed_share`` is that of events which tell no time.
+    joiners among them: a licence is used by whoever uses it. ``stream_minutes`` and ``file_minutes`` are of treated
+    pupils, by either source. ``contaminated_share`` is that of comparison pupils with any minutes, ``crossed_share``
+    that of all pupils who are (or were last) in a school of the other arm. ``untimed_share`` is that of events which
+    tell no time.
     """
 
     source: str
