@@ -22,16 +22,6 @@ from cairn.settings import settings as process_settings
 from infra.broker import start_broker
 from spark_jobs.session import start_session
 from tests.needs import is_ci, shared_input, skipped_lines
-from tests.workers import group_of, rank_of
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What stays together and what begins first where a run has several processes; one process goes file by file."""
-    groups = {item: group_of(item.path, Path(__file__).parent) for item in items}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: rank_of(groups[item]))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

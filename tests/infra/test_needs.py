@@ -32,12 +32,11 @@ def test_fine():
 """
 
 
-def run(tmp_path: Path, text: str, ci: str, processes: int = 0) -> subprocess.CompletedProcess[str]:
-    """pytest on a file of its own, with this suite's conftest, in one process or as ``make test`` in two."""
+def run(tmp_path: Path, text: str, ci: str) -> subprocess.CompletedProcess[str]:
+    """pytest on a file of its own, with this suite's conftest."""
     path = tmp_path / "test_made.py"
     path.write_text(text)
     options = ["-c", str(REPOSITORY / "pyproject.toml"), "--rootdir", str(tmp_path), "-p", "tests.conftest"]
-    options += ["-n", str(processes), "--dist", "loadgroup"]
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, str(path)],
         cwd=REPOSITORY,
@@ -46,9 +45,6 @@ def run(tmp_path: Path, text: str, ci: str, processes: int = 0) -> subprocess.Co
         text=True,
         timeout=120,
     )
-
-
-two_ways = pytest.mark.parametrize("processes", [0, 2])
 
 
 def test_a_missing_part_is_a_skip_that_the_last_lines_name(tmp_path: Path) -> None:
@@ -61,19 +57,17 @@ def test_a_missing_part_is_a_skip_that_the_last_lines_name(tmp_path: Path) -> No
     ]
 
 
-@two_ways
-def test_a_missing_part_is_a_failure_under_ci(tmp_path: Path, processes: int) -> None:
-    done = run(tmp_path, SKIPS, "true", processes)
+def test_a_missing_part_is_a_failure_under_ci(tmp_path: Path) -> None:
+    done = run(tmp_path, SKIPS, "true")
     assert done.returncode == 1
     assert "2 failed, 1 passed" in done.stdout and "Skipped: nothing" in done.stdout
     assert "under CI nothing may be missing: no browser here: install one" in done.stdout
 
 
-@two_ways
-def test_no_other_skip_passes_under_ci(tmp_path: Path, processes: int) -> None:
-    done = run(tmp_path, BARE, "true", processes)
+def test_no_other_skip_passes_under_ci(tmp_path: Path) -> None:
+    done = run(tmp_path, BARE, "true")
     assert done.returncode == 1 and "not today: test_made.py::test_one" in done.stdout
-    assert run(tmp_path, BARE, "", processes).returncode == 0
+    assert run(tmp_path, BARE, "").returncode == 0
 
 
 @pytest.mark.parametrize(("word", "is_it"), [("", False), ("0", False), ("False", False), ("true", True), ("1", True)])
