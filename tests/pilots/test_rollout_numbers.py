@@ -1,4 +1,4 @@
-"""One number, one function: mart, command, scorecard, PDF and both pages of an evaluation say the same of a pilot."""
+"""One number, one function: mart, command, metrics and scorecard say the same of a pilot; pages print these."""
 
 from __future__ import annotations
 
