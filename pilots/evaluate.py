@@ -19,7 +19,8 @@ from pilots.effect_size import size_label
 from pilots.guardrails import SAFE, findings_on, told
 from pilots.judgement import Judged
 from pilots.plan import Plan
-from pilots.sample import CROSSOVER_WARNING, Sample, arms_differ, cost_of, make_sample
+from pilots.rollout import figures
+from pilots.sample import CROSSOVER_WARNING, arms_differ, cost_of, make_sample
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +68,7 @@ def evaluate(
     findings = findings_on(plan, guardrails, today)
     evidence = judgement.evidence(judged, rating, red_gates, arms_differ(plan, pupils), findings, not_as_drawn)
     said = decide(evidence)
-    happened = _happened(plan, sample, rollout)
+    happened = _happened(plan, rollout)
     return {
         "pilot_id": plan.pilot_id,
         "title": plan.title,
@@ -183,20 +184,16 @@ def _for_whom(judged: Judged) -> dict[str, Any]:
     }
 
 
-def _happened(plan: Plan, sample: Sample, rollout: pd.DataFrame) -> dict[str, Any]:
-    rows = rollout[rollout["pilot_id"] == plan.pilot_id] if "pilot_id" in rollout.columns else rollout
-
-    def total(column: str) -> int:
-        return int(rows[column].fillna(0).sum()) if len(rows) else 0
-
-    met, minutes = sample.dosage_met_share, sample.mean_minutes
+def _happened(plan: Plan, rollout: pd.DataFrame) -> dict[str, Any]:
+    """What the rollout page says of the pilot, in the same figures (:func:`pilots.rollout.figures`)."""
+    said = figures(rollout, plan.pilot_id)
     return {
-        "dosage_met_share": None if met is None else round(met, 4),
+        "dosage_met_share": said.dosage_met_share,
         "planned_minutes": float(plan.implementation["dosage_minutes_planned"]),
-        "mean_minutes": None if minutes is None else round(minutes, 1),
-        "milestones_planned": total("milestones_planned"),
-        "milestones_done": total("milestones_done"),
-        "milestones_late": total("milestones_late"),
+        "mean_minutes": said.dosage_minutes_mean,
+        "milestones_planned": said.milestones_planned,
+        "milestones_done": said.milestones_done,
+        "milestones_late": said.milestones_late,
     }
 
 

@@ -60,7 +60,8 @@ def make_sample(plan: Plan, pupils: pd.DataFrame) -> Sample:
     original = there[~is_joiner]
     has_both = original["baseline_score"].notna() & original["outcome_score"].notna()
     analytic = original[has_both]
-    treated, other = (there[there["arm"] == arm] for arm in ("treatment", "comparison"))
+    # Of those whom the plan counts, as rollout counts them: who joined later could not have had the planned minutes.
+    treated, other = (original[original["arm"] == arm] for arm in ("treatment", "comparison"))
     minutes = treated["dosage_minutes"].astype(float).fillna(0.0)
     planned = float(plan.implementation["dosage_minutes_planned"])
     present = set(analytic["school_id"])

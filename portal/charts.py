@@ -20,7 +20,7 @@ FONT = "Helvetica, Arial, sans-serif"
 VEGA_LITE = "https://vega.github.io/schema/vega-lite/v6.json"
 
 
-def _svg(spec: dict[str, Any]) -> str:
+def as_svg(spec: dict[str, Any]) -> str:
     """A chart (Vega-Lite) as SVG text, scaling with the page."""
     text = {"labelFontSize": 13, "titleFontSize": 13}
     config = {
@@ -76,7 +76,7 @@ def effect_chart(card: dict[str, Any]) -> str | None:
         "mark": {"type": "point", "filled": True, "size": 110, "color": BLUE, "opacity": 1},
         "encoding": {"y": name, "x": {"field": "value", "type": "quantitative"}},
     }
-    return _svg({"layer": [zero, interval, point], "width": WIDTH - LABELS, "height": max(60, 38 * len(rows))})
+    return as_svg({"layer": [zero, interval, point], "width": WIDTH - LABELS, "height": max(60, 38 * len(rows))})
 
 
 def schools_chart(card: dict[str, Any]) -> str | None:
@@ -97,7 +97,7 @@ def schools_chart(card: dict[str, Any]) -> str | None:
     def by_arm(shown: list[str]) -> dict[str, Any]:
         return {"field": "arm", "type": "nominal", "title": None, "scale": {"domain": list(ARMS), "range": shown}}
 
-    return _svg(
+    return as_svg(
         {
             "data": {"values": rows},
             "mark": {"type": "point", "filled": True, "size": 120, "opacity": 0.95},

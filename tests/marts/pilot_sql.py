@@ -20,6 +20,13 @@ MODELS = (
     *("stg_assessment_result", "stg_fact", "stg_guardrail_fact", "stg_pilot_plan", "stg_pilot_arm"),
     *("int_student_enrollment", "int_pupil_last_school", "int_pilot_fact", "int_pilot_pupil", "int_pilot_score"),
     *("mart_pilot_pupil", "mart_pilot_school", "mart_pilot_guardrail", "mart_rollout_school"),
+    *(
+        "mart_rollout_reach",
+        "mart_rollout_milestone",
+        "mart_rollout_cost",
+        "mart_rollout_grade",
+        "mart_rollout_barrier",
+    ),
 )
 
 

@@ -12,6 +12,8 @@ select
     newest.plan_hash,
     newest.title,
     newest.frozen_at,
+    newest.plan_document ->> '$.owner' as owner,
+    cast(newest.plan_document -> '$.barriers' as json[]) as barriers,
     cast(
         coalesce(
             newest.plan_document ->> '$.analysis.assignment.assigned_on',
@@ -45,5 +47,6 @@ select
     cast(newest.plan_document ->> '$.implementation.dosage_minutes_planned' as double) as dosage_minutes_planned,
     cast(newest.plan_document ->> '$.implementation.starts_on' as date) as starts_date,
     cast(newest.plan_document ->> '$.implementation.ends_on' as date) as ends_date,
+    cast(newest.plan_document -> '$.analysis.wave_starts' as varchar[]) as wave_starts,
     cast(newest.plan_document -> '$.analysis.guardrails' as json[]) as guardrails
 from newest
