@@ -65,7 +65,9 @@ def health(card: Mapping[str, Any]) -> list[Check]:
 
 def read_with(checks: list[Check]) -> str | None:
     """What to read the recommendation with: the checks that are not good, the bad ones first; None where all are."""
-    named = [f"{one.name.lower()} ({one.word.lower()})" for level in (BAD, LOOK) for one in checks if one.level == level]
+    named = [
+        f"{one.name.lower()} ({one.word.lower()})" for level in (BAD, LOOK) for one in checks if one.level == level
+    ]
     return f"Read it with: {', '.join(named)}." if named else None
 
 
@@ -81,7 +83,8 @@ def _said(card: Mapping[str, Any]) -> str:
 
 
 def _is_too_early(card: Mapping[str, Any]) -> bool:
-    return _said(card) == TOO_EARLY
+    """Whether outcomes are not looked at yet, whatever the recommendation is (a guardrail can fail, a gate be red)."""
+    return bool(card.get("is_too_early", _said(card) == TOO_EARLY))
 
 
 def _estimate(card: Mapping[str, Any], name: str) -> float | None:

@@ -22,6 +22,7 @@ def present(card: dict[str, Any], n_min: int) -> dict[str, Any]:
         "read_with": read_with(checks),
         "verdict": verdict(parts),
         "schools_told": schools_told(parts),
+        "effect_told": effect_told(parts),
     }
 
 

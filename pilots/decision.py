@@ -243,7 +243,9 @@ def _stop(e: Evidence) -> Recommendation | None:
         if is_tested
         else "Stop it as it was done: a gain that matters is unlikely. The change was not tested as intended.",
         [f"A gain of {e.smallest_effect:.2f} SD or more is unlikely.", *_dosage(e)],
-        "End it, keep what was learned, and use the money elsewhere.",
+        "End it, keep what was learned, and use the money elsewhere."
+        if is_tested
+        else "End it as it was done and keep what was learned; before it is tried again, see that it can be done.",
     )
 
 

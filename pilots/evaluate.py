@@ -74,6 +74,7 @@ def evaluate(
         "hypothesis": plan.hypothesis,
         "plan_hash": plan.plan_hash,
         "planned": _planned(plan),
+        "is_too_early": bool(judged.too_early),
         "release_id": release_id,
         "evaluated_at": (evaluated_at or datetime.now(UTC)).isoformat(),
         "data_date": today.isoformat(),

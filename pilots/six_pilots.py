@@ -1,8 +1,8 @@
 """Six made pilots, one for each word that is hard to tell apart: what boards, tests and whoever mends the page look at.
 
-A district of 20 schools an arm, its truth known and stated in each title. One seed for all, never searched for: what the
-rule says of them it says, also where it is another word than a reader would expect. The rows are those of the marts, put
-through the product's own evaluation.
+A district of 20 schools an arm, its truth known and stated in each title. One seed for all, never searched for: what
+the rule says of them it says, also where it is another word than a reader would expect. The rows are those of the
+marts, put through the product's own evaluation.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def made_plan(truth: Truth) -> Plan:
 
 
 def _pupils(plan: Plan, truth: Truth, rng: np.random.Generator) -> pd.DataFrame:
-    """``mart_pilot_pupil``: scores of SD 10 within grade. One in twenty has no outcome; before the window nobody has."""
+    """``mart_pilot_pupil``: scores of SD 10 within grade. One in twenty has no outcome, before the window all."""
     schools = list(plan.arms)
     school = np.repeat(np.arange(len(schools)), PUPILS_A_SCHOOL)
     is_treated = np.array([plan.arms[one] == "treatment" for one in schools])[school]

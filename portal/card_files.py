@@ -26,7 +26,7 @@ def write_cards(settings: Settings, cards: Sequence[dict[str, Any]], folder: Pat
     n_min = smallest_group(settings)
     environment = make_environment(settings)
     shown = [present(card, n_min) for card in cards]
-    frame = {"account": None, "navigation": [], "csrf": "", "pinned": None, "age": None}
+    frame: dict[str, Any] = {"account": None, "navigation": [], "csrf": "", "pinned": None, "age": None}
     try:
         shutil.copytree(HERE / "static", folder / "static", dirs_exist_ok=True)
         pages = [folder / "index.html"]

@@ -93,7 +93,7 @@ def effect_chart(card: dict[str, Any]) -> str | None:
 
 
 def _line(at: float, label: str, colour: str, dash: list[int], side: str) -> list[dict[str, Any]]:
-    """A line across the chart at a value, its name above it, on the side (``align`` of its text) where there is room."""
+    """A line across the chart at a value, its name above it; ``side`` is how that is aligned: where there is room."""
     values = {"values": [{"at": at, "label": label}]}
     x = {"field": "at", "type": "quantitative"}
     text = {"type": "text", "align": side, "dx": -4 if side == "right" else 4, "y": -8, "fontSize": 12, "color": colour}
@@ -125,7 +125,11 @@ def counted_chart(card: dict[str, Any]) -> str | None:
                 else f'<path d="M{x} {y - 6}L{x + 6} {y}L{x} {y + 6}L{x - 6} {y}Z"'
             )
             marks.append(f'{shape} fill="{fill}" stroke="{colour}" stroke-width="1.5"{style}/>')
-        told = f"{'… ' if count > MARKS else ''}{count}" if count >= FORMATIVE_BELOW else f"{count} of the {FORMATIVE_BELOW} needed"
+        told = (
+            f"{'… ' if count > MARKS else ''}{count}"
+            if count >= FORMATIVE_BELOW
+            else f"{count} of the {FORMATIVE_BELOW} needed"
+        )
         end = 122 + 14 * min(MARKS, max(count, FORMATIVE_BELOW))
         marks.append(f'<text x="{end}" y="{y + 5}" fill="{INK}">{told}</text>')
     return (

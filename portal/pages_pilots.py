@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from answers.accounts import Account
 from answers.pilot_answers import load_scorecard, load_scorecards
 from answers.pinned_releases import Pinned
-from answers.scorecard_parts import effect_told, interval_told, main_estimate, present
+from answers.scorecard_parts import interval_told, main_estimate, present
 from cairn.errors import CairnError
 from pilots import registry
 from pilots.decision import DECISIONS
@@ -73,7 +73,6 @@ def card_context(card: dict[str, Any], charts: dict[str, str | None], n_min: int
         "card": card,
         "charts": charts,
         "estimate": main_estimate(card),
-        "effect_told": effect_told(card),
         "interval_told": interval_told,
         "decisions": [],
         "choices": choices(card),

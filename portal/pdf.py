@@ -10,7 +10,7 @@ from typing import Any
 import typst
 
 from answers import wording
-from answers.scorecard_parts import effect_told, interval_told
+from answers.scorecard_parts import interval_told
 
 TEMPLATE = Path(__file__).resolve().parent / "templates" / "scorecard.typ"
 
@@ -80,7 +80,7 @@ def _printable(
         "cost_notes": cost["notes"],
         "next": card["next"],
         "charts": {name: bool(svg) for name, svg in charts.items()},
-        "effect_alt": effect_told(card),
+        "effect_alt": card["effect_told"],
         "estimates": [
             [
                 str(one.get("label") or one["name"]).replace("_", " "),
