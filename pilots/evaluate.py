@@ -74,6 +74,8 @@ def evaluate(
         "title": plan.title,
         "hypothesis": plan.hypothesis,
         "plan_hash": plan.plan_hash,
+        "planned": _planned(plan),
+        "is_too_early": bool(judged.too_early),
         "release_id": release_id,
         "evaluated_at": (evaluated_at or datetime.now(UTC)).isoformat(),
         "data_date": today.isoformat(),
@@ -93,6 +95,15 @@ def evaluate(
             *_warnings(judged, evidence),
             *(f"Guardrail {one.sentence}." for one in findings if one.status != SAFE),
         ],
+    }
+
+
+def _planned(plan: Plan) -> dict[str, Any]:
+    """What the plan had fixed and a reader measures the card by."""
+    return {
+        "smallest_effect_sd": plan.smallest_effect,
+        "coverage_share": float(plan.analysis["minimum_outcome_coverage_share"]),
+        "outcome_opens_on": plan.outcome_opens_on.isoformat(),
     }
 
 
