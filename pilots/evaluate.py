@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pilots import judgement, power
+from pilots import judgement, power, waves
 from pilots.analysis import ALPHA, METHODS, STANDARDISED_BY, Analysis, analyse
 from pilots.decision import INVALID, Evidence, decide, look, printed, statement
 from pilots.effect_size import size_label
@@ -39,6 +39,7 @@ def evaluate(
     stored: NDArray[np.bool_] | None = None,
     guardrails: pd.DataFrame | None = None,
     not_as_drawn: str | None = None,
+    windows: pd.DataFrame | None = None,
     evaluated_at: datetime | None = None,
 ) -> dict[str, Any]:
     """The scorecard, JSON-able. ``plan`` may be a Plan, its mapping or its JSON.
@@ -47,7 +48,8 @@ def evaluate(
     of release ``release_id`` (rows of other pilots are ignored); ``red_gates`` names gates that are red for schools of
     this pilot. ``frozen_at`` is when the plan was frozen (None: not known, which is not late), ``stored`` the set of
     allocations that its draw was made from (see ``analysis.analyse``). ``guardrails`` is ``mart_pilot_guardrail`` where
-    the release has it; ``not_as_drawn`` says where the plan's arms are not those that were drawn.
+    the release has it; ``not_as_drawn`` says where the plan's arms are not those that were drawn. ``windows``
+    holds scores between baseline and outcome, for a plan whose waves start between them (``waves.analyse_waves``).
 
     Before the outcome window and under the planned coverage the card holds nothing that comes of comparing outcomes:
     no effect, no chance, no p, no school's mean outcome. Whoever looks early decides early.
@@ -59,7 +61,9 @@ def evaluate(
     judged = Judged(
         plan,
         sample,
-        analyse(plan, sample, stored),
+        waves.analyse_waves(plan, sample, windows, stored)
+        if waves.is_staggered(plan)
+        else analyse(plan, sample, stored),
         judgement.too_early(plan, sample, today),
         today > plan.outcome_closes_on,
         judgement.frozen_late(plan, frozen_at),
@@ -87,6 +91,7 @@ def evaluate(
         "did_it_happen": happened,
         "cost": cost_of(schools, plan),
         "next": said.next,
+        "waves": waves.told(judged.effect, plan) if isinstance(judged.effect, waves.WavesAnalysis) else None,
         "estimates": _estimates(judged, evidence, happened),
         "schools": _schools(judged, schools),
         "rating": rating,
