@@ -28,9 +28,9 @@ down: ## stop the stack; nothing stays running
 lint: setup ## ruff, mypy, imports one way, SQL, generated files up to date
 	@infra/lint.sh
 
-# Two processes: on two cores one waits for broker, browser and disk while the other works (tests/workers.py).
+# Two processes: on two cores one waits for broker, browser and disk while the other works (tests/conftest.py).
 test: lint chromium ## all that CI runs; names the slowest tests, so that the run stays under its limit
-	$(PYTEST) -n 2 --dist loadgroup --no-loadscope-reorder --durations=40 --durations-min=5
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder --durations=40 --durations-min=5
 
 test-fast: setup ## unit tests alone, under a minute
 	$(PYTEST) -m "not spark and not broker and not warehouse and not airflow and not browser and not e2e and not fault"

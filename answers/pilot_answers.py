@@ -21,6 +21,18 @@ def load_scorecard(release: Opened | None, pilot_id: str) -> dict[str, Any] | No
     return next((card for card in load_scorecards(release) if card["pilot_id"] == pilot_id), None)
 
 
+# Parts of a rollout beside metrics and schools, each a table of the release, in the order in which it is read.
+ROLLOUT_PARTS = {
+    "course": "select * from rollout_course order by pilot_id, unit, on_date",
+    "forecast": "select * from rollout_forecast order by pilot_id, unit",
+    "late": "select * from rollout_milestone where status in ('done_late', 'overdue')"
+    " order by pilot_id, owner, days_late desc nulls last, school_name, milestone",
+    "costs": "select * from rollout_cost order by pilot_id, cost_usd desc, cost_kind",
+    "grades": "select * from rollout_grade order by pilot_id, try_cast(grade as integer) nulls first, grade",
+    "barriers": "select * from rollout_barrier order by pilot_id, closed_date is not null, days_open desc, place",
+}
+
+
 def load_rollout(release: Opened | None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Metrics (those of all pilots together under the id ``district``) and schools of the rollout."""
     if release is None or not release.has_table("rollout_metric"):
@@ -30,3 +42,11 @@ def load_rollout(release: Opened | None) -> tuple[list[dict[str, Any]], list[dic
         row["pilot_id"] = row["pilot_id"] or row["scope"].removeprefix("pilot:")
     schools = release.rows("select * from rollout_school order by pilot_id, wave, school_name")
     return metrics, schools
+
+
+def load_rollout_parts(release: Opened | None) -> dict[str, list[dict[str, Any]]]:
+    """Every part of :data:`ROLLOUT_PARTS` over all pilots; one that a release of before does not have is empty."""
+    return {
+        part: release.rows(query) if release and release.has_table(query.split()[3]) else []
+        for part, query in ROLLOUT_PARTS.items()
+    }

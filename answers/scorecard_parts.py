@@ -5,11 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 from answers import wording
+from answers.card_health import health, read_with, schools_told, verdict
 from pilots.decision import PRIOR_NAMES, in_words, joint_of
 
 
 def present(card: dict[str, Any], n_min: int) -> dict[str, Any]:
-    """The card with every key the page reads; schools under ``n_min`` pupils without their means."""
+    """The card with every key the page reads; schools under ``n_min`` pupils without their means.
+
+    ``health`` holds the checks of its first screen, ``read_with`` the sentence under the recommendation, ``verdict``
+    how that is to look.
+    """
+    parts = _parts(card, n_min)
+    checks = health(parts)
+    return parts | {
+        "health": checks,
+        "read_with": read_with(checks),
+        "verdict": verdict(parts),
+        "schools_told": schools_told(parts),
+        "effect_told": effect_told(parts),
+    }
+
+
+def _parts(card: dict[str, Any], n_min: int) -> dict[str, Any]:
+    """Every part that an evaluation gives; cards of earlier versions have fewer."""
     sure = {
         "statements": [],
         "sensitivity": [],
@@ -20,6 +38,7 @@ def present(card: dict[str, Any], n_min: int) -> dict[str, Any]:
         "smallest_p": None,
         "method": None,
         "p_value": None,
+        "interval_is_unbounded": False,
     } | card["how_sure"]
     sure["statements"] = [_statement(statement) for statement in sure["statements"]]
     sure["sensitivity"] = [row | {"prior_name": _prior_name(row["prior"])} for row in sure["sensitivity"]]
@@ -36,9 +55,12 @@ def present(card: dict[str, Any], n_min: int) -> dict[str, Any]:
             "data_date": None,
             "evaluated_at": None,
             "plan_hash": "",
+            "frozen": None,
         }
         | card
         | {
+            "planned": {"smallest_effect_sd": None, "coverage_share": None, "outcome_opens_on": None}
+            | (card.get("planned") or {}),
             "how_sure": {"schools_treatment": None, "schools_comparison": None} | sure,
             "for_whom": {"pupils": None, "schools": None, "grades": [], "notes": []} | (card.get("for_whom") or {}),
             "did_it_happen": {
@@ -83,5 +105,32 @@ def _protected(school: dict[str, Any], n_min: int) -> dict[str, Any]:
 
 
 def main_estimate(card: dict[str, Any]) -> dict[str, Any] | None:
-    """The first estimate with an interval: what the chart shows first."""
-    return next((one for one in card["estimates"] if one.get("low") is not None), None)
+    """The estimate that the chart shows first: the effect, with or without bounds.
+
+    None where no chance is told (too few schools, too early, not a valid comparison): a picture with an interval would
+    say that there is an effect to be read.
+    """
+    if not card["how_sure"]["statements"]:
+        return None
+    bounded = (one for one in card["estimates"] if one.get("low") is not None)
+    unbounded = (one for one in card["estimates"] if card["how_sure"]["interval_is_unbounded"])
+    return next(unbounded, None) or next(bounded, None)
+
+
+def interval_told(card: dict[str, Any], estimate: dict[str, Any]) -> str:
+    """An estimate's interval in words: its bounds, that it has none, or a dash where none belongs to it."""
+    if estimate.get("low") is not None:
+        return f"{wording.number(estimate['low'], 2)} to {wording.number(estimate['high'], 2)}"
+    is_effect = estimate["name"] in ("hedges_g", "difference")
+    return "no bounds" if is_effect and card["how_sure"]["interval_is_unbounded"] else "–"
+
+
+def effect_told(card: dict[str, Any]) -> str:
+    """What the effect chart says, for those who cannot see it."""
+    estimate = main_estimate(card)
+    if estimate is None:
+        return "No estimate."
+    return (
+        f"Difference between arms {wording.number(estimate['value'], 2)} {wording.unit(estimate.get('unit'))}, "
+        f"interval {interval_told(card, estimate)}."
+    )

@@ -55,7 +55,14 @@ METRICS = {
     "dosage_minutes_mean": "Minutes, mean",
     "dosage_met_share": "Pupils with the planned time",
     "cost_usd": "Cost",
-    "cost_per_pupil_usd": "Cost for each pupil reached",
+    "cost_per_pupil_usd": "Cost for each planned pupil",
+    "cost_per_pupil_reached_usd": "Cost for each pupil reached",
+}
+FORECASTS = {
+    "reached": "all that was planned is reached",
+    "too_few_dates": "no date: something was added on fewer than three days, or over fewer than three weeks",
+    "no_progress": "no date: nothing was added in the last six weeks",
+    "too_far": "no date: at this pace not within a year",
 }
 GATES = {
     "bronze_to_silver": "Intake to silver",
@@ -107,6 +114,14 @@ def outlook(row: dict[str, Any], target_share: float) -> str:
         last = f"to {short_day(row['latest_date'])}" if row["latest_date"] else "on, no latest day this school year"
         return f"{percent(target_share)} about {day(row['projected_date'])} (from {first} {last})"
     return OUTLOOKS.get(row["outlook"], plain(row["outlook"])).format(target=percent(target_share))
+
+
+def forecast(row: Mapping[str, Any]) -> str:
+    """When all that a rollout planned is reached, in words, from a row of rollout_forecast."""
+    if row["code"] == "projected":
+        last = f"to {day(row['latest'])}" if row["latest"] else "on, no latest day within a year"
+        return f"about {day(row['likely'])} (from {day(row['earliest'])} {last})"
+    return FORECASTS.get(row["code"], plain(row["code"]).lower())
 
 
 def plain(value: Any) -> str:

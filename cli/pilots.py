@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import pilots_design, pilots_estimate, pilots_looks, pilots_menu, pilots_rate
+from cli import pilots_cards, pilots_design, pilots_estimate, pilots_looks, pilots_menu, pilots_rate
 from cli.common import JsonOption, emit, say
 
 app = typer.Typer(help="Plans, evaluations and decisions.", no_args_is_help=True)
@@ -186,5 +186,6 @@ def list_pilots(as_json: JsonOption = False) -> None:
     emit({"pilots": _standing()}, as_json, text)
 
 
+app.command(name="cards")(pilots_cards.cards)
 app.command(name="menu")(pilots_menu.menu)
 app.command(name="next")(pilots_menu.next_cycle)

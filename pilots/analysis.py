@@ -26,6 +26,8 @@ METHODS = {
     "permutation": "exact permutation of schools over the draws that could have been made, and the interval that"
     " inverts it",
     "cr2": "school means, CR2 with Bell-McCaffrey degrees of freedom",
+    "waves permuted": "waves (Callaway and Sant'Anna), starts permuted among schools, and the interval that inverts it",
+    "waves": "waves (Callaway and Sant'Anna), errors by school from influence functions",
 }
 OTHER_PRIORS = {"flat": posterior.FLAT, "sceptical": posterior.SCEPTICAL}
 STANDARDISED_BY = "SD of comparison pupils of the same grade, each term by itself"
@@ -134,7 +136,7 @@ def analyse(plan: Plan, sample: Sample, stored: Bools | None = None) -> Analysis
     frame = sample.analytic
     if reason := _nothing_to_compare(sample):
         return NoComparison(reason)
-    grade, school = _numbered(frame["grade"]), _numbered(frame["school_id"])
+    grade, school = numbered(frame["grade"]), numbered(frame["school_id"])
     treated = (frame["arm"] == "treatment").to_numpy(dtype=bool)
     can = compared_grades(grade, school, treated)
     notes = []
@@ -165,7 +167,7 @@ def _nothing_to_compare(sample: Sample) -> str | None:
     return None
 
 
-def _numbered(column: pd.Series) -> Ints:
+def numbered(column: pd.Series) -> Ints:
     """Values of a column numbered from 0; what is missing is one value."""
     return np.unique(column.fillna("not known").astype(str), return_inverse=True)[1].ravel().astype(np.int64)
 
@@ -173,7 +175,7 @@ def _numbered(column: pd.Series) -> Ints:
 def _compared(
     plan: Plan, sample: Sample, frame: pd.DataFrame, stored: Bools | None, notes: list[str]
 ) -> Analysis | NoComparison:
-    grade, school = _numbered(frame["grade"]), _numbered(frame["school_id"])
+    grade, school = numbered(frame["grade"]), numbered(frame["school_id"])
     treated = (frame["arm"] == "treatment").to_numpy(dtype=bool)
     scores = []
     for column, name in (("baseline_score", "baseline"), ("outcome_score", "outcome")):
@@ -182,7 +184,7 @@ def _compared(
             return NoComparison(f"The {name} scores of comparison pupils do not vary within their grades.")
         scores.append(found)
     baseline, outcome = scores
-    schools = _schools(sample, frame, school, baseline.score, outcome.score)
+    schools = school_means(sample, frame, school, baseline.score, outcome.score)
     with_it = int(schools.is_treated.sum())
     rung = inference.ladder(min(with_it, len(schools.ids) - with_it), plan.is_random)
     blocks = _blocks(plan, schools.ids)
@@ -203,7 +205,7 @@ def _compared(
         effect_sd=model.estimate,
         sd_points=outcome.sd,
         inference=infer(model, rung, _draws(plan, schools, blocks, stored) if plan.is_random else None),
-        baseline_g=_baseline_g(baseline.score, treated),
+        baseline_g=baseline_g_of(baseline.score, treated),
         beliefs=posterior.beliefs(model, posterior.deciding_priors(float(prior["effect_sd"])), plan.is_random),
         others=posterior.beliefs(model, OTHER_PRIORS, plan.is_random),
         adjustments=_adjustments(plan, frame, schools, model, variance, blocks, baseline.sd),
@@ -211,7 +213,7 @@ def _compared(
     )
 
 
-def _schools(sample: Sample, frame: pd.DataFrame, school: Ints, baseline: Floats, outcome: Floats) -> Schools:
+def school_means(sample: Sample, frame: pd.DataFrame, school: Ints, baseline: Floats, outcome: Floats) -> Schools:
     """Means of each school."""
     ids = sorted(set(frame["school_id"].astype(str)))
     pupils = np.bincount(school)
@@ -275,12 +277,12 @@ def balance_at_start(sample: Sample) -> float | None:
     if min(treated.sum(), (~treated).sum()) < DEFAULT_SMALLEST_GROUP:
         return None
     found = standard_scores(
-        frame["baseline_score"].to_numpy(dtype=float), _numbered(frame["grade"]), _numbered(frame["school_id"]), treated
+        frame["baseline_score"].to_numpy(dtype=float), numbered(frame["grade"]), numbered(frame["school_id"]), treated
     )
-    return None if found is None else _baseline_g(found.score, treated)
+    return None if found is None else baseline_g_of(found.score, treated)
 
 
-def _baseline_g(baseline: Floats, treated: Bools) -> float:
+def baseline_g_of(baseline: Floats, treated: Bools) -> float:
     """Hedges g of the baseline, unadjusted, of the pupils that are analysed (WWC 5.0)."""
     return effect_size.hedges_g_of(list(baseline[treated]), list(baseline[~treated]))
 

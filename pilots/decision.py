@@ -235,11 +235,17 @@ def _scale(e: Evidence) -> Recommendation | None:
 def _stop(e: Evidence) -> Recommendation | None:
     if e.may_matter > STOP_MATTERS:
         return None
+    # What was hardly done was not tested: it may be stopped as it was done, which is no verdict on the change.
+    is_tested = not _dosage(e)
     return Recommendation(
         STOP,
-        "Stop: a gain that matters is unlikely.",
+        "Stop: a gain that matters is unlikely."
+        if is_tested
+        else "Stop it as it was done: a gain that matters is unlikely. The change was not tested as intended.",
         [f"A gain of {e.smallest_effect:.2f} SD or more is unlikely.", *_dosage(e)],
-        "End it, keep what was learned, and use the money elsewhere.",
+        "End it, keep what was learned, and use the money elsewhere."
+        if is_tested
+        else "End it as it was done and keep what was learned; before it is tried again, see that it can be done.",
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pilots import judgement, power
+from pilots import judgement, power, waves
 from pilots.analysis import ALPHA, METHODS, STANDARDISED_BY, Analysis, analyse
 from pilots.cost import cost_of
 from pilots.decision import INVALID, Evidence, decide, look, printed, statement
@@ -20,6 +20,7 @@ from pilots.effect_size import size_label
 from pilots.guardrails import SAFE, findings_on, told
 from pilots.judgement import Judged
 from pilots.plan import Plan
+from pilots.rollout import figures
 from pilots.sample import CROSSOVER_WARNING, Sample, arms_differ, make_sample
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def evaluate(
     stored: NDArray[np.bool_] | None = None,
     guardrails: pd.DataFrame | None = None,
     not_as_drawn: str | None = None,
+    windows: pd.DataFrame | None = None,
     evaluated_at: datetime | None = None,
 ) -> dict[str, Any]:
     """The scorecard, JSON-able. ``plan`` may be a Plan, its mapping or its JSON.
@@ -47,7 +49,8 @@ def evaluate(
     of release ``release_id`` (rows of other pilots are ignored); ``red_gates`` names gates that are red for schools of
     this pilot. ``frozen_at`` is when the plan was frozen (None: not known, which is not late), ``stored`` the set of
     allocations that its draw was made from (see ``analysis.analyse``). ``guardrails`` is ``mart_pilot_guardrail`` where
-    the release has it; ``not_as_drawn`` says where the plan's arms are not those that were drawn.
+    the release has it; ``not_as_drawn`` says where the plan's arms are not those that were drawn. ``windows``
+    holds scores between baseline and outcome, for a plan whose waves start between them (``waves.analyse_waves``).
 
     Before the outcome window and under the planned coverage the card holds nothing that comes of comparing outcomes:
     no effect, no chance, no p, no school's mean outcome. Whoever looks early decides early.
@@ -59,7 +62,9 @@ def evaluate(
     judged = Judged(
         plan,
         sample,
-        analyse(plan, sample, stored),
+        waves.analyse_waves(plan, sample, windows, stored)
+        if waves.is_staggered(plan)
+        else analyse(plan, sample, stored),
         judgement.too_early(plan, sample, today),
         today > plan.outcome_closes_on,
         judgement.frozen_late(plan, frozen_at),
@@ -74,6 +79,8 @@ def evaluate(
         "title": plan.title,
         "hypothesis": plan.hypothesis,
         "plan_hash": plan.plan_hash,
+        "planned": _planned(plan),
+        "is_too_early": bool(judged.too_early),
         "release_id": release_id,
         "evaluated_at": (evaluated_at or datetime.now(UTC)).isoformat(),
         "data_date": today.isoformat(),
@@ -85,6 +92,7 @@ def evaluate(
         "did_it_happen": happened,
         "cost": cost_of(plan, schools, sample, judged.effect, _why_no_chance(judged, evidence), today),
         "next": said.next,
+        "waves": waves.told(judged.effect, plan) if isinstance(judged.effect, waves.WavesAnalysis) else None,
         "estimates": _estimates(judged, evidence, happened),
         "schools": _schools(judged, schools),
         "rating": rating,
@@ -93,6 +101,15 @@ def evaluate(
             *_warnings(judged, evidence),
             *(f"Guardrail {one.sentence}." for one in findings if one.status != SAFE),
         ],
+    }
+
+
+def _planned(plan: Plan) -> dict[str, Any]:
+    """What the plan had fixed and a reader measures the card by."""
+    return {
+        "smallest_effect_sd": plan.smallest_effect,
+        "coverage_share": float(plan.analysis["minimum_outcome_coverage_share"]),
+        "outcome_opens_on": plan.outcome_opens_on.isoformat(),
     }
 
 
@@ -185,16 +202,12 @@ def _for_whom(judged: Judged) -> dict[str, Any]:
 
 
 def _happened(plan: Plan, sample: Sample, rollout: pd.DataFrame) -> dict[str, Any]:
-    rows = rollout[rollout["pilot_id"] == plan.pilot_id] if "pilot_id" in rollout.columns else rollout
-
-    def total(column: str) -> int:
-        return int(rows[column].fillna(0).sum()) if len(rows) else 0
-
-    got = sample.dosage
+    """What the rollout page says, in the same figures (:func:`pilots.rollout.figures`), and whose work it was."""
+    said, got = figures(rollout, plan.pilot_id), sample.dosage
     return {
-        "dosage_met_share": _rounded(got.met_share, 4),
+        "dosage_met_share": said.dosage_met_share,
         "planned_minutes": float(plan.implementation["dosage_minutes_planned"]),
-        "mean_minutes": _rounded(got.mean_minutes, 1),
+        "mean_minutes": said.dosage_minutes_mean,
         "dosage_source": got.source,
         "minutes_by_stream": _rounded(got.stream_minutes, 1),
         "minutes_by_files": _rounded(got.file_minutes, 1),
@@ -203,9 +216,9 @@ def _happened(plan: Plan, sample: Sample, rollout: pd.DataFrame) -> dict[str, An
         "comparison_met_share": _rounded(got.comparison_met_share, 4),
         "moved_share": round(sample.moved_share, 4),
         "crossed_share": _rounded(got.crossed_share, 4),
-        "milestones_planned": total("milestones_planned"),
-        "milestones_done": total("milestones_done"),
-        "milestones_late": total("milestones_late"),
+        "milestones_planned": said.milestones_planned,
+        "milestones_done": said.milestones_done,
+        "milestones_late": said.milestones_late,
     }
 
 

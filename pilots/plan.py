@@ -36,6 +36,15 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Window:
+    """An assessment window: its name and the first and last day on which a test counts."""
+
+    name: str
+    opens_on: date
+    closes_on: date
+
+
+@dataclass(frozen=True)
 class Plan:
     """A checked plan; ``raw`` is the whole of it as read."""
 
@@ -100,6 +109,12 @@ class Plan:
     def wave_starts(self) -> tuple[date, ...]:
         """First day of each wave's work, wave 1 first; empty where the plan does not say."""
         return tuple(date.fromisoformat(day) for day in self.analysis.get("wave_starts", ()))
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """Assessment windows in order: the baseline's, those between that the plan names, the outcome's."""
+        parts = (self.analysis["baseline"], *self.analysis.get("between", ()), self.analysis["outcome"])
+        return tuple(Window(str(one["window"]), date.fromisoformat(one["from_date"]), closes_on(one)) for one in parts)
 
     @property
     def is_random(self) -> bool:

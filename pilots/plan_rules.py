@@ -31,6 +31,7 @@ def rule_problems(raw: Mapping[str, Any], known: Known) -> list[Found]:
     return [
         *_schools(analysis, known),
         *_waves(analysis),
+        *_between(analysis),
         *_assignment(analysis),
         *_pupils(analysis, known),
         *_proficiency(analysis),
@@ -90,6 +91,27 @@ def _waves(analysis: Mapping[str, Any]) -> list[Found]:
         if later <= earlier:
             message = f"waves {number} and {number + 1} overlap: {later} is not after {earlier}"
             found.append(Found((*at, number), message))
+    return found
+
+
+def _between(analysis: Mapping[str, Any]) -> list[Found]:
+    """Windows between baseline and outcome, in order: those that tell waves apart which start at different times."""
+    between = analysis.get("between", [])
+    found: list[Found] = []
+    windows = [analysis["baseline"], *between, analysis["outcome"]]
+    for number, (earlier, later) in enumerate(pairwise(windows)):
+        if between and closes_on(earlier) >= date.fromisoformat(later["from_date"]):
+            at: KeyPath = ("analysis", "between", min(number, len(between) - 1), "from_date")
+            message = (
+                f"the window that opens on {later['from_date']} must lie after the one before it, make-ups included"
+                f" ({closes_on(earlier).isoformat()})"
+            )
+            found.append(Found(at, message))
+    if between and "wave_starts" not in analysis:
+        message = (
+            "windows between are looked at where waves start at different times: give wave_starts, or leave them out"
+        )
+        found.append(Found(("analysis", "between"), message))
     return found
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,6 @@ from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from pilots.decision import HARM_BELOW, Chances
-from pilots.school_model import SchoolModel
 
 FACTOR_LOG_SD, FACTOR_POINTS, FACTOR_SPAN = 1.0, 61, 4.0
 VOLUNTEER_BIAS_SD = 0.10
@@ -44,6 +44,20 @@ EVIDENCE = Prior(0.05, 0.10)
 def deciding_priors(effect_sd: float) -> dict[str, Prior]:
     """The two priors that decide: the plan's, N(0, ``effect_sd``^2), and that of large trials."""
     return {"plan": Prior(0.0, effect_sd), "evidence": EVIDENCE}
+
+
+class Estimated(Protocol):
+    """What a belief reads of a comparison (``school_model.SchoolModel``, ``waves.Spread``): the estimate, one over the
+    variance expected of it, and the sum of squares that is left, about ``df`` where that variance holds."""
+
+    @property
+    def estimate(self) -> float: ...
+    @property
+    def information(self) -> float: ...
+    @property
+    def residual_squares(self) -> float: ...
+    @property
+    def df(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -81,7 +95,7 @@ def factors(residual_squares: float, df: int) -> tuple[Floats, Floats]:
     return factor, weight / weight.sum()
 
 
-def beliefs(model: SchoolModel, priors: Mapping[str, Prior], is_random: bool) -> dict[str, Posterior]:
+def beliefs(model: Estimated, priors: Mapping[str, Prior], is_random: bool) -> dict[str, Posterior]:
     """The posterior of the effect under each prior; none where the model leaves no degree of freedom."""
     if model.df < 1:
         return {}

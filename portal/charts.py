@@ -6,21 +6,28 @@ Colours hold 3:1 against white; arms differ in shape as well.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import vl_convert
 
 from answers import wording
+from answers.card_health import schools_counted
 from answers.scorecard_parts import main_estimate
+from pilots.decision import FORMATIVE_BELOW
 
-WIDTH, LABELS = 460, 190
-INK, BLUE = "#1d2420", "#14566b"
-ARMS = {"treatment": (BLUE, "circle"), "comparison": ("#a4580c", "diamond")}
+WIDTH, LABELS = 440, 140
+INK, BLUE, AMBER = "#1d2420", "#14566b", "#a4580c"
+ARMS = {"treatment": (BLUE, "circle"), "comparison": (AMBER, "diamond")}
+# Half the width of the effect's scale in SD: most effects in education are under .3, most intervals under .6.
+REACH_SD = 0.6
+# Most schools of an arm that are drawn one by one.
+MARKS = 22
 FONT = "Helvetica, Arial, sans-serif"
 VEGA_LITE = "https://vega.github.io/schema/vega-lite/v6.json"
 
 
-def _svg(spec: dict[str, Any]) -> str:
+def as_svg(spec: dict[str, Any]) -> str:
     """A chart (Vega-Lite) as SVG text, scaling with the page."""
     text = {"labelFontSize": 13, "titleFontSize": 13}
     config = {
@@ -35,24 +42,31 @@ def _svg(spec: dict[str, Any]) -> str:
 
 
 def effect_chart(card: dict[str, Any]) -> str | None:
-    """Estimates in standard deviations with their intervals around no effect; None where there are none."""
+    """Estimates in standard deviations with their intervals, on one scale for all cards; None where none may be drawn.
+
+    A scale of its own for each card would draw a wide interval as long as a narrow one. The scale reaches at least
+    ``REACH_SD`` to both sides; what has no bounds is a broken line from edge to edge.
+    """
     first = main_estimate(card)
     if first is None:
         return None
-    unit = first.get("unit")
-    rows = [
-        {
-            "name": str(one.get("label") or one["name"]).replace("_", " "),
-            **{k: one[k] for k in ("value", "low", "high")},
-        }
-        for one in card["estimates"]
-        if one.get("low") is not None and one.get("value") is not None and one.get("unit") == unit
-    ]
+    unit, rows = first.get("unit"), []
+    shown = [one for one in card["estimates"] if one.get("unit") == unit and one.get("value") is not None]
+    shown = [one for one in shown if one is first or one.get("low") is not None]
+    reach = max([REACH_SD, *(abs(one[key]) for one in shown for key in ("low", "value", "high") if one.get(key))])
+    reach = math.ceil(reach * 10 - 1e-9) / 10
+    for one in shown:
+        is_open = one.get("low") is None
+        # What stands in brackets is in the table beside; here it would be cut off or leave the picture no room.
+        label = str(one.get("label") or one["name"]).replace("_", " ").split(" (")[0]
+        ends = (-reach, reach) if is_open else (one["low"], one["high"])
+        rows.append({"name": label, "value": one["value"], "low": ends[0], "high": ends[1], "is_open": is_open})
     low = {
         "field": "low",
         "type": "quantitative",
         "title": f"Difference between arms ({wording.unit(unit)})",
-        "scale": {"zero": True, "nice": True},
+        "scale": {"domain": [-reach, reach], "nice": False},
+        "axis": {"tickCount": 6, "grid": False},
     }
     name = {
         "field": "name",
@@ -61,22 +75,67 @@ def effect_chart(card: dict[str, Any]) -> str | None:
         "sort": None,
         "axis": {"labelLimit": LABELS, "ticks": False, "domain": False},
     }
-    zero = {
-        "data": {"values": [{"zero": 0}]},
-        "mark": {"type": "rule", "strokeDash": [4, 4], "color": INK},
-        "encoding": {"x": {"field": "zero", "type": "quantitative"}},
-    }
+    dash = {"condition": {"test": "datum.is_open", "value": [6, 5]}, "value": [1, 0]}
     interval = {
         "data": {"values": rows},
         "mark": {"type": "rule", "strokeWidth": 3, "color": BLUE},
-        "encoding": {"y": name, "x": low, "x2": {"field": "high"}},
+        "encoding": {"y": name, "x": low, "x2": {"field": "high"}, "strokeDash": dash},
     }
     point = {
         "data": {"values": rows},
         "mark": {"type": "point", "filled": True, "size": 110, "color": BLUE, "opacity": 1},
         "encoding": {"y": name, "x": {"field": "value", "type": "quantitative"}},
     }
-    return _svg({"layer": [zero, interval, point], "width": WIDTH - LABELS, "height": max(60, 38 * len(rows))})
+    layers = [*_line(0.0, "no difference", INK, [4, 4], "right"), interval, point]
+    if (enough := card["planned"]["smallest_effect_sd"]) is not None:
+        layers[:0] = _line(enough, f"enough: {enough:.2f}", AMBER, [2, 3], "left")
+    return as_svg({"layer": layers, "width": WIDTH - LABELS, "height": max(60, 38 * len(rows))})
+
+
+def _line(at: float, label: str, colour: str, dash: list[int], side: str) -> list[dict[str, Any]]:
+    """A line across the chart at a value, its name above it; ``side`` is how that is aligned: where there is room."""
+    values = {"values": [{"at": at, "label": label}]}
+    x = {"field": "at", "type": "quantitative"}
+    text = {"type": "text", "align": side, "dx": -4 if side == "right" else 4, "y": -8, "fontSize": 12, "color": colour}
+    return [
+        {"data": values, "mark": {"type": "rule", "strokeDash": dash, "color": colour}, "encoding": {"x": x}},
+        {"data": values, "mark": text, "encoding": {"x": x, "text": {"field": "label"}}},
+    ]
+
+
+def counted_chart(card: dict[str, Any]) -> str | None:
+    """One mark for each school of an arm, up to ``MARKS``; places left empty where an arm has under six.
+
+    So that three schools do not look like twenty. None where no school was counted.
+    """
+    counted = schools_counted(card)
+    if counted is None:
+        return None
+    marks = []
+    for row, (arm, count) in enumerate(zip(ARMS, counted[:2], strict=True)):
+        y, (colour, _) = 14 + 28 * row, ARMS[arm]
+        name = "with the change" if arm == "treatment" else "without"
+        marks.append(f'<text x="0" y="{y + 5}" fill="{INK}">{name}</text>')
+        for place in range(min(MARKS, max(count, FORMATIVE_BELOW))):
+            fill, style = (colour, "") if place < count else ("none", ' stroke-dasharray="2 2"')
+            x = 122 + 14 * place
+            shape = (
+                f'<circle cx="{x}" cy="{y}" r="5"'
+                if arm == "treatment"
+                else f'<path d="M{x} {y - 6}L{x + 6} {y}L{x} {y + 6}L{x - 6} {y}Z"'
+            )
+            marks.append(f'{shape} fill="{fill}" stroke="{colour}" stroke-width="1.5"{style}/>')
+        told = (
+            f"{'… ' if count > MARKS else ''}{count}"
+            if count >= FORMATIVE_BELOW
+            else f"{count} of the {FORMATIVE_BELOW} needed"
+        )
+        end = 122 + 14 * min(MARKS, max(count, FORMATIVE_BELOW))
+        marks.append(f'<text x="{end}" y="{y + 5}" fill="{INK}">{told}</text>')
+    return (
+        f'<svg aria-hidden="true" focusable="false" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} 58"'
+        f' width="{WIDTH}" height="58" font-family="{FONT}" font-size="13">{"".join(marks)}</svg>'
+    )
 
 
 def schools_chart(card: dict[str, Any]) -> str | None:
@@ -97,7 +156,7 @@ def schools_chart(card: dict[str, Any]) -> str | None:
     def by_arm(shown: list[str]) -> dict[str, Any]:
         return {"field": "arm", "type": "nominal", "title": None, "scale": {"domain": list(ARMS), "range": shown}}
 
-    return _svg(
+    return as_svg(
         {
             "data": {"values": rows},
             "mark": {"type": "point", "filled": True, "size": 120, "opacity": 0.95},
@@ -106,6 +165,11 @@ def schools_chart(card: dict[str, Any]) -> str | None:
             "height": 230,
         }
     )
+
+
+def drawn(card: dict[str, Any]) -> dict[str, str | None]:
+    """All charts of a presented card."""
+    return {"effect": effect_chart(card), "counted": counted_chart(card), "schools": schools_chart(card)}
 
 
 class ChartCache:
@@ -117,10 +181,10 @@ class ChartCache:
         self._made: dict[tuple[str, str], dict[str, str | None]] = {}
 
     def charts(self, release_id: str, card: dict[str, Any]) -> dict[str, str | None]:
-        """The scorecard's charts: ``effect`` and ``schools``."""
+        """The scorecard's charts: ``effect``, ``counted`` and ``schools``."""
         key = (release_id, str(card["pilot_id"]))
         if key not in self._made:
-            self._made[key] = {"effect": effect_chart(card), "schools": schools_chart(card)}
+            self._made[key] = drawn(card)
             while len(self._made) > self.KEPT:
                 self._made.pop(next(iter(self._made)))
         return self._made[key]

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from answers.accounts import Account
 from answers.pilot_answers import load_scorecard, load_scorecards
 from answers.pinned_releases import Pinned
-from answers.scorecard_parts import main_estimate, present
+from answers.scorecard_parts import interval_told, main_estimate, present
 from cairn.errors import CairnError
 from pilots import registry
 from pilots.decision import DECISIONS
@@ -57,18 +57,29 @@ def _pilot(request: Request, account: Account, problem: str | None, status: int)
     pinned = portal.reader.pin()
     card = _card(request, pinned)
     assert pinned.evaluation is not None  # the card came from it
-    context = {
-        "title": f"Pilot: {card['title']}",
-        "card": card,
-        "charts": CHARTS.charts(pinned.evaluation.release_id, card),
-        "estimate": main_estimate(card),
+    context = card_context(card, CHARTS.charts(pinned.evaluation.release_id, card), portal.n_min())
+    context |= {
         "decisions": decisions_of(portal, card),
-        "choices": choices(card),
         "may_decide": account.role == "central_office",
         "problem": problem,
-        "n_min": portal.n_min(),
     }
     return render(request, "pilot.html", context, pinned=pinned, status_code=status)
+
+
+def card_context(card: dict[str, Any], charts: dict[str, str | None], n_min: int) -> dict[str, Any]:
+    """What ``pilot.html`` reads of a presented card for a reader who decides nothing, before anybody has decided."""
+    return {
+        "title": f"Pilot: {card['title']}",
+        "card": card,
+        "charts": charts,
+        "estimate": main_estimate(card),
+        "interval_told": interval_told,
+        "decisions": [],
+        "choices": choices(card),
+        "may_decide": False,
+        "problem": None,
+        "n_min": n_min,
+    }
 
 
 @guarded(*READERS)

@@ -10,7 +10,7 @@ from typing import Any
 import typst
 
 from answers import wording
-from answers.scorecard_parts import main_estimate
+from answers.scorecard_parts import interval_told
 
 TEMPLATE = Path(__file__).resolve().parent / "templates" / "scorecard.typ"
 
@@ -41,12 +41,14 @@ def _printable(
 ) -> dict[str, Any]:
     """Everything the template prints, as text."""
     sure, who, happened, cost = card["how_sure"], card["for_whom"], card["did_it_happen"], card["cost"]
-    estimate = main_estimate(card)
     return {
         "title": card["title"],
         "hypothesis": card["hypothesis"],
         "decision": wording.recommendation(card["recommendation"]),
+        "verdict": card["verdict"],
         "decision_text": card["recommendation_text"],
+        "read_with": card["read_with"] or "",
+        "health": [[one.name, one.word, one.says, one.level] for one in card["health"]],
         "data_date": wording.day(card["data_date"]),
         "releases": releases,
         "plan_hash": card["plan_hash"][:12],
@@ -58,8 +60,7 @@ def _printable(
         ],
         "why_no_chance": sure["why_no_chance"],
         "guardrails": [one["sentence"] for one in card["guardrails"]],
-        "arms": f"{wording.number(sure['schools_treatment'])} schools with, "
-        f"{wording.number(sure['schools_comparison'])} without.",
+        "arms": card["schools_told"],
         "who": f"{wording.number(who['pupils'])} pupils in {wording.number(who['schools'])} schools, "
         f"grades {', '.join(map(str, who['grades'])) or 'not given'}.",
         "who_notes": who["notes"],
@@ -79,12 +80,12 @@ def _printable(
         "cost_notes": cost["notes"],
         "next": card["next"],
         "charts": {name: bool(svg) for name, svg in charts.items()},
-        "effect_alt": _effect_alt(estimate),
+        "effect_alt": card["effect_told"],
         "estimates": [
             [
                 str(one.get("label") or one["name"]).replace("_", " "),
                 wording.number(one["value"], 2),
-                f"{wording.number(one.get('low'), 2)} to {wording.number(one.get('high'), 2)}",
+                interval_told(card, one),
                 wording.unit(one.get("unit")),
             ]
             for one in card["estimates"]
@@ -106,13 +107,3 @@ def _printable(
             for row in decisions
         ],
     }
-
-
-def _effect_alt(estimate: dict[str, Any] | None) -> str:
-    """What the effect chart says, for those who cannot see it."""
-    if estimate is None:
-        return "No estimate."
-    return (
-        f"Difference between arms {wording.number(estimate['value'], 2)} {wording.unit(estimate.get('unit'))}, "
-        f"interval {wording.number(estimate['low'], 2)} to {wording.number(estimate['high'], 2)}."
-    )

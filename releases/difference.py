@@ -20,6 +20,12 @@ EVALUATION_KEYS: dict[str, tuple[str, ...]] = {
     "pilot_result": ("pilot_id", "name"),
     "rollout_metric": ("name", "scope"),
     "rollout_school": ("pilot_id", "school_id"),
+    "rollout_course": ("pilot_id", "unit", "on_date"),
+    "rollout_forecast": ("pilot_id", "unit"),
+    "rollout_milestone": ("pilot_id", "school_id", "milestone"),
+    "rollout_cost": ("pilot_id", "cost_kind"),
+    "rollout_grade": ("pilot_id", "grade"),
+    "rollout_barrier": ("pilot_id", "place"),
 }
 # The one mart whose rows dbt does not test for a key: the last gate's results are added to it later.
 GATE_RESULT_KEY = ("gate", "data_date", "rule_id", "scope_type", "scope_id")

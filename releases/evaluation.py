@@ -23,7 +23,7 @@ from gates.run import run_gate
 from pilots import registry
 from pilots.registry import FrozenPlan
 from pilots.rollout import metrics
-from releases import scorecards, store
+from releases import rollout_tables, scorecards, store
 from releases.evaluation_code import code_version
 from releases.learning_marts import frame, release_of
 
@@ -37,12 +37,7 @@ create table pilot_result (
     release_id varchar not null, value double, text_value varchar, low double, high double, unit varchar,
     evaluated_at timestamptz not null, code_version varchar
 );
-create table rollout_metric (
-    pilot_id varchar, name varchar not null, value double, unit varchar, scope varchar not null
-);
 """
-# Numbers of a school's pupils: empty where the school has fewer than the smallest group.
-_OF_PUPILS = ("pupils_planned", "pupils_reached", "dosage_minutes_mean", "dosage_met_share", "cost_per_pupil_usd")
 
 
 def build_and_publish(settings: Settings, *, force: bool = False) -> store.Release:
@@ -113,9 +108,9 @@ def _build(settings: Settings, learning: store.Release, plans: Sequence[FrozenPl
                 [plan.pilot_id, plan.plan_hash, json.dumps(card, default=str)],
             )
             results = registry.result_rows(card, plan.plan_hash, folder.name, code_version())
-            _insert(connection, "pilot_result", results)
-        _rollout(connection, source, n_min)
-        names = ("pilot_scorecard", "pilot_result", "rollout_metric", "rollout_school")
+            rollout_tables.insert(connection, "pilot_result", results)
+        rollout_tables.write(connection, source, learning, n_min)
+        names = [name for (name,) in connection.execute("select table_name from duckdb_tables() order by 1").fetchall()]
         counts = {name: int(connection.execute(f"select count(*) from {name}").fetchall()[0][0]) for name in names}
     store.make_private(draft)
     draft.replace(path)
@@ -136,25 +131,6 @@ def _release(folder: Path, path: Path, learning: store.Release, counts: dict[str
         as_of=learning.as_of,
         code_version=code_version(),
     )
-
-
-def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[dict[str, Any]]) -> None:
-    columns = [name for (name, *_) in connection.execute(f"describe {table}").fetchall()]
-    if rows:
-        connection.executemany(
-            f"insert into {table} values ({', '.join('?' for _ in columns)})",
-            [[row.get(column) for column in columns] for row in rows],
-        )
-
-
-def _rollout(connection: duckdb.DuckDBPyConnection, source: duckdb.DuckDBPyConnection, n_min: int) -> None:
-    """Rollout of each school, small ones without their numbers of pupils, and the metrics over all of them."""
-    schools = frame(source, "mart_rollout_school")
-    connection.register("schools", schools)
-    hidden = ", ".join(f"case when pupils_planned >= {n_min} then {name} end as {name}" for name in _OF_PUPILS)
-    connection.execute(f"create table rollout_school as select * replace ({hidden}) from schools")
-    connection.unregister("schools")
-    _insert(connection, "rollout_metric", [dict(metric) for metric in metrics(schools)])
 
 
 def _audit(settings: Settings, release: store.Release, plans: Sequence[FrozenPlan], learning: store.Release) -> None:

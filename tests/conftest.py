@@ -22,16 +22,20 @@ from cairn.settings import settings as process_settings
 from infra.broker import start_broker
 from spark_jobs.session import start_session
 from tests.needs import is_ci, shared_input, skipped_lines
-from tests.workers import group_of, rank_of
+
+# Files that take minutes in one piece, relative to tests/. Two processes share the run of ``make test`` (pytest-xdist,
+# which keeps the tests of a file together), these begin first and the others fill up.
+LONG_FILES = ("end_to_end/test_whole_path.py", "spark_jobs/test_night_on_cluster.py", "marts/test_held_and_lost.py")
+# A process of pytest-xdist has a main module without a file, and pyspark.sql.connect, which Great Expectations imports,
+# ends every process whose main module has none: it takes it for a doctest.
+if not hasattr(sys.modules["__main__"], "__file__"):
+    sys.modules["__main__"].__file__ = pytest.__file__
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What stays together and what begins first where a run has several processes; one process goes file by file."""
-    groups = {item: group_of(item.path, Path(__file__).parent) for item in items}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: rank_of(groups[item]))
+    """Long files first, all others in their order."""
+    first = {Path(__file__).parent / name: number for number, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: first.get(item.path, len(first)))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -83,7 +83,7 @@ def test_followups_are_summed_for_the_newest_day_only() -> None:
 
 def test_a_card_without_words_gets_those_of_the_rule() -> None:
     given = [{"text": "pupils gained", "probability": chance} for chance in (0.95, 0.8, 0.6, 0.4)]
-    card = present({"pilot_id": "p", "how_sure": {"statements": given}}, 10)
+    card = present({"pilot_id": "p", "recommendation": "STOP", "how_sure": {"statements": given}}, 10)
     assert [(one["words"], one["joint"]) for one in card["how_sure"]["statements"]] == [
         ("very confident", " that"),
         ("fairly confident", " that"),

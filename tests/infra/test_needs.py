@@ -37,7 +37,7 @@ def run(tmp_path: Path, text: str, ci: str, processes: int = 0) -> subprocess.Co
     path = tmp_path / "test_made.py"
     path.write_text(text)
     options = ["-c", str(REPOSITORY / "pyproject.toml"), "--rootdir", str(tmp_path), "-p", "tests.conftest"]
-    options += ["-n", str(processes), "--dist", "loadgroup"]
+    options += ["-n", str(processes), "--dist", "loadfile"]
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, str(path)],
         cwd=REPOSITORY,

@@ -22,6 +22,13 @@ MODELS = (
     *("int_student_enrollment", "int_pupil_last_school", "int_pilot_fact", "int_pilot_pupil", "int_pilot_score"),
     "int_pilot_dosage",
     *("mart_pilot_pupil", "mart_pilot_school", "mart_pilot_guardrail", "mart_rollout_school"),
+    *(
+        "mart_rollout_reach",
+        "mart_rollout_milestone",
+        "mart_rollout_cost",
+        "mart_rollout_grade",
+        "mart_rollout_barrier",
+    ),
 )
 
 

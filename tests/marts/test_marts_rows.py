@@ -28,7 +28,7 @@ def test_release_holds_marts_only(rows: Any, release: store.Release) -> None:
     schemas = rows("select distinct schema_name from duckdb_tables()")
     assert schemas == [("main",)], "working tables know more about pupils than a page needs"
     assert not rows("select view_name from duckdb_views() where not internal")
-    assert len(release.tables) == 27
+    assert len(release.tables) == 32
     assert all(name.startswith("mart_") for name in release.tables)
 
 
@@ -216,7 +216,7 @@ def test_pilot_as_assigned(rows: Any) -> None:
     ) == [(4, 2, 205.0, 0.25, 120.0), (1, 1, 205.0, 0.0, 0.0)]
     assert rows(
         "select school_id, pupils_planned, pupils_reached, milestones_late, cost_per_pupil_usd from mart_rollout_school"
-    ) == [("s-north", 4, 1, 1, 120.0)]
+    ) == [("s-north", 4, 1, 1, 30.0)]
 
 
 def test_small_groups_stay_hidden(rows: Any) -> None:

@@ -24,7 +24,7 @@ def release_pilots(settings: Settings, simulated: dict[str, tuple[Plan, Marts]],
     with duckdb.connect(str(folder / "warehouse.duckdb")) as connection:
         for position, name in enumerate(NAMES):
             connection.register("frame", pd.concat([m[position] for _, m in simulated.values()]))
-            extra = ", cost_usd / nullif(pupils_reached, 0) as cost_per_pupil_usd" if "rollout" in name else ""
+            extra = ", cost_usd / nullif(pupils_planned, 0) as cost_per_pupil_usd" if "rollout" in name else ""
             connection.execute(f"create table {name} as select *{extra} from frame")
             connection.unregister("frame")
         connection.execute("create table mart_school_trust as select ? as data_date", [DAY])

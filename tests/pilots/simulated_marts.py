@@ -50,12 +50,13 @@ def simulated_pilots(
 
 def _schools(plan: Plan, pupils: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     planned = float(plan.implementation["dosage_minutes_planned"])
-    by_school = pupils.groupby("school_id")
+    counted = pupils[~pupils.is_joiner]
+    by_school = counted.groupby("school_id")
     schools = pd.DataFrame({"school_id": list(plan.arms), "arm": list(plan.arms.values()), "wave": 1})
     schools["pilot_id"], schools["school_name"] = plan.pilot_id, "School of " + schools.school_id
     schools["pupils_assigned"] = schools.school_id.map((~pupils.is_joiner).groupby(pupils.school_id).sum())
     schools["dosage_minutes_mean"] = schools.school_id.map(by_school.dosage_minutes.mean())
-    met = (pupils.dosage_minutes >= planned).groupby(pupils.school_id).mean()
+    met = (counted.dosage_minutes >= planned).groupby(counted.school_id).mean()
     schools["dosage_met_share"] = schools.school_id.map(met)
     schools["cost_usd"] = np.where(schools.arm == "treatment", 4_000.0, 0.0)
     rollout = schools[schools.arm == "treatment"].assign(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import Any
 
 from cairn.settings import REPOSITORY, Settings
@@ -18,6 +19,56 @@ def freeze_plans(settings: Settings) -> dict[str, str]:
     raw, _ = read_yaml(EXAMPLE)
     assert isinstance(raw, dict)
     return {pilot_id: registry.freeze(settings, Plan(raw | {"pilot_id": pilot_id}))["plan_hash"] for pilot_id in PILOTS}
+
+
+def rollout_parts(data_date: date) -> dict[str, list[tuple[Any, ...]]]:
+    """Rows of the evaluation's rollout tables beside metrics and schools, of one pilot with two waves."""
+    pilot, owner = "pilot-fractions", "Central office"
+    birch, aspen = ("school-b", "Birch Hill Elementary"), ("school-a", "Aspen Grove Elementary")
+    reviewed = "first cycle reviewed"
+    start, second = data_date - timedelta(days=42), data_date - timedelta(days=14)
+    courses = {
+        "schools": [(start, 2, 0), (start + timedelta(days=4), 2, 2), (second, 3, 3)],
+        "classes": [(start, 4, 0), (start + timedelta(days=4), 4, 3), (second, 6, 5)],
+        "pupils": [(start, 64, 0), (start + timedelta(days=4), 64, 50), (second, 96, 77)],
+    }
+    likely = data_date + timedelta(days=20)
+    return {
+        "rollout_course": [(pilot, unit, *step) for unit, course in courses.items() for step in course],
+        "rollout_forecast": [
+            (pilot, "schools", "reached", None, None, None),
+            (pilot, "classes", "too_few_dates", None, None, None),
+            (pilot, "pupils", "projected", likely, data_date + timedelta(days=9), None),
+        ],
+        "rollout_milestone": [
+            (
+                pilot,
+                *birch,
+                reviewed,
+                owner,
+                second,
+                "overdue",
+                14,
+            ),
+            (pilot, *aspen, "teachers trained", owner, start, "done_late", 3),
+            (
+                pilot,
+                "school-a",
+                "Aspen Grove Elementary",
+                "first cycle reviewed",
+                "Central office",
+                second,
+                "done_on_time",
+                None,
+            ),
+        ],
+        "rollout_cost": [(pilot, "licences", 3000.0, 3000.0, 0.0), (pilot, "training", 1000.0, 0.0, 1000.0)],
+        "rollout_grade": [(pilot, "4", 48, 36), (pilot, "5", 48, None), (pilot, "6", None, None)],
+        "rollout_barrier": [
+            (pilot, 1, "scheduling", "a daily period of twelve minutes", "Operations", start, None, 42),
+            (pilot, 2, "connectivity", "wireless in two wings", "Technology", start, second, 28),
+        ],
+    }
 
 
 def scorecard(pilot_id: str, recommendation: str, plan_hash: str, release_id: str, data_date: str) -> dict[str, Any]:

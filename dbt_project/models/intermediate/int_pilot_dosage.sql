@@ -72,6 +72,8 @@ select
             when 'days' then count(distinct work.work_date) * work.dosage_minutes_each
         end as double
     ) as minutes,
+    -- The first day whose work counts at all: a day with no minutes of a rule by minutes does not.
+    min(work.work_date) filter (where work.dosage_counts <> 'minutes' or work.minutes > 0) as first_date,
     cast(count(*) as integer) as events,
     cast(count(*) filter (where work.duration_ms is null) as integer) as untimed_events
 from work

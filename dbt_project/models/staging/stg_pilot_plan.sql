@@ -12,6 +12,8 @@ select
     newest.plan_hash,
     newest.title,
     newest.frozen_at,
+    newest.plan_document ->> '$.owner' as owner,
+    cast(newest.plan_document -> '$.barriers' as json[]) as barriers,
     cast(
         coalesce(
             newest.plan_document ->> '$.analysis.assignment.assigned_on',
@@ -57,5 +59,6 @@ select
         when (newest.plan_document -> '$.implementation.dosage') is null then 'files'
         else coalesce(newest.plan_document ->> '$.implementation.dosage.counted', 'stream')
     end as dosage_source,
+    cast(newest.plan_document -> '$.analysis.wave_starts' as varchar[]) as wave_starts,
     cast(newest.plan_document -> '$.analysis.guardrails' as json[]) as guardrails
 from newest

@@ -41,7 +41,7 @@ select
     cast(coalesce(milestones.milestones_done, 0) as integer) as milestones_done,
     cast(coalesce(milestones.milestones_late, 0) as integer) as milestones_late,
     school.cost_usd,
-    school.cost_usd / nullif(reached.pupils_reached, 0) as cost_per_pupil_usd
+    school.cost_usd / nullif(school.pupils_assigned, 0) as cost_per_pupil_usd
 from {{ ref('mart_pilot_school') }} as school
 left join reached
     on

@@ -1,0 +1,19 @@
+select
+    fact.pilot_id,
+    fact.school_id,
+    fact.name as cost_kind,
+    cast(sum(fact.value) as double) as cost_usd,
+    -- What the district says of a cost, in the file's column Code; a cost of which nothing is said is in neither.
+    cast(coalesce(sum(fact.value) filter (where fact.text_value = 'classroom'), 0) as double) as classroom_usd,
+    cast(coalesce(sum(fact.value) filter (where fact.text_value = 'central'), 0) as double) as central_usd
+from {{ ref('stg_fact') }} as fact
+cross join {{ ref('stg_release') }} as release
+inner join {{ ref('mart_pilot_school') }} as school
+    on
+        fact.pilot_id = school.pilot_id
+        and fact.school_id = school.school_id
+where
+    fact.fact_type = 'cost'
+    and school.arm = 'treatment'
+    and fact.fact_date <= release.data_date
+group by fact.pilot_id, fact.school_id, fact.name

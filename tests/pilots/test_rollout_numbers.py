@@ -1,0 +1,104 @@
+"""One number, one function: mart, command, metrics and scorecard say the same of a pilot; pages print these."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import timedelta
+
+import duckdb
+import pytest
+
+from answers import wording
+from answers.pilot_answers import load_rollout, load_rollout_parts, load_scorecard
+from answers.pinned_releases import Reader
+from cairn.settings import Settings
+from pilots.rollout import figures
+from portal.pages_rollout import pilots_of
+from releases import evaluation, store
+from releases.learning_marts import frame, release_of
+from tests.pilots.released_pilots import DAY, release_pilots
+from tests.pilots.simulated_marts import simulated_pilots
+
+N_MIN = 10
+PILOT = "reading-companion"
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """One pilot's evaluation, with joiners, in a release that has the marts of reach and of grades."""
+    settings = Settings(home=tmp_path_factory.mktemp("rollout"))
+    release = release_pilots(settings, {PILOT: simulated_pilots(seed=7)[PILOT]})
+    with duckdb.connect(str(release.path)) as connection:
+        began = DAY - timedelta(days=60)
+        connection.execute(
+            "create table mart_rollout_reach as select pilot_id, school_id, ?::date as on_date, 1 as schools_planned,"
+            " 1 as schools_reached, 2 as classes_planned, 1 as classes_reached, pupils_planned::int as pupils_planned,"
+            " pupils_reached::int as pupils_reached from mart_rollout_school",
+            [began],
+        )
+        connection.execute(
+            "create table mart_rollout_grade as select pilot_id, school_id, grade, count(*)::int as pupils_planned,"
+            " count(*) filter (where dosage_minutes > 0)::int as pupils_reached from mart_pilot_pupil"
+            " where arm = 'treatment' and not is_joiner group by all"
+        )
+    evaluation.build_and_publish(settings)
+    return settings
+
+
+def test_every_page_and_the_mart_say_the_same_of_a_pilot(evaluated: Settings) -> None:
+    opened = Reader(evaluated).current("evaluation")
+    card = load_scorecard(opened, PILOT)
+    assert opened is not None and card is not None
+    with store.connect(evaluated, release_of(evaluated)) as source:
+        mart, pupils = frame(source, "mart_rollout_school", PILOT), frame(source, "mart_pilot_pupil", PILOT)
+    said = asdict(figures(mart))
+    treated = pupils[(pupils.arm == "treatment") & ~pupils.is_joiner]
+    assert len(treated) < (pupils.arm == "treatment").sum(), "there are joiners, who are not counted"
+    assert said["pupils_planned"] == len(treated)
+    assert said["dosage_minutes_mean"] == pytest.approx(treated.dosage_minutes.mean(), abs=1e-3)
+
+    metrics, _ = load_rollout(opened)
+    assert {row["name"]: row["value"] for row in metrics if row["scope"] == f"pilot:{PILOT}"} == said
+    shown = {row["name"]: row["value"] for row in evaluation.rollout(evaluated)["metrics"] if "pilot" in row["scope"]}
+    assert shown == said, "the command"
+    happened = card["did_it_happen"]
+    assert happened["mean_minutes"] == said["dosage_minutes_mean"]
+    assert happened["dosage_met_share"] == said["dosage_met_share"]
+    for name in ("milestones_planned", "milestones_done", "milestones_late"):
+        assert happened[name] == said[name]
+    assert card["cost"]["total_usd"] == said["cost_usd"]
+    assert card["cost"]["per_pupil_usd"] == said["cost_per_pupil_usd"]
+    (share,) = [one["value"] for one in card["estimates"] if one["name"] == "dosage_met_share"]
+    assert share == said["dosage_met_share"]
+    assert all(value <= 1 for name, value in said.items() if name.endswith("_share"))
+
+
+def test_the_course_and_the_grades_add_up_to_the_metrics(evaluated: Settings) -> None:
+    opened = Reader(evaluated).current("evaluation")
+    parts = load_rollout_parts(opened)
+    metrics = {row["name"]: row["value"] for row in load_rollout(opened)[0]}
+    last = {row["unit"]: row for row in parts["course"]}
+    assert (last["pupils"]["planned"], last["pupils"]["reached"]) == (
+        metrics["pupils_planned"],
+        metrics["pupils_reached"],
+    )
+    assert last["schools"]["planned"] == metrics["schools"]
+    assert sum(row["pupils_planned"] for row in parts["grades"]) == metrics["pupils_planned"]
+    assert {row["unit"]: row["code"] for row in parts["forecast"]} == {
+        "schools": "reached",
+        "classes": "too_few_dates",
+        "pupils": "reached",
+    }
+
+
+def test_the_page_says_in_words_what_its_picture_shows(evaluated: Settings) -> None:
+    opened = Reader(evaluated).current("evaluation")
+    pilot = pilots_of(opened, N_MIN)[0]
+    planned = next(row["value"] for row in pilot["metrics"] if row["name"] == "pupils_planned")
+    assert (
+        f"{planned:,.0f} of {wording.number(planned)} planned pupils reached, {planned:,.0f} were to be by now"
+        in (pilot["now"])
+    )
+    for chart in pilot["charts"].values():
+        assert chart.startswith("<svg aria-hidden") and "<script" not in chart
+    assert pilots_of(None, N_MIN) == []

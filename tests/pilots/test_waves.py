@@ -1,0 +1,161 @@
+"""A pilot in waves on made-up districts: the staggered path is chosen by the plan, and says what was put in."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pilots.evaluate import evaluate
+from pilots.known import Known
+from pilots.plan import Plan
+from pilots.plan_rules import rule_problems
+from pilots.waves import is_staggered, starts
+from tests.pilots.made_districts import AFTER, NO_MARTS, made_plan, names
+
+OPENS = ("2026-08-24", "2026-09-14", "2026-10-05", "2026-10-26")
+CLOSES = ("2026-08-28", "2026-09-18", "2026-10-09", "2026-10-30")
+WAVE_STARTS = ("2026-08-31", "2026-09-21", "2026-10-12")
+
+
+def waved(treated: int, comparison: int, **analysis: Any) -> Plan:
+    """Three waves of as many schools each, one before each window after the first, and a holdback."""
+    with_it, without = names(treated, "t"), names(comparison, "c")
+    plan = made_plan(with_it, without, waves={one: 1 + number % 3 for number, one in enumerate(with_it)})
+    raw = json.loads(plan.canonical)
+    part = raw["analysis"]
+    windows = [
+        part["baseline"] | {"window": "other", "from_date": first, "to_date": last}
+        for first, last in zip(OPENS, CLOSES, strict=True)
+    ]
+    part["baseline"], part["between"], part["outcome"] = windows[0], windows[1:3], windows[3]
+    part["wave_starts"] = list(WAVE_STARTS)
+    raw["analysis"] = part | analysis
+    return Plan(raw)
+
+
+def scored(plan: Plan, effect: float, seed: int, pupils: int = 20) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(mart_pilot_pupil, scores between): SD near 10, schools that grow apart a little in each window."""
+    rng, schools = np.random.default_rng(seed), list(plan.arms)
+    school = np.repeat(np.arange(len(schools)), pupils)
+    begins = [starts(plan)[one] or 99 for one in schools]
+    ability = rng.normal(0, 8.5, len(school)) + rng.normal(0, 2, len(schools))[school]
+    drift = rng.normal(0, 0.7, (4, len(schools))).cumsum(axis=0)
+    scores = [
+        200
+        + 3 * k
+        + ability
+        + drift[k][school]
+        + rng.normal(0, 5, len(school))
+        + 10 * effect * np.array([begin <= k + 1 for begin in begins])[school]
+        for k in range(4)
+    ]
+    key = np.array([f"k{i}" for i in range(len(school))])
+    frame = pd.DataFrame(
+        {
+            "pilot_id": plan.pilot_id,
+            "arm": [plan.arms[schools[one]] for one in school],
+            "school_id": np.array(schools)[school],
+            "student_key": key,
+            "grade": "05",
+            "baseline_score": scores[0],
+            "outcome_score": scores[3],
+            "is_joiner": False,
+            "has_moved_school": False,
+            "dosage_minutes": 500.0,
+        }
+    )
+    between = [
+        pd.DataFrame({"pilot_id": plan.pilot_id, "student_key": key, "from_date": OPENS[k], "score": scores[k]})
+        for k in (1, 2)
+    ]
+    return frame, pd.concat(between)
+
+
+def card_of(plan: Plan, effect: float, seed: int = 1, **more: Any) -> dict[str, Any]:
+    """The scorecard after the last window."""
+    frame, between = scored(plan, effect, seed)
+    return evaluate(plan, frame, *NO_MARTS, "learning-1", AFTER, **({"windows": between} | more))
+
+
+def test_the_plan_and_nothing_else_chooses_the_path() -> None:
+    plan = waved(12, 8)
+    assert is_staggered(plan)
+    assert [starts(plan)[one] for one in ("t00", "t01", "t02", "t03", "c00")] == [2, 3, 4, 2, None]
+    same_window = waved(12, 8, wave_starts=["2026-08-31", "2026-09-01", "2026-09-02"])
+    assert not is_staggered(same_window), "all start before the same window"
+    raw = json.loads(plan.canonical)
+    del raw["analysis"]["between"]
+    assert not is_staggered(Plan(raw)), "no window tells the waves apart"
+    assert card_of(Plan(raw), 0.0)["waves"] is None
+
+
+def test_a_large_effect_of_three_waves_is_found_and_told_by_wave_and_time() -> None:
+    card = card_of(waved(21, 20), 0.40)
+    effect, waves = card["estimates"][0], card["waves"]
+    assert effect["low"] < 0.40 < effect["high"]
+    assert card["recommendation"] == "SCALE"
+    assert "waves" in card["how_sure"]["method"]
+    assert [(one["waves"], one["schools"]) for one in waves["groups"]] == [([1], 7), ([2], 7), ([3], 7)]
+    assert [one["windows_since_start"] for one in waves["event_study"]] == [-2, -1, 0, 1, 2]
+    assert all(one["effect_sd"] > 0.15 for one in waves["event_study"][2:])
+    assert all(abs(one["effect_sd"]) < 0.2 and one["low"] is None for one in waves["event_study"][:2])
+    assert 0.0 <= waves["pre_trend"]["p_value"] <= 1.0
+    assert waves["pre_trend"]["df"] == 3
+    json.dumps(card, allow_nan=False)
+
+
+def test_few_schools_get_the_permutation_of_starts_and_very_few_nothing() -> None:
+    few = card_of(waved(9, 6), 0.0)
+    assert "permuted" in few["how_sure"]["method"]
+    assert few["how_sure"]["smallest_p"] <= few["how_sure"]["p_value"] <= 1.0
+    formative = card_of(waved(6, 4), 0.4)
+    assert formative["recommendation"] == "CANNOT TELL"
+    assert formative["how_sure"]["p_value"] is None
+    assert {one["p_value"] for one in formative["waves"]["event_study"] + formative["waves"]["groups"]} == {None}
+    assert formative["waves"]["pre_trend"] is None
+
+
+def test_missing_windows_are_said() -> None:
+    plan = waved(12, 8)
+    without = card_of(plan, 0.0, windows=None)
+    assert without["recommendation"] == "CANNOT TELL"
+    assert "no scores of the windows between" in without["why"][0]
+    frame, between = scored(plan, 0.0, 1)
+    half = between[between.from_date == OPENS[1]]
+    card = evaluate(plan, frame, *NO_MARTS, "learning-1", AFTER, windows=half)
+    assert f"No pupil has a score in the window from {OPENS[2]}" in card["why"][0]
+    thin = between[~((between.from_date == OPENS[1]) & between.student_key.isin(["k0", "k1", "k2"]))]
+    card = evaluate(plan, frame, *NO_MARTS, "learning-1", AFTER, windows=thin)
+    assert any("3 of 400 pupils with both scores lack one" in warning for warning in card["warnings"])
+
+
+def test_before_the_window_nothing_of_the_waves_is_told() -> None:
+    frame, between = scored(waved(12, 8), 0.4, 1)
+    card = evaluate(waved(12, 8), frame, *NO_MARTS, "learning-1", "2026-10-20", windows=between)
+    assert (card["recommendation"], card["waves"]) == ("TOO EARLY", None)
+
+
+def test_over_districts_intervals_hold_the_effect_and_agree_with_p() -> None:
+    """Nine schools in three waves, six held back, by permutation."""
+    plan, runs, effect = waved(9, 6), 8, 0.2
+    cards = [card_of(plan, effect, seed) for seed in range(runs)]
+    assert sum(one["estimates"][0]["low"] <= effect <= one["estimates"][0]["high"] for one in cards) >= runs - 2
+    for card in cards:
+        interval = card["estimates"][0]
+        assert (card["how_sure"]["p_value"] < 0.05) == (not interval["low"] <= 0.0 <= interval["high"])
+        assert card["recommendation"] != "HARM"
+
+
+def test_windows_between_follow_each_other_and_need_first_days_of_waves() -> None:
+    raw = json.loads(waved(12, 8, grades=["5"]).canonical)
+    assert rule_problems(raw, Known()) == []
+    raw["analysis"]["between"][1]["from_date"] = raw["analysis"]["between"][0]["to_date"]
+    [found] = rule_problems(raw, Known())
+    assert found.at == ("analysis", "between", 1, "from_date")
+    assert "must lie after the one before it" in found.message
+    raw = json.loads(waved(12, 8, grades=["5"]).canonical)
+    del raw["analysis"]["wave_starts"]
+    assert "give wave_starts" in rule_problems(raw, Known())[0].message

@@ -1,0 +1,188 @@
+"""Six cards of known truth, and the health of a card: unequal evidence must not look equal."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from answers.card_health import WORDS, health
+from answers.scorecard_parts import present
+from cairn.settings import Settings
+from pilots.decision import DECISIONS
+from pilots.six_pilots import SEED, SIX, made_card, six_cards
+from portal.card_files import write_cards
+from portal.charts import drawn
+from tests.portal.fixture_pilots import scorecard
+
+Cards = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def cards() -> Cards:
+    """The six by name, and beside them the two that looked sound: unlike groups, and hardly any of it done."""
+    nothing = next(truth for truth in SIX if truth.name == "does-nothing")
+    hardly = replace(nothing, name="hardly-done", dosage_share=0.82)
+    made = [*six_cards(), made_card(hardly, np.random.default_rng([SEED, 1]))]
+    return {card["pilot_id"]: card for card in made}
+
+
+@pytest.fixture(scope="module")
+def folder(cards: Cards, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cards as files."""
+    found = tmp_path_factory.mktemp("cards")
+    write_cards(Settings(home=found / "home"), list(cards.values()), found)
+    return found
+
+
+def checks(card: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """The health of a card: name -> word and sentence."""
+    return {one.name: (one.word, one.says) for one in present(card, 10)["health"]}
+
+
+def test_what_the_truth_does_not_allow_is_not_said(cards: Cards) -> None:
+    """One seed, not searched for: which judgement comes out is chance, that none comes where none may is not."""
+    said = {name: card["recommendation"] for name, card in cards.items()}
+    assert (said["three-schools"], said["volunteers"], said["before-window"]) == (
+        "CANNOT TELL",
+        "INVALID",
+        "TOO EARLY",
+    )
+    assert said["harms"] not in ("SCALE", "NEXT WAVE") and said["does-nothing"] != "SCALE"
+    assert said["works"] not in ("HARM", "STOP")
+
+
+def test_an_effect_is_drawn_only_where_a_chance_is_told(cards: Cards) -> None:
+    for name, card in cards.items():
+        shown = present(card, 10)
+        assert (drawn(shown)["effect"] is not None) == bool(card["how_sure"]["statements"]), name
+    assert [name for name in cards if not cards[name]["how_sure"]["statements"]] == [
+        "three-schools",
+        "volunteers",
+        "before-window",
+    ]
+
+
+def test_three_schools_do_not_look_like_twenty(cards: Cards) -> None:
+    """Filled marks are schools; places up to six that are empty are broken outlines."""
+    few, many = (str(drawn(present(cards[name], 10))["counted"]) for name in ("three-schools", "works"))
+    assert (few.count("<circle"), few.count("stroke-dasharray"), "3 of the 6 needed" in few) == (6, 6, True)
+    assert (many.count("<circle"), many.count("stroke-dasharray")) == (20, 0)
+    early = str(drawn(present(cards["before-window"], 10))["counted"])
+    assert early == many, "before the outcomes the plan's schools are counted"
+
+
+@settings(max_examples=12)  # each draws a picture
+@given(st.floats(-0.5, 0.5), st.floats(0.01, 0.5))
+def test_intervals_of_two_cards_are_as_long_as_they_are(effect: float, half: float) -> None:
+    """One scale: the longest interval that a card of a usual size has is no longer than the picture of another's."""
+    card = scorecard("p", "SCALE", "0" * 64, "r", "2026-10-15")
+    card["estimates"] = [card["estimates"][0] | {"value": effect, "low": effect - half, "high": effect + half}]
+    from_edges = max(0.6, abs(effect) + half)
+    svg = str(drawn_effect(card))
+    ticks = [float(one.replace("\u2212", "-")) for one in re.findall(r">(\u2212?\d\.\d)<", svg)]
+    assert ticks and max(map(abs, ticks)) <= from_edges + 0.1 + 1e-9
+    assert max(ticks) >= 0.4, "never a scale of its own for a short interval"
+
+
+def drawn_effect(card: dict[str, Any]) -> str | None:
+    """The effect's chart of a card as an evaluation has it."""
+    return drawn(present(card, 10))["effect"]
+
+
+def test_what_has_no_bounds_is_a_broken_line_and_not_another_estimates_interval(cards: Cards) -> None:
+    card = dict(cards["works"])
+    card["how_sure"] = card["how_sure"] | {"interval_is_unbounded": True}
+    open_ended = {"low": None, "high": None}
+    card["estimates"] = [one | open_ended if one["name"] == "hedges_g" else one for one in card["estimates"]]
+    assert str(drawn_effect(card)).count('stroke-dasharray="6,5"') == 1
+    assert "no bounds" in present(card, 10)["effect_told"]
+
+
+def test_hardly_done_is_not_tested(cards: Cards) -> None:
+    card = cards["hardly-done"]
+    assert card["did_it_happen"]["dosage_met_share"] == pytest.approx(0.12, abs=0.02)
+    assert card["recommendation"] == "STOP" and "not tested as intended" in card["recommendation_text"]
+    word, says = checks(card)["Tried as intended"]
+    assert word == "Bad" and "not tested as intended" in says
+    assert "tried as intended (bad)" in present(card, 10)["read_with"]
+
+
+@pytest.mark.parametrize(("g", "word"), [(0.05, "Good"), (-0.06, "Look"), (0.25, "Look"), (-0.26, "Bad")])
+def test_groups_apart_at_the_start_are_said_beside_scale(g: float, word: str) -> None:
+    card = scorecard("p", "SCALE", "0" * 64, "r", "2026-10-15")
+    card["rating"]["baseline_g"] = g
+    found, says = checks(card)["Groups at the start"]
+    assert found == word and f"{abs(g):.2f} SD" in says
+    assert ("groups at the start" in (present(card, 10)["read_with"] or "")) == (word != "Good")
+
+
+SHARES = st.none() | st.floats(0, 1)
+
+
+@given(
+    st.sampled_from(DECISIONS),
+    SHARES,
+    st.none() | st.floats(-1, 1),
+    st.none() | st.integers(0, 60),
+    st.booleans(),
+    st.lists(st.sampled_from(["safe", "open", "failed", "not measured"]), max_size=3),
+    st.none() | st.booleans(),
+)
+def test_every_card_has_eight_checks_each_with_a_word_and_a_sentence(
+    said: str,
+    share: float | None,
+    g: float | None,
+    schools: int | None,
+    has_chances: bool,
+    guardrails: list[str],
+    is_late: bool | None,
+) -> None:
+    """Whatever is missing, a check says so: none is left out, none is a number without a word."""
+    card = scorecard("p", said, "0" * 64, "r", "2026-10-15")
+    card["did_it_happen"]["dosage_met_share"] = share
+    card["rating"] = {"baseline_g": g}
+    card["how_sure"] |= {"schools_treatment": schools, "schools_comparison": schools}
+    if not has_chances:
+        card["how_sure"] |= {"statements": [], "sensitivity": []}
+    card["guardrails"] = [{"name": f"g{n}", "status": one, "sentence": "x"} for n, one in enumerate(guardrails)]
+    if is_late is not None:
+        card["frozen"] = {"at": "2026-08-10T15:00:00+00:00", "is_late": is_late, "amendments": []}
+    found = health(present(card, 10))
+    assert len(found) == 8 and len({one.name for one in found}) == 8
+    for one in found:
+        assert one.word == WORDS[one.level] and one.says.endswith(".")
+        assert not re.search(r"\bnan\b|None", one.says), one
+    levels = {one.name: one.level for one in found}
+    assert (levels["Tried as intended"] == "good") == (share is not None and share >= 0.60)
+    assert (levels["Side effects"] == "bad") == ("failed" in guardrails)
+    assert (levels["Plan frozen"] == "bad") == bool(is_late)
+
+
+def test_pages_say_their_health_before_anything_else(cards: Cards, folder: Path) -> None:
+    for name, card in cards.items():
+        page = (folder / f"{name}.html").read_text()
+        first = page[: page.index(">Why</h2>")]
+        for check, (word, says) in checks(card).items():
+            assert check in first and says.replace("'", "&#39;") in first and f"</span>{word}</span>" in first
+        assert "p-value" not in page[: page.index("The numbers behind it")]
+        assert 'src="/' not in page and 'href="/' not in page, "opens without a portal"
+    assert 'class="verdict open"' in (folder / "index.html").read_text()
+
+
+def test_pdfs_are_tagged_titled_in_english_with_their_fonts_in_them(cards: Cards, folder: Path) -> None:
+    """PDF/UA-1: the structure tree, the title shown, the language, and every font that is named embedded."""
+    for name in cards:
+        pdf = (folder / f"{name}.pdf").read_bytes()
+        for part in (b"/StructTreeRoot", b"/Marked true", b"pdfuaid:part", b"/Lang(en)", b"/DisplayDocTitle true"):
+            assert part in pdf, (name, part)
+        assert b"<dc:title>" in pdf and cards[name]["title"].split(" (")[0].encode() in pdf
+        descriptors = len(re.findall(rb"/Type/FontDescriptor", pdf))
+        assert descriptors == len(re.findall(rb"/FontFile3 ", pdf)) > 0, name
+        assert pdf.count(b"/S/Figure") == pdf.count(b"/Alt("), "each picture says what it shows"
