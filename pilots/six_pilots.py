@@ -63,11 +63,12 @@ def six_cards(truths: Sequence[Truth] = SIX, seed: int = SEED) -> list[dict[str,
 def made_card(truth: Truth, rng: np.random.Generator) -> dict[str, Any]:
     """One made pilot's scorecard."""
     plan = made_plan(truth)
+    pupils, schools = _pupils(plan, truth, rng), _schools(plan)
     card = evaluate(
         plan,
-        _pupils(plan, truth, rng),
-        _schools(plan),
-        _rollout(plan, truth),
+        pupils,
+        schools,
+        _rollout(plan, truth, pupils, schools),
         "learning-made",
         truth.on,
         frozen_at=FROZEN_AT,
@@ -171,18 +172,25 @@ def _schools(plan: Plan) -> pd.DataFrame:
     )
 
 
-def _rollout(plan: Plan, truth: Truth) -> pd.DataFrame:
-    """``mart_rollout_school``: three milestones a treated school, one of them due while it is early."""
-    treated = [school for school, arm in plan.arms.items() if arm == "treatment"]
-    done = 1 if truth.on < plan.outcome_opens_on else 3
-    return pd.DataFrame(
+def _rollout(plan: Plan, truth: Truth, pupils: pd.DataFrame, schools: pd.DataFrame) -> pd.DataFrame:
+    """``mart_rollout_school`` of these pupils: three milestones a treated school, one of them due while it is early."""
+    treated = pupils[pupils["arm"] == "treatment"]
+    minutes = treated.groupby("school_id")["dosage_minutes"]
+    cost = schools.set_index("school_id")["cost_usd"]
+    frame = pd.DataFrame(
         {
-            "pilot_id": plan.pilot_id,
-            "school_id": treated,
-            "milestones_planned": 3,
-            "milestones_done": done,
-            "milestones_late": 0,
+            "pupils_planned": minutes.size(),
+            "pupils_reached": minutes.agg(lambda each: int((each > 0).sum())),
+            "dosage_minutes_mean": minutes.mean(),
+            "dosage_met_share": minutes.agg(lambda each: float((each >= PLANNED_MINUTES).mean())),
         }
+    )
+    frame["cost_usd"] = cost.reindex(frame.index)
+    return frame.reset_index().assign(
+        pilot_id=plan.pilot_id,
+        milestones_planned=3,
+        milestones_done=1 if truth.on < plan.outcome_opens_on else 3,
+        milestones_late=0,
     )
 
 

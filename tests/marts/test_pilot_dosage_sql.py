@@ -88,8 +88,8 @@ RULE = st.builds(
 )
 
 
-def by_hand(events: list[Event], voided: set[int], rule: Rule) -> dict[str, tuple[float, int, int]]:
-    """Minutes, events and events without a time by pupil."""
+def by_hand(events: list[Event], voided: set[int], rule: Rule) -> dict[str, tuple[float, date | None, int, int]]:
+    """Minutes, the first day that counts, events and events without a time by pupil."""
     counted: dict[str, list[Event]] = {}
     for number, one in enumerate(events):
         day = one.at.date()
@@ -114,7 +114,9 @@ def by_hand(events: list[Event], voided: set[int], rule: Rule) -> dict[str, tupl
             "attempts": 2.5 * len(work),
             "days": 2.5 * len({one.at.date() for one in work}),
         }[rule.counts]
-        found[pupil] = (minutes, len(work), sum(one.duration_ms is None for one in work))
+        days = [one.at.date() for one in work if rule.counts != "minutes" or (one.duration_ms or 0) > 0]
+        told = min(days) if days else None
+        found[pupil] = (minutes, told, len(work), sum(one.duration_ms is None for one in work))
     return found
 
 
@@ -179,7 +181,7 @@ def test_minutes_are_those_of_the_rule(events: list[Event], voided: set[int], ru
         rows = connection.execute("select * from int_pilot_dosage").fetchall()
     assert {pilot for pilot, *_ in rows} <= {"x"}, "a plan without a rule has nothing of the stream"
     assert {pupil: numbers for _, pupil, *numbers in rows} == {
-        pupil: pytest.approx(numbers) for pupil, numbers in by_hand(events, voided, rule).items()
+        pupil: [pytest.approx(minutes), *others] for pupil, (minutes, *others) in by_hand(events, voided, rule).items()
     }
 
 
