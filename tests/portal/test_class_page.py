@@ -84,7 +84,7 @@ def test_the_leader_sees_what_changed_and_it_is_written_down(pages: Any, live: L
     assert " ".join(pupil_name(0, 1)) not in text
     told = list_disclosures(pages.settings)
     assert len(told) == before + 1
-    assert (told[0]["route"], told[0]["student_count"]) == ("/schools/{school_id}/classes/{class_id}", 2)
+    assert (told[-1]["route"], told[-1]["student_count"]) == ("/schools/{school_id}/classes/{class_id}", 2)
 
 
 @pytest.mark.parametrize(("account", "status"), [("leader-b", 403), ("central", 403), ("engineer", 403)])
