@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections import Counter
 from typing import Any
@@ -11,7 +10,8 @@ from cairn.mastery.share.columns import PAIR_COUNTS, SHARE_COLUMNS
 from cairn.settings import Settings
 from loading.judgements import Judgement, say
 from tests.cairn.mastery.rich_model import VERSION, rich_rows
-from tests.marts.small_roster import ALPHA, BETA, DATA_DATE, KNOWN, PLAN_HASH, at, day, known, put, roster
+from tests.marts.small_pilot import pilot
+from tests.marts.small_roster import ALPHA, BETA, DATA_DATE, KNOWN, at, day, known, put, roster
 
 
 def _change(pupil: str, competency: str) -> dict[str, Any]:
@@ -236,114 +236,6 @@ def way_in(settings: Settings) -> None:
             for (when, source, org), fate, number in fates
         ],
     )
-
-
-def _measure(window: str, first: str, last: str) -> dict[str, Any]:
-    return {"assessment": "Interim", "window": window, "measure": "overall", "from_date": first, "to_date": last}
-
-
-def pilot(settings: Settings) -> None:
-    """One plan: North treated, South compared; assigned before the year, so the pupils are those of its first day."""
-    plan = {
-        "pilot_id": "pilot-1",
-        "title": "One pilot",
-        "owner": "Central office",
-        "hypothesis": {
-            "change": "use the tool",
-            "who": "pupils of one school",
-            "measure": "the Interim overall score",
-            "direction": "rise",
-            "amount": "by 0.10 standard deviations",
-            "by": "2026-10-12",
-            "because": "practice helps",
-        },
-        "analysis": {
-            "wwc_version": "5.0",
-            "assignment": {"method": "random", "seed": 1, "assigned_on": "2026-08-03"},
-            "arms": {"treatment": ["s-north"], "comparison": ["s-south"]},
-            "baseline": _measure("fall", "2026-09-01", "2026-09-10"),
-            "outcome": {**_measure("winter", "2026-10-05", "2026-10-12"), "is_made_by_the_tool": False},
-            "smallest_effect_that_matters_sd": 0.1,
-            "prior": {"effect_sd": 0.2, "icc": 0.2, "r2": 0.7},
-            "minimum_outcome_coverage_share": 0.8,
-            "attrition_boundary": "cautious",
-        },
-        "implementation": {
-            "starts_on": "2026-08-17",
-            "ends_on": "2026-10-12",
-            "dosage_minutes_planned": 60,
-            # Of p1 three attempts lie in the pilot's days and three after; the tool's file tells 80 minutes and counts.
-            "dosage": {
-                "sources": ["mathapp", "quiet"],
-                "activity_types": ["attempt"],
-                "competencies": [ALPHA],
-                "counts": "attempts",
-                "minutes_each": 2.5,
-                "counted": "files",
-            },
-            "milestones": [{"name": "train", "due_date": "2026-09-01"}],
-            "practice": [{"from_date": "2026-08-17", "what": "as planned"}],
-        },
-    }
-    put(
-        settings,
-        "gold.pilot_plan",
-        [
-            {
-                "pilot_id": "pilot-1",
-                "plan_hash": PLAN_HASH,
-                "title": "One pilot",
-                "plan_json": json.dumps(plan),
-                "frozen_at": KNOWN,
-            }
-        ],
-    )
-    put(
-        settings,
-        "gold.pilot_arm",
-        [
-            {"pilot_id": "pilot-1", "school_id": school, "plan_hash": PLAN_HASH, "arm": arm, "wave": 1}
-            for school, arm in (("s-north", "treatment"), ("s-south", "comparison"))
-        ],
-    )
-    scores = [("p1", "fall", 200.0), ("p2", "fall", 210.0), ("p1", "winter", 220.0), ("p4", "fall", 205.0)]
-    put(
-        settings,
-        "silver.assessment_result",
-        [
-            known(
-                result_id=f"{pupil}{window}",
-                student_key=pupil,
-                layout="cairn_interim",
-                assessment="Interim",
-                subject="mathematics",
-                window_name=window,
-                taken_date=day("09-05" if window == "fall" else "10-10"),
-                measure="overall",
-                scale_score=score,
-            )
-            for pupil, window, score in scores
-        ],
-    )
-    facts: list[dict[str, Any]] = [
-        {"fact_type": "dosage", "student_key": "p1", "fact_date": day("10-01"), "name": "minutes", "value": 80.0},
-        {"fact_type": "cost", "school_id": "s-north", "fact_date": day("09-01"), "name": "licence", "value": 120.0},
-        {
-            "fact_type": "milestone",
-            "school_id": "s-north",
-            "fact_date": day("09-01"),
-            "name": "train",
-            "text_value": "open",
-        },
-        {
-            "fact_type": "action",
-            "student_key": "p3",
-            "fact_date": day("10-11"),
-            "name": ALPHA,
-            "text_value": "small_group",
-        },
-    ]
-    put(settings, "silver.fact", [known(fact_id=f"f{n}", pilot_id="pilot-1", **fact) for n, fact in enumerate(facts)])
 
 
 def teachers(settings: Settings) -> None:
