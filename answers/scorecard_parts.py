@@ -6,6 +6,7 @@ from typing import Any
 
 from answers import wording
 from answers.card_health import health, read_with, schools_told, verdict
+from cairn.privacy import school_told
 from pilots.decision import PRIOR_NAMES, in_words, joint_of
 
 
@@ -98,10 +99,7 @@ def _prior_name(prior: str) -> str:
 
 def _protected(school: dict[str, Any], n_min: int) -> dict[str, Any]:
     """A school's row; a small one keeps its name and arm only."""
-    pupils = school.get("pupils") or 0
-    if pupils >= n_min:
-        return school | {"is_small": False}
-    return school | {"pupils": None, "mean_baseline": None, "mean_outcome": None, "is_small": True}
+    return school_told(school, n_min) | {"is_small": (school.get("pupils") or 0) < n_min}
 
 
 def main_estimate(card: dict[str, Any]) -> dict[str, Any] | None:

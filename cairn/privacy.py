@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from cairn.district import load_yaml_mapping
 from cairn.errors import CairnError
 from cairn.settings import Settings
@@ -30,3 +33,12 @@ def smallest_group(settings: Settings) -> int:
             f"{path}: n_min must be a whole number of pupils, 1 or more: write 'n_min: {DEFAULT_SMALLEST_GROUP}' in it"
         )
     return given
+
+
+# What a card tells of a school's pupils; a school of too few keeps its name and arm.
+_OF_A_SCHOOL = ("pupils", "mean_baseline", "mean_outcome")
+
+
+def school_told(school: Mapping[str, Any], n_min: int) -> dict[str, Any]:
+    """A scorecard's row of a school as anybody may see it: without its numbers under ``n_min`` pupils."""
+    return dict(school) | (dict.fromkeys(_OF_A_SCHOOL) if (school.get("pupils") or 0) < n_min else {})

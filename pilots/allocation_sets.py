@@ -54,11 +54,6 @@ class AllocationSet:
     possible: int
     limit: float | None
 
-    @property
-    def smallest_p(self) -> float:
-        """The smallest two-sided p that a permutation over this set can reach."""
-        return permutation.smallest_p(self.allocations)
-
 
 def possible_allocations(blocks: Sequence[Block]) -> int:
     """How many allocations keep the number of treated in every block."""

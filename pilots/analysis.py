@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
 
 from cairn.privacy import DEFAULT_SMALLEST_GROUP
 from pilots import effect_size, inference, permutation, posterior, school_model
@@ -151,7 +150,7 @@ def analyse(plan: Plan, sample: Sample, stored: Bools | None = None) -> Analysis
         return NoComparison(
             f"An arm has fewer than {DEFAULT_SMALLEST_GROUP} pupils with both scores in grades that both arms have."
         )
-    return _compared(plan, sample, frame, stored, notes)
+    return _compared(plan, sample, frame, treated, stored, notes)
 
 
 def _nothing_to_compare(sample: Sample) -> str | None:
@@ -173,10 +172,10 @@ def numbered(column: pd.Series) -> Ints:
 
 
 def _compared(
-    plan: Plan, sample: Sample, frame: pd.DataFrame, stored: Bools | None, notes: list[str]
+    plan: Plan, sample: Sample, frame: pd.DataFrame, treated: Bools, stored: Bools | None, notes: list[str]
 ) -> Analysis | NoComparison:
+    # Numbered anew: schools may have gone with the grades that were left out.
     grade, school = numbered(frame["grade"]), numbered(frame["school_id"])
-    treated = (frame["arm"] == "treatment").to_numpy(dtype=bool)
     scores = []
     for column, name in (("baseline_score", "baseline"), ("outcome_score", "outcome")):
         found = standard_scores(frame[column].to_numpy(dtype=float), grade, school, treated)
@@ -264,10 +263,9 @@ def infer(model: SchoolModel, rung: str, draws: tuple[Bools, bool] | None, alpha
         test = permutation.permutation_test(model, *draws, alpha)
         return Inference(test.p_value, test.interval, float(model.df), test.smallest_p, test.interval is None)
     fit = inference.cr2_of(model)
-    error, df = float(fit.standard_errors[0]), float(fit.df[0])
-    half = float(stdtrit(df, 1.0 - alpha / 2)) * error
-    p_value = float(2 * stdtr(df, -abs(model.estimate) / error))
-    return Inference(p_value, (model.estimate - half, model.estimate + half), df, smallest)
+    df = float(fit.df[0])
+    p_value, interval = inference.student(model.estimate, float(fit.standard_errors[0]), df, alpha)
+    return Inference(p_value, interval, df, smallest)
 
 
 def balance_at_start(sample: Sample) -> float | None:

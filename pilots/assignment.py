@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
-from pilots import registry
-from pilots.allocation_sets import LEAST, AllocationSet, balanced_set
+from pilots import permutation, registry
+from pilots.allocation_sets import LEAST, balanced_set
 from pilots.draft import Draft
 from pilots.plan import Plan
 from pilots.school_traits import SchoolTraits
@@ -73,7 +73,7 @@ class Draw:
     @property
     def smallest_p(self) -> float:
         """The smallest two-sided p that a permutation over the set can reach."""
-        return AllocationSet(self.allocations, np.zeros((0, 0)), int(self.possible), self.limit_sd).smallest_p
+        return permutation.smallest_p(self.allocations)
 
     def warnings(self) -> list[str]:
         """What a reader has to know of a set that is small, or of arms that are not as alike as they should be."""

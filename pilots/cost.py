@@ -14,7 +14,7 @@ import numpy as np
 from pilots.analysis import Analysis
 from pilots.known import grade_key
 from pilots.plan import Plan
-from pilots.sample import Sample
+from pilots.sample import Sample, of_pilot
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,7 @@ def cost_of(
     ``schools`` is ``mart_pilot_school``. ``analysis`` is the comparison where its effect is looked at, and
     ``why_no_effect`` says why what it bought is not told where it is not.
     """
-    rows = schools[schools["pilot_id"] == plan.pilot_id] if "pilot_id" in schools.columns else schools
+    rows = of_pilot(schools, plan.pilot_id)
     treated = rows[rows["school_id"].map(plan.arms) == "treatment"]
     total = float(treated["cost_usd"].fillna(0.0).sum())
     pupils = int(treated["pupils_assigned"].fillna(0).sum())

@@ -5,7 +5,6 @@ A draft is a plan without arms or a seed, or with arms that only say which schoo
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Collection
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from cairn.errors import CairnError
 from pilots.allocation_sets import Block, blocks_of_like
-from pilots.known import grade_key
+from pilots.known import grade_key, nearest
 from pilots.plan_form import form_problems
 from pilots.plan_rules import subject_of
 from pilots.plan_yaml import KeyPath, line_of, read_yaml
@@ -131,8 +130,7 @@ def _schools(arms: Any, named: Any, known_schools: Collection[str] | None) -> tu
         raise _Problem(at, f"{', '.join(twice)} named twice; a school is drawn once")
     for school in listed if known_schools is not None else ():
         if known_schools is not None and school not in known_schools:
-            near = difflib.get_close_matches(school, list(known_schools), n=1)
-            hint = f"did you mean {near[0]!r}?" if near else "load the roster first, or mend the id"
+            hint = nearest(school, known_schools, "load the roster first, or mend the id")
             raise _Problem(at, f"no school {school!r} in the roster; {hint}")
     if named and sorted(str(school) for block in named for school in block) != sorted(listed):
         message = "the blocks must hold each school of both arms exactly once"

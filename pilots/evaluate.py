@@ -21,7 +21,7 @@ from pilots.guardrails import SAFE, findings_on, told
 from pilots.judgement import Judged
 from pilots.plan import Plan
 from pilots.rollout import figures
-from pilots.sample import CROSSOVER_WARNING, Sample, arms_differ, make_sample
+from pilots.sample import CROSSOVER_WARNING, Sample, arms_differ, make_sample, of_pilot
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -264,7 +264,7 @@ def _schools(judged: Judged, schools: pd.DataFrame) -> list[dict[str, Any]]:
     """Every school of the plan with the means of its pupils that are compared; while outcomes are not looked at, those
     of everybody assigned, and no mean outcome."""
     plan = judged.plan
-    rows = schools[schools["pilot_id"] == plan.pilot_id] if "pilot_id" in schools.columns else schools
+    rows = of_pilot(schools, plan.pilot_id)
     names = dict(zip(rows["school_id"], rows["school_name"], strict=True))
     found = _means(judged)
     return [

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
 from cairn.errors import CairnError
 from cairn.rostering.tabular import Row, Table, read_table_file
 from pilots.guardrails import Finding, SchoolValue, measure, of_plan
+from pilots.known import nearest
 from pilots.plan import Plan
 from pilots.school_table import need_readable, number_of
 
@@ -46,7 +46,6 @@ def findings_of(path: Path, plan: Plan) -> list[Finding]:
 def _named(table: Table, row: Row, column: str, known: list[str]) -> str:
     given = row.get(column)
     if given not in known:
-        near = difflib.get_close_matches(given, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"it names {', '.join(known)}"
+        hint = nearest(given, known, f"it names {', '.join(known)}")
         raise CairnError(f"{table.name}:{row.line}: the plan has no {column} {given!r}; {hint}")
     return given

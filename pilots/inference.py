@@ -32,15 +32,11 @@ class ClusterFit:
         """Square roots of the diagonal."""
         return np.sqrt(np.diag(self.covariance))
 
-    def interval(self, index: int, level: float = 0.95) -> tuple[float, float]:
-        """Confidence interval of one coefficient."""
-        half = stdtrit(self.df[index], 0.5 + level / 2) * self.standard_errors[index]
-        return float(self.coefficients[index] - half), float(self.coefficients[index] + half)
 
-    def p_value(self, index: int) -> float:
-        """Two-sided p of one coefficient."""
-        t = abs(self.coefficients[index]) / self.standard_errors[index]
-        return float(2 * stdtr(self.df[index], -t))
+def student(estimate: float, error: float, df: float, alpha: float) -> tuple[float, tuple[float, float]]:
+    """(two-sided p of no effect, 1 - alpha interval) of an estimate whose error is Student's t at ``df``."""
+    half = float(stdtrit(df, 1.0 - alpha / 2)) * error
+    return float(2 * stdtr(df, -abs(estimate) / error)), (float(estimate - half), float(estimate + half))
 
 
 def ladder(schools_smaller_arm: int, is_random: bool) -> str:

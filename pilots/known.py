@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -14,6 +15,13 @@ def same(name: object) -> str:
 def grade_key(grade: object) -> str:
     """A grade as it is compared, 5 for 05 (macro ``grade_key`` says the same)."""
     return str(grade).strip().lstrip("0").upper()
+
+
+def nearest(word: str, words: Iterable[str], otherwise: str, of: object = None) -> str:
+    """For a word that is none of ``words``: ``did you mean ..?`` (`` for ..`` where ``of`` names it), or ``otherwise``
+    where nothing is near."""
+    close = difflib.get_close_matches(word, list(words), n=1)
+    return f"did you mean {close[0]!r}{'' if of is None else f' for {of!r}'}?" if close else otherwise
 
 
 @dataclass(frozen=True)

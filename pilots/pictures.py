@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from cairn.errors import CairnError
+from cairn.pictures import AMBER, BLUE, GREY, INK, framed, write_text
 
-INK, GREY, BLUE, AMBER = "#24323a", "#7b878d", "#155a70", "#a4580c"
 STYLE = f"""<style>.grid{{stroke:#dfe3e5}}.wish{{stroke:{AMBER};stroke-dasharray:6 4;stroke-width:2}}
 .line{{fill:none;stroke:{BLUE};stroke-width:2.5}}.other{{fill:none;stroke:{GREY};stroke-width:2.5;stroke-dasharray:2 3}}
 .dot{{fill:{BLUE}}}.span{{stroke:{GREY};stroke-width:6;stroke-linecap:round}}.none{{stroke:{INK}}}</style>"""
@@ -58,21 +57,12 @@ class Balance:
 
 def picture(height: int, title: str, marks: Sequence[str]) -> str:
     """An SVG of the common width with a title and marks."""
-    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" font-size="13"
- font-family="sans-serif" fill="{INK}"><title>{escape(title)}</title>
-{STYLE}
-<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>
-<text x="8" y="20" font-size="15" font-weight="bold">{escape(title)}</text>
-{chr(10).join(marks)}
-</svg>"""
+    return framed(WIDTH, height, title, marks, STYLE, title_x=8)
 
 
 def write(path: Path, svg: str) -> None:
     """Write a picture. Raises CairnError where the file cannot be written."""
-    try:
-        path.write_text(svg, encoding="utf-8")
-    except OSError as error:
-        raise CairnError(f"{path}: the picture cannot be written ({error.strerror}): name another file") from error
+    write_text(path, svg, "picture")
 
 
 def detected_by_schools(lines: Sequence[Line], here: tuple[float, float], effect: float) -> str:

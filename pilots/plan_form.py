@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping
 from functools import lru_cache
@@ -12,6 +11,7 @@ import jsonschema_rs
 
 from cairn.settings import REPOSITORY
 from cairn.spreadsheets import day_meant, number_meant
+from pilots.known import nearest
 from pilots.plan_yaml import KeyPath
 
 SCHEMA_PATH = REPOSITORY / "schemas" / "pilots" / "plan.schema.json"
@@ -68,8 +68,7 @@ def _key_meant(raw: object, at: KeyPath) -> str:
     known = list(_schema_of(at).get("properties", {}))
     hints = []
     for key in sorted(set(_value_at(raw, at)) - set(known)):
-        near = difflib.get_close_matches(str(key), known, n=1)
-        hints.append(f"did you mean {near[0]!r} for {key!r}?" if near else f"known keys are {', '.join(known)}")
+        hints.append(nearest(str(key), known, f"known keys are {', '.join(known)}", of=key))
     return " ".join(hints)
 
 

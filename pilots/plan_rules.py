@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
 
-from pilots.known import Known, grade_key, same
+from pilots.known import Known, grade_key, nearest, same
 from pilots.plan_yaml import KeyPath
 
 PARTS = ("baseline", "outcome")
@@ -43,12 +42,6 @@ def rule_problems(raw: Mapping[str, Any], known: Known) -> list[Found]:
     ]
 
 
-def near(word: str, words: Collection[str], otherwise: str) -> str:
-    """``did you mean ..?``, or ``otherwise`` where nothing is near."""
-    close = difflib.get_close_matches(word, sorted(words), n=1)
-    return f"did you mean {close[0]!r}?" if close else otherwise
-
-
 def _schools(analysis: Mapping[str, Any], known: Known) -> list[Found]:
     found: list[Found] = []
     treatment = set(analysis["arms"]["treatment"])
@@ -56,7 +49,7 @@ def _schools(analysis: Mapping[str, Any], known: Known) -> list[Found]:
         for index, school in enumerate(schools):
             at: KeyPath = ("analysis", "arms", arm, index)
             if known.schools and school not in known.schools:
-                hint = near(school, known.schools, "load the roster first, or mend the id")
+                hint = nearest(school, known.schools, "load the roster first, or mend the id")
                 found.append(Found(at, f"no school {school!r} in the roster; {hint}"))
             if arm == "comparison" and school in treatment:
                 found.append(Found(at, f"school {school!r} is in both arms; a school has one"))
@@ -150,7 +143,7 @@ def _pupils(analysis: Mapping[str, Any], known: Known) -> list[Found]:
     times = Counter(grade_key(grade) for grade in grades)
     for index, grade in enumerate(grades):
         if in_roster and grade_key(grade) not in in_roster:
-            hint = near(grade_key(grade), in_roster, f"the roster has {', '.join(sorted(known.grades))}")
+            hint = nearest(grade_key(grade), in_roster, f"the roster has {', '.join(sorted(known.grades))}")
             found.append(Found(("analysis", "grades", index), f"no pupil of the roster is in grade {grade}; {hint}"))
         if times[grade_key(grade)] > 1:
             found.append(Found(("analysis", "grades", index), f"grade {grade} stands here more than once"))
@@ -168,7 +161,7 @@ def _proficiency(analysis: Mapping[str, Any]) -> list[Found]:
         if times[grade_key(grade)] > 1:
             found.append(Found((*at, grade), f"grade {grade} stands here more than once"))
         if grades and grade_key(grade) not in grades:
-            hint = near(grade_key(grade), grades, f"there are {', '.join(sorted(grades))}")
+            hint = nearest(grade_key(grade), grades, f"there are {', '.join(sorted(grades))}")
             found.append(Found((*at, grade), f"grade {grade} is none of the plan's; {hint}"))
     if cuts and (absent := sorted(grades - set(times))):
         message = f"no score from which a pupil is proficient in grade {', '.join(absent)}: they are not counted"
@@ -220,7 +213,7 @@ def _results(analysis: Mapping[str, Any], part: str, known: Known) -> list[Found
     if not subjects:
         if not known.tests:
             return [] if subject else [_no_subject(at)]
-        hint = near(same(wanted["assessment"]), known.tests, "load them before the window closes")
+        hint = nearest(same(wanted["assessment"]), known.tests, "load them before the window closes")
         message = f"no results of {wanted['assessment']!r} were loaded yet; {hint}"
         return [Found((*at, "assessment"), message, is_warning=True)]
     listed = ", ".join(sorted(subjects))
@@ -231,11 +224,11 @@ def _results(analysis: Mapping[str, Any], part: str, known: Known) -> list[Found
         return [Found(at, message)]
     named = next((name for name in subjects if same(name) == same(subject)), None)
     if named is None:
-        hint = near(subject, subjects, f"there are {listed}")
+        hint = nearest(subject, subjects, f"there are {listed}")
         key: KeyPath = (*at, "subject") if "subject" in wanted else ("analysis", "subject")
         return [Found(key, f"no results of {wanted['assessment']!r} in subject {subject!r}; {hint}")]
     if same(wanted["measure"]) not in {same(measure) for measure in subjects[named]}:
-        hint = near(wanted["measure"], subjects[named], f"there are {', '.join(sorted(subjects[named]))}")
+        hint = nearest(wanted["measure"], subjects[named], f"there are {', '.join(sorted(subjects[named]))}")
         message = f"{wanted['assessment']!r} has no measure {wanted['measure']!r} in {named}; {hint}"
         return [Found((*at, "measure"), message)]
     return []

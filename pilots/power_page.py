@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 
-from cairn.errors import CairnError
+from cairn.pictures import write_text
 from pilots.chances import DecisionChances
 from pilots.cheapest import Change
 from pilots.effect_size import improvement_index
@@ -40,10 +40,7 @@ class PowerReport:
 
 def write_page(path: Path, report: PowerReport) -> None:
     """Write the page. Raises CairnError where the file cannot be written."""
-    try:
-        path.write_text(page(report), encoding="utf-8")
-    except OSError as error:
-        raise CairnError(f"{path}: the page cannot be written ({error.strerror}): name another file") from error
+    write_text(path, page(report), "page")
 
 
 def page(report: PowerReport) -> str:

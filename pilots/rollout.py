@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pilots.sample import of_pilot
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -46,7 +48,7 @@ class Figures:
 def figures(rollout: pd.DataFrame, pilot_id: str | None = None) -> Figures:
     """The figures of ``mart_rollout_school``, of one pilot or of all rows. A school's mean and share count as much as
     it has planned pupils, so that the whole's are what its pupils' are."""
-    rows = rollout if pilot_id is None or "pilot_id" not in rollout.columns else rollout[rollout.pilot_id == pilot_id]
+    rows = rollout if pilot_id is None else of_pilot(rollout, pilot_id)
 
     def total(column: str) -> float:
         return float(rows[column].fillna(0).sum()) if len(rows) else 0.0

@@ -79,6 +79,11 @@ def make_sample(plan: Plan, pupils: pd.DataFrame) -> Sample:
     )
 
 
+def of_pilot(rows: pd.DataFrame, pilot_id: str) -> pd.DataFrame:
+    """The pilot's own rows of a mart; all of them where it does not tell pilots apart."""
+    return rows[rows["pilot_id"] == pilot_id] if "pilot_id" in rows.columns else rows
+
+
 def _true(column: pd.Series) -> pd.Series:
     """What is missing is not true."""
     return column.astype("boolean").fillna(value=False).astype(bool)
@@ -87,7 +92,7 @@ def _true(column: pd.Series) -> pd.Series:
 def _of_plan(plan: Plan, pupils: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     """(pupils of the plan's schools and grades, with the arm that the plan gives their school; how many of its schools
     are in other grades)."""
-    frame = pupils[pupils["pilot_id"] == plan.pilot_id] if "pilot_id" in pupils.columns else pupils
+    frame = of_pilot(pupils, plan.pilot_id)
     frame = frame[frame["school_id"].isin(list(plan.arms))]
     frame = frame.assign(arm=frame["school_id"].map(plan.arms))
     if not plan.grades:
@@ -107,8 +112,7 @@ def _lost(units: list[tuple[str, bool]]) -> Lost:
 
 def arms_differ(plan: Plan, pupils: pd.DataFrame) -> list[str]:
     """Schools whose arm in the data is not the plan's."""
-    rows = pupils[pupils["pilot_id"] == plan.pilot_id] if "pilot_id" in pupils.columns else pupils
-    pairs = rows[["school_id", "arm"]].drop_duplicates()
+    pairs = of_pilot(pupils, plan.pilot_id)[["school_id", "arm"]].drop_duplicates()
     return sorted(
         str(school) for school, arm in pairs.itertuples(index=False) if plan.arms.get(str(school), str(arm)) != str(arm)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -18,7 +18,7 @@ from cairn.errors import CairnError
 from cairn.rostering.tabular import read_table_file
 from cairn.settings import Settings
 from pilots.draft import Draft
-from pilots.known import grade_key, same
+from pilots.known import grade_key, nearest, same
 from pilots.school_table import need_readable, number_of
 
 PUPILS, BASELINE = "pupils", "baseline_mean"
@@ -50,8 +50,7 @@ def from_file(path: Path, draft: Draft) -> SchoolTraits:
     given = [name for name in (PUPILS, BASELINE) if table.has(name)]
     for name in draft.balance_on:
         if not table.has(name):
-            near = difflib.get_close_matches(name, table.header, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(table.header)}"
+            hint = nearest(name, table.header, f"there are {', '.join(table.header)}")
             raise CairnError(f"{table.name}:1: the plan balances on {name!r}, which is no column; {hint}")
     names = tuple(dict.fromkeys([*given, *draft.balance_on]))
     if not names:
@@ -88,8 +87,9 @@ def from_lake(settings: Settings, draft: Draft, today: date) -> SchoolTraits:
             f"the lake does not have {', '.join(draft.balance_on)} of schools: give them with --schools CSV"
         )
     day = min(today, date.fromisoformat(draft.assigned_on)) if draft.assigned_on else today
-    school_of, grade_of = _pupils(settings, draft)
-    counts = np.array([sum(1 for one in school_of.values() if one == school) for school in draft.schools], dtype=float)
+    school_of, grade_of = _rostered(settings, draft.schools, draft.grades)
+    sizes = Counter(school_of.values())
+    counts = np.array([sizes[school] for school in draft.schools], dtype=float)
     if empty := [school for school, count in zip(draft.schools, counts, strict=True) if count == 0]:
         raise CairnError(
             f"no pupils of {', '.join(empty)} in the roster{' in the grades of the plan' if draft.grades else ''}: run "
@@ -109,10 +109,6 @@ def pupils_per_school(settings: Settings, schools: Sequence[str], grades: Sequen
     """Pupils in a school on average, of these grades (empty: all), from the roster; None where it has none."""
     school_of, _ = _rostered(settings, schools, grades)
     return len(school_of) / len(schools) if school_of else None
-
-
-def _pupils(settings: Settings, draft: Draft) -> tuple[dict[str, str], dict[str, str | None]]:
-    return _rostered(settings, draft.schools, draft.grades)
 
 
 def _rostered(

@@ -33,7 +33,7 @@ from pilots.estimators.result import Estimate
 from pilots.estimators.staggered import Staggered, StaggeredResult
 from pilots.estimators.table import Table, table_of
 from pilots.plan import Plan
-from pilots.sample import Sample
+from pilots.sample import Sample, of_pilot
 from pilots.standard_scores import compared_grades, standard_scores
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _all_windows(
     """(pupils with a score in every window, scores [pupil, window], notes)."""
     if between is None:
         return NoComparison("This release holds no scores of the windows between baseline and outcome.")
-    rows = between[between["pilot_id"] == plan.pilot_id] if "pilot_id" in between.columns else between
+    rows = of_pilot(between, plan.pilot_id)
     frame = sample.analytic
     columns = [frame["baseline_score"].to_numpy(dtype=float)]
     for window in plan.windows[1:-1]:
@@ -221,7 +221,8 @@ def _judged(
     treated, named = int(schools.is_treated.sum()), sorted({start for start in started if start is not None})
     line = overall.estimates[0]
     is_formative = inference.ladder(min(treated, len(started) - treated), plan.is_random) == "formative"
-    spread = _spread(found("simple", "analytic").estimates[0], len(started), len(set(started)))
+    by_influence = overall if overall.method == "analytic" else found("simple", "analytic")
+    spread = _spread(by_influence.estimates[0], len(started), len(set(started)))
     prior = posterior.deciding_priors(float(plan.analysis["prior"]["effect_sd"]))
     return WavesAnalysis(
         rung="formative" if is_formative else "waves permuted" if overall.method == "permutation" else "waves",

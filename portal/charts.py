@@ -9,36 +9,26 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import vl_convert
-
 from answers import wording
 from answers.card_health import schools_counted
 from answers.scorecard_parts import main_estimate
+from cairn import vega
+from cairn.vega import FONT, INK
 from pilots.decision import FORMATIVE_BELOW
 
 WIDTH, LABELS = 440, 140
-INK, BLUE, AMBER = "#1d2420", "#14566b", "#a4580c"
+BLUE, AMBER = "#14566b", "#a4580c"
 ARMS = {"treatment": (BLUE, "circle"), "comparison": (AMBER, "diamond")}
 # Half the width of the effect's scale in SD: most effects in education are under .3, most intervals under .6.
 REACH_SD = 0.6
 # Most schools of an arm that are drawn one by one.
 MARKS = 22
-FONT = "Helvetica, Arial, sans-serif"
-VEGA_LITE = "https://vega.github.io/schema/vega-lite/v6.json"
 
 
 def as_svg(spec: dict[str, Any]) -> str:
     """A chart (Vega-Lite) as SVG text, scaling with the page."""
-    text = {"labelFontSize": 13, "titleFontSize": 13}
-    config = {
-        "font": FONT,
-        "view": {"stroke": None},
-        "axis": {**text, "titleFontWeight": "normal", "labelColor": INK, "titleColor": INK},
-        "legend": {**text, "orient": "top", "symbolSize": 90},
-    }
-    svg = str(vl_convert.vegalite_to_svg({"$schema": VEGA_LITE, "config": config, **spec}))
     # The page gives the description; inside, nothing is to be read twice.
-    return svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+    return vega.drawn(spec).replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
 
 
 def effect_chart(card: dict[str, Any]) -> str | None:

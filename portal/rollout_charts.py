@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from portal.charts import BLUE, INK, as_svg
+from cairn.vega import INK
+from portal.charts import BLUE, as_svg
 
 ORANGE = "#a4580c"
 WIDTH, NAMES = 400, 150

@@ -27,6 +27,11 @@ def release_of(settings: Settings, as_of: date | None = None) -> store.Release:
     return release
 
 
+def marts_of(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """The marts that an open release holds: one from before there was a mart lacks it."""
+    return {name for (name,) in connection.execute("select table_name from information_schema.tables").fetchall()}
+
+
 def frame(connection: duckdb.DuckDBPyConnection, table: str, pilot_id: str | None = None) -> pd.DataFrame:
     """A mart, or one pilot's rows of it, in an order that does not depend on how it was written."""
     where, values = (" where pilot_id = ?", [pilot_id]) if pilot_id else ("", [])

@@ -13,7 +13,7 @@ import duckdb
 from pilots.rollout import metrics
 from pilots.rollout_reach import UNITS, forecast, hidden_groups, hidden_small, rows_of, steps
 from releases import store
-from releases.learning_marts import frame
+from releases.learning_marts import frame, marts_of
 
 TABLES = """
 create table rollout_metric (
@@ -56,7 +56,7 @@ def write(
     connection.execute(f"create table rollout_school as select * replace ({hidden}) from schools")
     connection.unregister("schools")
     insert(connection, "rollout_metric", metrics(schools))
-    present = {name for (name,) in source.execute("select table_name from information_schema.tables").fetchall()}
+    present = marts_of(source)
     for name, (mart, query) in _QUERIES.items():
         if mart in present:
             rows = source.sql(f"select * from {mart} order by all").to_arrow_table()

@@ -12,6 +12,7 @@ import duckdb
 import pandas as pd
 
 from cairn.errors import CairnError
+from cairn.privacy import school_told
 from cairn.settings import Settings
 from gates.before_evaluation import is_crossed
 from pilots import assignment, cost
@@ -19,7 +20,7 @@ from pilots.decision import DECISIONS, INVALID
 from pilots.evaluate import evaluate
 from pilots.registry import FrozenPlan
 from releases import pilot_scores, store
-from releases.learning_marts import frame
+from releases.learning_marts import frame, marts_of
 
 LOG = logging.getLogger(__name__)
 MOST_WORDS = 300
@@ -77,8 +78,7 @@ def log_of(frozen: FrozenPlan) -> dict[str, Any]:
 
 def _guardrails(source: duckdb.DuckDBPyConnection, pilot_id: str) -> pd.DataFrame | None:
     """Values of the pilot's guardrails; None in a release from before there were any."""
-    there = source.execute("select 1 from information_schema.tables where table_name = 'mart_pilot_guardrail'")
-    return frame(source, "mart_pilot_guardrail", pilot_id) if there.fetchone() else None
+    return frame(source, "mart_pilot_guardrail", pilot_id) if "mart_pilot_guardrail" in marts_of(source) else None
 
 
 def _red_gates(source: duckdb.DuckDBPyConnection, pilot_id: str) -> list[str]:
@@ -160,8 +160,5 @@ def failed(frozen: FrozenPlan, learning: store.Release, why: str) -> dict[str, A
 def protected(card: Mapping[str, Any], n_min: int) -> dict[str, Any]:
     """The card as it may be published: schools with fewer than ``n_min`` pupils keep their name and arm only,
     and costs of fewer pupils are left out (``pilots.cost.protected``)."""
-    schools = [
-        school | {"pupils": None, "mean_baseline": None, "mean_outcome": None} if school["pupils"] < n_min else school
-        for school in card["schools"]
-    ]
+    schools = [school_told(school, n_min) for school in card["schools"]]
     return dict(card) | {"schools": schools, "cost": cost.protected(card["cost"], n_min)}

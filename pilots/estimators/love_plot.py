@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import vl_convert
+from cairn import vega
+from cairn.vega import INK
+from pilots.estimators.matched import Balance
+from pilots.wwc import ALIKE, ALIKE_ADJUSTED
 
-from pilots.estimators.matched import NOT_EQUIVALENT, SATISFIED, Balance
-
-VEGA_LITE = "https://vega.github.io/schema/vega-lite/v6.json"
-INK = "#1d2420"
 # Before and after differ in shape as well as in colour; both hold 3:1 against white.
 STATES = {"before": ("#a4580c", "diamond"), "after": ("#14566b", "circle")}
 
@@ -23,7 +22,7 @@ def love_plot(balance: Sequence[Balance]) -> str:
         for one in balance
         for state, value in (("before", one.before), ("after", one.after))
     ]
-    limits = [{"at": sign * width, "what": width} for width in (SATISFIED, NOT_EQUIVALENT) for sign in (-1, 1)]
+    limits = [{"at": sign * width, "what": width} for width in (ALIKE, ALIKE_ADJUSTED) for sign in (-1, 1)]
     x: Spec = {"field": "value", "type": "quantitative", "title": "Treated minus comparison (standard deviations)"}
     lines: Spec = {
         "data": {"values": [{"at": 0, "what": 0}, *limits]},
@@ -34,7 +33,7 @@ def love_plot(balance: Sequence[Balance]) -> str:
                 "field": "what",
                 "type": "nominal",
                 "legend": None,
-                "scale": {"domain": [0, SATISFIED, NOT_EQUIVALENT], "range": [[1, 0], [2, 3], [6, 4]]},
+                "scale": {"domain": [0, ALIKE, ALIKE_ADJUSTED], "range": [[1, 0], [2, 3], [6, 4]]},
             },
         },
     }
@@ -55,18 +54,11 @@ def love_plot(balance: Sequence[Balance]) -> str:
             },
         },
     }
-    text = {"labelFontSize": 13, "titleFontSize": 13, "labelColor": INK, "titleColor": INK}
-    spec: Spec = {
-        "$schema": VEGA_LITE,
-        "description": "How far apart the arms are in each covariate, before and after matching",
-        "config": {
-            "font": "Helvetica, Arial, sans-serif",
-            "view": {"stroke": None},
-            "axis": {**text, "titleFontWeight": "normal"},
-            "legend": {"labelFontSize": 13, "orient": "top", "symbolSize": 90},
-        },
-        "layer": [lines, points],
-        "width": 420,
-        "height": max(60, 34 * len(balance)),
-    }
-    return str(vl_convert.vegalite_to_svg(spec))
+    return vega.drawn(
+        {
+            "description": "How far apart the arms are in each covariate, before and after matching",
+            "layer": [lines, points],
+            "width": 420,
+            "height": max(60, 34 * len(balance)),
+        }
+    )

@@ -28,9 +28,8 @@ from pilots.estimators.regression import fit
 from pilots.estimators.resampling import smallest_p_of
 from pilots.estimators.result import ALPHA, Estimate, Result, from_normal, from_t, size_of
 from pilots.estimators.table import Bools, Rows, Table
+from pilots.wwc import ALIKE, ALIKE_ADJUSTED
 
-# What Works Clearinghouse 5.0 on baseline equivalence, in SD.
-SATISFIED, NOT_EQUIVALENT = 0.05, 0.25
 VARIANCE_NEIGHBOURS = 2
 
 
@@ -278,9 +277,9 @@ def _said_of(
         total = len(matches.treated)
         said.append(f"{len(unmatched)} of {total} treated rows have no match: the effect is that of the others")
     for one in balance:
-        if abs(one.after) > NOT_EQUIVALENT:
+        if abs(one.after) > ALIKE_ADJUSTED:
             said.append(f"{one.covariate}: {one.after:.2f} SD apart after matching, over .25: not equivalent (WWC 5.0)")
-        elif abs(one.after) > SATISFIED and one.covariate not in design.covariates:
+        elif abs(one.after) > ALIKE and one.covariate not in design.covariates:
             said.append(
                 f"{one.covariate}: {one.after:.2f} SD apart after matching, over .05: adjust for it with --covariates"
             )

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr, ndtri, stdtr, stdtrit
+from scipy.special import ndtr, ndtri
 
 from cairn.errors import CairnError
 from pilots import effect_size
+from pilots.inference import student
 
 ALPHA = 0.05
 
@@ -87,9 +88,8 @@ def from_t(term: str, estimate: float, standard_error: float, df: float, alpha: 
             f"{term}: no variation is left to judge the estimate by (standard error {standard_error:g}, df {df:g}); "
             "give more rows or schools, or fewer covariates"
         )
-    half = float(stdtrit(df, 1 - alpha / 2)) * standard_error
-    p_value = float(2 * stdtr(df, -abs(estimate) / standard_error))
-    return Estimate(term, *map(float, (estimate, standard_error, df, p_value, estimate - half, estimate + half)))
+    p_value, (low, high) = student(estimate, standard_error, df, alpha)
+    return Estimate(term, *map(float, (estimate, standard_error, df, p_value, low, high)))
 
 
 def from_normal(term: str, estimate: float, standard_error: float, alpha: float = ALPHA) -> Estimate:

@@ -7,7 +7,6 @@ is refused with its line and column, for one reading of it would be wrong by a f
 from __future__ import annotations
 
 import csv
-import difflib
 import gzip
 import io
 import re
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import CairnError, UsageError
+from pilots.known import nearest
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -113,8 +113,7 @@ class Table:
         """Raise UsageError for a column that is not there, with the nearest that is."""
         for name in names:
             if name not in self.columns:
-                near = difflib.get_close_matches(name, self.columns, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"columns are {', '.join(self.columns)}"
+                hint = nearest(name, self.columns, f"columns are {', '.join(self.columns)}")
                 raise UsageError(f"{self.path}: no column {name!r}; {hint}")
 
     def names(self, given: Sequence[str]) -> tuple[str, ...]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
-from cairn.errors import CairnError
 from cairn.mastery.policies.compare import Comparison, PolicyResult, Summary
 from cairn.mastery.policies.pictures import mastered_and_right, percent, under_and_over
+from cairn.pictures import write_text
 
 STYLE = """body{font:16px/1.5 sans-serif;color:#24323a;margin:0 auto;max-width:60rem;padding:1rem}
 h1{font-size:1.6rem}h2{font-size:1.25rem;margin-top:2rem}svg{display:block;height:auto;width:100%;max-width:46rem}
@@ -29,10 +29,7 @@ COLUMNS = (
 
 def write_page(path: Path, comparison: Comparison) -> None:
     """Write the page. Raises CairnError where the file cannot be written."""
-    try:
-        path.write_text(page(comparison), encoding="utf-8")
-    except OSError as error:
-        raise CairnError(f"{path}: the page cannot be written ({error.strerror}): name another file") from error
+    write_text(path, page(comparison), "page")
 
 
 def page(comparison: Comparison) -> str:

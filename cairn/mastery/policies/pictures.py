@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from html import escape
 
 from cairn.mastery.policies.compare import Comparison, PolicyResult
+from cairn.pictures import AMBER, BLUE, GREY, framed
 
-INK, GREY, BLUE, AMBER = "#24323a", "#7b878d", "#155a70", "#a4580c"
 STYLE = f"""<style>.grid{{stroke:#dfe3e5}}.lead{{stroke:{GREY};fill:none}}.week{{fill:#ffffff;stroke:{AMBER};
 stroke-width:2}}.next{{fill:{BLUE}}}.fall{{stroke:{AMBER}}}.under{{fill:{AMBER}}}.over{{fill:{BLUE}}}</style>"""
 # Pixels. The dots: a square, with names beside it at least so far apart; a letter of a name is no wider than this.
@@ -152,10 +152,4 @@ def _bar(kind: str, x: int, y: int, part: float, value: str) -> str:
 
 
 def _picture(width: int, height: int, title: str, marks: list[str]) -> str:
-    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" font-size="13"
- font-family="sans-serif" fill="{INK}"><title>{escape(title)}</title>
-{STYLE}
-<rect width="{width}" height="{height}" fill="#ffffff"/>
-<text x="{LEFT}" y="20" font-size="15" font-weight="bold">{escape(title)}</text>
-{chr(10).join(marks)}
-</svg>"""
+    return framed(width, height, title, marks, STYLE, LEFT)
