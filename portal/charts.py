@@ -18,6 +18,8 @@ from pilots.decision import FORMATIVE_BELOW
 
 WIDTH, LABELS = 440, 140
 BLUE, AMBER = "#14566b", "#a4580c"
+# Around a chart with names at its side: the page's own font may be wider than the one that was measured here.
+ROOM = {"left": 24, "right": 12, "top": 5, "bottom": 5}
 ARMS = {"treatment": (BLUE, "circle"), "comparison": (AMBER, "diamond")}
 # Half the width of the effect's scale in SD: most effects in education are under .3, most intervals under .6.
 REACH_SD = 0.6
@@ -79,7 +81,8 @@ def effect_chart(card: dict[str, Any]) -> str | None:
     layers = [*_line(0.0, "no difference", INK, [4, 4], "right"), interval, point]
     if (enough := card["planned"]["smallest_effect_sd"]) is not None:
         layers[:0] = _line(enough, f"enough: {enough:.2f}", AMBER, [2, 3], "left")
-    return as_svg({"layer": layers, "width": WIDTH - LABELS, "height": max(60, 38 * len(rows))})
+    size = {"width": WIDTH - LABELS, "height": max(60, 38 * len(rows))}
+    return as_svg({"layer": layers, "padding": ROOM} | size)
 
 
 def _line(at: float, label: str, colour: str, dash: list[int], side: str) -> list[dict[str, Any]]:

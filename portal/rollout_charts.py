@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any
 
 from cairn.vega import INK
-from portal.charts import BLUE, as_svg
+from portal.charts import BLUE, ROOM, as_svg
 
 ORANGE = "#a4580c"
 WIDTH, NAMES = 400, 150
@@ -109,6 +109,4 @@ def dosage_chart(schools: Sequence[Mapping[str, Any]], planned_minutes: float | 
         "encoding": {"x": x},
     }
     layers = [dots, plan] if planned_minutes is not None else [dots]
-    # The page's own font may be wider than the one that was measured here.
-    room = {"left": 24, "right": 12, "top": 5, "bottom": 5}
-    return as_svg({"layer": layers, "padding": room, "width": WIDTH - NAMES, "height": max(60, 22 * len(rows))})
+    return as_svg({"layer": layers, "padding": ROOM, "width": WIDTH - NAMES, "height": max(60, 22 * len(rows))})
