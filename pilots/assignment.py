@@ -131,6 +131,11 @@ def assign(
         return draw, True
 
 
+def draw_once(draft: Draft, traits: SchoolTraits, seed: int) -> Draw:
+    """The draw that :func:`assign` records as the first of a pilot; nothing is recorded here."""
+    return _draw(draft, traits, seed, 1, None)
+
+
 def _refusal(standing: Draw, how: str) -> str:
     return (
         f"pilot {standing.pilot_id!r} was drawn already, {how}: a draw that is repeated until it pleases is none. Keep"
