@@ -122,8 +122,9 @@ def simulate_outcomes(world: World, work: Work, pilots: list[PilotTruth], seed: 
         inside = np.isin(students.school, pilot.pool)
         unchanged = (general + without + error - loss)[-1, pilot.subject, inside]
         points = effect_points[pilot.pilot_id] = pilot.effect_sd * float(np.std(unchanged))
-        for w, window in enumerate(windows):
-            has_begun = pilot.start_day <= window.first
+        for w, window in list(enumerate(windows))[1:]:
+            # In the end all have, however short the run.
+            has_begun = pilot.is_treated if window is windows[-1] else pilot.start_day <= window.first
             if has_begun.any():
                 learned = float((overall - without)[w, pilot.subject, has_begun].mean())
                 learning_points[pilot.pilot_id] = learned  # in the end, that of the last window
