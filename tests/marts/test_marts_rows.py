@@ -219,6 +219,21 @@ def test_pilot_as_assigned(rows: Any) -> None:
     ) == [("s-north", 4, 1, 1, 30.0)]
 
 
+def test_scores_of_every_window_of_the_plan(rows: Any) -> None:
+    """A make-up counts, a test a day after it is outside; nobody without any result has a row."""
+    assert rows(
+        "select window_number, part, until_date, student_key, school_id, score, is_only_outside from mart_pilot_window"
+        " order by 1, 4"
+    ) == [
+        (1, "baseline", date(2026, 9, 10), "p1", "s-north", 200.0, False),
+        (1, "baseline", date(2026, 9, 10), "p2", "s-north", 210.0, False),
+        (1, "baseline", date(2026, 9, 10), "p4", "s-south", 205.0, False),
+        (2, "between", date(2026, 9, 25), "p1", "s-north", 212.0, False),
+        (2, "between", date(2026, 9, 25), "p2", "s-north", None, True),
+        (3, "outcome", date(2026, 10, 12), "p1", "s-north", 220.0, False),
+    ]
+
+
 def test_small_groups_stay_hidden(rows: Any) -> None:
     said = "fewer than 10 pupils"
     assert rows(
