@@ -124,7 +124,8 @@ def _between(analysis: Mapping[str, Any]) -> list[Found]:
         if names[same(window["assessment"]), window["window"]] > 1:
             message = (
                 f"another window of {window['assessment']!r} is called {window['window']!r} too: they are told apart by"
-                " their days alone, and a file layout whose key has no day keeps one result of the two"
+                " their days alone, and a file layout whose key has neither the day nor the file's own word for the"
+                " window keeps one result of the two"
             )
             found.append(Found(("analysis", "between", number, "window"), message, is_warning=True))
     return [*found, *(_starts_in_windows(analysis, windows) if between else ())]

@@ -11,7 +11,7 @@ from typing import Any
 
 from answers import wording
 from answers.card_health import schools_counted
-from answers.scorecard_parts import main_estimate, since_start
+from answers.scorecard_parts import main_estimate
 from cairn import vega
 from cairn.vega import FONT, INK
 from pilots.decision import FORMATIVE_BELOW
@@ -105,17 +105,12 @@ def waves_chart(card: dict[str, Any]) -> str | None:
     if not study or main_estimate(card) is None:
         return None
     rows = [
-        {"at": since_start(one["windows_since_start"]), "is_before": one["windows_since_start"] < 0}
+        {"at": one["windows_since_start"], "is_before": one["windows_since_start"] < 0}
         | {"value": one["effect_sd"], "low": one["low"], "high": one["high"]}
         for one in study
     ]
-    at = {
-        "field": "at",
-        "type": "nominal",
-        "sort": None,
-        "title": None,
-        "axis": {"labelAngle": 0, "labelLimit": 90, "ticks": False, "domain": False},
-    }
+    title = "Windows since the start (0: the first with the change)"
+    at = {"field": "at", "type": "ordinal", "title": title, "axis": {"labelAngle": 0, "ticks": False, "domain": False}}
     y = {"field": "value", "type": "quantitative", "title": "Effect (SD)", "scale": {"nice": True}}
     zero = {
         "data": {"values": [{"value": 0.0}]},
