@@ -190,3 +190,26 @@ def test_windows_of_one_name_or_that_end_before_they_begin_are_said() -> None:
     raw["analysis"]["between"][1] |= {"window": "winter", "to_date": "2026-10-01"}
     [one] = rule_problems(raw, Known())
     assert (one.at, "ends too early" in one.message) == (("analysis", "between", 1, "to_date"), True)
+
+
+def test_starts_are_permuted_over_the_orders_that_were_drawn_from_and_lost_schools_leave_it_exact() -> None:
+    """Of 300 orders those count that give each start as many of the schools that are there as the real one."""
+    plan = waved(9, 6)
+    schools = sorted(plan.arms)
+    real = np.array([plan.waves[one] if plan.arms[one] == "treatment" else 0 for one in schools])
+    rng = np.random.default_rng(4)
+    orders = np.unique(np.vstack([real, *(rng.permutation(real) for _ in range(299))]), axis=0)
+    orders = np.vstack([real, orders[(orders != real).any(axis=1)]])
+    card = card_of(plan, 0.3, orders=orders)
+    assert card["waves"]["orders"] == len(orders)
+    assert card["how_sure"]["smallest_p"] == pytest.approx(1 / len(orders))
+    assert (card["how_sure"]["p_value"] * len(orders)) % 1 == pytest.approx(0, abs=1e-9)
+    frame, between = scored(plan, 0.3, 1)
+    left = evaluate(plan, frame[frame.school_id != "t00"], *NO_MARTS, "r", AFTER, windows=between, orders=orders)
+    there = orders[:, [number for number, school in enumerate(schools) if school != "t00"]]
+    alike = [sorted(one) == sorted(there[0]) for one in there.tolist()]
+    assert 1 < sum(alike) < len(orders)
+    assert left["waves"]["orders"] == sum(alike)
+    assert [one["schools"] for one in left["waves"]["groups"]] == [2, 3, 3]
+    wrong = card_of(plan, 0.3, orders=orders[1:])
+    assert "none of the stored set" in wrong["why"][0]
