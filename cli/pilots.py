@@ -115,6 +115,7 @@ def evaluate(pilot: PilotArgument, as_of: AsOfOption = None, as_json: JsonOption
 def _scorecard_text(card: dict[str, Any]) -> str:
     lines = [f"{card['title']}: {card['recommendation']}", card["recommendation_text"], *card["why"]]
     lines += [statement["sentence"] for statement in card["how_sure"]["statements"]]
+    lines += (card.get("waves") or {}).get("sentences", [])
     who, happened = card["for_whom"], card["did_it_happen"]
     lines.append(f"{who['pupils']} pupils in {who['schools']} schools (release {card['release_id']})")
     if happened["dosage_met_share"] is not None:

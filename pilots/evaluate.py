@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pilots import judgement, power, waves
+from pilots import judgement, power, waves, waves_told
 from pilots.analysis import ALPHA, METHODS, STANDARDISED_BY, Analysis, analyse
 from pilots.cost import cost_of
 from pilots.decision import INVALID, Evidence, decide, look, printed, statement
@@ -41,6 +41,7 @@ def evaluate(
     guardrails: pd.DataFrame | None = None,
     not_as_drawn: str | None = None,
     windows: pd.DataFrame | None = None,
+    orders: NDArray[np.int64] | None = None,
     evaluated_at: datetime | None = None,
 ) -> dict[str, Any]:
     """The scorecard, JSON-able. ``plan`` may be a Plan, its mapping or its JSON.
@@ -50,7 +51,8 @@ def evaluate(
     this pilot. ``frozen_at`` is when the plan was frozen (None: not known, which is not late), ``stored`` the set of
     allocations that its draw was made from (see ``analysis.analyse``). ``guardrails`` is ``mart_pilot_guardrail`` where
     the release has it; ``not_as_drawn`` says where the plan's arms are not those that were drawn. ``windows``
-    holds scores between baseline and outcome, for a plan whose waves start between them (``waves.analyse_waves``).
+    (``mart_pilot_window``) holds scores of every window, and ``orders`` the set that the order of the waves was drawn
+    from, for a plan whose waves start between baseline and outcome (``waves.analyse_waves``).
 
     Before the outcome window and under the planned coverage the card holds nothing that comes of comparing outcomes:
     no effect, no chance, no p, no school's mean outcome. Whoever looks early decides early.
@@ -62,7 +64,7 @@ def evaluate(
     judged = Judged(
         plan,
         sample,
-        waves.analyse_waves(plan, sample, windows, stored)
+        waves.analyse_waves(plan, sample, windows, stored, orders)
         if waves.is_staggered(plan)
         else analyse(plan, sample, stored),
         judgement.too_early(plan, sample, today),
@@ -92,7 +94,9 @@ def evaluate(
         "did_it_happen": happened,
         "cost": cost_of(plan, schools, sample, judged.effect, _why_no_chance(judged, evidence), today),
         "next": said.next,
-        "waves": waves.told(judged.effect, plan) if isinstance(judged.effect, waves.WavesAnalysis) else None,
+        "waves": waves_told.told(judged.effect, plan, _names(plan, schools))
+        if isinstance(judged.effect, waves.WavesAnalysis)
+        else None,
         "estimates": _estimates(judged, evidence, happened),
         "schools": _schools(judged, schools),
         "rating": rating,
@@ -264,13 +268,12 @@ def _schools(judged: Judged, schools: pd.DataFrame) -> list[dict[str, Any]]:
     """Every school of the plan with the means of its pupils that are compared; while outcomes are not looked at, those
     of everybody assigned, and no mean outcome."""
     plan = judged.plan
-    rows = of_pilot(schools, plan.pilot_id)
-    names = dict(zip(rows["school_id"], rows["school_name"], strict=True))
+    names = _names(plan, schools)
     found = _means(judged)
     return [
         {
             "school_id": school,
-            "school_name": str(names.get(school, school)),
+            "school_name": names.get(school, school),
             "arm": arm,
             "pupils": found[school][0] if school in found else 0,
             "mean_baseline": found[school][1] if school in found else None,
@@ -278,6 +281,12 @@ def _schools(judged: Judged, schools: pd.DataFrame) -> list[dict[str, Any]]:
         }
         for school, arm in plan.arms.items()
     ]
+
+
+def _names(plan: Plan, schools: pd.DataFrame) -> dict[str, str]:
+    """Names of the pilot's schools, by id."""
+    rows = of_pilot(schools, plan.pilot_id)
+    return dict(zip(rows["school_id"], rows["school_name"].astype(str), strict=True))
 
 
 def _means(judged: Judged) -> dict[str, tuple[int, float | None, float | None]]:
