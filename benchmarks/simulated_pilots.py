@@ -70,16 +70,18 @@ def _simulated(world: World, pilot: PilotTruth, outcomes: Outcomes) -> Simulated
     s = world.students
     plan = Plan(json.loads(json.dumps(plan_of(world, pilot), default=str)))
     keys = np.array([f"k{i}" for i in range(len(s))])
+    # Rapid guesses are no scores.
+    score = np.where(outcomes.is_rapid, np.nan, outcomes.score)[:, pilot.subject]
     pupils = pd.DataFrame(
         {
             "pilot_id": plan.pilot_id,
             "plan_hash": plan.plan_hash,
-            "wave": 1,
+            "wave": np.array([max(1, pilot.wave.get(school, 1)) for school in s.school.tolist()]),
             "school_id": np.array(world.school_ids)[s.school],
             "student_key": keys,
             "grade": [f"{grade:02d}" for grade in s.grade],
-            "baseline_score": outcomes.score[0, pilot.subject],
-            "outcome_score": outcomes.score[-1, pilot.subject],
+            "baseline_score": score[0],
+            "outcome_score": score[-1],
             "is_joiner": s.join_day > 0,
             "has_moved_school": s.move_day < NEVER,
             "dosage_minutes": pilot.dose * pilot.planned_minutes,
@@ -94,7 +96,7 @@ def _simulated(world: World, pilot: PilotTruth, outcomes: Outcomes) -> Simulated
                 "window_number": number,
                 "student_key": keys,
                 "from_date": world.dates.days[window.first].isoformat(),
-                "score": outcomes.score[number - 1, pilot.subject],
+                "score": score[number - 1],
                 "is_only_outside": False,
             }
         )

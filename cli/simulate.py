@@ -21,29 +21,31 @@ def simulate() -> None:
 
 def draw_as_assign(
     pilot_id: str,
-    schools: Sequence[str],
     blocks: Sequence[Sequence[str]],
     pupils: Mapping[str, int],
-    treated: Sequence[int],
+    sizes: Sequence[Sequence[int]],
     seed: int,
-) -> list[str]:
-    """The schools that ``cairn pilots assign`` draws with the same seed, once the roster is loaded: balanced on size,
-    as no test was taken before the year."""
+) -> dict[str, int]:
+    """The wave of each school (0: held back) as ``cairn pilots assign`` draws it with the same seed, once the roster is
+    loaded: balanced on size, as no test was taken before the year. See ``simulator.pilot_design.DrawSchools``."""
     import numpy as np
 
     from pilots.allocation_sets import Block
     from pilots.assignment import draw_once
     from pilots.draft import Draft
+    from pilots.order_sets import WaveBlock
     from pilots.school_traits import PUPILS, SchoolTraits
 
-    known = tuple(sorted(schools))
-    position = {school: number for number, school in enumerate(known)}
-    groups = [tuple(sorted(position[school] for school in group)) for group in blocks or [schools]]
+    schools = tuple(sorted(school for block in blocks for school in block))
+    position = {school: number for number, school in enumerate(schools)}
+    groups = [tuple(sorted(position[school] for school in block)) for block in blocks]
+    each = list(zip(groups, sizes, strict=True))
+    has_waves = len(sizes[0]) > 2
     draft = Draft(
         pilot_id=pilot_id,
-        schools=known,
-        blocks=tuple(Block(group, count) for group, count in zip(groups, treated, strict=True)),
-        has_blocks=bool(blocks),
+        schools=schools,
+        blocks=tuple(Block(group, sum(size[1:])) for group, size in each),
+        has_blocks=True,
         balance_on=(),
         seed=seed,
         assigned_on=None,
@@ -51,9 +53,11 @@ def draw_as_assign(
         measure=None,
         subject=None,
         grades=(),
+        wave_blocks=tuple(WaveBlock(group, tuple(size)) for group, size in each) if has_waves else (),
     )
-    sizes = np.array([[float(pupils[school])] for school in known])
-    return draw_once(draft, SchoolTraits((PUPILS,), sizes, "the roster"), seed).arm(True)
+    traits = SchoolTraits((PUPILS,), np.array([[float(pupils[school])] for school in schools]), "the roster")
+    draw = draw_once(draft, traits, seed)
+    return dict.fromkeys(draw.arm(False), 0) | (draw.waves or dict.fromkeys(draw.arm(True), 1))
 
 
 @app.command()

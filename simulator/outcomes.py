@@ -108,11 +108,13 @@ def simulate_outcomes(world: World, work: Work, pilots: list[PilotTruth], seed: 
     general = np.stack([base + growth * (one.first - begin) / (end - begin) for one in windows])
     taken = np.stack([rng.integers(one.first, one.last + 1, (2, n)) for one in windows])
     is_rapid = rng.random(general.shape) < RAPID_SHARE
+    one_by_one = _in_schools_of(world, [pilot for pilot in pilots if pilot.kind.is_tested_one_by_one])
+    is_rapid &= ~one_by_one
     loss = np.where(is_rapid, np.abs(rng.normal(0, RAPID_LOSS_SD, general.shape)), 0.0)
     error = rng.normal(0, ERROR_SD, general.shape)
     strand_error = rng.normal(0, STRAND_ERROR_SD, (len(windows), 2, SUBJECT_SIZE // DOMAIN_SIZE, n))
-    tested = (rng.random(general.shape) < TESTED_SHARE) & (students.join_day[None, None, :] <= taken)
-    tested[1:-1] &= _in_waves(world, pilots)
+    tested = ((rng.random(general.shape) < TESTED_SHARE) | one_by_one) & (students.join_day[None, None, :] <= taken)
+    tested[1:-1] &= _in_schools_of(world, [pilot for pilot in pilots if len(pilot.wave_days) > 1])
 
     overall, strands = _share_points(world, work, taken, without_pilots=False)
     without = _share_points(world, work, taken, without_pilots=True)[0]
@@ -143,12 +145,11 @@ def simulate_outcomes(world: World, work: Work, pilots: list[PilotTruth], seed: 
     )
 
 
-def _in_waves(world: World, pilots: Sequence[PilotTruth]) -> NDArray[np.bool_]:
-    """Whether a pupil is tested between fall and winter [subject, pupil]."""
+def _in_schools_of(world: World, pilots: Sequence[PilotTruth]) -> NDArray[np.bool_]:
+    """Whether a pupil is in a school of one of these pilots, in its subject [subject, pupil]."""
     found = np.zeros((2, len(world.students)), dtype=bool)
     for pilot in pilots:
-        if len(pilot.wave_days) > 1:
-            found[pilot.subject] |= np.isin(world.students.school, pilot.pool)
+        found[pilot.subject] |= np.isin(world.students.school, pilot.pool)
     return found
 
 

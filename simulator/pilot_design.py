@@ -32,17 +32,21 @@ FEWEST_DAYS_OF_SIX = 30  # school days, for three waves and the windows between 
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-# (pilot, schools, blocks of them, pupils of each school, how many of each block are treated, seed) -> those treated
-DrawSchools = Callable[[str, Sequence[str], Sequence[Sequence[str]], Mapping[str, int], Sequence[int], int], list[str]]
+# (pilot, blocks of its schools, pupils of each school, of each block how many are held back and how many start in each
+# wave, seed) -> the wave of each school, 0 where it is held back
+DrawSchools = Callable[
+    [str, Sequence[Sequence[str]], Mapping[str, int], Sequence[Sequence[int]], int], Mapping[str, int]
+]
 
 
 @dataclass(frozen=True)
 class PilotTruth:
     """One pilot as it really is. ``pool`` lists its schools, ``treated`` those of them in treatment (indices).
 
-    ``wave`` is that of each school of the pool, from 1, ``wave_days`` each wave's first day. ``start_day`` (NEVER where
-    it has none) and ``dose`` (share of planned minutes) are by pupil, as assigned by the school of the first day;
-    ``minutes_a_day`` are those planned, ``planned_minutes`` what a pupil of the last wave has of them.
+    ``wave`` is that of each school of the pool, from 1 (0: it has none), ``wave_days`` each wave's first
+    day. ``start_day`` (NEVER where it has none) and ``dose`` (share of planned minutes) are by pupil, as assigned by
+    the school of the first day; ``minutes_a_day`` are those planned, ``planned_minutes`` what a pupil of the last wave
+    has of them.
     """
 
     kind: Kind
@@ -111,16 +115,18 @@ def _bands(pool: Sequence[int]) -> list[list[int]]:
 
 def draw_uniformly(
     pilot_id: str,
-    schools: Sequence[str],
     blocks: Sequence[Sequence[str]],
     pupils: Mapping[str, int],
-    treated: Sequence[int],
+    sizes: Sequence[Sequence[int]],
     seed: int,
-) -> list[str]:
-    """Every allocation with so many treated in each block is as likely; a :data:`DrawSchools`."""
+) -> Mapping[str, int]:
+    """Every order with such sizes in each block is as likely; a :data:`DrawSchools`."""
     rng = np.random.default_rng(seed)
-    groups = blocks or [schools]
-    return [group[int(k)] for group, n in zip(groups, treated, strict=True) for k in rng.permutation(len(group))[:n]]
+    found: dict[str, int] = {}
+    for block, (held_back, *waves) in zip(blocks, sizes, strict=True):
+        one = np.repeat([*range(1, len(waves) + 1), 0], [*waves, held_back])
+        found |= {block[int(k)]: int(wave) for k, wave in zip(rng.permutation(len(block)), one, strict=True)}
+    return found
 
 
 def _pool(which: int, schools: int) -> list[int]:
@@ -171,13 +177,11 @@ def _design(
     world: World, kind: Kind, pool: list[int], draw: DrawSchools | None, rng: np.random.Generator
 ) -> PilotTruth:
     seed = int(rng.integers(1, 2**31))
-    # The four of a district with six are in blocks however small, so that both arms have all grades; waves are not, as
-    # the test permutes their starts over all schools.
-    is_blocked = kind.design != WAVES and (len(pool) >= 12 or draw is not None)
-    treated = _treated(world, kind, pool, is_blocked, draw, seed)
+    # The four of a district with six are in blocks however small, so that both arms and all waves have all grades.
+    is_blocked = len(pool) >= 12 or draw is not None
     days = wave_days(world.dates) if kind.design == WAVES else world.dates.pilot[:1]
-    order = np.random.default_rng([seed, 1]).permutation(len(treated)) % len(days)
-    wave = dict.fromkeys(pool, 1) | {school: int(order[k]) + 1 for k, school in enumerate(treated)}
+    wave = _waves(world, kind, _bands(pool) if is_blocked else [pool], len(days), draw or draw_uniformly, seed)
+    treated = tuple(school for school in pool if wave[school])
     start_of = np.full(len(world.school_ids), NEVER)
     start_of[list(treated)] = [days[wave[school] - 1] for school in treated]
     start_day = start_of[world.students.school]
@@ -199,22 +203,19 @@ def _design(
     )
 
 
-def _treated(
-    world: World, kind: Kind, pool: list[int], is_blocked: bool, draw: DrawSchools | None, seed: int
-) -> tuple[int, ...]:
-    """Half of the schools, of waves all but those held back: those that volunteered, else those drawn."""
+def _waves(
+    world: World, kind: Kind, groups: list[list[int]], waves: int, draw: DrawSchools, seed: int
+) -> dict[int, int]:
+    """The wave of each school, 0 where it does not have it: half of the schools have it, in waves all but those held
+    back; those that volunteered, else those drawn."""
     if kind.design == VOLUNTEERS:
-        return tuple(s for s in pool if s in volunteering_schools(len(SIX)))
-    groups = _bands(pool) if is_blocked else [pool]
-    held_back = HELD_BACK if kind.design == WAVES else None
-    counts = [len(group) // 2 if held_back is None else len(group) - held_back for group in groups]
-    position = {school_id: index for index, school_id in enumerate(world.school_ids)}
-    named = [[world.school_ids[s] for s in group] for group in groups]
-    schools, pupils = [one for group in named for one in group], rostered_pupils(world)
-    drawn = (draw if draw and held_back is None else draw_uniformly)(
-        kind.pilot_id, schools, named if is_blocked else [], pupils, counts, seed
-    )
-    return tuple(sorted(position[one] for one in drawn))
+        volunteers = volunteering_schools(len(SIX))
+        return {school: int(school in volunteers) for group in groups for school in group}
+    held_back = [HELD_BACK // 2 if waves > 1 else len(group) - len(group) // 2 for group in groups]
+    sizes = [[none, *[(len(group) - none) // waves] * waves] for group, none in zip(groups, held_back, strict=True)]
+    blocks = [[world.school_ids[school] for school in group] for group in groups]
+    drawn = draw(kind.pilot_id, blocks, rostered_pupils(world), sizes, seed)
+    return {school: drawn[world.school_ids[school]] for group in groups for school in group}
 
 
 def rostered_pupils(world: World) -> dict[str, int]:

@@ -19,7 +19,8 @@ class Kind:
     ``effect_sd`` is the truth, in standard deviations of the outcome: for one that works, the size that such
     programmes mostly have (.05 to .15), not one that a small pilot must find. ``learns_faster`` is the share by which
     its pupils learn more at each answer (less, where it is negative): that part of the effect shows in their work too.
-    ``is_taken_up``: schools give it the time that was planned; where not, some do and some do not. ``barrier`` is its
+    ``is_taken_up``: schools give it the time that was planned; where not, some do and some do not.
+    ``is_tested_one_by_one``: with an adult beside, so that nobody is left out and nobody guesses. ``barrier`` is its
     kind, as in the plan's form, and what it is.
     """
 
@@ -41,6 +42,7 @@ class Kind:
     device_usd: float
     design: str = RANDOM
     is_taken_up: bool = True
+    is_tested_one_by_one: bool = False
 
 
 FIRST_TWO = (
@@ -92,7 +94,8 @@ FIRST_TWO = (
 )
 
 OTHER_FOUR = (
-    # Two schools an arm: whatever is true, the rule has to say that it cannot tell.
+    # Two schools an arm: whatever is true, the rule has to say that it cannot tell. With so few pupils some untested
+    # ones more in one arm would be high attrition and another word.
     Kind(
         pilot_id="number-talks",
         title="Number Talks: ten minutes of arithmetic aloud, in four schools",
@@ -110,6 +113,7 @@ OTHER_FOUR = (
         licence_usd=0.0,
         training_usd=1_200.0,
         device_usd=0.0,
+        is_tested_one_by_one=True,
     ),
     # Large, for twelve schools an arm to see it: in fully online schools pupils were found to fall 180 school days a
     # year behind in mathematics (CREDO 2015), near .25 SD.

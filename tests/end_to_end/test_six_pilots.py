@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 import loading
+from benchmarks.simulated_pilots import card_of, simulated
 from cairn.settings import Settings
 from cairn.settings import settings as process_settings
 from cli.main import main
@@ -34,19 +35,19 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.spark, pytest.mark.broker, pytest.mark.warehouse, pytest.mark.timeout(600)]
 
-SCHOOLS, PUPILS_A_SCHOOL, DAYS, SEED = 82, 24, 30, 1
+# The demo's seed, and no search for another.
+SCHOOLS, PUPILS_A_SCHOOL, DAYS, SEED = 82, 24, 30, 7
 # Little beside the pilots: what they are judged by are tests and the time that their own sessions took.
 ACTIVITY = 0.02
 
 
 @dataclass(frozen=True)
 class Judged:
-    """The district's folder, its truth by pilot, and the published scorecards."""
+    """By pilot: the truth, the published scorecards, and those of rows worked out from the simulated world."""
 
-    settings: Settings
-    folder: Path
     truth: dict[str, dict[str, Any]]
     cards: dict[str, dict[str, Any]]
+    expected: dict[str, dict[str, Any]]
 
 
 def load_files(settings: Settings, folder: Path) -> None:
@@ -99,7 +100,7 @@ def judged(broker: Settings, spark: SparkSession, tmp_path_factory: pytest.TempP
     made = generate(folder, SCHOOLS, pupils, DAYS, SEED, pilots=6, draw=draw_as_assign, activity=ACTIVITY)
     assert made["pilots"] == 6
     load_files(settings, folder)
-    for name in ("number-talks", "screens-first"):
+    for name in ("number-talks", "screens-first", "peer-tutors"):
         draw_again(folder / "pilots" / f"{name}.yaml")
     for path in sorted((folder / "pilots").glob("*.yaml")):
         freeze(settings, path)
@@ -111,8 +112,11 @@ def judged(broker: Settings, spark: SparkSession, tmp_path_factory: pytest.TempP
     with store.open_release(settings, "evaluation") as connection:
         rows = connection.execute("select pilot_id, scorecard_json from pilot_scorecard").fetchall()
     truth = json.loads((folder / "truth" / "pilots.json").read_text())["pilots"]
+    world = simulated(SEED, SCHOOLS, pupils, DAYS, 6, ACTIVITY)
     yield Judged(
-        settings, folder, {one["pilot_id"]: one for one in truth}, {pilot: json.loads(text) for pilot, text in rows}
+        {one["pilot_id"]: one for one in truth},
+        {pilot: json.loads(text) for pilot, text in rows},
+        {pilot: card_of(one) for pilot, one in world.items()},
     )
     patch.undo()
     process_settings.cache_clear()
@@ -127,6 +131,16 @@ def test_every_pilot_is_judged_and_none_fails(judged: Judged) -> None:
     assert sorted(judged.cards) == sorted(judged.truth)
     assert [name for name, card in judged.cards.items() if "failure" in card] == []
     assert not any(card["frozen"]["is_late"] for card in judged.cards.values())
+
+
+def test_each_card_says_what_follows_from_the_world(judged: Judged) -> None:
+    """The same pupils, scores and schools as the simulator has them, whatever way they came."""
+    for name, card in judged.cards.items():
+        expected = judged.expected[name]
+        assert card["recommendation"] == expected["recommendation"], name
+        assert effect_of(card)["value"] == pytest.approx(effect_of(expected)["value"], abs=1e-9), name
+        assert card["rating"]["baseline_g"] == expected["rating"]["baseline_g"], name
+        assert [one["pupils"] for one in card["schools"]] == [one["pupils"] for one in expected["schools"]], name
 
 
 def test_two_schools_an_arm_cannot_tell(judged: Judged) -> None:
@@ -150,21 +164,22 @@ def test_volunteers_who_were_ahead_are_no_comparison(judged: Judged) -> None:
     assert card["how_sure"]["statements"] == []
 
 
-def test_those_that_work_a_little_and_not_at_all_are_told_as_far_as_six_schools_can(judged: Judged) -> None:
+def test_six_schools_an_arm_claim_no_more_than_they_can_tell(judged: Judged) -> None:
+    """One works by .15 SD, one does nothing: which word is said of either depends on the draw (simulator/README.md)."""
     for name in ("fraction-studio", "reading-companion"):
-        card, truth = judged.cards[name], judged.truth[name]
-        effect = effect_of(card)
-        assert effect["low"] < truth["effect_sd"] < effect["high"]
+        card = judged.cards[name]
         assert card["recommendation"] in ("SCALE", "NEXT WAVE", "ITERATE", "STOP")
-        assert card["rating"]["rating"] == "meets without reservations"
+        assert abs(effect_of(card)["value"] - judged.truth[name]["effect_sd"]) < 0.45, "three errors of the estimate"
+        assert any("misses smaller ones more often" in warning for warning in card["warnings"])
 
 
 def test_waves_are_judged_by_the_staggered_path(judged: Judged) -> None:
     card, truth = judged.cards["peer-tutors"], judged.truth["peer-tutors"]
     assert card["waves"] is not None
     assert [(one["waves"], one["schools"]) for one in card["waves"]["groups"]] == [([1], 4), ([2], 4), ([3], 4)]
-    effect = effect_of(card)
-    assert effect["low"] < truth["effect_sd"] < effect["high"]
+    assert [one["windows_since_start"] for one in card["waves"]["event_study"]] == [-2, -1, 0, 1, 2]
+    assert abs(effect_of(card)["value"] - truth["effect_sd"]) < 0.20, "three errors of the estimate"
+    assert "orders" in card["how_sure"]["method"], "permuted over the set that the order was drawn from"
 
 
 def test_the_time_comes_from_events_and_agrees_with_the_file(judged: Judged) -> None:
