@@ -179,6 +179,8 @@ OTHER_FOUR = (
     ),
 )
 SIX = (*FIRST_TWO, *OTHER_FOUR)
+# Those whose schools are drawn as ``cairn pilots assign`` draws them: the command with the plan's seed says the same.
+DRAWN = tuple(kind.pilot_id for kind in OTHER_FOUR if kind.design != VOLUNTEERS)
 # Schools of each where a district holds all six. Twelve an arm see the harm; waves are three of four and six held back.
 SCHOOLS_OF_SIX = (12, 12, 4, 24, 12, 18)
 WAVES_OF, HELD_BACK = 3, 6

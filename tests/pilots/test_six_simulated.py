@@ -1,8 +1,6 @@
-"""Six pilots of simulated districts, on the rows that the marts should hold: what hangs on truth and not on the draw."""
+"""Six pilots of simulated districts, on the rows that marts should hold: what hangs on truth and not on the draw."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 
@@ -15,11 +13,6 @@ from pilots.evaluate import evaluate
 def six(request: pytest.FixtureRequest) -> dict[str, Simulated]:
     """The demo's seed and the two after it: 82 schools of 24 pupils, 30 days."""
     return simulated(request.param, 82, 82 * 24, 30, 6, 0.02)
-
-
-def effect_of(card: dict[str, Any]) -> dict[str, Any]:
-    [effect] = [one for one in card["estimates"] if one["name"] == "hedges_g"]
-    return effect
 
 
 def test_each_gets_the_word_that_its_truth_asks_for(six: dict[str, Simulated]) -> None:
