@@ -20,8 +20,9 @@ MODELS = (
     *("stg_assessment_result", "stg_fact", "stg_guardrail_fact", "stg_pilot_plan", "stg_pilot_arm"),
     *("stg_pilot_event", "stg_subject_link", "stg_item_alignment"),
     *("int_student_enrollment", "int_pupil_last_school", "int_pilot_fact", "int_pilot_pupil", "int_pilot_window"),
-    *("int_pilot_score", "int_pilot_dosage"),
-    *("mart_pilot_pupil", "mart_pilot_school", "mart_pilot_guardrail", "mart_pilot_window", "mart_rollout_school"),
+    *("int_pilot_score", "mart_pilot_window"),
+    "int_pilot_dosage",
+    *("mart_pilot_pupil", "mart_pilot_school", "mart_pilot_guardrail", "mart_rollout_school"),
     *(
         "mart_rollout_reach",
         "mart_rollout_milestone",

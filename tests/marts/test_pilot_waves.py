@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+import duckdb
 import numpy as np
 import pytest
 import yaml
@@ -22,13 +23,15 @@ import loading
 from answers.pilot_answers import load_scorecard
 from answers.pinned_releases import Reader
 from answers.scorecard_parts import present
+from cairn.errors import CairnError
 from cairn.settings import Settings
 from pilots import assignment, registry, school_traits
 from pilots.draft import read_draft
 from pilots.plan import load_plan
 from portal.charts import drawn
 from portal.pdf import scorecard_pdf
-from releases import evaluation
+from releases import evaluation, pilot_scores, store
+from releases.learning_marts import frame, release_of
 from tests.marts.loaded_roster import load_people
 from tests.marts.pilot_sql import built
 from tests.pilots.made_districts import EXAMPLE
@@ -264,3 +267,28 @@ def test_the_draw_is_replayed_by_its_seed(evaluated: tuple[Settings, assignment.
     assert not is_new
     assert (standing.orders == draw.orders).all()
     assert standing.waves == draw.waves
+
+
+def test_a_window_in_another_unit_is_refused_and_a_release_without_the_mart_is_said(
+    evaluated: tuple[Settings, assignment.Draw, Scores],
+) -> None:
+    settings, _, _ = evaluated
+    plan, learning = registry.frozen_plan(settings, PILOT).plan, release_of(settings)
+    with store.connect(settings, learning) as source:
+        pupils, schools, windows = (frame(source, f"mart_pilot_{name}") for name in ("pupil", "school", "window"))
+    pilot_scores.refuse(plan, pupils, schools, windows)
+    in_hundredths = windows.assign(score=windows.score.where(windows.window_number != 3, windows.score * 100))
+    with pytest.raises(CairnError, match="the window from 2026-10-05 of 'District Interim' are not in one unit"):
+        pilot_scores.refuse(plan, pupils, schools, in_hundredths)
+    with duckdb.connect(str(learning.path)) as connection:
+        connection.execute("alter table mart_pilot_window rename to away")
+    try:
+        card = evaluation.evaluate(settings, PILOT)
+    finally:
+        with duckdb.connect(str(learning.path)) as connection:
+            connection.execute("alter table away rename to mart_pilot_window")
+    assert (card["recommendation"], card["waves"]) == ("CANNOT TELL", None)
+    assert "the next night brings them" in card["why"][0]
+    assert evaluation.evaluate(settings, PILOT)["estimates"] == card_of(settings)["estimates"], (
+        "the command says it too"
+    )
