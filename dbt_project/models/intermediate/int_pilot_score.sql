@@ -21,6 +21,7 @@ results as (
         wanted.part,
         pupil.student_key,
         result.scale_score,
+        result.standard_error,
         result.taken_date,
         {{ same_name('result.subject') }} as subject,
         coalesce(result.taken_date between wanted.from_date and wanted.until_date, false) as is_inside,
@@ -63,6 +64,15 @@ select
                 where results.is_inside
             )
     end as score,
+    case
+        when coalesce(subjects.subjects, 0) <= 1
+            -- That of the very score: a result that tells none lends none from another day.
+            then arg_max_null(
+                results.standard_error, row(results.taken_date, results.scale_score, results.standard_error)
+            ) filter (
+                where results.is_inside
+            )
+    end as standard_error,
     cast(coalesce(subjects.subjects, 0) as integer) as subjects,
     not bool_or(results.is_inside) and bool_or(results.is_near) as is_only_outside
 from results
