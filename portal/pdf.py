@@ -36,6 +36,15 @@ def scorecard_pdf(
         )
 
 
+def _group(one: dict[str, Any]) -> list[str]:
+    """A group's row as text: name, pupils, effect, interval; what is not told is said in the last."""
+    name = one["group"].capitalize()
+    if one["why_not"]:
+        return [name, "–", "–", f"not told: {one['why_not']}"]
+    interval = f"{wording.number(one['low'], 2)} to {wording.number(one['high'], 2)}"
+    return [name, wording.number(one["pupils"]), wording.number(one["effect_sd"], 2), interval]
+
+
 def _printable(
     card: dict[str, Any], charts: dict[str, str | None], decisions: list[dict[str, Any]], releases: dict[str, str]
 ) -> dict[str, Any]:
@@ -61,9 +70,23 @@ def _printable(
         "why_no_chance": sure["why_no_chance"],
         "guardrails": [one["sentence"] for one in card["guardrails"]],
         "arms": card["schools_told"],
-        "who": f"{wording.number(who['pupils'])} pupils in {wording.number(who['schools'])} schools, "
-        f"grades {', '.join(map(str, who['grades'])) or 'not given'}.",
+        "decided_by": sure["decided_by"] or "",
+        "who": card["who_told"],
         "who_notes": who["notes"],
+        "groups": [_group(one) for one in who["groups"]],
+        "groups_alt": card["groups_told"],
+        "dosage_alt": card["dosage_told"],
+        "by_dosage": [
+            [
+                one["dosage"].capitalize(),
+                "not told" if one["pupils"] is None else wording.number(one["pupils"]),
+                wording.number(one["difference_sd"], 2),
+            ]
+            for one in happened["by_dosage"]
+        ],
+        "by_dosage_note": happened["by_dosage_note"] or "",
+        "log": [[one["day"], one["what"], one["more"] or "–"] for one in card["log"]],
+        "gain_heads": card["gain_heads"],
         "happened": [
             ["Pupils with the planned time", wording.percent(happened["dosage_met_share"])],
             [

@@ -18,7 +18,7 @@ from cairn.settings import Settings
 from pilots.decision import DECISIONS
 from pilots.six_pilots import SEED, SIX, made_card, six_cards
 from portal.card_files import write_cards
-from portal.charts import drawn
+from portal.charts import drawn, effect_chart
 from tests.portal.fixture_pilots import scorecard
 
 Cards = dict[str, dict[str, Any]]
@@ -93,7 +93,7 @@ def test_intervals_of_two_cards_are_as_long_as_they_are(effect: float, half: flo
 
 def drawn_effect(card: dict[str, Any]) -> str | None:
     """The effect's chart of a card as an evaluation has it."""
-    return drawn(present(card, 10))["effect"]
+    return effect_chart(present(card, 10))
 
 
 def test_what_has_no_bounds_is_a_broken_line_and_not_another_estimates_interval(cards: Cards) -> None:
