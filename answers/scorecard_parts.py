@@ -8,6 +8,7 @@ from answers import wording
 from answers.card_health import health, is_too_early, read_with, schools_told, verdict
 from cairn.privacy import school_told
 from pilots.decision import PRIOR_NAMES, in_words, joint_of
+from pilots.known import grade_key
 
 # Heads of the columns of chances, by the direction of the plan's hypothesis.
 GAIN_HEADS = {
@@ -22,7 +23,7 @@ def present(card: dict[str, Any], n_min: int) -> dict[str, Any]:
     ``health`` holds the checks of its first screen, ``read_with`` the sentence under the recommendation, ``verdict``
     how that is to look.
     """
-    parts = _parts(card, n_min)
+    parts = _readable(_parts(card, n_min))
     checks = health(parts)
     return parts | {
         "health": checks,
@@ -33,9 +34,22 @@ def present(card: dict[str, Any], n_min: int) -> dict[str, Any]:
         "who_told": who_told(parts, n_min),
         "dosage_told": dosage_told(parts),
         "groups_told": groups_told(parts),
+        "happened_told": happened_told(parts),
         "gain_heads": GAIN_HEADS[parts["planned"]["direction"]],
         "log": log_of(parts),
     }
+
+
+def _readable(card: dict[str, Any]) -> dict[str, Any]:
+    """The card with days in its sentences as the page writes days."""
+    lists = {name: [wording.days_told(one) for one in card[name]] for name in ("why", "warnings")}
+    texts = {name: wording.days_told(card[name]) for name in ("hypothesis", "next", "recommendation_text")}
+    guardrails = [
+        one | ({"sentence": wording.days_told(one["sentence"])} if "sentence" in one else {})
+        for one in card["guardrails"]
+    ]
+    cost = card["cost"] | {"notes": [wording.days_told(one) for one in card["cost"]["notes"]]}
+    return card | lists | texts | {"guardrails": guardrails, "cost": cost}
 
 
 def _parts(card: dict[str, Any], n_min: int) -> dict[str, Any]:
@@ -101,6 +115,8 @@ def _parts(card: dict[str, Any], n_min: int) -> dict[str, Any]:
                 "milestones_late": None,
                 "by_dosage": [],
                 "by_dosage_note": None,
+                "milestones_each": None,
+                "minutes_in_step": None,
             }
             | (card.get("did_it_happen") or {}),
             "cost": {"total_usd": None, "per_pupil_usd": None, "notes": []} | (card.get("cost") or {}),
@@ -113,7 +129,8 @@ def _parts(card: dict[str, Any], n_min: int) -> dict[str, Any]:
 def who_told(card: dict[str, Any], n_min: int) -> str:
     """Who is compared; while nobody is, who is assigned and on which days their scores are taken."""
     who = card["for_whom"]
-    grades = f", grades {', '.join(map(str, who['grades']))}" if who["grades"] else ""
+    named = [grade_key(grade) for grade in who["grades"]]
+    grades = f", grade{'s' if len(named) > 1 else ''} {', '.join(named)}" if named else ""
     if not is_too_early(card) or who["pupils_assigned"] is None:
         return f"{wording.number(who['pupils'])} pupils in {wording.number(who['schools'])} schools{grades}."
     assigned = (
@@ -151,6 +168,36 @@ def groups_told(card: dict[str, Any]) -> str:
         if one["effect_sd"] is not None
     ]
     return f"Effect by group: {'; '.join(told)}." if told else "No group may be shown."
+
+
+def happened_told(card: dict[str, Any]) -> list[tuple[str, str]]:
+    """(what it is, the figure) of whether it happened; while work goes on they are said to be so far."""
+    found = card["did_it_happen"]
+    step, late = found["minutes_in_step"], found["milestones_late"]
+    far = " so far" if step is not None else ""
+    minutes = f"{wording.number(found['mean_minutes'])} of {wording.number(found['planned_minutes'])}"
+    in_step = "" if step is None else f"; in step with the plan by now: {wording.number(step)}"
+    done, planned, each = (found[f"milestones_{name}"] for name in ("done", "planned", "each"))
+    schools = sum(one["arm"] == "treatment" for one in card["schools"])
+    of_schools = f", {each} in each of {schools} schools" if each and planned == each * schools else ""
+    return [
+        (f"Pupils with the planned time{far}", wording.percent(found["dosage_met_share"])),
+        (f"Minutes a pupil{far}, mean of planned{in_step}", minutes),
+        (f"Milestones met{far}{of_schools}", f"{wording.number(done)} of {wording.number(planned)}"),
+        ("Milestones late", wording.number(late)),
+    ]
+
+
+def value_told(estimate: dict[str, Any]) -> str:
+    """An estimate's number: a share as a percentage."""
+    if estimate.get("unit") == "share":
+        return wording.percent(estimate["value"])
+    return wording.number(estimate["value"], 2)
+
+
+def unit_told(estimate: dict[str, Any]) -> str:
+    """An estimate's unit; a percentage has its own."""
+    return "" if estimate.get("unit") == "share" else wording.unit(estimate.get("unit"))
 
 
 def log_of(card: dict[str, Any]) -> list[dict[str, str]]:

@@ -20,7 +20,7 @@ from pilots.card_pupils import for_whom, schools_of
 from pilots.cost import cost_of
 from pilots.decision import INVALID, PRIOR_NAMES, Evidence, decide, look, printed, statement
 from pilots.effect_size import size_label
-from pilots.guardrails import SAFE, findings_on, told
+from pilots.guardrails import SAFE, findings_on, is_ahead, told
 from pilots.judgement import Judged
 from pilots.plan import Plan
 from pilots.rollout import figures
@@ -80,7 +80,7 @@ def evaluate(
     evidence = judgement.evidence(judged, rating, red_gates, arms_differ(plan, pupils), findings, not_as_drawn)
     said = decide(evidence)
     why_no_chance = _why_no_chance(judged, evidence)
-    happened = _happened(plan, sample, rollout) | _beside_dosage(judged, why_no_chance is None)
+    happened = _happened(plan, sample, rollout, today) | _beside_dosage(judged, why_no_chance is None)
     return {
         "pilot_id": plan.pilot_id,
         "title": plan.title,
@@ -106,7 +106,7 @@ def evaluate(
         "guardrails": [told(one) for one in findings],
         "warnings": [
             *_warnings(judged, evidence),
-            *(f"Guardrail {one.sentence}." for one in findings if one.status != SAFE),
+            *(f"Guardrail {one.sentence}." for one in findings if one.status != SAFE and not is_ahead(plan, today)),
         ],
     }
 
@@ -209,12 +209,20 @@ def _beside_dosage(judged: Judged, is_told: bool) -> dict[str, Any]:
     return {"by_dosage": rows, "by_dosage_note": NOT_CAUSAL if rows else None}
 
 
-def _happened(plan: Plan, sample: Sample, rollout: pd.DataFrame) -> dict[str, Any]:
-    """What the rollout page says, in the same figures (:func:`pilots.rollout.figures`), and whose work it was."""
+def _happened(plan: Plan, sample: Sample, rollout: pd.DataFrame, today: date) -> dict[str, Any]:
+    """What the rollout page says, in the same figures (:func:`pilots.rollout.figures`), and whose work it was.
+
+    ``minutes_in_step`` are those of a pupil in step with the plan while work goes on: its share of days that are over;
+    ``milestones_each`` the plan's for a school.
+    """
     said, got = figures(rollout, plan.pilot_id), sample.dosage
+    starts, ends = plan.starts_on, date.fromisoformat(plan.implementation["ends_on"])
+    over = min(1.0, max(0.0, ((today - starts).days + 1) / ((ends - starts).days + 1)))
+    planned = float(plan.implementation["dosage_minutes_planned"])
     return {
         "dosage_met_share": said.dosage_met_share,
-        "planned_minutes": float(plan.implementation["dosage_minutes_planned"]),
+        "planned_minutes": planned,
+        "minutes_in_step": round(planned * over, 1) if over < 1.0 else None,
         "mean_minutes": said.dosage_minutes_mean,
         "dosage_source": got.source,
         "minutes_by_stream": _rounded(got.stream_minutes, 1),
@@ -224,6 +232,7 @@ def _happened(plan: Plan, sample: Sample, rollout: pd.DataFrame) -> dict[str, An
         "comparison_met_share": _rounded(got.comparison_met_share, 4),
         "moved_share": round(sample.moved_share, 4),
         "crossed_share": _rounded(got.crossed_share, 4),
+        "milestones_each": len(plan.implementation["milestones"]),
         "milestones_planned": said.milestones_planned,
         "milestones_done": said.milestones_done,
         "milestones_late": said.milestones_late,

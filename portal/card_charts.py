@@ -32,7 +32,7 @@ def dosage_chart(card: dict[str, Any]) -> str | None:
         "field": "minutes",
         "type": "quantitative",
         "title": "Minutes a pupil, mean of each school",
-        "scale": {"domain": [0, most], "nice": False},
+        "scale": {"domain": [-0.02 * most, most], "nice": False},
         "axis": {"tickCount": 5, "grid": False},
     }
     y = {
@@ -75,9 +75,9 @@ def groups_chart(card: dict[str, Any]) -> str | None:
     x = {
         "field": "low",
         "type": "quantitative",
-        "title": "Difference between arms (SD, to the right is better)",
+        "title": "Difference of arms (SD, right is better)",
         "scale": {"domain": [-reach, reach], "nice": False},
-        "axis": {"tickCount": 6, "grid": False},
+        "axis": {"tickCount": 4, "grid": False},
     }
     y = {
         "field": "name",

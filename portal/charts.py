@@ -43,9 +43,9 @@ def effect_chart(card: dict[str, Any]) -> str | None:
     low = {
         "field": "low",
         "type": "quantitative",
-        "title": f"Difference between arms ({wording.unit(unit)}, to the right is better)",
+        "title": f"Difference of arms ({wording.unit(unit)}, right is better)",
         "scale": {"domain": [-reach, reach], "nice": False},
-        "axis": {"tickCount": 6, "grid": False},
+        "axis": {"tickCount": 4, "grid": False},
     }
     name = {
         "field": "name",
@@ -120,7 +120,8 @@ def schools_chart(card: dict[str, Any]) -> str | None:
 
     def mean(field: str) -> dict[str, Any]:
         scale = {"zero": False, "padding": 14}
-        return {"field": field, "type": "quantitative", "title": f"Mean score {field}", "scale": scale}
+        axis = {"tickCount": 6}
+        return {"field": field, "type": "quantitative", "title": f"Mean score {field}", "scale": scale, "axis": axis}
 
     def by_arm(shown: list[str]) -> dict[str, Any]:
         return {"field": "arm", "type": "nominal", "title": None, "scale": {"domain": list(ARMS), "range": shown}}

@@ -10,7 +10,7 @@ from typing import Any
 import typst
 
 from answers import wording
-from answers.scorecard_parts import interval_told
+from answers.scorecard_parts import interval_told, unit_told, value_told
 
 TEMPLATE = Path(__file__).resolve().parent / "templates" / "scorecard.typ"
 
@@ -87,18 +87,7 @@ def _printable(
         "by_dosage_note": happened["by_dosage_note"] or "",
         "log": [[one["day"], one["what"], one["more"] or "–"] for one in card["log"]],
         "gain_heads": card["gain_heads"],
-        "happened": [
-            ["Pupils with the planned time", wording.percent(happened["dosage_met_share"])],
-            [
-                "Minutes planned, mean reached",
-                f"{wording.number(happened['planned_minutes'])}, {wording.number(happened['mean_minutes'])}",
-            ],
-            [
-                "Milestones done of planned, late",
-                f"{wording.number(happened['milestones_done'])} of "
-                f"{wording.number(happened['milestones_planned'])}, {wording.number(happened['milestones_late'])} late",
-            ],
-        ],
+        "happened": [list(one) for one in card["happened_told"]],
         "cost": [["Total", wording.money(cost["total_usd"])], ["For each pupil", wording.money(cost["per_pupil_usd"])]],
         "cost_notes": cost["notes"],
         "next": card["next"],
@@ -107,9 +96,9 @@ def _printable(
         "estimates": [
             [
                 str(one.get("label") or one["name"]).replace("_", " "),
-                wording.number(one["value"], 2),
+                value_told(one),
                 interval_told(card, one),
-                wording.unit(one.get("unit")),
+                unit_told(one),
             ]
             for one in card["estimates"]
         ],
