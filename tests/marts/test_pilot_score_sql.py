@@ -10,7 +10,7 @@ import duckdb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.marts.pilot_sql import query
+from tests.marts.pilot_sql import PLAN_TABLES, query
 
 PUPILS = ("p1", "p2", "elsewhere")
 TESTS, SUBJECTS = ("i-Ready Diagnostic", "I-READY  diagnostic", "MAP"), ("Mathematics", "mathematics ", "Reading")
@@ -132,14 +132,7 @@ def test_plans_of_every_age_are_read_and_the_newest_freeze_counts() -> None:
         " baseline_until_date, outcome_until_date, dosage_minutes_planned"
     )
     with duckdb.connect() as connection:
-        connection.execute(
-            "create table gold_pilot_plan (pilot_id varchar, plan_hash varchar, title varchar, frozen_at timestamptz,"
-            " plan_json varchar)"
-        )
-        connection.execute(
-            "create table gold_pilot_practice (pilot_id varchar, plan_hash varchar, recorded_at timestamptz,"
-            " plan_json varchar)"
-        )
+        connection.execute(PLAN_TABLES)
         for pilot, plan_hash, day, analysis in rows:
             text = json.dumps({"analysis": analysis, "implementation": {"dosage_minutes_planned": 60}})
             frozen_at = datetime(2026, 8, day, tzinfo=UTC)

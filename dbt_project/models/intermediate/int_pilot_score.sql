@@ -29,17 +29,11 @@ results as (
         coalesce(result.taken_date between wanted.from_date - 90 and wanted.until_date + 90, true) as is_near
     from wanted
     inner join {{ ref('stg_assessment_result') }} as result
-        on
-            {{ same_name('wanted.assessment') }} = {{ same_name('result.assessment') }}
-            and wanted.window_name = result.window_name
-            and {{ same_name('wanted.measure') }} = {{ same_name('result.measure') }}
+        on {{ is_planned_result('wanted', 'result') }}
     inner join {{ ref('int_pilot_pupil') }} as pupil
         on
             wanted.pilot_id = pupil.pilot_id
             and result.student_key = pupil.student_key
-    where
-        wanted.subject is null
-        or {{ same_name('wanted.subject') }} = {{ same_name('result.subject') }}
 ),
 
 -- A plan that names no subject, and results of several: there is no telling which is meant.
@@ -59,8 +53,7 @@ select
     results.student_key,
     case
         when coalesce(subjects.subjects, 0) <= 1
-            -- The newest of several; of two on one day the higher, so that the order of rows does not decide.
-            then arg_max(results.scale_score, row(results.taken_date, results.scale_score)) filter (
+            then {{ newest_score('results') }} filter (
                 where results.is_inside
             )
     end as score,
