@@ -37,6 +37,7 @@ def present(card: dict[str, Any], n_min: int) -> dict[str, Any]:
         "happened_told": happened_told(parts),
         "gain_heads": GAIN_HEADS[parts["planned"]["direction"]],
         "log": log_of(parts),
+        "waves_told": waves_told(parts),
     }
 
 
@@ -83,6 +84,7 @@ def _parts(card: dict[str, Any], n_min: int) -> dict[str, Any]:
             "evaluated_at": None,
             "plan_hash": "",
             "frozen": None,
+            "waves": None,
         }
         | card
         | {
@@ -285,3 +287,18 @@ def effect_told(card: dict[str, Any]) -> str:
         f"Difference between arms {wording.number(estimate['value'], 2)} {wording.unit(estimate.get('unit'))}, "
         f"interval {interval_told(card, estimate)}."
     )
+
+
+def waves_told(card: dict[str, Any]) -> str:
+    """What the event study's chart says, for those who cannot see it."""
+    study = (card["waves"] or {}).get("event_study") or []
+    each = (f"{since_start(one['windows_since_start'])} {wording.number(one['effect_sd'], 2)}" for one in study)
+    return f"Effect in SD by windows since a school started: {', '.join(each)}." if study else "No effect by window."
+
+
+def since_start(windows: int) -> str:
+    """A window of the event study in words: 0 is the first with the change."""
+    if windows == 0:
+        return "first with it"
+    count = abs(windows)
+    return f"{count} window{'s' if count > 1 else ''} {'before' if windows < 0 else 'later'}"

@@ -132,6 +132,7 @@ def _scorecard_text(card: dict[str, Any]) -> str:
     lines += [statement["sentence"] for statement in card["how_sure"]["statements"]]
     if card["how_sure"]["statements"]:
         lines.append(card["how_sure"]["decided_by"])
+    lines += (card.get("waves") or {}).get("sentences", [])
     happened = card["did_it_happen"]
     lines.append(f"{present(card, smallest_group(settings()))['who_told']} (release {card['release_id']})")
     if happened["dosage_met_share"] is not None:

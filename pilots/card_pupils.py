@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pilots.judgement import Judged
+from pilots.plan import Plan
 from pilots.sample import as_measured, of_pilot
 from pilots.subgroups import subgroups_of
 
@@ -51,14 +52,13 @@ def schools_of(judged: Judged, schools: pd.DataFrame) -> list[dict[str, Any]]:
     """Every school of the plan with the means of its pupils that are compared; while outcomes are not looked at, those
     of everybody assigned, and no mean outcome. ``mean_minutes`` are of everybody assigned, at any time."""
     plan = judged.plan
-    rows = of_pilot(schools, plan.pilot_id)
-    names = dict(zip(rows["school_id"], rows["school_name"], strict=True))
+    names = names_of(plan, schools)
     found = _means(judged)
     minutes = judged.sample.assigned.groupby("school_id")["dosage_minutes"].agg(lambda each: each.fillna(0.0).mean())
     return [
         {
             "school_id": school,
-            "school_name": str(names.get(school, school)),
+            "school_name": names.get(school, school),
             "arm": arm,
             "pupils": found[school][0] if school in found else 0,
             "mean_baseline": found[school][1] if school in found else None,
@@ -67,6 +67,12 @@ def schools_of(judged: Judged, schools: pd.DataFrame) -> list[dict[str, Any]]:
         }
         for school, arm in plan.arms.items()
     ]
+
+
+def names_of(plan: Plan, schools: pd.DataFrame) -> dict[str, str]:
+    """Names of the pilot's schools, by id."""
+    rows = of_pilot(schools, plan.pilot_id)
+    return dict(zip(rows["school_id"], rows["school_name"].astype(str), strict=True))
 
 
 def _means(judged: Judged) -> dict[str, tuple[int, float | None, float | None]]:

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.privacy import DEFAULT_SMALLEST_GROUP
-from pilots import judgement, power, waves
+from pilots import judgement, power, waves, waves_told
 from pilots.analysis import ALPHA, METHODS, STANDARDISED_BY, Analysis, analyse
 from pilots.by_dosage import NOT_CAUSAL, by_dosage
-from pilots.card_pupils import for_whom, schools_of
+from pilots.card_pupils import for_whom, names_of, schools_of
 from pilots.cost import cost_of
 from pilots.decision import INVALID, PRIOR_NAMES, Evidence, decide, look, printed, statement
 from pilots.effect_size import size_label
@@ -44,6 +44,7 @@ def evaluate(
     guardrails: pd.DataFrame | None = None,
     not_as_drawn: str | None = None,
     windows: pd.DataFrame | None = None,
+    orders: NDArray[np.int64] | None = None,
     n_min: int = DEFAULT_SMALLEST_GROUP,
     evaluated_at: datetime | None = None,
 ) -> dict[str, Any]:
@@ -54,7 +55,8 @@ def evaluate(
     this pilot. ``frozen_at`` is when the plan was frozen (None: not known, which is not late), ``stored`` the set of
     allocations that its draw was made from (see ``analysis.analyse``). ``guardrails`` is ``mart_pilot_guardrail`` where
     the release has it; ``not_as_drawn`` says where the plan's arms are not those that were drawn. ``windows``
-    holds scores between baseline and outcome, for a plan whose waves start between them (``waves.analyse_waves``).
+    (``mart_pilot_window``) holds scores of every window, and ``orders`` the set that the order of the waves was drawn
+    from, for a plan whose waves start between baseline and outcome (``waves.analyse_waves``).
     ``n_min`` is the district's smallest group of pupils: of fewer nothing is compared, and no group is told of.
 
     Before the outcome window and under the planned coverage the card holds nothing that comes of comparing outcomes:
@@ -67,7 +69,9 @@ def evaluate(
     judged = Judged(
         plan,
         sample,
-        waves.analyse_waves(plan, sample, None if windows is None else better_up(plan, windows, ["score"]), stored)
+        waves.analyse_waves(
+            plan, sample, None if windows is None else better_up(plan, windows, ["score"]), stored, orders
+        )
         if waves.is_staggered(plan)
         else analyse(plan, sample, stored, n_min),
         judgement.too_early(plan, sample, today),
@@ -99,7 +103,9 @@ def evaluate(
         "did_it_happen": happened,
         "cost": cost_of(plan, schools, sample, judged.effect, why_no_chance, today),
         "next": said.next,
-        "waves": waves.told(judged.effect, plan) if isinstance(judged.effect, waves.WavesAnalysis) else None,
+        "waves": waves_told.told(judged.effect, plan, names_of(plan, schools))
+        if isinstance(judged.effect, waves.WavesAnalysis)
+        else None,
         "estimates": _estimates(judged, evidence, happened),
         "schools": schools_of(judged, schools),
         "rating": rating,

@@ -72,6 +72,44 @@ def effect_chart(card: dict[str, Any]) -> str | None:
     return as_svg({"layer": layers, "padding": ROOM} | size)
 
 
+def waves_chart(card: dict[str, Any]) -> str | None:
+    """The effect by windows since schools started, with its interval where there is one; before the start hollow.
+
+    None where the pilot is not in waves, or where no effect may be drawn.
+    """
+    study = (card["waves"] or {}).get("event_study") or []
+    if not study or main_estimate(card) is None:
+        return None
+    rows = [
+        {"at": one["windows_since_start"], "is_before": one["windows_since_start"] < 0}
+        | {"value": one["effect_sd"], "low": one["low"], "high": one["high"]}
+        for one in study
+    ]
+    title = "Windows since the start (0: the first with the change)"
+    at = {"field": "at", "type": "ordinal", "title": title, "axis": {"labelAngle": 0, "ticks": False, "domain": False}}
+    y = {"field": "value", "type": "quantitative", "title": "Effect (SD)", "scale": {"nice": True}}
+    zero = {
+        "data": {"values": [{"value": 0.0}]},
+        "mark": {"type": "rule", "strokeDash": [4, 4], "color": INK},
+        "encoding": {"y": y},
+    }
+    bounded = {
+        "data": {"values": [row for row in rows if row["low"] is not None and row["high"] is not None]},
+        "mark": {"type": "rule", "strokeWidth": 3, "color": BLUE},
+        "encoding": {"x": at, "y": y | {"field": "low"}, "y2": {"field": "high"}},
+    }
+    point = {
+        "data": {"values": rows},
+        "mark": {"type": "point", "size": 110, "color": BLUE, "strokeWidth": 2, "opacity": 1},
+        "encoding": {
+            "x": at,
+            "y": y,
+            "fill": {"condition": {"test": "datum.is_before", "value": "#ffffff"}, "value": BLUE},
+        },
+    }
+    return as_svg({"layer": [zero, bounded, point], "padding": ROOM, "width": WIDTH - 80, "height": 150})
+
+
 def counted_chart(card: dict[str, Any]) -> str | None:
     """One mark for each school of an arm, up to ``MARKS``; places left empty where an arm has under six.
 
@@ -143,6 +181,7 @@ def drawn(card: dict[str, Any]) -> dict[str, str | None]:
         "effect": effect_chart(card),
         "counted": counted_chart(card),
         "schools": schools_chart(card),
+        "waves": waves_chart(card),
         "dosage": dosage_chart(card),
         "groups": groups_chart(card),
     }

@@ -93,6 +93,18 @@ def _printable(
         "next": card["next"],
         "charts": {name: bool(svg) for name, svg in charts.items()},
         "effect_alt": card["effect_told"],
+        "waves": (card["waves"] or {}).get("sentences", []),
+        "waves_alt": card["waves_told"],
+        "wave_effects": [
+            [
+                ", ".join(map(str, row["waves"])),
+                ", ".join(row["starts_on"]),
+                str(row["schools"]),
+                wording.number(row["effect_sd"], 2),
+                wording.number(row["p_value"], 3),
+            ]
+            for row in (card["waves"] or {}).get("groups", [])
+        ],
         "estimates": [
             [
                 str(one.get("label") or one["name"]).replace("_", " "),

@@ -15,9 +15,10 @@ from cairn.errors import CairnError
 from cairn.privacy import school_told, smallest_group
 from cairn.settings import Settings
 from gates.before_evaluation import is_crossed
-from pilots import assignment, cost
+from pilots import assignment, cost, waves
 from pilots.decision import DECISIONS, INVALID
 from pilots.evaluate import evaluate
+from pilots.plan import Plan
 from pilots.registry import FrozenPlan
 from releases import pilot_scores, store
 from releases.learning_marts import frame, marts_of
@@ -40,7 +41,8 @@ def scorecard(
     pupils = frame(source, "mart_pilot_pupil", pilot_id)
     schools = frame(source, "mart_pilot_school", pilot_id)
     pilot_scores.refuse_other_plan(frozen.plan_hash, pupils)
-    pilot_scores.refuse(frozen.plan, pupils, schools)
+    windows = _windows(source, frozen.plan)
+    pilot_scores.refuse(frozen.plan, pupils, schools, windows)
     draw = assignment.standing_draw(settings, pilot_id)
     card = evaluate(
         frozen.plan,
@@ -54,12 +56,14 @@ def scorecard(
         stored=assignment.permuted_over(frozen.plan, draw),
         guardrails=_guardrails(source, pilot_id),
         not_as_drawn=assignment.assignment_problem(frozen.plan, draw),
+        windows=windows,
+        orders=assignment.orders_over(frozen.plan, draw),
         n_min=smallest_group(settings),
     )
     card |= log_of(frozen)
     card["warnings"] = [
         *card["warnings"],
-        *pilot_scores.warnings(frozen.plan, schools),
+        *pilot_scores.warnings(frozen.plan, schools, windows),
         *_changed_since(frozen, learning),
     ]
     return card
@@ -103,6 +107,14 @@ def log_of(frozen: FrozenPlan) -> dict[str, Any]:
 def _guardrails(source: duckdb.DuckDBPyConnection, pilot_id: str) -> pd.DataFrame | None:
     """Values of the pilot's guardrails; None in a release from before there were any."""
     return frame(source, "mart_pilot_guardrail", pilot_id) if "mart_pilot_guardrail" in marts_of(source) else None
+
+
+def _windows(source: duckdb.DuckDBPyConnection, plan: Plan) -> pd.DataFrame | None:
+    """Scores of every window of a plan whose waves start between them; None for any other, and in a release from before
+    there was such a mart: the next night brings one."""
+    if not waves.is_staggered(plan) or "mart_pilot_window" not in marts_of(source):
+        return None
+    return frame(source, "mart_pilot_window", plan.pilot_id)
 
 
 def _red_gates(source: duckdb.DuckDBPyConnection, pilot_id: str) -> list[str]:

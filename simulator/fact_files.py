@@ -44,7 +44,8 @@ def write_facts(world: World, work: Work, pilots: list[PilotTruth], out: Path, s
 
 
 def _dosage(world: World, work: Work, pilot: PilotTruth, rng: np.random.Generator) -> Rows:
-    """Minutes a week of each treated pupil, on the week's last school day; they sum to dose times planned minutes."""
+    """Minutes a week of each treated pupil, on the week's last school day; they sum to dose times planned minutes
+    where the pupil has it from the first day on."""
     days = list(range(pilot.first_day, pilot.last_day + 1))
     weeks: dict[tuple[int, int], list[int]] = {}
     for day in days:
@@ -53,9 +54,10 @@ def _dosage(world: World, work: Work, pilot: PilotTruth, rng: np.random.Generato
     rows: Rows = []
     for members in weeks.values():
         week_end = world.dates.days[members[-1]].isoformat()
-        share = pilot.planned_minutes * len(members) / max(1, len(days))
+        since = np.maximum(pilot.start_day[treated], members[0])
+        share = pilot.minutes_a_day * np.maximum(0, members[-1] - since + 1)
         minutes = np.maximum(0, np.round(share * pilot.dose[treated] * rng.normal(1.0, 0.15, len(treated)))).astype(int)
-        enrolled = world.students.join_day[treated] <= members[-1]
+        enrolled = (world.students.join_day[treated] <= members[-1]) & (since <= members[-1])
         for pupil, value in zip(treated[enrolled].tolist(), minutes[enrolled].tolist(), strict=True):
             rows.append([world.students.id[pupil], pilot.pilot_id, week_end, "minutes", value, "minutes", ""])
     return rows

@@ -16,7 +16,7 @@ PUPILS = ("p1", "p2", "elsewhere")
 TESTS, SUBJECTS = ("i-Ready Diagnostic", "I-READY  diagnostic", "MAP"), ("Mathematics", "mathematics ", "Reading")
 FROM, LAST = {"fall": date(2026, 9, 1), "winter": date(2026, 12, 1)}, timedelta(days=9)
 PARTS = {"baseline": "fall", "outcome": "winter"}
-SCORE = query("int_pilot_score")
+SCORE, WINDOWS = query("int_pilot_score"), query("int_pilot_window")
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,12 @@ def test_only_what_the_plan_names_counts(loaded: list[Result], subject: str | No
             f" date '{FROM[window] + LAST + timedelta(days=make_up)}' as {part}_until_date"
             for part, window in PARTS.items()
         )
-        connection.execute(f"create table stg_pilot_plan as select 'x' as pilot_id, {columns}", {"subject": subject})
+        connection.execute(
+            "create table stg_pilot_plan as select 'x' as pilot_id, null::varchar as subject,"
+            f" null::json[] as between_windows, {columns}",
+            {"subject": subject},
+        )
+        connection.execute(f"create table int_pilot_window as {WINDOWS}")
         connection.execute(
             "create table int_pilot_pupil as select 'x' as pilot_id, unnest(['p1', 'p2']) as student_key"
         )

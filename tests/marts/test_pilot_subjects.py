@@ -22,6 +22,7 @@ from cairn.settings import Settings
 from pilots import registry
 from pilots.evaluate import evaluate
 from pilots.plan import Plan
+from tests.marts.loaded_roster import load_people
 from tests.marts.pilot_sql import built
 from tests.needs import shared_input
 
@@ -57,34 +58,10 @@ def pupils(grades: tuple[str, ...]) -> dict[str, tuple[str, str]]:
 def load_roster(
     settings: Settings, folder: Path, grades: tuple[str, ...], when: datetime, is_promoted: bool = False
 ) -> None:
-    """A OneRoster folder with a class a school, everybody enrolled since the first day; one grade up once promoted."""
-    folder.mkdir()
-    there = pupils(grades)
+    """The grades' pupils, one grade up once promoted."""
     up = {"KG": "01"} | {f"{grade:02d}": f"{grade + 1:02d}" for grade in range(1, 6)}
-    files: dict[str, list[str]] = {
-        "orgs": ["sourcedId,name,type", *(f"{school},{school},school" for school in SCHOOLS)],
-        "classes": ["sourcedId,title,schoolSourcedId", *(f"c-{school},Class,{school}" for school in SCHOOLS)],
-        "users": [
-            "sourcedId,enabledUser,username,givenName,familyName,grades,primaryOrgSourcedId",
-            *(
-                f"{pupil},true,{pupil},A,B,{up[grade] if is_promoted else grade},{school}"
-                for pupil, (school, grade) in there.items()
-            ),
-        ],
-        "roles": [
-            "sourcedId,userSourcedId,roleType,role,orgSourcedId",
-            *(f"r-{pupil},{pupil},primary,student,{school}" for pupil, (school, _) in there.items()),
-        ],
-        "enrollments": [
-            "sourcedId,classSourcedId,schoolSourcedId,userSourcedId,role,beginDate,endDate",
-            *(f"e-{pupil},c-{school},{school},{pupil},student,2026-08-17," for pupil, (school, _) in there.items()),
-        ],
-    }
-    files["manifest"] = ["propertyName,value", "oneroster.version,1.2", *(f"file.{name},bulk" for name in files)]
-    for name, lines in files.items():
-        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
-    result = loading.load_roster(settings, folder, recorded_at=when)
-    assert result["rejected"] == 0, result["problems"]
+    people = {pupil: (school, up[grade] if is_promoted else grade) for pupil, (school, grade) in pupils(grades).items()}
+    load_people(settings, folder, people, when)
 
 
 def load_results(settings: Settings, folder: Path, grades: tuple[str, ...], when: datetime, seed: int) -> Scores:

@@ -22,9 +22,16 @@ EXAMPLE = REPOSITORY / "schemas" / "district" / "pilots" / "fraction-studio.yaml
 BEFORE, INSIDE = datetime(2026, 8, 3, tzinfo=UTC), datetime(2026, 10, 27, tzinfo=UTC)
 
 
+def example() -> Plan:
+    """The example without a rule for dosage."""
+    raw = json.loads(load_plan(EXAMPLE).canonical)
+    raw["implementation"].pop("dosage", None)
+    return Plan(raw)
+
+
 def changed(**analysis: Any) -> Plan:
     """The example with another analysis."""
-    raw = json.loads(load_plan(EXAMPLE).canonical)
+    raw = json.loads(example().canonical)
     raw["analysis"] |= analysis
     return Plan(raw)
 
@@ -91,7 +98,7 @@ def test_practice_changes_without_an_amendment_and_is_kept_with_what_was_learned
 
 def beside(**implementation: Any) -> Plan:
     """The example with the same analysis and another practice part."""
-    raw = json.loads(load_plan(EXAMPLE).canonical)
+    raw = json.loads(example().canonical)
     raw["implementation"] |= implementation
     return Plan(raw)
 
@@ -101,7 +108,7 @@ MONEY = {"source": "grant of the state", "ends_on": "2027-06-30", "yearly_usd": 
 
 
 def test_what_changes_beside_the_analysis_is_stored_with_its_day_and_keys(settings: Settings) -> None:
-    registry.freeze(settings, load_plan(EXAMPLE), BEFORE)
+    registry.freeze(settings, example(), BEFORE)
     september = datetime(2026, 9, 20, tzinfo=UTC)
     result = registry.freeze(settings, beside(dosage=RULE), september)
     assert (result["is_new"], result["changed"]) == (False, ["implementation.dosage"])
@@ -123,7 +130,7 @@ def test_what_changes_beside_the_analysis_is_stored_with_its_day_and_keys(settin
 
 def test_marts_read_the_plan_as_it_was_recorded_last(settings: Settings) -> None:
     """The frozen analysis with the newest practice part; an amendment begins anew."""
-    registry.freeze(settings, load_plan(EXAMPLE), BEFORE)
+    registry.freeze(settings, example(), BEFORE)
     registry.freeze(settings, beside(dosage=RULE, dosage_minutes_planned=300), datetime(2026, 9, 20, tzinfo=UTC))
 
     def in_marts() -> tuple[Any, ...]:
@@ -145,7 +152,7 @@ def test_marts_read_the_plan_as_it_was_recorded_last(settings: Settings) -> None
 
 def test_the_hypothesis_is_frozen_too(settings: Settings) -> None:
     """Its text is what the card answers, and its direction turns every sign; neither is changed in silence."""
-    registry.freeze(settings, load_plan(EXAMPLE), BEFORE)
+    registry.freeze(settings, example(), BEFORE)
     raw = json.loads(load_plan(EXAMPLE).canonical)
     smaller = Plan(raw | {"hypothesis": raw["hypothesis"] | {"amount": "by 0.02 standard deviations"}})
     with pytest.raises(CairnError, match=r"differs in hypothesis\.amount\); restore it"):

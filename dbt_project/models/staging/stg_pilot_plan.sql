@@ -43,6 +43,7 @@ select
         cast(newest.plan_document -> '$.analysis.class_subjects' as varchar[]),
         lambda subject: {{ same_name('subject') }}
     ) as class_subjects,
+    newest.plan_document ->> '$.analysis.subject' as subject,
     coalesce(newest.plan_document ->> '$.analysis.joiners', 'apart') as joiner_rule,
     coalesce(newest.plan_document ->> '$.analysis.leavers', 'lost') as leaver_rule,
     {% for part in ['baseline', 'outcome'] %}
@@ -53,9 +54,7 @@ select
             newest.plan_document ->> '$.analysis.{{ part }}.subject', newest.plan_document ->> '$.analysis.subject'
         ) as {{ part }}_subject,
         cast(newest.plan_document ->> '$.analysis.{{ part }}.from_date' as date) as {{ part }}_from_date,
-        cast(newest.plan_document ->> '$.analysis.{{ part }}.to_date' as date)
-        + cast(coalesce(newest.plan_document ->> '$.analysis.{{ part }}.make_up_days', '0') as integer)
-            as {{ part }}_until_date,
+        {{ last_test_day("(newest.plan_document -> '$.analysis." ~ part ~ "')") }} as {{ part }}_until_date,
     {% endfor %}
     cast(newest.plan_document ->> '$.implementation.dosage_minutes_planned' as double) as dosage_minutes_planned,
     cast(newest.plan_document ->> '$.implementation.starts_on' as date) as starts_date,
@@ -73,5 +72,6 @@ select
         else coalesce(newest.plan_document ->> '$.implementation.dosage.counted', 'stream')
     end as dosage_source,
     cast(newest.plan_document -> '$.analysis.wave_starts' as varchar[]) as wave_starts,
+    cast(newest.plan_document -> '$.analysis.between' as json[]) as between_windows,
     cast(newest.plan_document -> '$.analysis.guardrails' as json[]) as guardrails
 from newest
