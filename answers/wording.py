@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
@@ -69,6 +70,10 @@ GATES = {
     "silver_to_mastery": "Silver to mastery",
     "before_publish": "Before publishing",
 }
+
+
+# A day as computers write it.
+ISO_DAY = re.compile(r"\b20\d\d-\d\d-\d\d\b")
 
 
 def state(value: str | None) -> str:
@@ -170,6 +175,18 @@ def day(value: date | str | None) -> str:
 def short_day(value: date | str | None) -> str:
     """A day without its year: ``Wed 14 Oct``."""
     return day(value).rsplit(" ", 1)[0] if value is not None else "–"
+
+
+def days_told(text: str) -> str:
+    """A sentence with its days (YYYY-MM-DD) as :func:`day` has them."""
+
+    def told(found: re.Match[str]) -> str:
+        try:
+            return day(date.fromisoformat(found[0]))
+        except ValueError:  # no day of any calendar: somebody's number
+            return found[0]
+
+    return ISO_DAY.sub(told, text)
 
 
 def moment(value: datetime | str | None, zone: ZoneInfo) -> str:

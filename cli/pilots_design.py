@@ -95,7 +95,9 @@ def power(
         Costs(cost_school, cost_pupil, cost_pretest, cost_blocks),
         Limits(_first(most_pupils, design.pupils_per_school), pretest_r2 or None, most_blocks, gain_blocks),
     )
-    chances = decision_chances(design, (0.0, c, 2 * c), c, _first(prior_sd, told.get("prior_sd"), 0.20), runs, seed)
+    before = _first(prior_sd, told.get("prior_sd"), 0.20)
+    by = given.decides_by if given else None
+    chances = decision_chances(design, (0.0, c, 2 * c), c, before, runs, seed, by)
     sizes = _wave_sizes(given) if given and waves is None and treated_schools is None else None
     steps = by_wave(design, int(_first(waves, len(sizes) if sizes else None, 1)), sizes)
     waved = in_waves(design, steps, effect)

@@ -37,6 +37,7 @@ def rule_problems(raw: Mapping[str, Any], known: Known) -> list[Found]:
         *_measures(analysis),
         *(found for part in PARTS for found in _results(analysis, part, known)),
         *_dates(raw),
+        *_dosage_sources(raw, known),
         *_by_a_partner(raw),
         *_purpose(raw),
     ]
@@ -325,6 +326,20 @@ def _dates(raw: Mapping[str, Any]) -> list[Found]:
     for index, barrier in enumerate(raw.get("barriers", ())):
         closed = barrier.get("closed_on", barrier["opened_on"])
         order(barrier["opened_on"], closed, ("barriers", index), "a barrier is removed before it was named")
+    return found
+
+
+def _dosage_sources(raw: Mapping[str, Any], known: Known) -> list[Found]:
+    """Senders that the dosage rule counts: one that is nearly another is misspelt, one like no other is to come."""
+    found = []
+    for index, source in enumerate(raw["implementation"].get("dosage", {}).get("sources", ())):
+        if not known.sources or source in known.sources:
+            continue
+        at: KeyPath = ("implementation", "dosage", "sources", index)
+        advice = f"add it before the work starts, 'cairn source add {source}'"
+        meant = nearest(source, known.sources, "")
+        message = f"no sender {source!r} is known; {meant + ' if not, ' if meant else ''}{advice}"
+        found.append(Found(at, message, is_warning=not meant))
     return found
 
 

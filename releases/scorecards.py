@@ -12,7 +12,7 @@ import duckdb
 import pandas as pd
 
 from cairn.errors import CairnError
-from cairn.privacy import school_told
+from cairn.privacy import school_told, smallest_group
 from cairn.settings import Settings
 from gates.before_evaluation import is_crossed
 from pilots import assignment, cost, waves
@@ -25,6 +25,8 @@ from releases.learning_marts import frame, marts_of
 
 LOG = logging.getLogger(__name__)
 MOST_WORDS = 300
+# Keys of a plan that marts are made by, beside its analysis.
+MADE_BY = ("implementation.dosage", "implementation.starts_on", "implementation.ends_on", "implementation.milestones")
 
 
 def scorecard(
@@ -56,14 +58,32 @@ def scorecard(
         not_as_drawn=assignment.assignment_problem(frozen.plan, draw),
         windows=windows,
         orders=assignment.orders_over(frozen.plan, draw),
+        n_min=smallest_group(settings),
     )
     card |= log_of(frozen)
-    card["warnings"] = [*card["warnings"], *pilot_scores.warnings(frozen.plan, schools, windows)]
+    card["warnings"] = [
+        *card["warnings"],
+        *pilot_scores.warnings(frozen.plan, schools, windows),
+        *_changed_since(frozen, learning),
+    ]
     return card
 
 
+def _changed_since(frozen: FrozenPlan, learning: store.Release) -> list[str]:
+    """What to say of a plan whose dosage rule or days are newer than the marts that were made by them."""
+    keys = [key for change in frozen.changes if change.at > learning.built_at for key in change.keys]
+    of_marts = sorted({key for key in keys if key.startswith(MADE_BY)})
+    if not of_marts:
+        return []
+    return [
+        f"The plan changed after this data was made ({', '.join(of_marts)}): minutes, guardrails and milestones"
+        " follow it from the next night on."
+    ]
+
+
 def log_of(frozen: FrozenPlan) -> dict[str, Any]:
-    """What stands beside the frozen analysis: when it was frozen, how it was amended, what was done and learned."""
+    """What stands beside the frozen analysis: when it was frozen, how it was amended, what else was changed, what was
+    done and learned."""
     return {
         "frozen": {
             "at": frozen.frozen_at.isoformat(),
@@ -71,6 +91,10 @@ def log_of(frozen: FrozenPlan) -> dict[str, Any]:
             "amendments": [
                 {"at": one.at.isoformat(), "reason": one.reason, "is_after_outcomes": one.is_after_outcomes}
                 for one in frozen.amendments
+            ],
+            "changes": [
+                {"at": one.at.isoformat(), "keys": list(one.keys), "is_after_outcomes": one.is_after_outcomes}
+                for one in frozen.changes
             ],
         },
         "practice": [

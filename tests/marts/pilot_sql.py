@@ -33,6 +33,14 @@ MODELS = (
 )
 
 
+# The two tables of the lake that plans are read from, empty.
+PLAN_TABLES = (
+    "create table gold_pilot_plan (pilot_id varchar, plan_hash varchar, title varchar, frozen_at timestamptz,"
+    " plan_json varchar);"
+    "create table gold_pilot_practice (pilot_id varchar, plan_hash varchar, recorded_at timestamptz, plan_json varchar)"
+)
+
+
 def built(settings: Settings, data_date: date) -> duckdb.DuckDBPyConnection:
     """A connection that holds the models as tables, as dbt would build them of this lake on the data date."""
     environment = ReleaseContext.of(settings, data_date).environment()
@@ -69,4 +77,4 @@ def _rendered(text: str, environment: Mapping[str, str]) -> str:
     return jinja2.Environment().from_string(macros + text, globals=known).render()
 
 
-_CALLED = ("known_at", "data_date", "dosage_days", "grade_key", "last_test_day", "same_name")
+_CALLED = ("known_at", "data_date", "dosage_days", "grade_key", "last_test_day", "planned_result", "same_name")

@@ -39,6 +39,8 @@ MEASURED = {
     (MAP, "Mathematics"): ("nwea_map_growth", "MAP_Growth/sample_anonymized_file.csv", 200.0),
     (MAP, "Language Arts"): ("nwea_map_growth", "MAP_Growth/sample_anonymized_file.csv", 210.0),
 }
+# Points by which MAP says that a score may be off; i-Ready's file tells none.
+MAP_ERROR = 3.2
 WINDOWS = {"fall": ("2026-09-08", "2026-09-18"), "winter": ("2026-12-01", "2026-12-11")}
 Scores = dict[tuple[str, str, str], dict[str, float]]
 
@@ -111,6 +113,7 @@ def _map(pupil: str, subject: str, window: str, day: date, score: float) -> dict
         "TestName": f"Growth: {subject} 2-5",
         "TestStartDate": f"{day:%m/%d/%Y}",
         "TestRITScore": str(score),
+        "TestStandardError": str(MAP_ERROR),
         "RapidGuessingPercentage": "0.0000",
     }
 
@@ -189,6 +192,9 @@ def test_school_means_are_of_the_right_subject_and_younger_pupils_change_nothing
         first = {mart: rows(before, mart) for mart in ("mart_pilot_pupil", "mart_pilot_school", "mart_rollout_school")}
         cards = {pilot_id: card(before, pilot_id) for pilot_id in PLANS}
         assert {len(first["mart_pilot_pupil"])} == {len(PLANS) * len(pupils(TESTED))}
+        errors = "select distinct pilot_id, baseline_standard_error from mart_pilot_pupil where pilot_id <> 'untold'"
+        told = dict(before.execute(errors).fetchall())
+        assert told == {one: MAP_ERROR if test == MAP else None for one, (test, _) in zip(PLANS, MEASURED, strict=True)}
         # A plan that names no subject, of a test with two: no score rather than a mixture.
         untold = "select count(*), count(baseline_score), count(outcome_score) from mart_pilot_pupil"
         assert before.execute(f"{untold} where pilot_id = 'untold'").fetchall() == [(len(pupils(TESTED)), 0, 0)]

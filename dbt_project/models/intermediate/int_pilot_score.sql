@@ -6,23 +6,18 @@ with results as (
         wanted.part,
         pupil.student_key,
         result.scale_score,
+        result.standard_error,
         result.taken_date,
         {{ same_name('result.subject') }} as subject,
         coalesce(result.taken_date between wanted.from_date and wanted.until_date, false) as is_inside,
         coalesce(result.taken_date between wanted.near_from_date and wanted.near_until_date, true) as is_near
     from {{ ref('int_pilot_window') }} as wanted
     inner join {{ ref('stg_assessment_result') }} as result
-        on
-            {{ same_name('wanted.assessment') }} = {{ same_name('result.assessment') }}
-            and wanted.window_name = result.window_name
-            and {{ same_name('wanted.measure') }} = {{ same_name('result.measure') }}
+        on {{ is_planned_result('wanted', 'result') }}
     inner join {{ ref('int_pilot_pupil') }} as pupil
         on
             wanted.pilot_id = pupil.pilot_id
             and result.student_key = pupil.student_key
-    where
-        wanted.subject is null
-        or {{ same_name('wanted.subject') }} = {{ same_name('result.subject') }}
 ),
 
 -- A plan that names no subject, and results of several: there is no telling which is meant.
@@ -43,11 +38,19 @@ select
     results.student_key,
     case
         when coalesce(subjects.subjects, 0) <= 1
-            -- The newest of several; of two on one day the higher, so that the order of rows does not decide.
-            then arg_max(results.scale_score, row(results.taken_date, results.scale_score)) filter (
+            then {{ newest_score('results') }} filter (
                 where results.is_inside
             )
     end as score,
+    case
+        when coalesce(subjects.subjects, 0) <= 1
+            -- That of the very score: a result that tells none lends none from another day.
+            then arg_max_null(
+                results.standard_error, row(results.taken_date, results.scale_score, results.standard_error)
+            ) filter (
+                where results.is_inside
+            )
+    end as standard_error,
     cast(coalesce(subjects.subjects, 0) as integer) as subjects,
     not bool_or(results.is_inside) and bool_or(results.is_near) as is_only_outside
 from results

@@ -1,16 +1,29 @@
 -- The newest frozen plan of each pilot, its analysis part as columns. What older plans do not say is left open.
+-- What may change beside the analysis (dosage rule, days, milestones) is as it was recorded last since then.
 with newest as (
     select
-        plan.*,
-        cast(plan.plan_json as json) as plan_document
+        plan.pilot_id,
+        plan.plan_hash,
+        plan.frozen_at,
+        cast(coalesce(change.plan_json, plan.plan_json) as json) as plan_document
     from {{ source('gold', 'pilot_plan') }} as plan
-    qualify row_number() over (partition by plan.pilot_id order by plan.frozen_at desc, plan.plan_hash desc) = 1
+    left join {{ source('gold', 'pilot_practice') }} as change
+        on
+            plan.pilot_id = change.pilot_id
+            and plan.plan_hash = change.plan_hash
+            and plan.frozen_at <= change.recorded_at
+            and change.plan_json is not null
+    qualify
+        row_number() over (
+            partition by plan.pilot_id
+            order by plan.frozen_at desc, plan.plan_hash desc, change.recorded_at desc nulls last
+        ) = 1
 )
 
 select
     newest.pilot_id,
     newest.plan_hash,
-    newest.title,
+    newest.plan_document ->> '$.title' as title,
     newest.frozen_at,
     newest.plan_document ->> '$.owner' as owner,
     cast(newest.plan_document -> '$.barriers' as json[]) as barriers,
