@@ -22,10 +22,9 @@ from cairn.settings import Settings
 from gates.run import run_gate
 from pilots import registry
 from pilots.registry import FrozenPlan
-from pilots.rollout import metrics
 from releases import rollout_tables, scorecards, store
 from releases.evaluation_code import code_version
-from releases.learning_marts import frame, release_of
+from releases.learning_marts import release_of
 
 KIND = "evaluation"
 GATE = "before_evaluation"
@@ -74,10 +73,14 @@ def evaluate(settings: Settings, pilot_id: str, as_of: date | None = None) -> di
 
 
 def rollout(settings: Settings, as_of: date | None = None) -> dict[str, Any]:
-    """``metrics`` and ``release_id`` of the rollout on the current learning release, or the newest up to ``as_of``."""
+    """``metrics`` and ``release_id`` of the rollout on the current learning release, or the newest up to ``as_of``; and
+    each other table of it (schools, course, learning, support and so on) under its own name, protected as published."""
     learning = release_of(settings, as_of)
     with store.connect(settings, learning) as source:
-        return {"metrics": metrics(frame(source, "mart_rollout_school")), "release_id": learning.release_id}
+        tables = rollout_tables.tables(source, learning, smallest_group(settings))
+    metrics = tables.pop("rollout_metric").to_pylist()
+    more = {name.removeprefix("rollout_"): rows.to_pylist() for name, rows in tables.items()}
+    return {"metrics": metrics, "release_id": learning.release_id} | more
 
 
 def _is_of(settings: Settings, release: store.Release, learning: store.Release, plans: Sequence[FrozenPlan]) -> bool:

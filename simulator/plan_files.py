@@ -11,6 +11,7 @@ import yaml
 from simulator.framework import SUBJECTS
 from simulator.outcomes import ASSESSMENT, window_dates
 from simulator.pilot_design import PilotTruth
+from simulator.rollout_facts import ADULT_LEARNING
 from simulator.world import GRADES, World
 
 SMALLEST_EFFECT = 0.10
@@ -90,6 +91,9 @@ def plan(world: World, pilot: PilotTruth) -> dict[str, Any]:
             "ends_on": days[pilot.last_day],
             "dosage_minutes_planned": round(pilot.planned_minutes),
             "milestones": [{"name": name, "due_date": due} for name, due in pilot.milestones],
+            "adult_learning": [
+                {"role": role, "competencies": list(competencies)} for role, competencies in ADULT_LEARNING.items()
+            ],
             "on_monday": list(pilot.kind.on_monday),
             "practice": [{"from_date": days[pilot.first_day], "what": "as planned"}],
         },
