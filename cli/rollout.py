@@ -31,7 +31,7 @@ def report(
     from cairn.settings import settings
     from cli.night import parse_date
     from pilots.rollout import why_empty
-    from releases.evaluation import rollout
+    from releases.evaluation_shown import rollout
 
     def text(result: dict[str, Any]) -> str:
         lines = [f"release {result['release_id']}"]

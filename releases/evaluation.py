@@ -10,9 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
@@ -62,25 +61,6 @@ def build_and_publish(settings: Settings, *, force: bool = False) -> store.Relea
         _record(settings, release)
     store.record(settings, release, "published", f"pilots: {', '.join(plan.pilot_id for plan in plans) or 'none'}")
     return release
-
-
-def evaluate(settings: Settings, pilot_id: str, as_of: date | None = None) -> dict[str, Any]:
-    """One pilot's scorecard on the current learning release, or the newest up to ``as_of``; nothing is written."""
-    learning = release_of(settings, as_of)
-    frozen = registry.frozen_plan(settings, pilot_id)
-    with store.connect(settings, learning) as source:
-        return scorecards.scorecard(source, frozen, learning, settings)
-
-
-def rollout(settings: Settings, as_of: date | None = None) -> dict[str, Any]:
-    """``metrics`` and ``release_id`` of the rollout on the current learning release, or the newest up to ``as_of``; and
-    each other table of it (schools, course, learning, support and so on) under its own name, protected as published."""
-    learning = release_of(settings, as_of)
-    with store.connect(settings, learning) as source:
-        tables = rollout_tables.tables(source, learning, smallest_group(settings))
-    metrics = tables.pop("rollout_metric").to_pylist()
-    more = {name.removeprefix("rollout_"): rows.to_pylist() for name, rows in tables.items()}
-    return {"metrics": metrics, "release_id": learning.release_id} | more
 
 
 def _is_of(settings: Settings, release: store.Release, learning: store.Release, plans: Sequence[FrozenPlan]) -> bool:

@@ -14,7 +14,7 @@ from answers.pinned_releases import Reader
 from cairn.settings import Settings
 from pilots.rollout import figures
 from portal.pages_rollout import pilots_of
-from releases import evaluation, store
+from releases import evaluation, evaluation_shown, store
 from releases.learning_marts import frame, release_of
 from tests.pilots.released_pilots import DAY, release_pilots
 from tests.pilots.simulated_marts import simulated_pilots
@@ -60,7 +60,9 @@ def test_every_page_and_the_mart_say_the_same_of_a_pilot(evaluated: Settings) ->
 
     metrics, _ = load_rollout(opened)
     assert {row["name"]: row["value"] for row in metrics if row["scope"] == f"pilot:{PILOT}"} == said
-    shown = {row["name"]: row["value"] for row in evaluation.rollout(evaluated)["metrics"] if "pilot" in row["scope"]}
+    shown = {
+        row["name"]: row["value"] for row in evaluation_shown.rollout(evaluated)["metrics"] if "pilot" in row["scope"]
+    }
     assert shown == said, "the command"
     happened = card["did_it_happen"]
     assert happened["mean_minutes"] == said["dosage_minutes_mean"]
