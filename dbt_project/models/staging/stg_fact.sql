@@ -23,5 +23,6 @@ where
         'training',
         'readiness',
         'support',
+        'barrier',
         'pupil_group'
     )
