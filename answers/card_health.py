@@ -1,8 +1,9 @@
 """The health of a scorecard: what a board should know of the evidence before it reads the recommendation.
 
-Eight checks in a fixed order, so that cards compare side by side; each is good, to look at or bad, with its number in a
-sentence, and none is told by colour alone. The thresholds are those of the rule and of the rating (pilots/decision.py,
-pilots/wwc.py): a check never says other than what the card rests on.
+Eight checks in a fixed order (nine where schools start in waves), so that cards compare side by side; each is good, to
+look at or bad, with its number in a sentence, and none is told by colour alone. The thresholds are those of the rule and
+of the rating (pilots/decision.py, pilots/wwc.py, pilots/waves_told.py): a check never says other than what the card rests
+on.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from pilots.decision import (
     WANTED,
 )
 from pilots.guardrails import FAILED, SAFE
+from pilots.waves_told import APART, WANTED_BEFORE
 from pilots.wwc import baseline_equivalence
 
 GOOD, LOOK, BAD, NOT_TOLD = "good", "care", "bad", "none"
@@ -55,6 +57,7 @@ def health(card: Mapping[str, Any]) -> list[Check]:
     return [
         _schools(card),
         _start(card),
+        *_before_waves(card),
         _attrition(card),
         _coverage(card),
         _dosage(card),
@@ -139,6 +142,20 @@ def _start(card: Mapping[str, Any]) -> Check:
         "not_satisfied": (BAD, f"{apart}: more than adjusting can make good (0.25)."),
     }[baseline_equivalence(g)]
     return Check(name, level, says)
+
+
+def _before_waves(card: Mapping[str, Any]) -> list[Check]:
+    """Whether waves were on the way already before they started; nothing of a card without waves."""
+    if not (waves := card.get("waves")):
+        return []
+    name, trend = "Before the waves started", waves["pre_trend"]
+    unseen = [wave for one in waves["groups"] if one["windows_before"] < WANTED_BEFORE for wave in one["waves"]]
+    rest = f" Of wave {' and '.join(map(str, unseen))} too little is known before." if unseen else ""
+    if trend is None:
+        return [Check(name, NOT_TOLD, f"No trend before the start could be looked at.{rest}")]
+    if trend["p_value"] < APART:
+        return [Check(name, LOOK, f"Later waves had moved apart already (p {trend['p_value']:.2f}).{rest}")]
+    return [Check(name, GOOD, f"Later waves had moved like the others (p {trend['p_value']:.2f}).{rest}")]
 
 
 def _attrition(card: Mapping[str, Any]) -> Check:

@@ -260,6 +260,11 @@ def test_page_and_pdf_have_the_waves(evaluated: tuple[Settings, assignment.Draw,
     assert [(wave, day) for wave, day in re.findall('<th scope="row">(\\d)</th><td>([-\\d]+)</td>', table)] == [
         (str(wave), day) for wave, day in enumerate(STARTS, start=1)
     ]
+    [before] = [one for one in present(card, 10)["health"] if one.name == "Before the waves started"]
+    p_value = card["waves"]["pre_trend"]["p_value"]
+    assert before.level == ("good" if p_value >= 0.10 else "care")
+    assert f"(p {p_value:.2f}). Of wave 1 too little is known before." in before.says
+    assert before.says in html
     assert page.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
     # What may be read as an effect nowhere may be read as one of a wave either.
     short = present(card | {"how_sure": card["how_sure"] | {"statements": []}}, 10)
