@@ -2,8 +2,8 @@
 
 Eight checks in a fixed order (nine where schools start in waves), so that cards compare side by side; each is good, to
 look at or bad, with its number in a sentence, and none is told by colour alone. The thresholds are those of the rule and
-of the rating (pilots/decision.py, pilots/wwc.py, pilots/waves_told.py): a check never says other than what the card rests
-on.
+of the rating (pilots/decision.py, pilots/wwc.py, pilots/waves_told.py): a check never says other than what the card
+rests on.
 """
 
 from __future__ import annotations
