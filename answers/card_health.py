@@ -1,8 +1,8 @@
 """The health of a scorecard: what a board should know of the evidence before it reads the recommendation.
 
 Eight checks in a fixed order (nine where schools start in waves), so that cards compare side by side; each is good, to
-look at or bad, with its number in a sentence, and none is told by colour alone. The thresholds are those of the rule and
-of the rating (pilots/decision.py, pilots/wwc.py, pilots/waves_told.py): a check never says other than what the card
+look at or bad, with its number in a sentence, and none is told by colour alone. The thresholds are those of the rule
+and of the rating (pilots/decision.py, pilots/wwc.py, pilots/waves_told.py): a check never says other than what the card
 rests on.
 """
 
