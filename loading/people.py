@@ -52,18 +52,3 @@ def one_student(vault: Vault, given: str) -> str:
         what = "nobody" if not found else f"{len(found)} people"
         raise CairnError(f"that key or identifier means {what} in the vault: give the student key (p_...)")
     return found[0]
-
-
-def link_student(settings: Settings, student: str, kind: str, value: str) -> dict[str, Any]:
-    """Append a link from an identifier to a person. Returns links and restated (student keys whose work changes)."""
-    instant = datetime.now(UTC)
-    vault = Vault(settings)
-    key = one_student(vault, student)
-    links = vault.link(key, kind, value, at=instant)
-    today = DistrictCalendar.load(settings).local_date(instant)
-    rows = [link.as_row() for link in links]
-    load_sections(settings, [], rows, today, recorded_at=instant)
-    return {
-        "links": [{"kind": link.kind, **link.as_row()} for link in links],
-        "restated": sorted({link.student_key for link in links}),
-    }
