@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli import students_erase
 from cli.common import JsonOption, emit, say
 
 app = typer.Typer(help="Who is who, for those entitled; logged.", no_args_is_help=True)
@@ -14,6 +15,10 @@ app = typer.Typer(help="Who is who, for those entitled; logged.", no_args_is_hel
 ROUTE = "cairn students show"
 StudentArgument = Annotated[str, typer.Argument(help="Student key, or an identifier: sourcedId, user name, mail.")]
 ReasonOption = Annotated[str, typer.Option(help="Why; kept in the vault with who decided it and when.")]
+
+
+app.command("erase")(students_erase.erase)
+app.command("erased")(students_erase.erased)
 
 
 @app.callback()

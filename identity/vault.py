@@ -14,16 +14,19 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from cairn.errors import CairnError
 from cairn.keys import DistrictKeys
 from cairn.sealing import Sealer
 from cairn.settings import Settings
-from identity import claims, merging
+from cairn.sqlite_file import give_back
+from identity import claims, forgetting, merging
 from identity.claims import ALWAYS, SharedIdentifier, iso
 from identity.crosswalk import SOURCED_ID, identifiers_of, load_rules
 from identity.disclosure_log import Disclosure, DisclosureKind, write_down
+from identity.forgetting import Identity
 from identity.merging import Merge
 from identity.vault_file import Store, select_in
 
@@ -83,11 +86,16 @@ class Vault:
     """The vault of a home. Opening it makes the file and the keys on first use."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._keys = DistrictKeys.load(settings)
         self._sealer = Sealer(settings)
         self._store = Store(settings.vault_dir)
         self._rules = load_rules(settings)
+
+    @property
+    def path(self) -> Path:
+        """The vault's file."""
+        return self._store.path
 
     def register(self, people: Iterable[Any], *, at: datetime | None = None) -> dict[str, str]:
         """:meth:`take_in` of people beside everybody there is; returns sourcedId -> student_key."""
@@ -281,6 +289,24 @@ class Vault:
         """Every link of some identifiers, past ones too."""
         return self._links((), subject_keys)
 
+    def identity(self, student_key: str) -> Identity:
+        """A person as the keys that all else is found by; see :mod:`identity.forgetting`."""
+        with self._store.connect() as connection:
+            return forgetting.identity_of(connection, student_key)
+
+    def forget(self, student_keys: Collection[str], erasure_id: str) -> int:
+        """Take people out for good, bytes too; returns how many rows went. Done again it is nothing."""
+        with self._store.transaction() as connection:
+            gone = forgetting.forget(connection, student_keys, erasure_id, iso(datetime.now(UTC)))
+        give_back(self._store.path)
+        return gone
+
+    def has_gone_through(self, erasure_id: str) -> bool:
+        """Whether this vault went through an erasure: one restored from an older backup did not."""
+        with self._store.connect() as connection:
+            query = "SELECT 1 FROM erasure WHERE erasure_id = ?"
+            return connection.execute(query, (erasure_id,)).fetchone() is not None
+
     def names(
         self,
         student_keys: Iterable[str],
@@ -303,7 +329,7 @@ class Vault:
         with self._store.connect() as connection:
             rows: list[tuple[Any, ...]] = list(select_in(connection, query, wanted))
         shown = [student for student, _ in rows]
-        write_down(self._settings, Disclosure(actor, purpose, kind, shown, role, route, school_id, release_id))
+        write_down(self.settings, Disclosure(actor, purpose, kind, shown, role, route, school_id, release_id))
         return {student: self._name(student, sealed) for student, sealed in rows}
 
     def _name(self, student_key: str, sealed: bytes) -> PersonName:

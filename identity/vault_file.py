@@ -14,6 +14,7 @@ from cairn.sqlite_file import connect, prepare, transaction
 # claim: who says that an outside key is hers, by the last roster that named her or by hand; see ``claims``.
 # merge: two records of one person, with what stood of their identifiers before and after, keys only; see ``merging``.
 # decision: what somebody decided by hand about who is who, when and why.
+# erasure: erasures that this file has gone through, by the receipt's id; see ``erasures``.
 FIRST = """
 CREATE TABLE IF NOT EXISTS person (
   student_key TEXT PRIMARY KEY,
@@ -69,7 +70,8 @@ CREATE TABLE decision (
   other_key TEXT NOT NULL,
   reason TEXT NOT NULL
 );
-CREATE INDEX decision_of ON decision (student_key)
+CREATE INDEX decision_of ON decision (student_key);
+CREATE TABLE erasure (erasure_id TEXT PRIMARY KEY, erased_at TEXT NOT NULL)
 """
 MIGRATIONS = (FIRST, CLAIMS, MERGES)
 # SQLite takes at most 32,766 parameters a statement; stay well under.

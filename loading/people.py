@@ -9,6 +9,7 @@ from typing import Any
 from cairn.calendar import DistrictCalendar
 from cairn.errors import CairnError
 from cairn.settings import Settings
+from identity import erasures
 from identity.vault import Vault
 from loading.sections import PERSON, KeyedSection, load_sections
 
@@ -46,8 +47,16 @@ def register_people(
 
 
 def one_student(vault: Vault, given: str) -> str:
-    """The student key that ``given`` (a key or an identifier) means. Raises CairnError where it is none or several."""
+    """The student key that ``given`` (a key or an identifier) means.
+
+    Raises CairnError where it is none or several, and where the key is of somebody who was erased.
+    """
     found = vault.find(given)
+    if not found and (receipt := erasures.of_student(vault.settings, given)) is not None:
+        raise CairnError(
+            f"that person was erased on {receipt.erased_at:%Y-%m-%d} (receipt {receipt.erasure_id}): nothing is kept, "
+            "and answers as of earlier days are without that person"
+        )
     if len(found) != 1:
         what = "nobody" if not found else f"{len(found)} people"
         raise CairnError(f"that key or identifier means {what} in the vault: give the student key (p_...)")
