@@ -7,9 +7,13 @@ from typing import Annotated
 
 import typer
 
-from cli.common import JsonOption, emit, say
+from cli.common import JsonOption, say
+from cli.summaries import AcceptOption, finish_load
 
 app = typer.Typer(help="Load item alignments.", no_args_is_help=True)
+
+
+COUNTS = ("rows", "added", "changed", "rejected", "unaligned")
 
 
 @app.callback()
@@ -25,6 +29,7 @@ def load(
             help="CSV with item_id, competency_id and, if known, difficulty, valid_from_date, valid_to_date."
         ),
     ],
+    accept_refusals: AcceptOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Load which item gives evidence of which competency, from when.
@@ -32,12 +37,8 @@ def load(
     Example: cairn items load items.csv
     """
     from cairn.settings import settings
-    from cli.summaries import load_summary, say_problems
     from loading import load_items
 
     say(f"loading {path.name} ...")
     result = load_items(settings(), path)
-    say_problems(result)
-    emit(
-        result, as_json, lambda done: load_summary("items", ("rows", "added", "changed", "rejected", "unaligned"), done)
-    )
+    finish_load("items", COUNTS, result, as_json=as_json, accept_refusals=accept_refusals)

@@ -48,7 +48,7 @@ def claim(
     """
     touched = _forget(connection, living, claimed) if living is not None else set()
     query = "SELECT subject_key, student_key, kind FROM claim WHERE source = 'roster' AND student_key IN ({})"
-    before = set(select_in(connection, query, sorted(claimed)))
+    before = {(subject, student, kind) for subject, student, kind in select_in(connection, query, sorted(claimed))}
     now = {(subject, student, kind) for student, own in claimed.items() for subject, kind in own}
     connection.executemany(
         "DELETE FROM claim WHERE subject_key = ? AND student_key = ? AND source = 'roster'",
@@ -90,7 +90,7 @@ def _settle(connection: sqlite3.Connection, touched: Set[str], reason: str, inst
         claimants[subject][student] = source  # a claim by hand comes last and stays
         kinds[subject] = kind
     query = "SELECT subject_key, student_key FROM identifier WHERE valid_to IS NULL AND subject_key IN ({})"
-    owners = dict(select_in(connection, query, subjects))
+    owners: dict[str, str] = {row[0]: row[1] for row in select_in(connection, query, subjects)}
     query = "SELECT DISTINCT subject_key FROM identifier WHERE subject_key IN ({})"
     used = {row[0] for row in select_in(connection, query, subjects)}
     ended, begun = [], []

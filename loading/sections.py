@@ -80,11 +80,13 @@ def keyed_sections(vault: Vault, roster: Roster, keys: Mapping[str, str]) -> lis
             rows = [_keyed(row, known) for row in rows if row["sourced_id"] in known]
             file = FILE_OF[table]
             reason = "names a person who is in no roster yet: load users.csv first"
-            unknown = [row["line"] for row in section.rows if row["sourced_id"] not in known]
-            roster.problems += [Problem(file, line, reason) for line in unknown]
+            unknown = [row for row in section.rows if row["sourced_id"] not in known]
+            roster.problems += [Problem(file, row["line"], reason) for row in unknown]
             if table != ENROLLMENT:
                 ended, kept = ([known[i] for i in ids if i in known] for ids in (ended, kept))
-        keyed.append(KeyedSection(table, rows, section.is_bulk, ended, kept))
+            else:  # the enrolment may be known, of somebody else
+                kept = [*kept, *(row["enrollment_id"] for row in unknown)]
+        keyed.append(KeyedSection(table, rows, section.ends_unnamed, ended, kept))
     return keyed
 
 
