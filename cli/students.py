@@ -124,33 +124,9 @@ def split(
     emit(split_students(settings(), student, by=actor(), reason=reason), as_json, _linked)
 
 
-@app.command()
-def shared(as_json: JsonOption = False) -> None:
-    """List identifiers that several living people claim: they link to nobody until students link decides. No names.
-
-    Example: cairn students shared
-    """
-    from cairn.settings import settings
-    from identity.vault import Vault
-
-    rows = [
-        {"subject_key": one.subject_key, "kind": one.kind, "student_keys": list(one.student_keys), "means": one.means}
-        for one in Vault(settings()).shared()
-    ]
-    emit({"shared": rows}, as_json, _shared_text)
-
-
 def _linked(result: dict[str, Any]) -> str:
     moved = "".join(f"; {rows} row(s) of {table}" for table, rows in result.get("moved", {}).items())
     return f"{len(result['links'])} link(s){moved}; the next night restates: {', '.join(result['restated'])}"
-
-
-def _shared_text(result: dict[str, Any]) -> str:
-    lines = [
-        f"{row['subject_key']}  {row['kind']}  {', '.join(row['student_keys'])}  means {row['means'] or 'nobody'}"
-        for row in result["shared"]
-    ]
-    return "\n".join(lines) or "none"
 
 
 @app.command()

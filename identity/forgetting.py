@@ -66,7 +66,12 @@ def identity_of(connection: sqlite3.Connection, student_key: str) -> Identity:
 def forget(connection: sqlite3.Connection, student_keys: Collection[str], erasure_id: str, erased_at: str) -> int:
     """Delete all rows about the people, and note that this vault went through the erasure; rows that went."""
     people = sorted(student_keys)
-    gone = 0
+    hers = f"SELECT subject_key FROM identifier WHERE student_key IN ({','.join('?' * len(people))})"
+    others = hers.replace(" IN ", " NOT IN ")
+    gone = connection.execute(
+        f"DELETE FROM identifier_value WHERE subject_key IN ({hers}) AND subject_key NOT IN ({others})",
+        (*people, *people),
+    ).rowcount
     for table, columns in (
         ("claim", ("student_key",)),
         ("identifier", ("student_key",)),

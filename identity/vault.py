@@ -22,12 +22,13 @@ from cairn.keys import DistrictKeys
 from cairn.sealing import Sealer
 from cairn.settings import Settings
 from cairn.sqlite_file import give_back
-from identity import claims, forgetting, merging
+from identity import claims, forgetting, merging, rotation
 from identity.claims import ALWAYS, SharedIdentifier, iso
 from identity.crosswalk import SOURCED_ID, identifiers_of, load_rules
 from identity.disclosure_log import Disclosure, DisclosureKind, write_down
 from identity.forgetting import Identity
 from identity.merging import Merge
+from identity.rotation import Rotated
 from identity.vault_file import Store, select_in
 
 STUDENT_KEY_PREFIX = "p_"
@@ -87,9 +88,10 @@ class Vault:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._keys = DistrictKeys.load(settings)
         self._sealer = Sealer(settings)
         self._store = Store(settings.vault_dir)
+        with self._store.connect() as connection:
+            self._keys = DistrictKeys.load(settings, rotation.version(connection))
         self._rules = load_rules(settings)
 
     @property
@@ -137,6 +139,8 @@ class Vault:
                     (self._keys.subject_key(kind, value), kind)
                     for kind, value in (*identifiers_of(record, self._rules), *record["identifiers"])
                 )
+                for kind, value in record["identifiers"]:
+                    rotation.keep_value(connection, self._sealer, self._keys, kind, value)
             touched = claims.claim(connection, claimed, living, reason, instant)
         return TakenIn(keys, self._links(keys.values(), touched))
 
@@ -248,6 +252,7 @@ class Vault:
                     (subject, student_key, kind, iso(begins), "crosswalk"),
                 )
             claims.claim_by_hand(connection, subject, student_key, kind)
+            rotation.keep_value(connection, self._sealer, self._keys, kind, value)
             _note(connection, instant, by, "link", student_key, subject, reason)
         return [link for link in self.links_for([student_key]) if link.subject_key == subject]
 
@@ -288,6 +293,13 @@ class Vault:
     def links_of(self, subject_keys: Iterable[str]) -> list[Link]:
         """Every link of some identifiers, past ones too."""
         return self._links((), subject_keys)
+
+    def rotate(self) -> Rotated:
+        """Take the next version of the district's subject key into use; see :mod:`identity.rotation`."""
+        with self._store.transaction() as connection:
+            done = rotation.rotate(connection, self.settings, self._sealer, self._rules)
+        self._keys = DistrictKeys.load(self.settings, done.version)
+        return done
 
     def identity(self, student_key: str) -> Identity:
         """A person as the keys that all else is found by; see :mod:`identity.forgetting`."""

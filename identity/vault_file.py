@@ -14,6 +14,8 @@ from cairn.sqlite_file import connect, prepare, transaction
 # claim: who says that an outside key is hers, by the last roster that named her or by hand; see ``claims``.
 # merge: two records of one person, with what stood of their identifiers before and after, keys only; see ``merging``.
 # decision: what somebody decided by hand about who is who, when and why.
+# identifier_value: an identifier that no field of a person gives (linked by hand), sealed, for a new key.
+# key_version: the version of the district's key that looks identifiers up; see ``rotation``.
 # erasure: erasures that this file has gone through, by the receipt's id; see ``erasures``.
 FIRST = """
 CREATE TABLE IF NOT EXISTS person (
@@ -71,7 +73,10 @@ CREATE TABLE decision (
   reason TEXT NOT NULL
 );
 CREATE INDEX decision_of ON decision (student_key);
-CREATE TABLE erasure (erasure_id TEXT PRIMARY KEY, erased_at TEXT NOT NULL)
+CREATE TABLE erasure (erasure_id TEXT PRIMARY KEY, erased_at TEXT NOT NULL);
+CREATE TABLE identifier_value (subject_key TEXT PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE key_version (version INTEGER NOT NULL);
+INSERT INTO key_version VALUES (1)
 """
 MIGRATIONS = (FIRST, CLAIMS, MERGES)
 # SQLite takes at most 32,766 parameters a statement; stay well under.

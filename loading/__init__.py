@@ -11,7 +11,7 @@ from loading.items import load_items
 from loading.people import one_student, register_people
 from loading.resources import load_resources
 from loading.roster import load_roster
-from loading.same_person import link_student, merge_students, split_students
+from loading.same_person import link_student, merge_students, rotate_key, split_students
 
 __all__ = [
     "link_student",
@@ -24,5 +24,6 @@ __all__ = [
     "merge_students",
     "one_student",
     "register_people",
+    "rotate_key",
     "split_students",
 ]

@@ -66,6 +66,20 @@ def split_students(settings: Settings, student: str, *, by: str = "unknown", rea
     return _applied(settings, vault, undone, rows, instant)
 
 
+def rotate_key(settings: Settings) -> dict[str, Any]:
+    """Take a new version of the subject key into use, in vault and lake. Returns version, links, to_link_again.
+
+    ``links``: links that came under the new key; ``to_link_again``: identifiers linked by hand whose plain form nobody
+    knows: what comes under the new key for them waits until they are linked again.
+    """
+    instant = datetime.now(UTC)
+    vault = Vault(settings)
+    done = vault.rotate()
+    rows = [link.as_row() for link in vault.links_of(done.subject_keys)]
+    apply_all(settings, [Snapshot(table=LINKS, rows=rows)], instant)
+    return {"version": done.version, "links": len(rows), "to_link_again": done.unknown}
+
+
 def person_tables() -> list[Contract]:
     """Two-time tables whose rows are about a person, by student key: what a merge moves beside the links."""
     return [

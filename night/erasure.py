@@ -7,7 +7,7 @@ an older backup), is gone through again by the next night, before it works anyth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from kafka.errors import KafkaError
 
 import lake
-from cairn.keys import DistrictKeys
+from cairn.keys import DistrictKeys, version_of
 from cairn.settings import Settings
 from identity import erasures
 from identity.disclosure_log import forget_in_log, log_path
@@ -67,7 +67,9 @@ def erase(settings: Settings, student_key: str, *, reason: str, by: str, places:
             reason=reason,
             student_keys=who.student_keys,
             subject_keys=who.subject_keys,
-            periods=tuple((key, begins.isoformat(), ends and ends.isoformat()) for key, begins, ends in who.periods),
+            periods=tuple(
+                (key, begins.isoformat(), ends.isoformat() if ends else None) for key, begins, ends in who.periods
+            ),
             kinds=who.kinds,
             topic_until_date=topics.gone_by(settings, now),
         )
@@ -108,12 +110,17 @@ def scan(settings: Settings, receipt: Receipt, places: list[Place]) -> Found:
         found[str(path.relative_to(settings.home))] = home_sweep.count_rows(path, words)
     for path in home_sweep.files_that_say(settings, words):
         found[str(path.relative_to(settings.home))] = 1
-    keys = DistrictKeys.load(settings)
-    originals = (original for _, _, _, original in SealStore(settings).originals())
-    found["sealed originals"] = sum(names_one_of(keys, one, receipt.subject_keys, receipt.kinds) for one in originals)
+    is_about = _is_about(settings, receipt)
+    found["sealed originals"] = sum(is_about(original) for *_, original in SealStore(settings).originals())
     for place in places:
         found[place.name] = place.count(settings, receipt)
     return Found({name: count for name, count in sorted(found.items()) if count}, _topic(settings, receipt))
+
+
+def _is_about(settings: Settings, receipt: Receipt) -> Callable[[bytes], bool]:
+    """Whether an original names the person, under any version of the district's key."""
+    keys = [DistrictKeys.load(settings, one) for one in sorted({version_of(key) for key in receipt.subject_keys})]
+    return lambda text: any(names_one_of(one, text, receipt.subject_keys, receipt.kinds) for one in keys)
 
 
 def _topic(settings: Settings, receipt: Receipt) -> str:
@@ -137,10 +144,7 @@ def _go_through(settings: Settings, vault: Vault, receipt: Receipt, places: list
     removed: dict[str, int] = {place.name: place.erase(settings, receipt) for place in places}
     erased = of_releases.erase(settings, words, receipt.erasure_id, receipt.erased_at)
     removed |= {f"release {name}": rows for name, rows in erased.items()}
-    keys = DistrictKeys.load(settings)
-    removed["sealed originals"] = SealStore(settings).erase(
-        lambda original: names_one_of(keys, original, receipt.subject_keys, receipt.kinds)
-    )
+    removed["sealed originals"] = SealStore(settings).erase(_is_about(settings, receipt))
     removed["disclosures waiting"] = forget_in_log(settings, receipt.student_keys)
     own = {vault.path, log_path(settings)}
     for path in home_sweep.databases(settings):

@@ -112,7 +112,7 @@ def erase(settings: Settings, who: Subject, erasure_id: str, erased_at: datetime
 
 def is_done(settings: Settings, erasure_id: str) -> bool:
     """Whether this lake has gone through the erasure: one that was restored from an older backup has not."""
-    return lake.read(settings, TABLE, ["fate"], pc.field("erasure_id") == erasure_id).num_rows > 0
+    return bool(lake.read(settings, TABLE, ["fate"], pc.field("erasure_id") == erasure_id).num_rows)
 
 
 def _erase_from(settings: Settings, contract: Contract, who: Subject) -> int:

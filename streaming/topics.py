@@ -33,6 +33,7 @@ RETENTION_MS = {ACTIVITY: 400 * DAY_MS, RECEIPTS: 400 * DAY_MS, REJECTED: -1}
 MORE_CONFIGS = {ACTIVITY: {"segment.ms": str(DAY_MS)}}
 # A record is trimmed by the night after its last day, and its segment was closed a day after it came.
 LONGEST_DELAY_DAYS = 2
+POLL_MS = 1_000
 
 
 def ensure_topics(settings: Settings, bootstrap: str | None = None) -> None:
@@ -114,11 +115,20 @@ def oldest_at(settings: Settings) -> datetime | None:
     consumer = KafkaConsumer(bootstrap_servers=settings.address("broker"), bootstrap_timeout_ms=5_000)
     try:
         partitions = [TopicPartition(ACTIVITY, number) for number in consumer.partitions_for_topic(ACTIVITY) or ()]
-        firsts = consumer.offsets_for_times(dict.fromkeys(partitions, 0)) if partitions else {}
+        begins, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
+        oldest: int | None = None
+        # Asked by time, a broker names no record where all before it were deleted: the first of each is read.
+        for partition in (one for one in partitions if begins[one] < ends[one]):
+            consumer.assign([partition])
+            consumer.seek_to_beginning(partition)
+            while consumer.position(partition) < ends[partition]:
+                found = [one.timestamp for one in consumer.poll(timeout_ms=POLL_MS, max_records=1).get(partition, ())]
+                if found:
+                    oldest = min([*found, *([] if oldest is None else [oldest])])
+                    break
     finally:
         consumer.close()
-    found = [first.timestamp for first in firsts.values() if first is not None]
-    return datetime.fromtimestamp(min(found) / 1000, UTC) if found else None
+    return None if oldest is None else datetime.fromtimestamp(oldest / 1000, UTC)
 
 
 class TopicEnds:
