@@ -19,10 +19,9 @@ def erase(
     """Erase a person from lake, releases, feeds, vault, sealed originals and files; the topic lets go by the day named.
 
     Take the person out of the roster first, or the next load brings a new record. No night may be running. What was
-    published of many pupils stays. Exit status 1 where something is left.
+    published of many pupils stays. Exit status 1 where something is left. Look again with --scan and the receipt's id.
 
-    Examples: cairn students erase p_4f1d2c3b4a59687710293847 --reason "request 2026-118";
-    cairn students erase --scan e_5b1f0c9d8e7a6b5c
+    Example: cairn students erase p_4f1d2c3b4a59687710293847 --reason "request 2026-118"
     """
     from cairn.settings import settings
     from cli.common import actor
