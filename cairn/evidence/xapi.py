@@ -25,11 +25,11 @@ from cairn.evidence.activity import (
     mapping,
     new_record,
     number,
-    scaled_score,
     school_claim,
     school_of_refused,
     without_person,
 )
+from cairn.evidence.outcome import outcome
 from cairn.evidence.times import duration_ms, instant_text, parse_instant
 from cairn.keys import event_id
 
@@ -195,7 +195,7 @@ def _fill_result(record: dict[str, Any], result: Mapping[str, Any]) -> None:
     if raw is not None and ((low is not None and raw < low) or (high is not None and raw > high)):
         raise Refusal("score_out_of_range", "result.score.raw must lie between result.score.min and max")
     record["score_raw"], record["score_min"], record["score_max"] = raw, low, high
-    record["score_scaled"] = scaled if scaled is not None else scaled_score(raw, low, high)
+    record["success"], record["score_scaled"] = outcome(success, scaled, raw, low, high)
 
 
 def _fill_object(
@@ -214,7 +214,7 @@ def _fill_object(
     object_type = thing.get("objectType", "Activity")
     record["raw"] = raw = {"verb": verb_id}
     has_result = record["success"] is not None or record["score_scaled"] is not None
-    kind = verb.with_result if has_result else verb.activity_type
+    kind = verb.activity_type
     if kind == "void":
         target = thing.get("id")
         text = target.lower() if isinstance(target, str) and object_type == "StatementRef" else ""
@@ -227,11 +227,11 @@ def _fill_object(
             raise Refusal("field_missing", "object.id must be an IRI")
         record["item_id"] = without_person(reader, iri, identifiers)
         activity_type = mapping(thing.get("definition"), "object.definition").get("type")
-        if isinstance(activity_type, str):
-            if kind == "completion" and activity_type in reader.vocabulary.assessment_types:
-                kind = "assessment"
-            if (shown := without_person(reader, activity_type, identifiers)) is not None:
-                raw["activity_type"] = shown
+        if not isinstance(activity_type, str):
+            activity_type = None
+        kind = reader.vocabulary.of_xapi(verb, has_result, object_type, activity_type)
+        if (shown := without_person(reader, activity_type, identifiers)) is not None:
+            raw["activity_type"] = shown
     elif object_type not in ("Agent", "Group", "StatementRef", "SubStatement"):
         raise Refusal("field_invalid", "object.objectType must be Activity, Agent, Group, StatementRef or SubStatement")
     else:
