@@ -26,7 +26,7 @@ class Judging(StrEnum):
     """By which edition a statement is judged.
 
     ``PARTIAL`` is for sources in the partial mode and for replay, where no edition is named: all that 2.0 knows, and
-    of Open edX its object type GroupActivity, which no edition knows.
+    what Open edX sends beside it, the object type GroupActivity and activities of the context whose id is no IRI.
     """
 
     XAPI_1 = "1.0.3"
@@ -135,8 +135,12 @@ definition = object_of(
     also=_definition_also,
 )
 activity = object_of({"objectType": one_of("Activity"), "id": iri, "definition": definition}, required=("id",))
+# Open edX's, for a problem of several questions; as context it also sends ids that are no IRIs.
 group_activity = object_of(
     {"objectType": one_of("GroupActivity"), "id": iri, "definition": definition}, required=("id",)
+)
+_loose_activity = object_of(
+    {"objectType": one_of("Activity", "GroupActivity"), "id": r.some_text, "definition": definition}, required=("id",)
 )
 statement_ref = object_of({"objectType": one_of("StatementRef"), "id": uuid_text}, required=("objectType", "id"))
 verb = object_of({"id": r.repeated_iri, "display": r.language_map}, required=("id",))
@@ -166,16 +170,25 @@ result = object_of(
 
 
 # Where and with whom (1.0.3 part two, 2.4.6; 2.0, 4.2.2.5)
-def _activities(value: Any) -> None:
-    (_activity_list if type(value) is list else activity)(value)
+def _one_or_more(rule: Rule) -> Rule:
+    """A list, or one alone as versions before 1.0 had it."""
+    several = list_of(rule)
+
+    def either(value: Any) -> None:
+        (several if type(value) is list else rule)(value)
+
+    return either
 
 
-_activity_list = list_of(activity)
+def _context_activities(rule: Rule) -> Rule:
+    return object_of(dict.fromkeys(("parent", "grouping", "category", "other"), _one_or_more(rule)))
+
+
 _CONTEXT: dict[str, Rule] = {
     "registration": uuid_text,
     "instructor": actor,
     "team": group,
-    "contextActivities": object_of(dict.fromkeys(("parent", "grouping", "category", "other"), _activities)),
+    "contextActivities": _context_activities(activity),
     "revision": r.text,
     "platform": r.text,
     "language": r.language,
@@ -198,6 +211,8 @@ _CONTEXT_2: dict[str, Rule] = {
         )
     ),
 }
+
+_CONTEXT_PARTIAL: dict[str, Rule] = {**_CONTEXT_2, "contextActivities": _context_activities(_loose_activity)}
 
 # What hangs on it (1.0.3 part two, 2.4.11; 2.0, 4.2.2.6)
 attachments = list_of(
@@ -277,7 +292,7 @@ _V1, _V2 = r"1\.0(?:\.\d{1,4})?", r"(?:1\.0(?:\.\d{1,4})?|2\.0(?:\.\d{1,4})?)"
 RULES: Mapping[Judging, Rule] = {
     Judging.XAPI_1: _statement_rule(_CONTEXT, _V1, has_group_activity=False),
     Judging.XAPI_2: _statement_rule(_CONTEXT_2, _V2, has_group_activity=False),
-    Judging.PARTIAL: _statement_rule(_CONTEXT_2, _V2, has_group_activity=True),
+    Judging.PARTIAL: _statement_rule(_CONTEXT_PARTIAL, _V2, has_group_activity=True),
 }
 
 
