@@ -115,6 +115,11 @@ class Processor:
         """The district's keys."""
         return self._reader.keys
 
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The district's reading of verbs."""
+        return self._reader.vocabulary
+
     def xapi(
         self, body: bytes, source: Source, endpoint: str, put_id: str | None = None, terms: Terms = ANY_TERMS
     ) -> Outcome:
@@ -177,6 +182,14 @@ class Processor:
             self._read_all(book, [document.value], caliper.read_element, caliper.claimed_school, ELEMENT)
         return self._close(book)
 
+    def mapped(self, records: list[dict[str, Any]], source: Source, endpoint: str) -> Outcome:
+        """Unmapped records of one source as what their verbs mean by now, where they mean more than engagement."""
+        book = self._open(source, endpoint)
+        for record in records:
+            if (meant := xapi.mapped(record, self.vocabulary, book.arrival)) is not None:
+                self._take(book, meant)
+        return self._close(book)
+
     def refuse_body(self, source: Source, endpoint: str, reason: str, detail: str) -> Outcome:
         """A request whose body was not taken in at all: one refused statement, without an original."""
         book = self._open(source, endpoint)
@@ -209,7 +222,7 @@ class Processor:
         is_whole: bool = False,
     ) -> None:
         """Judge each statement; in whole requests (``is_whole``) an id once, and all refused where one is."""
-        outcome, arrival = book.outcome, book.arrival
+        arrival = book.arrival
         reader, is_valid = self._reader, self._contract.is_valid
         taken: list[tuple[int, dict[str, Any]]] = []
         ids: set[str] = set()
@@ -232,15 +245,18 @@ class Processor:
         if is_whole and book.refused:
             self._refuse_good(book, [(index, statements[index]) for index, _ in taken], claimed, kind)
             return
-        per_school, partitions = book.per_school, self._partitions
         for _, record in taken:
-            school = record["org_id"] or UNKNOWN_SCHOOL
-            per_school[school] = per_school.get(school, 0) + 1
-            subject = record["subject_key"]
-            value = orjson.dumps(record)
-            outcome.messages.append(Message(ACTIVITY, partition_of(subject, partitions), subject.encode(), value))
-            outcome.accepted_ids.append(record["source_statement_id"])
-            outcome.marks.append((record["event_id"], record["content_hash"]))
+            self._take(book, record)
+
+    def _take(self, book: _Book, record: dict[str, Any]) -> None:
+        outcome, per_school = book.outcome, book.per_school
+        school = record["org_id"] or UNKNOWN_SCHOOL
+        per_school[school] = per_school.get(school, 0) + 1
+        subject = record["subject_key"]
+        value = orjson.dumps(record)
+        outcome.messages.append(Message(ACTIVITY, partition_of(subject, self._partitions), subject.encode(), value))
+        outcome.accepted_ids.append(record["source_statement_id"])
+        outcome.marks.append((record["event_id"], record["content_hash"]))
 
     def _refuse_good(
         self,

@@ -26,6 +26,7 @@ from cairn.evidence.activity import (
     school_of_refused,
     without_person,
 )
+from cairn.evidence.meaning import Verb, Vocabulary
 from cairn.evidence.times import duration_ms, instant_text, parse_instant
 from cairn.evidence.xapi_rules import Judging, check_statement
 from cairn.keys import event_id
@@ -37,7 +38,9 @@ CMI5_SESSION = "https://w3id.org/xapi/cmi5/context/extensions/sessionid"
 # 2.3.1): set by the receiving system, or descriptions of verb and activity.
 NOT_CONTENT = frozenset(("id", "stored", "authority", "version", "attachments"))
 # Extension by which a record says what kind of engagement it is, where that is more than engagement.
-KIND, UNMAPPED = "xapi_kind", "unmapped"
+KIND, UNMAPPED, MAPPED = "xapi_kind", "unmapped", "mapped"
+# Part of a statement (see ``cairn.keys.event_id``) that its record is once its verb has been mapped.
+MAPPED_PART = 1
 NOTHING: Mapping[str, Any] = {}
 
 
@@ -206,8 +209,7 @@ def _fill_object(
         kind = "engagement"
         record["extensions"] = {**(record["extensions"] or {}), KIND: UNMAPPED}
     else:
-        has_result = record["success"] is not None or record["score_scaled"] is not None
-        kind = verb.with_result if has_result else verb.activity_type
+        kind = _kind(verb, record)
     if kind == "void":
         if object_type != "StatementRef":
             raise Refusal("void_without_target", "a voiding statement's object is a StatementRef with its id", "object")
@@ -216,15 +218,47 @@ def _fill_object(
         record["item_id"] = without_person(reader, thing["id"], identifiers)
         activity_type = thing.get("definition", NOTHING).get("type")
         if activity_type is not None:
-            if kind == "completion" and activity_type in reader.vocabulary.assessment_types:
-                kind = "assessment"
+            kind = _of_activity(kind, activity_type, reader.vocabulary)
             if (shown := without_person(reader, activity_type, identifiers)) is not None:
                 raw["activity_type"] = shown
         if statement["actor"].get("objectType") == "Group":
-            kind = "engagement"
+            kind, raw["actor_type"] = "engagement", "Group"
     else:
         kind = "engagement"
     record["activity_type"] = kind
+
+
+def _kind(verb: Verb, record: Mapping[str, Any]) -> str:
+    has_result = record["success"] is not None or record["score_scaled"] is not None
+    return verb.with_result if has_result else verb.activity_type
+
+
+def _of_activity(kind: str, activity_type: str | None, vocabulary: Vocabulary) -> str:
+    return "assessment" if kind == "completion" and activity_type in vocabulary.assessment_types else kind
+
+
+def mapped(record: Mapping[str, Any], vocabulary: Vocabulary, arrival: Arrival) -> dict[str, Any] | None:
+    """An unmapped record as what its verb means by now; None where the verb still means no work on an item.
+
+    It is another part of the same statement, so that what was taken stays as it is, a void of the statement takes back
+    both, and mapping it again changes nothing. It has no duration: the engagement beside it has.
+    """
+    raw = record["raw"] or {}
+    verb = vocabulary.verbs.get(raw.get("verb", ""))
+    if verb is None or record["item_id"] is None or "actor_type" in raw:
+        return None
+    kind = _of_activity(_kind(verb, record), raw.get("activity_type"), vocabulary)
+    if kind in ("engagement", "void"):
+        return None
+    return {
+        **record,
+        "event_id": event_id(record["source_id"], record["source_statement_id"], MAPPED_PART),
+        "received_at": arrival.received_at,
+        "received_date": arrival.received_date,
+        "activity_type": kind,
+        "duration_ms": None,
+        "extensions": {**record["extensions"], KIND: MAPPED},
+    }
 
 
 def _competencies(context: Mapping[str, Any], extensions: Mapping[str, Any], reader: Reader) -> list[str]:
