@@ -52,6 +52,7 @@ REASONS: Mapping[str, str] = {
     "void_without_target": "a voiding statement does not name the statement that it voids",
     "school_invalid": "the claimed school or class is not a sourcedId",
     "school_out_of_scope": "the claimed school is outside the token's scope",
+    "learner_unknown": "a score says of nobody that it is theirs: its attempt names no assignee",
     "record_invalid": "the record made of the statement breaks the contract learner.activity.v1",
 }
 
@@ -226,17 +227,6 @@ def _plain(value: object) -> str | None:
     if isinstance(value, str) and SAFE_WORD.fullmatch(value):
         return value
     return None
-
-
-def scaled_score(raw: float | None, lowest: float | None, highest: float | None) -> float | None:
-    """Share of the range that a score reached, within [-1, 1]; None where it cannot be told."""
-    if raw is None or highest is None:
-        return None
-    span = highest - (lowest or 0.0)
-    if span <= 0:
-        return None
-    share = (raw - (lowest or 0.0)) / span
-    return share if -1.0 <= share <= 1.0 else None
 
 
 def new_record(

@@ -21,12 +21,12 @@ from cairn.evidence.activity import (
     class_claim,
     kept_extensions,
     new_record,
-    scaled_score,
     school_claim,
     school_of_refused,
     without_person,
 )
-from cairn.evidence.meaning import Verb, Vocabulary
+from cairn.evidence.meaning import Vocabulary
+from cairn.evidence.outcome import outcome
 from cairn.evidence.times import duration_ms, instant_text, parse_instant
 from cairn.evidence.xapi_rules import Judging, check_statement
 from cairn.keys import event_id
@@ -180,12 +180,12 @@ def _count(value: object, least: int) -> int | None:
 
 
 def _fill_result(record: dict[str, Any], result: Mapping[str, Any]) -> None:
-    record["success"] = result.get("success")
+    record["success"] = success = result.get("success")
     if (score := result.get("score")) is None:
         return
     raw, low, high, scaled = (_float(score.get(name)) for name in ("raw", "min", "max", "scaled"))
     record["score_raw"], record["score_min"], record["score_max"] = raw, low, high
-    record["score_scaled"] = scaled if scaled is not None else scaled_score(raw, low, high)
+    record["success"], record["score_scaled"] = outcome(success, scaled, raw, low, high)
 
 
 def _float(value: int | float | None) -> float | None:
@@ -205,36 +205,30 @@ def _fill_object(
     thing = statement["object"]
     object_type = thing.get("objectType", "Activity")
     record["raw"] = raw = {"verb": verb_id} if len(verb_id) <= LONGEST_IRI else {}
+    kind = "engagement"
     if verb is None:
-        kind = "engagement"
         record["extensions"] = {**(record["extensions"] or {}), KIND: UNMAPPED}
-    else:
-        kind = _kind(verb, record)
-    if kind == "void":
+    if verb is not None and verb.activity_type == "void":
+        kind = "void"
         if object_type != "StatementRef":
             raise Refusal("void_without_target", "a voiding statement's object is a StatementRef with its id", "object")
         record["voids_statement_id"] = thing["id"].lower()
     elif object_type in ("Activity", "GroupActivity"):  # the second is Open edX's, for a problem of several questions
         record["item_id"] = without_person(reader, thing["id"], identifiers)
         activity_type = thing.get("definition", NOTHING).get("type")
-        if activity_type is not None:
-            kind = _of_activity(kind, activity_type, reader.vocabulary)
-            if (shown := without_person(reader, activity_type, identifiers)) is not None:
-                raw["activity_type"] = shown
+        if (shown := without_person(reader, activity_type, identifiers)) is not None:
+            raw["activity_type"] = shown
+        if object_type != "Activity":
+            raw["object_type"] = object_type
         if statement["actor"].get("objectType") == "Group":
-            kind, raw["actor_type"] = "engagement", "Group"
-    else:
-        kind = "engagement"
+            raw["actor_type"] = "Group"
+        elif verb is not None:
+            kind = reader.vocabulary.of_xapi(verb, _has_result(record), object_type, activity_type)
     record["activity_type"] = kind
 
 
-def _kind(verb: Verb, record: Mapping[str, Any]) -> str:
-    has_result = record["success"] is not None or record["score_scaled"] is not None
-    return verb.with_result if has_result else verb.activity_type
-
-
-def _of_activity(kind: str, activity_type: str | None, vocabulary: Vocabulary) -> str:
-    return "assessment" if kind == "completion" and activity_type in vocabulary.assessment_types else kind
+def _has_result(record: Mapping[str, Any]) -> bool:
+    return record["success"] is not None or record["score_scaled"] is not None
 
 
 def mapped(record: Mapping[str, Any], vocabulary: Vocabulary, arrival: Arrival) -> dict[str, Any] | None:
@@ -247,7 +241,7 @@ def mapped(record: Mapping[str, Any], vocabulary: Vocabulary, arrival: Arrival) 
     verb = vocabulary.verbs.get(raw.get("verb", ""))
     if verb is None or record["item_id"] is None or "actor_type" in raw:
         return None
-    kind = _of_activity(_kind(verb, record), raw.get("activity_type"), vocabulary)
+    kind = vocabulary.of_xapi(verb, _has_result(record), raw.get("object_type", "Activity"), raw.get("activity_type"))
     if kind in ("engagement", "void"):
         return None
     return {

@@ -21,6 +21,7 @@ from tests.streaming.gateway_process import RunningGateway, committed, raw, runn
 
 pytestmark = pytest.mark.broker
 
+CALIPER_CONTEXT = "http://purl.imsglobal.org/ctx/caliper/v1p2"
 EXTENSION = "https://cairn.example/xapi/extensions/"
 
 
@@ -173,7 +174,12 @@ def test_caliper_and_subjects(gateway: RunningGateway) -> None:
         "eventTime": "2026-10-13T10:57:06.000Z",
     }
     entity = {"id": "https://q.example/1", "type": "DigitalResource"}
-    envelope = {"sensor": "s", "sendTime": "2026-10-13T11:00:00.000Z", "dataVersion": "v1p2", "data": [event, entity]}
+    envelope = {
+        "sensor": "s",
+        "sendTime": "2026-10-13T11:00:00.000Z",
+        "dataVersion": CALIPER_CONTEXT,
+        "data": [event, entity],
+    }
     assert gateway.call("POST", "/caliper", token, json=envelope).status_code == 200
     broken = gateway.call(
         "POST", "/caliper", token, json={**envelope, "data": [event, {**event, "action": "Pondered"}]}

@@ -31,6 +31,7 @@ from streaming.seals import SealStore
 from streaming.sources import TABLE, Mode, Source, SourceRegistry, sender_token_path
 from streaming.topics import ACTIVITY, RECEIPTS, REJECTED
 
+CALIPER_CONTEXT = "http://purl.imsglobal.org/ctx/caliper/v1p2"
 ANSWERED: dict[str, Any] = {
     "actor": {"name": "Adelheid Quill", "mbox": "mailto:adelheid.quill@example.org"},
     "verb": {"id": "http://adlnet.gov/expapi/verbs/answered"},
@@ -166,7 +167,7 @@ def test_an_envelope_that_is_none_is_refused_whole(settings: Settings) -> None:
     for envelope in ([], {"sensor": "s"}, {"sensor": "s", "sendTime": "x", "dataVersion": "v", "data": []}):
         outcome = processor.caliper(orjson.dumps(envelope), source, "/caliper")
         assert outcome.statements == len(outcome.rejections) == 1
-    empty = {"sensor": "s", "sendTime": "2026-10-14T00:00:00Z", "dataVersion": "v", "data": []}
+    empty = {"sensor": "s", "sendTime": "2026-10-14T00:00:00.000Z", "dataVersion": CALIPER_CONTEXT, "data": []}
     assert processor.caliper(orjson.dumps(empty), source, "/caliper").messages == []
 
 
