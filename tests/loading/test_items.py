@@ -154,7 +154,7 @@ def test_unaligned_items_are_listed_by_what_they_would_add(
     contract = load_contract("silver.learner_activity")
     fill = {"string": "x", "date": date(2026, 9, 1), "timestamp": datetime(2026, 9, 1, tzinfo=UTC)}
     event = {one.name: fill.get(one.type, 0) if one.is_required else None for one in contract.columns}
-    rows = [
+    rows: list[tuple[str | None, dict[str, Any]]] = [
         ("asked-often", {"success": True}),
         ("asked-often", {"success": False}),
         ("asked-once", {"score_raw": 1.0, "score_max": 2.0}),
