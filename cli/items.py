@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.common import JsonOption, emit, say
+from cli.summaries import AcceptOption, finish_load
 
 app = typer.Typer(help="Load item alignments; list items that have none.", no_args_is_help=True)
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="CASE and QTI only: day, inclusive.")]
@@ -34,6 +35,7 @@ def load(
     ] = "{identifier}",
     valid_from: Day = None,
     valid_to: Day = None,
+    accept_refusals: AcceptOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Load which item gives evidence of which competency, from when.
@@ -42,7 +44,6 @@ def load(
     """
     from cairn.rostering.items_named import Validity
     from cairn.settings import settings
-    from cli.summaries import load_summary, say_problems
     from loading import load_items
 
     validity = None
@@ -50,8 +51,7 @@ def load(
         validity = Validity(valid_from.date() if valid_from else None, valid_to.date() if valid_to else None)
     say(f"loading {path.name} ...")
     result = load_items(settings(), path, template=item_template, validity=validity)
-    say_problems(result)
-    emit(result, as_json, lambda done: load_summary("items", COUNTS, done))
+    finish_load("items", COUNTS, result, as_json=as_json, accept_refusals=accept_refusals)
 
 
 @app.command()

@@ -60,6 +60,30 @@ def link(
     emit(result, as_json, lambda done: f"{len(done['links'])} link(s); to restate: {', '.join(done['restated'])}")
 
 
+@app.command()
+def shared(as_json: JsonOption = False) -> None:
+    """List identifiers that several living people claim: they mean nobody until the roster or a link by hand decides.
+
+    Names kinds and student keys, never the identifier. Example: cairn students shared
+    """
+    from cairn.settings import settings
+    from identity.vault import Vault
+
+    found = [
+        {"kind": one.kind, "subject_key": one.subject_key, "student_keys": list(one.student_keys), "means": one.means}
+        for one in Vault(settings()).shared()
+    ]
+    emit({"shared": found}, as_json, _shared)
+
+
+def _shared(result: dict[str, Any]) -> str:
+    lines = [f"{len(result['shared']):,} identifier(s) of several people"]
+    for item in result["shared"]:
+        meant = f"means {item['means']}, by hand" if item["means"] else "means nobody"
+        lines.append(f"{item['kind']}  {', '.join(item['student_keys'])}: {meant}")
+    return "\n".join(lines)
+
+
 def _shown(result: dict[str, Any]) -> str:
     lines = [f"{result['student_key']}  {result['name']}"]
     for item in result["links"]:

@@ -11,7 +11,7 @@ import json
 import secrets
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,14 +20,14 @@ from cairn.errors import CairnError
 from cairn.keys import DistrictKeys
 from cairn.sealing import Sealer
 from cairn.settings import Settings
+from identity import claims
+from identity.claims import ALWAYS, SharedIdentifier, iso
 from identity.crosswalk import SOURCED_ID, identifiers_of, load_rules
 from identity.disclosure_log import Disclosure, DisclosureKind, write_down
 from identity.vault_file import Store, select_in
 
 STUDENT_KEY_PREFIX = "p_"
 STUDENT_KEY_BYTES = 12
-# The first link of an identifier holds for all time: work done before the roster came is the same person's.
-ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 KEPT_FIELDS = (
     *("sourced_id", "given_name", "family_name", "preferred_given_name", "preferred_family_name"),
     *("username", "email", "identifier"),
@@ -70,6 +70,14 @@ class Link:
         }
 
 
+@dataclass(frozen=True)
+class TakenIn:
+    """What taking people in did. ``keys``: sourcedId -> student_key; ``links``: every link that they touch."""
+
+    keys: dict[str, str]
+    links: list[Link]
+
+
 class Vault:
     """The vault of a home. Opening it makes the file and the keys on first use."""
 
@@ -80,12 +88,24 @@ class Vault:
         self._store = Store(settings.vault_dir)
         self._rules = load_rules(settings)
 
-    def register(self, people: Iterable[Any], *, reason: str = "roster", at: datetime | None = None) -> dict[str, str]:
-        """Take people in, or bring what is kept of them up to date; returns sourcedId -> student_key.
+    def register(self, people: Iterable[Any], *, at: datetime | None = None) -> dict[str, str]:
+        """:meth:`take_in` of people beside everybody there is; returns sourcedId -> student_key."""
+        return self.take_in(people, at=at).keys
+
+    def take_in(
+        self,
+        people: Iterable[Any],
+        *,
+        reason: str = "roster",
+        at: datetime | None = None,
+        living: Collection[str] | None = None,
+    ) -> TakenIn:
+        """Take people in, or bring what is kept of them up to date.
 
         ``people``: objects or mappings with ``sourced_id`` and any of KEPT_FIELDS, and ``identifiers``, further
-        (kind, value) pairs. One transaction; the same people again change nothing. An identifier that moved to
-        another person ends there at ``at`` and begins here; one that two people of the call share links to neither.
+        (kind, value) pairs. One transaction; the same people again change nothing. ``living``: keys of the people
+        whose claims count beside theirs (None: everybody's). An identifier that moved to another person ends there at
+        ``at`` and begins here; one that two living people claim links to neither, see :meth:`shared`.
         """
         instant = at or datetime.now(UTC)
         records = {record["sourced_id"]: record for record in (_record(person) for person in people)}
@@ -99,8 +119,20 @@ class Vault:
                 for sourced, source in source_keys.items()
             }
             self._save_people(connection, records, keys, source_keys, found, instant)
-            self._save_identifiers(connection, records, keys, reason, instant)
-        return keys
+            claimed = {
+                keys[sourced]: {
+                    (self._keys.subject_key(kind, value), kind)
+                    for kind, value in (*identifiers_of(record, self._rules), *record["identifiers"])
+                }
+                for sourced, record in records.items()
+            }
+            touched = claims.claim(connection, claimed, living, reason, instant)
+        return TakenIn(keys, self._links(keys.values(), touched))
+
+    def shared(self) -> list[SharedIdentifier]:
+        """Identifiers that more than one living person claims, and which mean nobody, or whom a hand chose."""
+        with self._store.connect() as connection:
+            return claims.shared(connection)
 
     def _people(self, connection: sqlite3.Connection, source_keys: Sequence[str]) -> dict[str, tuple[str, str]]:
         """source key -> (student_key, hash of the fields) of people already here."""
@@ -124,49 +156,12 @@ class Vault:
             known = found.get(source_keys[sourced])
             if known is None or known[1] != fields_hash:
                 sealed = self._sealer.seal(fields, keys[sourced].encode())
-                rows.append((keys[sourced], source_keys[sourced], sealed, fields_hash, _iso(instant), _iso(instant)))
+                rows.append((keys[sourced], source_keys[sourced], sealed, fields_hash, iso(instant), iso(instant)))
         connection.executemany(
             "INSERT INTO person VALUES (?,?,?,?,?,?) ON CONFLICT (student_key) DO UPDATE SET sealed = excluded.sealed,"
             " fields_hash = excluded.fields_hash, updated_at = excluded.updated_at",
             rows,
         )
-
-    def _save_identifiers(
-        self,
-        connection: sqlite3.Connection,
-        records: Mapping[str, Mapping[str, Any]],
-        keys: Mapping[str, str],
-        reason: str,
-        instant: datetime,
-    ) -> None:
-        """Begin and end identifiers so that each one means one person at a time."""
-        claims: dict[tuple[str, str], set[str]] = defaultdict(set)
-        for sourced, record in records.items():
-            for kind, value in (*identifiers_of(record, self._rules), *record["identifiers"]):
-                claims[self._keys.subject_key(kind, value), kind].add(keys[sourced])
-        query = "SELECT subject_key, student_key FROM identifier WHERE valid_to IS NULL AND subject_key IN ({})"
-        current = {row[0]: row[1] for row in select_in(connection, query, [subject for subject, _ in claims])}
-        ended, begun = [], []
-        for (subject, kind), students in claims.items():
-            owner = current.get(subject)
-            claimant = next(iter(students)) if len(students) == 1 else None
-            if owner == claimant:
-                continue
-            if owner is not None:
-                ended.append((_iso(instant), subject))
-            if claimant is not None:
-                begins = ALWAYS if owner is None and not self._was_used(connection, subject) else instant
-                begun.append((subject, claimant, kind, _iso(begins), reason))
-        connection.executemany("UPDATE identifier SET valid_to = ? WHERE subject_key = ? AND valid_to IS NULL", ended)
-        connection.executemany(
-            "INSERT INTO identifier (subject_key, student_key, kind, valid_from, reason) VALUES (?,?,?,?,?)", begun
-        )
-
-    @staticmethod
-    def _was_used(connection: sqlite3.Connection, subject_key: str) -> bool:
-        """Whether the identifier meant somebody before."""
-        row = connection.execute("SELECT 1 FROM identifier WHERE subject_key = ? LIMIT 1", (subject_key,)).fetchone()
-        return row is not None
 
     def resolve(self, kind: str, values: Iterable[str]) -> dict[str, str]:
         """value -> student_key for identifiers of a kind that mean somebody now; the others are left out.
@@ -193,12 +188,16 @@ class Vault:
 
     def links_for(self, student_keys: Iterable[str]) -> list[Link]:
         """Every link of the people, past ones too, by identifier; with those that took an identifier over."""
-        query = (
-            "SELECT subject_key, student_key, kind, valid_from, valid_to, reason FROM identifier WHERE subject_key IN"
-            " (SELECT subject_key FROM identifier WHERE student_key IN ({})) ORDER BY subject_key, valid_from"
-        )
+        return self._links(student_keys, ())
+
+    def _links(self, student_keys: Iterable[str], subject_keys: Iterable[str]) -> list[Link]:
+        """Every link of the identifiers that ever meant one of the people, and of those that are named."""
+        columns = "subject_key, student_key, kind, valid_from, valid_to, reason"
+        of_subjects = f"SELECT {columns} FROM identifier WHERE subject_key IN"
+        theirs = f"{of_subjects} (SELECT subject_key FROM identifier WHERE student_key IN ({{}}))"
         with self._store.connect() as connection:
-            rows = set(select_in(connection, query, sorted(set(student_keys))))
+            rows = set(select_in(connection, theirs, sorted(set(student_keys))))
+            rows.update(select_in(connection, f"{of_subjects} ({{}})", sorted(set(subject_keys))))
         return [
             Link(subject, student, kind, datetime.fromisoformat(begins), _instant(ends), reason)
             for subject, student, kind, begins, ends, reason in sorted(rows, key=lambda row: (row[0], row[3]))
@@ -217,15 +216,17 @@ class Vault:
             query = "SELECT student_key FROM identifier WHERE subject_key = ? AND valid_to IS NULL"
             owner = connection.execute(query, (subject,)).fetchone()
             if owner is None or owner[0] != student_key:
-                begins = instant if owner or self._was_used(connection, subject) else ALWAYS
+                query = "SELECT 1 FROM identifier WHERE subject_key = ? LIMIT 1"
+                begins = instant if connection.execute(query, (subject,)).fetchone() else ALWAYS
                 connection.execute(
                     "UPDATE identifier SET valid_to = ? WHERE subject_key = ? AND valid_to IS NULL",
-                    (_iso(instant), subject),
+                    (iso(instant), subject),
                 )
                 connection.execute(
                     "INSERT INTO identifier (subject_key, student_key, kind, valid_from, reason) VALUES (?,?,?,?,?)",
-                    (subject, student_key, kind, _iso(begins), "crosswalk"),
+                    (subject, student_key, kind, iso(begins), "crosswalk"),
                 )
+            claims.claim_by_hand(connection, subject, student_key, kind)
         return [link for link in self.links_for([student_key]) if link.subject_key == subject]
 
     def names(
@@ -275,10 +276,6 @@ def _record(person: Any) -> dict[str, Any]:
     extra = person.get("identifiers", ()) if isinstance(person, Mapping) else getattr(person, "identifiers", ())
     record["identifiers"] = [(str(kind), str(value)) for kind, value in extra if value]
     return record
-
-
-def _iso(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -11,6 +11,7 @@ from cairn.sqlite_file import connect, prepare, transaction
 
 # person: fields are sealed; source_key (keyed hash of the sourcedId) finds the person again at the next roster.
 # identifier: which outside key meant whom, from when to when; instants are ISO 8601 UTC, open end is NULL.
+# claim: who says that an outside key is hers, by the last roster that named her or by hand; see ``claims``.
 FIRST = """
 CREATE TABLE IF NOT EXISTS person (
   student_key TEXT PRIMARY KEY,
@@ -32,7 +33,20 @@ CREATE TABLE IF NOT EXISTS identifier (
 CREATE UNIQUE INDEX IF NOT EXISTS identifier_current ON identifier (subject_key) WHERE valid_to IS NULL;
 CREATE INDEX IF NOT EXISTS identifier_of ON identifier (student_key);
 """
-MIGRATIONS = (FIRST,)
+CLAIMS = """
+CREATE TABLE claim (
+  subject_key TEXT NOT NULL,
+  student_key TEXT NOT NULL REFERENCES person (student_key),
+  kind TEXT NOT NULL,
+  source TEXT NOT NULL CHECK (source IN ('roster', 'hand')),
+  PRIMARY KEY (subject_key, student_key, source)
+) WITHOUT ROWID;
+CREATE INDEX claim_of ON claim (student_key);
+INSERT INTO claim (subject_key, student_key, kind, source)
+SELECT subject_key, student_key, kind, CASE reason WHEN 'crosswalk' THEN 'hand' ELSE 'roster' END
+FROM identifier WHERE valid_to IS NULL
+"""
+MIGRATIONS = (FIRST, CLAIMS)
 # SQLite takes at most 32,766 parameters a statement; stay well under.
 CHUNK = 5_000
 

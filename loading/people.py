@@ -26,7 +26,8 @@ def register_people(
     given = list(people)
     instant = recorded_at or datetime.now(UTC)
     vault = Vault(settings)
-    keys = vault.register(given, at=instant)
+    taken = vault.take_in(given, at=instant)
+    keys = taken.keys
     rows = [
         {
             "student_key": keys[str(person["sourced_id"])],
@@ -38,7 +39,7 @@ def register_people(
         }
         for person in given
     ]
-    links = [link.as_row() for link in vault.links_for(keys.values())]
+    links = [link.as_row() for link in taken.links]
     sections = [KeyedSection(PERSON, rows, is_bulk=False)]
     today = DistrictCalendar.load(settings).local_date(instant)
     load_sections(settings, sections, links, today, recorded_at=instant)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cairn.grades import grade_key
 from pilots.dosage import Dosage, dosage_of
-from pilots.known import grade_key
 from pilots.plan import Plan
 
 if TYPE_CHECKING:

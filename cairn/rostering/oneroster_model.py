@@ -37,7 +37,8 @@ class Section:
     """One lake table's part of a package.
 
     ``rows`` are current; ``ended_ids`` are named as to be deleted; ``kept_ids`` stand in refused rows: what the lake
-    knows of them stays as it is. ``is_bulk`` ends what is not named.
+    knows of them stays as it is. ``is_bulk`` ends what is not named; where rows could not be read at all
+    (``unreadable``) nobody knows whom they name, so that nothing ends by not being named.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -45,6 +46,12 @@ class Section:
     kept_ids: list[str] = field(default_factory=list)
     is_bulk: bool = False
     is_present: bool = False
+    unreadable: int = 0
+
+    @property
+    def ends_unnamed(self) -> bool:
+        """Whether what the file does not name has ended."""
+        return self.is_bulk and not self.unreadable
 
 
 @dataclass
@@ -76,8 +83,12 @@ def read_rows(
     convert: Callable[[Row], dict[str, Any]],
     id_column: str = "sourcedId",
 ) -> None:
-    """Convert rows into the section: refused ones become problems, those to be deleted end, repeats are refused."""
+    """Convert rows into the section: refused ones become problems, those to be deleted end, repeats are refused.
+
+    A refused row never ends what it names, nor, where it names nothing, anything at all.
+    """
     seen: dict[str, int] = {}
+    section.unreadable += table.unreadable
     for row in table.rows:
         identity = row.get(id_column)
         try:
@@ -94,6 +105,8 @@ def read_rows(
             roster.problems.append(Problem(table.name, row.line, str(error)))
             if identity:
                 section.kept_ids.append(identity)
+            else:
+                section.unreadable += 1
 
 
 def status_of(row: Row) -> str:

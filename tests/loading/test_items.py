@@ -67,7 +67,7 @@ def alignments(settings: Settings) -> list[tuple[Any, ...]]:
 def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """What a command that succeeds prints."""
     with pytest.raises(SystemExit) as ended:
-        main(arguments)
+        main(list(arguments))
     assert ended.value.code == 0
     return capsys.readouterr().out
 
