@@ -171,7 +171,7 @@ def _org(row: Row) -> dict[str, Any]:
     return {
         "org_id": needed(row, "sourcedId"),
         "name": needed(row, "name"),
-        "org_type": needed(row, "type"),
+        "org_type": needed(row, "type").lower(),
         "identifier": row.get("identifier") or None,
         "parent_org_id": row.get("parentSourcedId") or None,
         "status": ACTIVE,

@@ -20,15 +20,10 @@ FACT = "silver.fact"
 RESULTS, OBJECTIVES, LINE_ITEMS = "results", "resultLearningObjectiveIds", "lineItems"
 GRADEBOOK_RESULT, OBJECTIVE_RESULT = "gradebook_result", "learning_objective_result"
 # Read for its classes only, or not used by anything here.
-COUNTED = (
-    LINE_ITEMS,
-    "categories",
-    "userProfiles",
-    "lineItemLearningObjectiveIds",
-    "scoreScales",
-    "lineItemScoreScales",
+COUNTED: tuple[str, ...] = (
+    *(LINE_ITEMS, "categories", "userProfiles", "lineItemLearningObjectiveIds", "scoreScales", "lineItemScoreScales"),
+    *("resultScoreScales", "resources", "classResources", "courseResources", "userResources"),
 )
-COUNTED += ("resultScoreScales", "resources", "classResources", "courseResources", "userResources")
 STATUSES = ("exempt", "fully graded", "not submitted", "partially graded", "submitted", "late", "incomplete", "missing")
 SOURCES = ("case", "unknown")
 ID_CHARACTERS = 32
