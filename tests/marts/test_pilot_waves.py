@@ -32,7 +32,7 @@ from pilots.draft import read_draft
 from pilots.plan import load_plan
 from portal.card_files import write_cards
 from portal.charts import drawn
-from releases import evaluation, pilot_scores, store
+from releases import evaluation, evaluation_shown, pilot_scores, store
 from releases.learning_marts import frame, release_of
 from tests.marts.loaded_roster import load_people
 from tests.marts.pilot_sql import built
@@ -297,12 +297,12 @@ def test_a_window_in_another_unit_is_refused_and_a_release_without_the_mart_is_s
     with duckdb.connect(str(learning.path)) as connection:
         connection.execute("alter table mart_pilot_window rename to away")
     try:
-        card = evaluation.evaluate(settings, PILOT)
+        card = evaluation_shown.evaluate(settings, PILOT)
     finally:
         with duckdb.connect(str(learning.path)) as connection:
             connection.execute("alter table away rename to mart_pilot_window")
     assert (card["recommendation"], card["waves"]) == ("CANNOT TELL", None)
     assert "the next night brings them" in card["why"][0]
-    assert evaluation.evaluate(settings, PILOT)["estimates"] == card_of(settings)["estimates"], (
+    assert evaluation_shown.evaluate(settings, PILOT)["estimates"] == card_of(settings)["estimates"], (
         "the command says it too"
     )
