@@ -34,7 +34,7 @@ from tests.streaming.gateway_process import running_gateway
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytestmark = [pytest.mark.spark, pytest.mark.broker, pytest.mark.warehouse, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.spark, pytest.mark.broker, pytest.mark.warehouse, pytest.mark.timeout(900)]
 
 # The demo's seed, and no search for another.
 SCHOOLS, PUPILS_A_SCHOOL, DAYS, SEED = 82, 24, 30, 7

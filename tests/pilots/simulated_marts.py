@@ -8,6 +8,7 @@ from pilots.plan import Plan
 __all__ = ["Marts", "simulated_pilots"]
 
 
-def simulated_pilots(seed: int) -> dict[str, tuple[Plan, Marts]]:
-    """Plan and (mart_pilot_pupil, mart_pilot_school, mart_rollout_school) of both pilots in 24 schools."""
-    return {name: (one.plan, one.marts) for name, one in simulated(seed, 24, 1500, 60).items()}
+def simulated_pilots(seed: int, activity: float = 1.0) -> dict[str, tuple[Plan, Marts]]:
+    """Plan and (mart_pilot_pupil, mart_pilot_school, mart_rollout_school) of both pilots in 24 schools; ``activity`` is
+    how often pupils open their apps, most of what a district takes to simulate."""
+    return {name: (one.plan, one.marts) for name, one in simulated(seed, 24, 1500, 60, activity=activity).items()}
