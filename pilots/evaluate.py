@@ -70,7 +70,7 @@ def evaluate(
         plan,
         sample,
         waves.analyse_waves(
-            plan, sample, None if windows is None else better_up(plan, windows, ["score"]), stored, orders
+            plan, sample, None if windows is None else better_up(plan, windows, ["score"]), stored, orders, n_min
         )
         if waves.is_staggered(plan)
         else analyse(plan, sample, stored, n_min),

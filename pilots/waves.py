@@ -115,8 +115,9 @@ def analyse_waves(
     between: pd.DataFrame | None,
     stored: Bools | None = None,
     orders: Ints | None = None,
+    n_min: int = DEFAULT_SMALLEST_GROUP,
 ) -> WavesAnalysis | NoComparison:
-    """The analysis of waves, or why there can be none.
+    """The analysis of waves, or why there can be none: also where a side has fewer than ``n_min`` pupils.
 
     ``between`` holds the scores of the plan's windows (``mart_pilot_window``), one row a pupil and window:
     ``student_key``, ``from_date`` (the window's first day), ``score``, and where it holds several pilots ``pilot_id``.
@@ -145,10 +146,9 @@ def analyse_waves(
         notes.append(f"{int((~can).sum())} pupils of grades that only one side has are left out.")
         frame, scores, is_control = frame[can], scores[can], is_control[can]
         grade, school = numbered(frame["grade"]), numbered(frame["school_id"])
-    if min(is_control.sum(), (~is_control).sum()) < DEFAULT_SMALLEST_GROUP:
+    if min(is_control.sum(), (~is_control).sum()) < n_min:
         return NoComparison(
-            f"Schools with the change or without it have fewer than {DEFAULT_SMALLEST_GROUP} pupils with a score in"
-            " every window."
+            f"Schools with the change or without it have fewer than {n_min} pupils with a score in every window."
         )
     standard = [standard_scores(column, grade, school, ~is_control) for column in scores.T]
     if any(one is None for one in standard):
