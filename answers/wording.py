@@ -58,6 +58,12 @@ METRICS = {
     "cost_usd": "Cost",
     "cost_per_pupil_usd": "Cost for each planned pupil",
     "cost_per_pupil_reached_usd": "Cost for each pupil reached",
+    "adults_shown_share": "Adults who have shown what they are to learn",
+    "readiness_share": "Items that are ready",
+    "support_visits": "Visits of support",
+    "support_hours": "Hours of support",
+    "cost_classroom_share": "Cost that reaches classrooms",
+    "barrier_days_open_max": "Days open, the oldest barrier",
 }
 FORECASTS = {
     "reached": "all that was planned is reached",

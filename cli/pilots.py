@@ -118,7 +118,7 @@ def evaluate(pilot: PilotArgument, as_of: AsOfOption = None, as_json: JsonOption
     """
     from cairn.settings import settings
     from cli.night import parse_date
-    from releases.evaluation import evaluate as evaluate_pilot
+    from releases.evaluation_shown import evaluate as evaluate_pilot
 
     emit(evaluate_pilot(settings(), pilot, parse_date(as_of[:10]) if as_of else None), as_json, _scorecard_text)
 

@@ -38,6 +38,7 @@ def rule_problems(raw: Mapping[str, Any], known: Known) -> list[Found]:
         *(found for part in PARTS for found in _results(analysis, part, known)),
         *_dates(raw),
         *_dosage_sources(raw, known),
+        *_adult_learning(raw),
         *_by_a_partner(raw),
         *_purpose(raw),
     ]
@@ -340,6 +341,24 @@ def _dosage_sources(raw: Mapping[str, Any], known: Known) -> list[Found]:
         meant = nearest(source, known.sources, "")
         message = f"no sender {source!r} is known; {meant + ' if not, ' if meant else ''}{advice}"
         found.append(Found(at, message, is_warning=not meant))
+    return found
+
+
+def _adult_learning(raw: Mapping[str, Any]) -> list[Found]:
+    """A role stands in the plan once, and each of its competencies once: files are matched by both names."""
+    found: list[Found] = []
+    seen: set[tuple[str, str]] = set()
+    roles: set[str] = set()
+    for number, one in enumerate(raw["implementation"].get("adult_learning", ())):
+        at: KeyPath = ("implementation", "adult_learning", number)
+        if one["role"] in roles:
+            found.append(Found((*at, "role"), f"role {one['role']} stands here more than once; give it one list"))
+        roles.add(one["role"])
+        for index, competency in enumerate(one["competencies"]):
+            if (key := (one["role"], same(competency))) in seen:
+                message = f"{competency!r} stands here more than once for role {one['role']}"
+                found.append(Found((*at, "competencies", index), message))
+            seen.add(key)
     return found
 
 

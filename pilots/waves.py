@@ -117,7 +117,8 @@ def analyse_waves(
     orders: Ints | None = None,
     n_min: int = DEFAULT_SMALLEST_GROUP,
 ) -> WavesAnalysis | NoComparison:
-    """The analysis of waves, or why there can be none: also where a side has fewer than ``n_min`` pupils.
+    """The analysis of waves, or why there can be none: also where a side has fewer than ``n_min`` pupils, the
+    district's smallest group.
 
     ``between`` holds the scores of the plan's windows (``mart_pilot_window``), one row a pupil and window:
     ``student_key``, ``from_date`` (the window's first day), ``score``, and where it holds several pilots ``pilot_id``.

@@ -10,9 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
@@ -22,10 +21,9 @@ from cairn.settings import Settings
 from gates.run import run_gate
 from pilots import registry
 from pilots.registry import FrozenPlan
-from pilots.rollout import metrics
 from releases import rollout_tables, scorecards, store
 from releases.evaluation_code import code_version
-from releases.learning_marts import frame, release_of
+from releases.learning_marts import release_of
 
 KIND = "evaluation"
 GATE = "before_evaluation"
@@ -63,21 +61,6 @@ def build_and_publish(settings: Settings, *, force: bool = False) -> store.Relea
         _record(settings, release)
     store.record(settings, release, "published", f"pilots: {', '.join(plan.pilot_id for plan in plans) or 'none'}")
     return release
-
-
-def evaluate(settings: Settings, pilot_id: str, as_of: date | None = None) -> dict[str, Any]:
-    """One pilot's scorecard on the current learning release, or the newest up to ``as_of``; nothing is written."""
-    learning = release_of(settings, as_of)
-    frozen = registry.frozen_plan(settings, pilot_id)
-    with store.connect(settings, learning) as source:
-        return scorecards.scorecard(source, frozen, learning, settings)
-
-
-def rollout(settings: Settings, as_of: date | None = None) -> dict[str, Any]:
-    """``metrics`` and ``release_id`` of the rollout on the current learning release, or the newest up to ``as_of``."""
-    learning = release_of(settings, as_of)
-    with store.connect(settings, learning) as source:
-        return {"metrics": metrics(frame(source, "mart_rollout_school")), "release_id": learning.release_id}
 
 
 def _is_of(settings: Settings, release: store.Release, learning: store.Release, plans: Sequence[FrozenPlan]) -> bool:

@@ -11,11 +11,14 @@ import numpy as np
 
 from simulator.pilot_design import PilotTruth
 from simulator.pupil_work import ATTEMPT, Work
+from simulator.rollout_facts import write_rollout_facts
 from simulator.roster_files import write_csv
 from simulator.world import World
 
 BY_STUDENT = ("StudentId", "PilotId", "Date", "Name", "Value", "Unit", "Code")
 BY_SCHOOL = ("SchoolId", "PilotId", "Date", "Name", "Value", "Unit", "Code")
+# Where a cost goes, as the district says it; of coaching it does not say.
+GOES_TO = {"licences": "classroom", "devices": "classroom", "training": "central"}
 ACTIONS = ("reteach", "small_group", "one_to_one", "extra_practice")
 OVERRIDES = ("StudentId", "Date", "Competency", "Says", "Reason", "Until")
 LOCKED_GROUPS, LOCKED_PUPILS = 2, 3  # groups that a school keeps as they are, and pupils in each
@@ -29,7 +32,7 @@ Rows = list[Sequence[Any]]
 
 
 def write_facts(world: World, work: Work, pilots: list[PilotTruth], out: Path, seed: int) -> None:
-    """All six files, each with a header of its own kind even where it has no rows."""
+    """Every file, each with a header of its own kind even where it has no rows."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, 8]))
     folder = out / "facts"
     write_csv(folder / "dosage.csv", BY_STUDENT, [r for p in pilots for r in _dosage(world, work, p, rng)])
@@ -41,6 +44,7 @@ def write_facts(world: World, work: Work, pilots: list[PilotTruth], out: Path, s
     # Draws of its own: the other files stay as they were.
     words = np.random.default_rng(np.random.SeedSequence([seed, 13]))
     write_csv(folder / "overrides.csv", OVERRIDES, _overrides(world, work, words))
+    write_rollout_facts(world, pilots, folder, seed)
 
 
 def _dosage(world: World, work: Work, pilot: PilotTruth, rng: np.random.Generator) -> Rows:
@@ -74,7 +78,10 @@ def _costs(world: World, pilot: PilotTruth, rng: np.random.Generator) -> Rows:
         rows.append((school, middle, "coaching", round(300 * float(rng.uniform(0.8, 1.2)), 2)))
         if kind.device_usd:
             rows.append((school, start, "devices", round(kind.device_usd * float(rng.uniform(0.8, 1.2)), 2)))
-    return [[world.school_ids[s], pilot.pilot_id, day, name, value, "usd", ""] for s, day, name, value in rows]
+    return [
+        [world.school_ids[s], pilot.pilot_id, day, name, value, "usd", GOES_TO.get(name, "")]
+        for s, day, name, value in rows
+    ]
 
 
 def _milestones(world: World, pilot: PilotTruth, rng: np.random.Generator) -> Rows:

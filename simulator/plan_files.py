@@ -13,6 +13,7 @@ from simulator.framework import SUBJECTS
 from simulator.outcomes import ASSESSMENT, RELIABILITY, Window, windows_of
 from simulator.pilot_design import PilotTruth
 from simulator.pilot_kinds import VOLUNTEERS
+from simulator.rollout_facts import ADULT_LEARNING
 from simulator.world import GRADES, SOURCES, World
 
 SMALLEST_EFFECT = 0.10
@@ -79,6 +80,9 @@ def plan(world: World, pilot: PilotTruth) -> dict[str, Any]:
             "dosage_minutes_planned": round(pilot.planned_minutes),
             "dosage": _dosage(world, pilot),
             "milestones": [{"name": name, "due_date": due} for name, due in pilot.milestones],
+            "adult_learning": [
+                {"role": role, "competencies": list(competencies)} for role, competencies in ADULT_LEARNING.items()
+            ],
             "on_monday": list(pilot.kind.on_monday),
             "practice": [{"from_date": days[pilot.first_day], "what": "as planned"}],
         },

@@ -22,14 +22,10 @@ MODELS = (
     *("int_student_enrollment", "int_pupil_last_school", "int_pilot_fact", "int_pilot_pupil", "int_pilot_window"),
     *("int_pilot_score", "mart_pilot_window"),
     "int_pilot_dosage",
-    *("mart_pilot_pupil", "mart_pilot_school", "mart_pilot_guardrail", "mart_rollout_school"),
-    *(
-        "mart_rollout_reach",
-        "mart_rollout_milestone",
-        "mart_rollout_cost",
-        "mart_rollout_grade",
-        "mart_rollout_barrier",
-    ),
+    *("mart_pilot_pupil", "mart_pilot_school", "mart_pilot_guardrail", "int_pilot_reached"),
+    *("mart_rollout_sent", "mart_rollout_milestone", "mart_rollout_school", "mart_rollout_reach", "mart_rollout_cost"),
+    *("mart_rollout_group", "mart_rollout_barrier", "mart_rollout_learning", "mart_rollout_readiness"),
+    "mart_rollout_support",
 )
 
 

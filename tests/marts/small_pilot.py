@@ -53,7 +53,8 @@ def pilot(settings: Settings) -> None:
                 "minutes_each": 2.5,
                 "counted": "files",
             },
-            "milestones": [{"name": "train", "due_date": "2026-09-01"}],
+            "milestones": [{"name": "train", "due_date": "2026-09-01", "owner": "Technology"}],
+            "adult_learning": [{"role": "teacher", "competencies": ["run a group", "read the page"]}],
             "practice": [{"from_date": "2026-08-17", "what": "as planned"}],
         },
     }

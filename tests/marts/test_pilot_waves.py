@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from html import unescape
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -28,8 +30,8 @@ from cairn.settings import Settings
 from pilots import assignment, registry, school_traits
 from pilots.draft import read_draft
 from pilots.plan import load_plan
+from portal.card_files import write_cards
 from portal.charts import drawn
-from portal.pdf import scorecard_pdf
 from releases import evaluation, pilot_scores, store
 from releases.learning_marts import frame, release_of
 from tests.marts.loaded_roster import load_people
@@ -246,15 +248,22 @@ def test_the_card_says_who_started_when_and_what_was_left_out(
     assert "cohort" not in warned
 
 
-def test_page_and_pdf_have_the_waves(evaluated: tuple[Settings, assignment.Draw, Scores]) -> None:
+def test_page_and_pdf_have_the_waves(evaluated: tuple[Settings, assignment.Draw, Scores], tmp_path: Path) -> None:
     settings, _, _ = evaluated
-    card = present(card_of(settings), 10)
-    charts = drawn(card)
-    assert charts["waves"] is not None
-    assert "Windows since the start" in charts["waves"]
-    assert card["waves_told"].startswith("Effect in SD by windows since a school started: 2 windows before")
-    body = scorecard_pdf(card, charts, [], {"evaluation": "e", "learning": "l"})
-    assert body.startswith(b"%PDF")
+    card = card_of(settings)
+    *_, page = write_cards(settings, [card], tmp_path)
+    html = unescape(page.read_text())
+    assert all(sentence in html for sentence in card["waves"]["sentences"])
+    assert "Windows since the start" in html, "the picture"
+    assert "Effect in SD by windows since a school started: 2 windows before" in html, "what it says"
+    [table] = re.findall("<caption>Effect of each wave</caption>.*?</table>", html, re.DOTALL)
+    assert [(wave, day) for wave, day in re.findall('<th scope="row">(\\d)</th><td>([-\\d]+)</td>', table)] == [
+        (str(wave), day) for wave, day in enumerate(STARTS, start=1)
+    ]
+    assert page.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
+    # What may be read as an effect nowhere may be read as one of a wave either.
+    short = present(card | {"how_sure": card["how_sure"] | {"statements": []}}, 10)
+    assert drawn(short)["waves"] is None
 
 
 def test_the_draw_is_replayed_by_its_seed(evaluated: tuple[Settings, assignment.Draw, Scores], tmp_path: Path) -> None:

@@ -213,3 +213,18 @@ def test_starts_are_permuted_over_the_orders_that_were_drawn_from_and_lost_schoo
     assert [one["schools"] for one in left["waves"]["groups"]] == [2, 3, 3]
     wrong = card_of(plan, 0.3, orders=orders[1:])
     assert "none of the stored set" in wrong["why"][0]
+
+
+def test_a_measure_that_is_to_fall_and_a_larger_smallest_group() -> None:
+    plan = waved(12, 8)
+    frame, between = scored(plan, 0.4, 1)
+    raw = json.loads(plan.canonical)
+    raw["hypothesis"]["direction"] = "fall"
+    turned = frame.assign(baseline_score=-frame.baseline_score, outcome_score=-frame.outcome_score)
+    down = evaluate(Plan(raw), turned, *NO_MARTS, "r", AFTER, windows=between.assign(score=-between.score))
+    up = evaluate(plan, frame, *NO_MARTS, "r", AFTER, windows=between)
+    effects = [[one["effect_sd"] for one in card["waves"]["event_study"]] for card in (down, up)]
+    assert effects[0] == pytest.approx(effects[1])
+    assert down["recommendation"] == up["recommendation"]
+    few = evaluate(plan, frame, *NO_MARTS, "r", AFTER, windows=between, n_min=161)
+    assert "fewer than 161 pupils with a score in every window" in few["why"][0]

@@ -16,7 +16,7 @@ from cairn.errors import CairnError
 from cairn.settings import Settings
 from pilots import registry
 from pilots.plan import Plan
-from releases import evaluation, evaluation_code, pilot_scores, scorecards, store
+from releases import evaluation, evaluation_code, evaluation_shown, pilot_scores, scorecards, store
 from tests.pilots.released_pilots import release_pilots
 from tests.pilots.simulated_marts import simulated_pilots
 
@@ -164,7 +164,7 @@ def test_a_card_that_contradicts_itself_stops_only_its_own_pilot(
 
 
 def test_the_command_shows_what_is_published_and_writes_nothing(released: Settings) -> None:
-    shown = evaluation.evaluate(released, "fraction-studio")
+    shown = evaluation_shown.evaluate(released, "fraction-studio")
     assert recorded(released) == {}
     evaluation.build_and_publish(released)
     assert cards(released)["fraction-studio"]["estimates"] == shown["estimates"]
@@ -213,7 +213,7 @@ def test_pilot_that_cannot_be_evaluated_stops_only_itself(released: Settings) ->
     assert found["broken"]["recommendation"] == "INVALID"
     assert found["fraction-studio"]["estimates"] and "failure" not in found["fraction-studio"]
     with pytest.raises(KeyError):  # the command shows the error itself
-        evaluation.evaluate(released, "broken")
+        evaluation_shown.evaluate(released, "broken")
 
 
 def test_red_gate_leaves_the_former_evaluation_and_records_nothing(

@@ -27,6 +27,8 @@ select
     newest.frozen_at,
     newest.plan_document ->> '$.owner' as owner,
     cast(newest.plan_document -> '$.barriers' as json[]) as barriers,
+    cast(newest.plan_document -> '$.implementation.milestones' as json[]) as milestones,
+    cast(newest.plan_document -> '$.implementation.adult_learning' as json[]) as adult_learning,
     cast(
         coalesce(
             newest.plan_document ->> '$.analysis.assignment.assigned_on',
