@@ -18,13 +18,16 @@ from cairn.errors import CairnError
 from cairn.settings import REPOSITORY
 
 TABLES_DIR = REPOSITORY / "schemas" / "tables"
+# How a column holds a person, for erasure: a key of the person, or of an identifier, or of an event of hers; several of
+# them in a list; or a text with them in it. "row": nothing by itself, it goes with its row.
+HOLDS = ("student_key", "student_keys", "subject_key", "event_id", "event_ids", "payload", "row")
 # Files that compaction or a rewrite replaced stay so long, for releases and readers of older versions.
 FILE_RETENTION_DAYS = 30
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a contract; ``type`` is a Spark SQL type."""
+    """One column of a contract; ``type`` is a Spark SQL type; ``holds``: one of HOLDS, empty where nobody is in it."""
 
     name: str
     type: str
@@ -36,6 +39,7 @@ class Column:
     minimum: float | None = None
     maximum: float | None = None
     is_partition: bool = False
+    holds: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,11 @@ class Contract:
         """All columns, in order."""
         return tuple(column.name for column in self.columns)
 
+    @property
+    def person_columns(self) -> tuple[Column, ...]:
+        """Columns by which a person is in the table: what an erasure looks at."""
+        return tuple(column for column in self.columns if column.holds and column.holds != "row")
+
     def spark_ddl(self) -> str:
         """The columns as a Spark DDL string, for ``StructType.fromDDL`` and ``createDataFrame``."""
         return ", ".join(f"`{c.name}` {c.type}{' NOT NULL' if c.is_required else ''}" for c in self.columns)
@@ -99,6 +108,10 @@ def _column(raw: dict[str, Any]) -> Column:
         if rule.get("metric") == "invalidValues"
         for value in rule["arguments"]["validValues"]
     ]
+    custom = {one["property"]: one["value"] for one in raw.get("customProperties", ())}
+    holds = str(custom.get("holds", ""))
+    if holds and holds not in HOLDS:
+        raise CairnError(f"column {raw['name']} holds {holds!r}: use one of {', '.join(HOLDS)}")
     return Column(
         name=raw["name"],
         type=raw["physicalType"],
@@ -110,6 +123,7 @@ def _column(raw: dict[str, Any]) -> Column:
         minimum=options.get("minimum"),
         maximum=options.get("maximum"),
         is_partition=bool(raw.get("partitioned")),
+        holds=holds,
     )
 
 

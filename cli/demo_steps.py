@@ -153,14 +153,15 @@ class Demo:
         return {name: counts.get("rows") or counts.get("items") for name, counts in done.items()}
 
     def _sources(self) -> list[str]:
-        from streaming.sources import SourceRegistry
+        from streaming.sources import Mode, SourceRegistry
 
         registry = SourceRegistry(self.settings)
         known = {source.source_id for source in registry.all()}
         wanted = yaml.safe_load((self.district / "sources.yaml").read_text())["sources"]
         for source in wanted:
             if source["source_id"] not in known:
-                registry.add(source["source_id"], schools=source["schools"], save_token=True)
+                mode = Mode(source.get("mode", Mode.PARTIAL))  # districts of before there were modes name none
+                registry.add(source["source_id"], schools=source["schools"], save_token=True, mode=mode)
         registry.close()
         return [source["source_id"] for source in wanted]
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cairn.grades import grade_key
 from pilots.analysis import Analysis
-from pilots.known import grade_key
 from pilots.plan import Plan
 from pilots.sample import Sample, as_measured, of_pilot
 

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import CairnError
+from cairn.grades import grade_key
 from pilots.allocation_sets import Block, blocks_of_like
-from pilots.known import grade_key, nearest
+from pilots.known import nearest
 from pilots.order_sets import WaveBlock
 from pilots.plan_form import form_problems
 from pilots.plan_rules import subject_of

@@ -13,11 +13,6 @@ def same(name: object) -> str:
     return " ".join(str(name).split()).lower()
 
 
-def grade_key(grade: object) -> str:
-    """A grade as it is compared, 5 for 05 (macro ``grade_key`` says the same)."""
-    return str(grade).strip().lstrip("0").upper()
-
-
 def nearest(word: str, words: Iterable[str], otherwise: str, of: object = None) -> str:
     """For a word that is none of ``words``: ``did you mean ..?`` (`` for ..`` where ``of`` names it), or ``otherwise``
     where nothing is near."""

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from cairn.errors import CairnError
-from pilots.known import Known, grade_key
+from cairn.grades import grade_key
+from pilots.known import Known
 from pilots.plan_form import form_problems
 from pilots.plan_rules import Found, closes_on, rule_problems, subject_of
 from pilots.plan_yaml import line_of, read_yaml

@@ -9,7 +9,8 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
 
-from pilots.known import Known, grade_key, nearest, same
+from cairn.grades import grade_key, grade_order
+from pilots.known import Known, nearest, same
 from pilots.plan_yaml import KeyPath
 
 PARTS = ("baseline", "outcome")
@@ -192,7 +193,8 @@ def _pupils(analysis: Mapping[str, Any], known: Known) -> list[Found]:
     times = Counter(grade_key(grade) for grade in grades)
     for index, grade in enumerate(grades):
         if in_roster and grade_key(grade) not in in_roster:
-            hint = nearest(grade_key(grade), in_roster, f"the roster has {', '.join(sorted(known.grades))}")
+            there = f"the roster has {', '.join(sorted(known.grades, key=grade_order))}"
+            hint = nearest(grade_key(grade), in_roster, there)
             found.append(Found(("analysis", "grades", index), f"no pupil of the roster is in grade {grade}; {hint}"))
         if times[grade_key(grade)] > 1:
             found.append(Found(("analysis", "grades", index), f"grade {grade} stands here more than once"))

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from cairn.grades import grade_key
 from pilots.dosage import Dosage, dosage_of
-from pilots.known import grade_key
 from pilots.plan import Plan
 
 if TYPE_CHECKING:

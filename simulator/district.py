@@ -89,6 +89,7 @@ def _write_configuration(world: World, out: Path) -> None:
             "source_id": source.source_id,
             "schools": [world.school_ids[s] for s in world.schools_of(index)],
             "format": source.format,
+            "mode": "partial",  # their faults are to be told one by one (docs/decisions/0028)
         }
         for index, source in enumerate(SOURCES)
         if world.schools_of(index)

@@ -23,13 +23,17 @@ EXTENSIONS = "https://cairn.example/xapi/extensions"
 XAPI_ACTOR = (
     '"actor":{"objectType":"Agent","name":"%(name)s","account":{"homePage":"' + HOME_PAGE + '","name":"%(user)s"}},'
 )
-XAPI_CONTEXT = (
-    '"context":{"registration":"%(session)s","platform":"%(platform)s","extensions":{"'
+XAPI_CONTEXT_HEAD = '"context":{"registration":"%(session)s",'
+# Only what is done to an activity has a platform.
+XAPI_PLATFORM = '"platform":"%(platform)s",'
+XAPI_CONTEXT_TAIL = (
+    '"extensions":{"'
     + EXTENSIONS
     + '/school":"%(school)s","'
     + EXTENSIONS
     + '/class":"%(classroom)s"}},"timestamp":"%(time)s"}'
 )
+XAPI_CONTEXT = XAPI_CONTEXT_HEAD + XAPI_PLATFORM + XAPI_CONTEXT_TAIL
 XAPI_ATTEMPT = (
     '{"id":"%(id)s",' + XAPI_ACTOR + '"verb":{"id":"%(verb)s","display":{"en-US":"answered"}},'
     '"object":{"objectType":"Activity","id":"%(item)s","definition":'
@@ -55,7 +59,9 @@ XAPI_COMPLETION = (
 )
 XAPI_VOID = (
     '{"id":"%(id)s",' + XAPI_ACTOR + '"verb":{"id":"http://adlnet.gov/expapi/verbs/voided","display":'
-    '{"en-US":"voided"}},"object":{"objectType":"StatementRef","id":"%(voids)s"},' + XAPI_CONTEXT
+    '{"en-US":"voided"}},"object":{"objectType":"StatementRef","id":"%(voids)s"},'
+    + XAPI_CONTEXT_HEAD
+    + XAPI_CONTEXT_TAIL
 )
 # By kind of event: attempt, opening, completion.
 XAPI_VERBS = tuple(f"http://adlnet.gov/expapi/verbs/{verb}" for verb in ("answered", "initialized", "completed"))
@@ -116,8 +122,8 @@ def _spoil(text: str, kind: str, values: dict[str, Any], is_xapi: bool) -> str:
         return text[: int(len(text) * 0.6)]
     if kind == "bad_timestamp":
         return text.replace(f'"{values["time"]}"', '"2026-13-45T99:99:00Z"')
-    if kind == "unknown_verb":
-        return text.replace(f'"{values["verb"]}"', '"https://verbs.example/pondered"')
+    if kind == "bad_verb":
+        return text.replace(f'"{values["verb"]}"', '"pondered at length"')
     if kind == "bad_score":
         score = values["score"]
         return text.replace(f'"scaled":{score}', '"scaled":7.5').replace(f'"scoreGiven":{score}', '"scoreGiven":"full"')

@@ -86,7 +86,7 @@ def test_lines_agree_with_the_truth_and_the_books(district: Path) -> None:
 
 def test_every_kind_of_fault_happens_even_in_a_small_district(district: Path) -> None:
     events = pq.read_table(district / "truth" / "events.parquet").to_pandas()
-    kinds = {"", "duplicate", "conflict", "void", "missing_actor", "unknown_verb", "bad_score", "bad_timestamp"}
+    kinds = {"", "duplicate", "conflict", "void", "missing_actor", "bad_verb", "bad_score", "bad_timestamp"}
     assert kinds | {"broken_json"} == set(events.fault)
     assert 0.02 < events.is_late.mean() < 0.08
     first = events.drop_duplicates("statement_id")
