@@ -254,7 +254,8 @@ def _prior_name(prior: str) -> str:
 
 def _protected(school: dict[str, Any], n_min: int) -> dict[str, Any]:
     """A school's row; a small one keeps its name and arm only."""
-    return school_told(school, n_min) | {"is_small": (school.get("pupils") or 0) < n_min}
+    told = {"mean_minutes": None} | school_told(school, n_min)
+    return told | {"is_small": (school.get("pupils") or 0) < n_min}
 
 
 def main_estimate(card: dict[str, Any]) -> dict[str, Any] | None:

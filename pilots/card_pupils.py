@@ -32,8 +32,11 @@ def for_whom(judged: Judged, is_told: bool) -> dict[str, Any]:
     groups: list[dict[str, Any]] = []
     if not plan.subgroups:
         notes.append("Findings for single groups of pupils were not planned and are not shown.")
-    elif is_told and analysis is not None and analysis.scored is not None:
-        groups = subgroups_of(plan, sample, analysis.scored, judged.n_min)
+    elif is_told and analysis is not None:
+        if analysis.scored is None:
+            notes.append("Groups of pupils are not told apart for a pilot in waves.")
+        else:
+            groups = subgroups_of(plan, sample, analysis.scored, judged.n_min)
     grades = sample.assigned["grade"].dropna() if judged.too_early else sample.grades
     return {
         "pupils": len(sample.analytic),

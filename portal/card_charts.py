@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from cairn.vega import INK
-from portal.svg import AMBER, ARMS, LABELS, REACH_SD, ROOM, WIDTH, as_svg, line_at
+from portal.svg import AMBER, ARMS, LABELS, REACH_SD, ROOM, WIDTH, as_svg, effect_axis, line_at
 
 ARM_NAMES = {"treatment": "with the change", "comparison": "without"}
 
@@ -77,7 +77,7 @@ def groups_chart(card: dict[str, Any]) -> str | None:
         "type": "quantitative",
         "title": "Difference of arms (SD, right is better)",
         "scale": {"domain": [-reach, reach], "nice": False},
-        "axis": {"tickCount": 4, "grid": False},
+        "axis": effect_axis(reach),
     }
     y = {
         "field": "name",

@@ -14,7 +14,7 @@ from answers.scorecard_parts import main_estimate
 from cairn.vega import FONT, INK
 from pilots.decision import FORMATIVE_BELOW
 from portal.card_charts import dosage_chart, groups_chart
-from portal.svg import AMBER, ARMS, BLUE, LABELS, REACH_SD, ROOM, WIDTH, as_svg, line_at
+from portal.svg import AMBER, ARMS, BLUE, LABELS, REACH_SD, ROOM, WIDTH, as_svg, effect_axis, line_at
 
 # Most schools of an arm that are drawn one by one.
 MARKS = 22
@@ -45,7 +45,7 @@ def effect_chart(card: dict[str, Any]) -> str | None:
         "type": "quantitative",
         "title": f"Difference of arms ({wording.unit(unit)}, right is better)",
         "scale": {"domain": [-reach, reach], "nice": False},
-        "axis": {"tickCount": 4, "grid": False},
+        "axis": effect_axis(reach),
     }
     name = {
         "field": "name",

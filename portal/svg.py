@@ -24,6 +24,13 @@ def as_svg(spec: dict[str, Any]) -> str:
     return vega.drawn(spec).replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
 
 
+def effect_axis(reach: float) -> dict[str, Any]:
+    """The axis of a chart of effects that reaches ``reach`` SD to both sides: marked at every half SD, so that cards
+    compare and no two labels meet."""
+    halves = int(2 * reach)
+    return {"values": [half / 2 for half in range(-halves, halves + 1)], "grid": False}
+
+
 def line_at(at: float, label: str, colour: str, dash: list[int], side: str, field: str = "at") -> list[dict[str, Any]]:
     """A line across the chart at a value, its name above it; ``side`` is how that is aligned: where there is room.
 

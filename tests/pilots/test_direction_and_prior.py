@@ -13,6 +13,7 @@ import pytest
 from pilots.evaluate import evaluate
 from pilots.plan import Plan
 from tests.pilots.made_districts import AFTER, BEFORE, NO_MARTS, made_plan, made_pupils, names
+from tests.pilots.test_waves import scored, waved
 
 SCORES = ["baseline_score", "outcome_score"]
 MOST = 500.0
@@ -86,6 +87,23 @@ def test_a_fall_is_judged_as_the_rise_it_mirrors(said: str) -> None:
                 assert one[name] == pytest.approx(MOST - other[name]), "a school's mean is the measure's own"
     told = json.dumps([fall["why"], fall["recommendation_text"], fall["how_sure"]["statements"]])
     assert "gain" not in told, "nobody gains what is to fall"
+
+
+def test_waves_of_a_measure_that_is_to_fall_are_mirrored_too() -> None:
+    """Scores of the windows between are turned with the rest."""
+    up = waved(21, 20, subgroups=["grade"])
+    pupils, between = scored(up, 0.40, 1)
+    rise = evaluate(up, pupils, *NO_MARTS, "learning-1", AFTER, windows=between)
+    turned = between.assign(score=MOST - between.score)
+    fall = evaluate(falling(up), mirrored(pupils), *NO_MARTS, "learning-1", AFTER, windows=turned)
+    assert (rise["recommendation"], fall["recommendation"]) == ("SCALE", "SCALE")
+    assert fall["estimates"][0]["value"] == pytest.approx(rise["estimates"][0]["value"], abs=1e-9)
+    for one, other in zip(fall["waves"]["event_study"], rise["waves"]["event_study"], strict=True):
+        assert one["effect_sd"] == pytest.approx(other["effect_sd"], abs=1e-9)
+    assert "Groups of pupils are not told apart for a pilot in waves." in rise["for_whom"]["notes"]
+    few = evaluate(up, pupils, *NO_MARTS, "learning-1", AFTER, windows=between, n_min=10_000)
+    assert few["recommendation"] == "CANNOT TELL"
+    assert "fewer than 10000 pupils with a score in every window" in few["why"][0]
 
 
 def test_a_fall_that_was_not_meant_to_be_is_harm() -> None:
