@@ -14,9 +14,10 @@ from cairn.vega import FONT, INK
 from portal.svg import AMBER, BLUE
 
 # Parts in order: what is there, what is there in part, what is not.
-COLOURS = (BLUE, "#6f9fae", AMBER, "#7b878d")
-WIDTH, NAMES, ENDS, ROW, TOP = 400, 150, 62, 22, 26
-MOST_LETTERS = 23
+COLOURS = (BLUE, "#5f92a3", AMBER, "#7b878d")
+WIDTH, NAMES, ENDS, ROW, TOP = 440, 190, 66, 22, 26
+# As many as have room in a font half a point wider than the one measured here.
+MOST_LETTERS = 24
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,7 @@ def _learning(told: Told) -> Picture | None:
         return _missing(told, title, "training") or (few if rows else None)
     drawn = [
         Bar(
-            f"{wording.plain(row['adult_role'])}: {row['competency']}",
+            f"{row['competency']} ({wording.plain(row['adult_role']).lower()})",
             (row["adults_shown"] / row["adults_to_learn"], 1 - row["adults_shown"] / row["adults_to_learn"]),
             f"{row['adults_shown']} of {row['adults_to_learn']}",
         )

@@ -120,6 +120,8 @@ LOADED = Known(
         ("  subject: math\n", "", "has results in math, reading: write analysis.subject"),
         ("  - '8'", "  - '9'", "no pupil of the roster is in grade 9"),
         ("  - '8'", "  - '07'", "grade 07 stands here more than once"),
+        ("role: coach", "role: teacher", "role teacher stands here more than once"),
+        ("- run a group that is stuck", "- Read the page  of the class", "more than once for role teacher"),
         (
             "measure: overall\n    from_date: 2026-10",
             "measure: Geometry\n    from_date: 2026-10",
