@@ -7,9 +7,15 @@ from typing import Annotated
 
 import typer
 
-from cli.common import JsonOption, emit, say
+from cli.assessments_layout import app as layout_app
+from cli.common import JsonOption, say
+from cli.summaries import AcceptOption, finish_load
 
 app = typer.Typer(help="Load assessment results.", no_args_is_help=True)
+app.add_typer(layout_app, name="layout")
+
+
+COUNTS = ("rows", "results", "repeated", "rejected", "unknown_columns")
 
 
 @app.callback()
@@ -23,6 +29,7 @@ def load(
     layout: Annotated[
         str, typer.Option(help="Name of the layout, a file in layouts/ of the district's configuration.")
     ],
+    accept_refusals: AcceptOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Load a vendor's file of results by its layout.
@@ -30,14 +37,8 @@ def load(
     Example: cairn assessments load fall.csv --layout nwea_map_growth
     """
     from cairn.settings import settings
-    from cli.summaries import load_summary, say_problems
     from loading import load_assessments
 
     say(f"loading {path.name} ...")
     result = load_assessments(settings(), path, layout)
-    say_problems(result)
-    emit(
-        result,
-        as_json,
-        lambda done: load_summary("assessments", ("rows", "results", "rejected", "unknown_columns"), done),
-    )
+    finish_load("assessments", COUNTS, result, as_json=as_json, accept_refusals=accept_refusals)

@@ -7,9 +7,13 @@ from typing import Annotated
 
 import typer
 
-from cli.common import JsonOption, emit, say
+from cli.common import JsonOption, say
+from cli.summaries import AcceptOption, finish_load
 
 app = typer.Typer(help="Load CASE frameworks.", no_args_is_help=True)
+
+
+COUNTS = ("items", "associations", "prerequisites", "replaced", "rejected")
 
 
 @app.callback()
@@ -20,6 +24,7 @@ def group() -> None:
 @app.command()
 def load(
     path: Annotated[Path, typer.Argument(help="CASE package (CFPackage) as JSON.")],
+    accept_refusals: AcceptOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Load a CASE package: competencies, and what comes before what.
@@ -27,16 +32,8 @@ def load(
     Example: cairn competencies load framework.json
     """
     from cairn.settings import settings
-    from cli.summaries import load_summary, say_problems
     from loading import load_competencies
 
     say(f"loading {path.name} ...")
     result = load_competencies(settings(), path)
-    say_problems(result)
-    emit(
-        result,
-        as_json,
-        lambda done: load_summary(
-            "competencies", ("items", "associations", "prerequisites", "replaced", "rejected"), done
-        ),
-    )
+    finish_load("competencies", COUNTS, result, as_json=as_json, accept_refusals=accept_refusals)

@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
-from cli.common import JsonOption, emit, say
+from cli.common import JsonOption, say
+from cli.summaries import AcceptOption, finish_load
 
 app = typer.Typer(
     help="Load attendance, costs, dosage, milestones, actions, teachers' words and other facts.", no_args_is_help=True
 )
+
+
+COUNTS = ("rows", "results", "repeated", "rejected", "unknown_columns")
 
 
 @app.callback()
@@ -25,6 +29,7 @@ def load(
     layout: Annotated[
         str, typer.Option(help="Name of the layout, a file in layouts/ of the district's configuration.")
     ],
+    accept_refusals: AcceptOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Load a file of facts by its layout.
@@ -37,10 +42,8 @@ def load(
     Example: cairn facts load overrides.csv --layout cairn_overrides
     """
     from cairn.settings import settings
-    from cli.summaries import load_summary, say_problems
     from loading import load_facts
 
     say(f"loading {path.name} ...")
     result = load_facts(settings(), path, layout)
-    say_problems(result)
-    emit(result, as_json, lambda done: load_summary("facts", ("rows", "results", "rejected", "unknown_columns"), done))
+    finish_load("facts", COUNTS, result, as_json=as_json, accept_refusals=accept_refusals)

@@ -7,9 +7,13 @@ from typing import Annotated
 
 import typer
 
-from cli.common import JsonOption, emit, say
+from cli.common import JsonOption, say
+from cli.summaries import AcceptOption, finish_load
 
 app = typer.Typer(help="Load corrective resources by competency.", no_args_is_help=True)
+
+
+COUNTS = ("rows", "added", "changed", "ended", "rejected")
 
 
 @app.callback()
@@ -25,6 +29,7 @@ def load(
             help="CSV with competency (identifier or code), title, url and, if known, kind and minutes; the whole list."
         ),
     ],
+    accept_refusals: AcceptOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Load the district's resources beside their competencies; what the file no longer names has ended.
@@ -32,12 +37,8 @@ def load(
     Example: cairn resources load resources.csv
     """
     from cairn.settings import settings
-    from cli.summaries import load_summary, say_problems
     from loading import load_resources
 
     say(f"loading {path.name} ...")
     result = load_resources(settings(), path)
-    say_problems(result)
-    emit(
-        result, as_json, lambda done: load_summary("resources", ("rows", "added", "changed", "ended", "rejected"), done)
-    )
+    finish_load("resources", COUNTS, result, as_json=as_json, accept_refusals=accept_refusals)

@@ -7,9 +7,13 @@ from typing import Annotated
 
 import typer
 
-from cli.common import JsonOption, emit, say
+from cli.common import JsonOption, say
+from cli.summaries import AcceptOption, finish_load
 
 app = typer.Typer(help="Load OneRoster packages.", no_args_is_help=True)
+
+
+COUNTS = ("files", "rows", "added", "changed", "ended", "rejected")
 
 
 @app.callback()
@@ -23,6 +27,7 @@ def load(
     allow_mass_end: Annotated[
         bool, typer.Option("--allow-mass-end", help="Take a bulk package that ends most of what is known.")
     ] = False,
+    accept_refusals: AcceptOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Load a OneRoster 1.1 or 1.2 package: people into the vault, the rest into history.
@@ -30,14 +35,8 @@ def load(
     Example: cairn roster load roster.zip
     """
     from cairn.settings import settings
-    from cli.summaries import load_summary, say_problems
     from loading import load_roster
 
     say(f"loading {path.name} ...")
     result = load_roster(settings(), path, allow_mass_end=allow_mass_end)
-    say_problems(result)
-    emit(
-        result,
-        as_json,
-        lambda done: load_summary("roster", ("files", "rows", "added", "changed", "ended", "rejected"), done),
-    )
+    finish_load("roster", COUNTS, result, as_json=as_json, accept_refusals=accept_refusals)

@@ -3,9 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from cli.common import console
+import typer
+
+from cli.common import console, emit, say
+
+AcceptOption = Annotated[
+    bool,
+    typer.Option("--accept-refusals", help="Exit with 0 although rows were refused: for a schedule that goes on."),
+]
+
+
+def finish_load(
+    title: str, keys: Sequence[str], result: dict[str, Any], *, as_json: bool, accept_refusals: bool
+) -> None:
+    """Print what a load did; exit status 1 where it refused rows, unless they are accepted. The rest is loaded."""
+    say_problems(result)
+    emit(result, as_json, lambda done: load_summary(title, keys, done))
+    if result["rejected"] and not accept_refusals:
+        say(
+            f"{result['rejected']:,} refused, the rest is loaded: mend the lines above and load again, or take it so "
+            "with --accept-refusals"
+        )
+        raise typer.Exit(1)
 
 
 def load_summary(title: str, keys: Sequence[str], result: dict[str, Any]) -> str:

@@ -9,7 +9,14 @@ from typing import Any
 
 import lake
 from cairn.errors import CairnError
-from cairn.rostering.layout_rows import KeyedRow, LayoutFile, read_assessments, read_facts, read_overrides
+from cairn.rostering.layout_rows import (
+    KeyedRow,
+    LayoutFile,
+    read_assessments,
+    read_facts,
+    read_overrides,
+    take_each_once,
+)
 from cairn.rostering.layouts import Layout, load_layout
 from cairn.rostering.tabular import Problem
 from cairn.settings import Settings
@@ -27,7 +34,7 @@ def load_assessments(
     layout: str,
     recorded_at: datetime | None = None,
 ) -> dict[str, Any]:
-    """Load a vendor's results by layout. Returns rows, results, rejected, unknown_columns; added, changed."""
+    """Load a vendor's results by layout. Returns rows, results, repeated, rejected, unknown_columns; added, changed."""
     how = load_layout(settings, layout, "assessments")
     file = read_assessments(Path(path), how)
     rows = _with_students(settings, how, file)
@@ -41,7 +48,10 @@ def load_facts(
     layout: str,
     recorded_at: datetime | None = None,
 ) -> dict[str, Any]:
-    """Load facts, or teachers' words, by layout. Returns rows, results, rejected, unknown_columns; added, changed."""
+    """Load facts, or teachers' words, by layout.
+
+    Returns rows, results, repeated, rejected, unknown_columns; added, changed.
+    """
     how = load_layout(settings, layout, "facts", "overrides")
     if how.kind == "overrides":
         return _load_overrides(settings, Path(path), how, recorded_at)
@@ -80,39 +90,37 @@ def _judgement(file: LayoutFile, row: KeyedRow, student_key: str, words: Teacher
 def _students_of(settings: Settings, layout: Layout, file: LayoutFile) -> dict[str, str]:
     """Local identifier to key of the file's pupils; a line whose pupil the vault does not know is refused, once."""
     identifiers = {row.student for row in file.rows if row.student}
-    known = Vault(settings).resolve(layout.identifier, identifiers) if identifiers else {}
+    vault = Vault(settings)
+    known = vault.resolve(layout.identifier, identifiers) if identifiers else {}
+    unknown = identifiers - set(known)
+    shared = vault.shared_among(layout.identifier, unknown) if unknown else set()
     column = layout.get("student").column
-    lines = sorted({row.line for row in file.rows if row.student and row.student not in known})
-    reason = f"{column} is no pupil of the roster: load the roster first"
-    file.problems += [Problem(file.file, line, reason) for line in lines]
+    nobody = f"{column} is no pupil of the roster: load the roster first"
+    several = f"{column} is an identifier of several people and means nobody: see 'cairn students shared'"
+    refused = {row.line: several if row.student in shared else nobody for row in file.rows if row.student in unknown}
+    file.problems += [Problem(file.file, line, reason) for line, reason in sorted(refused.items())]
     return known
 
 
 def _with_students(settings: Settings, layout: Layout, file: LayoutFile) -> list[dict[str, Any]]:
     """Finished rows; a line whose pupil the vault does not know is refused, once a line."""
     known = _students_of(settings, layout, file)
-    column = layout.get("student").column
-    rows: dict[str, dict[str, Any]] = {}
-    refused: dict[int, str] = {}
-    for row in file.rows:
-        if row.student and row.student not in known:
-            continue
-        finished = row.finish(layout.name, known[row.student] if row.student else None)
-        # Two spellings of one identifier are one pupil, which only the vault can tell.
-        if rows.setdefault(finished[row.id_column], finished) is not finished:
-            refused[row.line] = f"says the same again of one pupil, who has two spellings in {column}"
-    file.problems += [Problem(file.file, line, reason) for line, reason in sorted(refused.items())]
-    return list(rows.values())
+    file.rows = [row for row in file.rows if not row.student or row.student in known]
+    # Two spellings of one identifier are one pupil, which only the vault can tell.
+    reason = f"says otherwise than line {{line}} of one pupil, who has two spellings in {layout.get('student').column}"
+    take_each_once(file, lambda row: (known.get(row.student), *row.key), reason)
+    return [row.finish(layout.name, known[row.student] if row.student else None) for row in file.rows]
 
 
 def _layout_result(file: LayoutFile, rows: Sequence[Row | Judgement], change: Change) -> dict[str, Any]:
     return {
         "rows": file.row_count,
         "results": len(rows),
+        "repeated": file.repeated,
         "rejected": sum(problem.is_rejected for problem in file.problems),
         "unknown_columns": file.unknown_columns,
         "missing_columns": file.missing_columns,
         "added": change.added,
         "changed": change.changed,
-        **shown(file.problems),
+        **shown(sorted(file.problems, key=lambda problem: problem.line)),
     }

@@ -10,17 +10,22 @@ from loading.history import CURRENT
 
 # A bulk file that names less than this share of the current rows looks like an export that broke off.
 MASS_END_SHARE = 0.5
-MASS_END_FROM_ROWS = 50
+# Of fewer rows half is quickly gone in earnest; a file without any row is never a whole export.
+MASS_END_FROM_ROWS = 10
 
 
 def refuse_mass_end(settings: Settings, roster: Roster) -> None:
-    """Raise CairnError where a bulk file names less than half of what the lake knows."""
+    """Raise CairnError where a bulk file names less than half of what the lake knows, or nothing at all.
+
+    Refused rows are there all the same: those that name something count as named, and where some could not be read
+    nothing ends by not being named.
+    """
     for table, section in roster.sections.items():
-        if not section.is_bulk:
+        if not (section.is_present and section.ends_unnamed):
             continue
         known = lake.read(settings, table, ["recorded_to"], CURRENT).num_rows
         named = len(section.rows) + len(section.kept_ids)
-        if known >= MASS_END_FROM_ROWS and named < known * MASS_END_SHARE:
+        if named < known * MASS_END_SHARE and (known >= MASS_END_FROM_ROWS or not named):
             raise CairnError(
                 f"the package is bulk and names {named:,} of {known:,} rows of {table}: if the export is whole (a new "
                 "school year), load it with --allow-mass-end; nothing was loaded"

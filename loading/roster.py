@@ -14,6 +14,8 @@ from identity.crosswalk import IDENTITY_FILE
 from identity.vault import Vault
 from loading.mass_end import refuse_mass_end
 from loading.problems import shown
+from loading.roster_known import known_now, living_beside
+from loading.roster_notes import enrolled_in_the_past, nothing_ended, of_shared
 from loading.sections import LINKS, keyed_sections, load_sections
 from loading.snapshot import Change
 
@@ -31,19 +33,27 @@ def load_roster(
     ``allow_mass_end`` takes it (a new school year). Nothing is written before that check.
 
     Returns files, rows, added, changed, ended, rejected; with left_out (rows of roles that are not loaded), tables
-    (what changed in each), unknown_columns, problems and warnings.
+    (what changed in each), shared_identifiers (those that two living people claim), unknown_columns, problems and
+    warnings.
     """
     instant = recorded_at or datetime.now(UTC)
-    calendar = DistrictCalendar.load(settings)
-    roster = read_roster(Path(path), load_district_yaml(settings, IDENTITY_FILE))
+    today = DistrictCalendar.load(settings).local_date(instant)
+    roster = read_roster(Path(path), load_district_yaml(settings, IDENTITY_FILE), known_now(settings, today))
     if not allow_mass_end:
         refuse_mass_end(settings, roster)
     vault = Vault(settings)
-    keys = vault.register((person for person in roster.people if not person.is_left_out), at=instant)
-    sections = keyed_sections(vault, roster, keys)
-    links = [link.as_row() for link in vault.links_for(keys.values())] if keys else []
-    changes = load_sections(settings, sections, links, calendar.local_date(instant), recorded_at=instant)
+    people = (person for person in roster.people if not person.is_left_out)
+    taken = vault.take_in(people, at=instant, living=living_beside(settings, vault, roster))
+    sections = keyed_sections(vault, roster, taken.keys)
+    links = [link.as_row() for link in taken.links]
+    changes = load_sections(settings, sections, links, today, recorded_at=instant)
     total = sum((change for table, change in changes.items() if table != LINKS), Change())
+    shared = vault.shared()
+    roster.problems[:0] = [
+        *nothing_ended(roster),
+        *enrolled_in_the_past(roster, today),
+        *of_shared(roster, taken.keys, shared),
+    ]
     return {
         "files": roster.files,
         "rows": roster.row_count,
@@ -56,6 +66,7 @@ def load_roster(
             table: {"added": change.added, "changed": change.changed, "ended": change.ended}
             for table, change in sorted(changes.items())
         },
+        "shared_identifiers": len(shared),
         "unknown_columns": roster.unknown_columns,
         **shown(roster.problems),
     }

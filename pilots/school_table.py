@@ -8,8 +8,8 @@ from cairn.rostering.tabular import CellError, Row, Table, parse_number
 
 def need_readable(table: Table) -> None:
     """Raise CairnError where lines of the file could not be read: schools are too few to lose one."""
-    if table.problems:
-        raise CairnError(f"{table.problems[0]}; nothing was taken from the file")
+    if refused := [problem for problem in table.problems if problem.is_rejected]:
+        raise CairnError(f"{refused[0]}; nothing was taken from the file")
 
 
 def number_of(table: Table, row: Row, column: str) -> float:

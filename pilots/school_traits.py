@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 import lake
 from cairn.errors import CairnError
+from cairn.grades import grade_key
 from cairn.rostering.tabular import read_table_file
 from cairn.settings import Settings
 from pilots.draft import Draft
-from pilots.known import grade_key, nearest, same
+from pilots.known import nearest, same
 from pilots.school_table import need_readable, number_of
 
 PUPILS, BASELINE = "pupils", "baseline_mean"

@@ -84,7 +84,10 @@ def _base(identifier: str) -> list[str]:
 
 
 def write_roster(world: World, folder: Path, seed: int) -> None:
-    """The bulk OneRoster package: every file of the manifest is there, what is absent is said to be absent."""
+    """The bulk OneRoster package: every file of the manifest is there, what is absent is said to be absent.
+
+    As in the standard, ``endDate`` is the first day that is no longer in the session or enrolment.
+    """
     present = ("academicSessions", "orgs", "courses", "classes", "users", "roles", "enrollments", "demographics")
     manifest = [("manifest.version", "1.0"), ("oneroster.version", "1.2")]
     manifest += [(f"file.{name}", "bulk" if name in present else "absent") for name in FILES]
@@ -99,12 +102,12 @@ def write_roster(world: World, folder: Path, seed: int) -> None:
 
 
 def _write_sessions(dates: Dates, folder: Path) -> None:
-    start, half, end = dates.year_start, dates.year_half, dates.year_end
+    start, half, end = dates.year_start, dates.year_half + timedelta(days=1), dates.year_end + timedelta(days=1)
     title = f"School year {start.year}-{end.year % 100:02d}"
     rows = [
         [*_base(YEAR), title, "schoolYear", start, end, "", end.year],
         [*_base(FALL), "Fall semester", "semester", start, half, YEAR, end.year],
-        [*_base(SPRING), "Spring semester", "semester", half + timedelta(days=1), end, YEAR, end.year],
+        [*_base(SPRING), "Spring semester", "semester", half, end, YEAR, end.year],
     ]
     header = (*HEAD, "title", "type", "startDate", "endDate", "parentSourcedId", "schoolYear")
     write_csv(folder / "academicSessions.csv", header, rows)
@@ -242,7 +245,7 @@ def _write_enrollments(world: World, folder: Path) -> None:
             before, after = int(students.class_before[i, subject]), int(students.class_after[i, subject])
             if students.move_day[i] < NEVER:
                 move = days[students.move_day[i]]
-                add(person, before, "student", "false", begin, move - timedelta(days=1))
+                add(person, before, "student", "false", begin, move)
                 add(person, after, "student", "false", move, "")
             elif students.reenrol_day[i] < NEVER:
                 leave = days[students.reenrol_day[i]]

@@ -49,7 +49,13 @@ log = logging.getLogger(__name__)
 
 XAPI_ENDPOINT = "/xapi/statements"
 # Status of a request of which nothing was taken, by its first reason; 400 for all others.
-STATUS = {"body_too_large": 413, "too_many_statements": 413, "school_out_of_scope": 403, "id_conflict": 409}
+STATUS = {
+    "body_too_large": 413,
+    "too_many_statements": 413,
+    "school_out_of_scope": 403,
+    "id_conflict": 409,
+    "version_unsupported": 422,
+}
 RETRY_AFTER_SECONDS = 2
 ANSWER_WITHIN_SECONDS = 45.0
 MOST_SUBJECTS = 10_000

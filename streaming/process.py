@@ -139,9 +139,10 @@ class Processor:
                 detail = "the id in the body is not the statementId in the address: send the same, or none in the body"
                 return self._refuse_whole(book, XAPI, body, "id_mismatch", detail)
         used: set[str] = set()
+        parents = xapi.parents_of(statements)
 
         def read(statement: object, arrival: Arrival, reader: Reader) -> dict[str, Any]:
-            record = xapi.read_statement(statement, arrival, reader, terms.judging)
+            record = xapi.read_statement(statement, arrival, reader, terms.judging, parents)
             if terms.parts is not None and isinstance(statement, dict) and xapi.has_attachments(statement):
                 used.update(check_attachments(statement, terms.parts))
             if terms.is_conflict is not None and terms.is_conflict(record["event_id"], record["content_hash"]):

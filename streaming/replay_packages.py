@@ -113,7 +113,7 @@ def write_roster(folder: Path, stem: str, responses: Sequence[Response], calenda
     classes = class_of(responses)
     days = [each.worked_at.astimezone(calendar.zone).date() for each in responses]
     first = min(days) - timedelta(days=1)
-    last = max(max(days) + timedelta(days=1), calendar.school_year_end_date)
+    last = max(*days, calendar.school_year_end_date) + timedelta(days=1)
     term, course, mark = f"{stem}-term", f"{stem}-course", ("active", f"{last.isoformat()}T00:00:00.000Z")
     folder.mkdir(exist_ok=True)
     head = ("sourcedId", "status", "dateLastModified")

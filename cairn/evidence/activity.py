@@ -26,6 +26,7 @@ REASONS: Mapping[str, str] = {
     "too_many_statements": "the request holds more statements than the gateway takes at once",
     "not_a_statement": "the element is not a JSON object",
     "envelope_invalid": "the Caliper envelope lacks sensor, sendTime, dataVersion or data, or has more than these",
+    "version_unsupported": "the Caliper envelope's dataVersion is no version that is read here",
     "field_missing": "a field that the standard requires is not there",
     "field_invalid": "a field has a type or form that the standard does not allow",
     "field_null": "a field is null, which the standard allows inside extensions only",

@@ -74,7 +74,7 @@ def open_envelope(body: object) -> list[Any]:
     try:
         form = model.of_context(version)
     except Refusal:
-        raise Refusal("envelope_invalid", "must be the IRI of Caliper's context", "dataVersion") from None
+        raise Refusal("version_unsupported", "must be the IRI of Caliper's context", "dataVersion") from None
     try:
         form.check_time(body["sendTime"])
     except Refusal as refusal:

@@ -31,3 +31,12 @@ def outcome(
         share = (raw - low) / (highest - low)
         scaled = share if -1.0 <= share <= 1.0 else None
     return success, scaled
+
+
+def by_mastery_score(success: bool | None, scaled: float | None, mastery_score: object) -> bool | None:
+    """Success; where none is said, whether the scaled score reaches cmi5's mastery score (a share, 0 to 1)."""
+    if success is not None or scaled is None or isinstance(mastery_score, bool):
+        return success
+    if not isinstance(mastery_score, int | float) or not 0 <= mastery_score <= 1:
+        return None
+    return scaled >= mastery_score

@@ -6,7 +6,7 @@ The whole specification is checked first (``xapi_rules``); what is read here aft
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -27,7 +27,7 @@ from cairn.evidence.activity import (
     without_person,
 )
 from cairn.evidence.meaning import Vocabulary
-from cairn.evidence.outcome import outcome
+from cairn.evidence.outcome import by_mastery_score, outcome
 from cairn.evidence.times import duration_ms, instant_text, parse_instant
 from cairn.evidence.xapi_rules import Judging, check_statement
 from cairn.keys import DistrictKeys, event_id
@@ -35,6 +35,9 @@ from cairn.keys import DistrictKeys, event_id
 SCHOOL, CLASS, HINTS = EXTENSION + "school", EXTENSION + "class", EXTENSION + "hints"
 ATTEMPT_NUMBER, COMPETENCIES = EXTENSION + "attempt-number", EXTENSION + "competencies"
 CMI5_SESSION = "https://w3id.org/xapi/cmi5/context/extensions/sessionid"
+CMI5_MASTERY_SCORE = "https://w3id.org/xapi/cmi5/context/extensions/masteryscore"
+# What Open edX calls a problem of several questions; any activity that answers of its request name as their parent.
+QUESTIONS = "GroupActivity"
 # What may change between two sendings of the same statement without making it another one (xAPI 1.0.3, part two,
 # 2.3.1): set by the receiving system, or descriptions of verb and activity.
 NOT_CONTENT = frozenset(("id", "stored", "authority", "version", "attachments"))
@@ -55,13 +58,35 @@ def claimed_school(statement: object, arrival: Arrival) -> str:
     return school_of_refused(claim, arrival)
 
 
+def parents_of(statements: Sequence[object]) -> frozenset[tuple[str, str]]:
+    """(verb, activity) of what statements of one request name as the parent of theirs, under the same verb.
+
+    A submission of several questions comes as one statement a question and one for all: that one is their total. Never
+    raises: what is no statement names nothing.
+    """
+    found: set[tuple[str, str]] = set()
+    for statement in statements if len(statements) > 1 else ():
+        try:
+            context = statement["context"]["contextActivities"]["parent"]  # type: ignore[index]
+            verb = statement["verb"]["id"]  # type: ignore[index]
+            found.update((verb, one["id"]) for one in (context if type(context) is list else (context,)))
+        except (KeyError, TypeError, IndexError):
+            continue
+    return frozenset(found)
+
+
 def read_statement(
-    statement: object, arrival: Arrival, reader: Reader, judging: Judging = Judging.PARTIAL
+    statement: object,
+    arrival: Arrival,
+    reader: Reader,
+    judging: Judging = Judging.PARTIAL,
+    parents: frozenset[tuple[str, str]] = frozenset(),
 ) -> dict[str, Any]:
     """The canonical record of a statement; an id is assigned (UUIDv4) where it has none.
 
-    Raises Refusal with reason, path and what to do where the statement breaks the specification, or where its source
-    may not speak for the school that it names.
+    ``parents``: see :func:`parents_of`; such a statement is the total of its questions. Raises Refusal with reason,
+    path and what to do where the statement breaks the specification, or where its source may not speak for the school
+    that it names.
     """
     check_statement(statement, judging)
     assert isinstance(statement, dict)
@@ -89,9 +114,11 @@ def read_statement(
     record["class_id"] = class_claim(context_extensions.get(CLASS))
     record["duration_ms"] = length
     _fill_result(record, result)
+    if (mastery_score := context_extensions.get(CMI5_MASTERY_SCORE)) is not None:
+        record["success"] = by_mastery_score(record["success"], record["score_scaled"], mastery_score)
     if context_extensions or result_extensions:
         record["extensions"] = kept_extensions(reader, (context_extensions, result_extensions), identifiers)
-    _fill_object(record, statement, reader, identifiers)
+    _fill_object(record, statement, reader, identifiers, parents)
     record["hints"] = _count(result_extensions.get(HINTS), 0)
     record["attempt_number"] = _count(result_extensions.get(ATTEMPT_NUMBER, context_extensions.get(ATTEMPT_NUMBER)), 1)
     record["competency_ids"] = _competencies(context, context_extensions, reader)
@@ -202,7 +229,11 @@ def _float(value: int | float | None) -> float | None:
 
 
 def _fill_object(
-    record: dict[str, Any], statement: Mapping[str, Any], reader: Reader, identifiers: tuple[str, ...]
+    record: dict[str, Any],
+    statement: Mapping[str, Any],
+    reader: Reader,
+    identifiers: tuple[str, ...],
+    parents: frozenset[tuple[str, str]],
 ) -> None:
     """Kind of evidence from the verb, item from the object, and the two IRIs that may lie in ``raw``.
 
@@ -222,11 +253,13 @@ def _fill_object(
         if object_type != "StatementRef":
             raise Refusal("void_without_target", "a voiding statement's object is a StatementRef with its id", "object")
         record["voids_statement_id"] = thing["id"].lower()
-    elif object_type in ("Activity", "GroupActivity"):  # the second is Open edX's, for a problem of several questions
+    elif object_type in ("Activity", QUESTIONS):
         record["item_id"] = without_person(reader, thing["id"], identifiers)
         activity_type = thing.get("definition", NOTHING).get("type")
         if (shown := without_person(reader, activity_type, identifiers)) is not None:
             raw["activity_type"] = shown
+        if parents and (verb_id, thing["id"]) in parents:
+            object_type = QUESTIONS
         if object_type != "Activity":
             raw["object_type"] = object_type
         if statement["actor"].get("objectType") == "Group":

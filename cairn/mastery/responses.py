@@ -2,7 +2,7 @@
 
 Identifiers are read as text: skills 1.1 and 1.10, pupils 007 and 7 are different ones. A response with several skills
 (``a~~b``) stays one response: expanding it into rows and predicting one by one would show each row the outcome of the
-one before.
+one before. Rows of one pupil, item and ``order_id`` are therefore one response too.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pyarrow import csv, parquet
 
 from cairn.errors import CairnError
 from cairn.mastery import arrow
+from cairn.mastery.acts import ORDER_ID, one_row_an_act
 from cairn.mastery.bkt import ByteArray, FloatArray, IntArray
 from cairn.mastery.config import EvidenceRule, FitRule
 from cairn.mastery.hashing import item_keys
@@ -212,6 +213,7 @@ def read_table(path: Path) -> pa.Table:
     for name in ("timestamp", "t"):
         if name in table.column_names:
             table = _timed(path, table, name)
+    table = one_row_an_act(path, table, SKILL_SEPARATOR)
     if "duration_ms" in table.column_names:
         taken = _numbers(path, table, "duration_ms")
         is_bad = pc.or_(pc.less(taken, 0.0), pc.invert(pc.is_finite(taken)))
@@ -342,11 +344,17 @@ def _plain(table: pa.Table, has_times: bool) -> pa.Table:
 
 
 def _order(table: pa.Table) -> IntArray:
-    """Order of work: by timestamp or t where there is one; equal ones, and all without, keep the file's order."""
-    for name in ("timestamp", "t"):
-        if name in table.column_names:
+    """Order of work: by timestamp, t or order_id (a number); equal ones, and all without, keep the file's order."""
+    for name in ("timestamp", "t", ORDER_ID):
+        if name in table.column_names and _is_ordered(table[name]):
             return np.argsort(arrow.floats(table[name]), kind="stable").astype(np.int64)
     return np.arange(table.num_rows)
+
+
+def _is_ordered(column: pa.ChunkedArray) -> bool:
+    """Whether the values say an order: numbers, in every row."""
+    is_number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+    return bool(is_number and column.null_count == 0)
 
 
 def _is_same(first: IntArray, second: IntArray) -> bool:

@@ -2,6 +2,8 @@
 
 Standard: 1EdTech CASE 1.0 and 1.1, CFPackage = CFDocument + CFItems + CFAssociations. ``precedes`` makes its origin a
 prerequisite of its destination; ``isChildOf`` gives the tree, and what has no child is a leaf that evidence aligns to.
+Associations of every other type are kept as edges of that type. One whose end is neither here nor loaded is refused
+by name, the rest of the package is taken; an ``exemplar`` may be a page anywhere and is only noted.
 """
 
 from __future__ import annotations
@@ -16,10 +18,17 @@ from pathlib import Path
 from typing import Any
 
 from cairn.errors import CairnError
+from cairn.rostering.case_ends import Ends
 from cairn.rostering.tabular import CellError, Problem
 
 TITLE_CHARACTERS = 80
 IS_CHILD_OF, PRECEDES, REPLACED_BY = "isChildOf", "precedes", "replacedBy"
+EXEMPLAR = "exemplar"
+# CASE 1.0 and 1.1; beside them 1.1 allows extensions ("ext:").
+TYPES = frozenset(
+    {IS_CHILD_OF, PRECEDES, REPLACED_BY, EXEMPLAR, "isPeerOf", "isPartOf", "exactMatchOf", "isRelatedTo"}
+    | {"hasSkillLevel", "isTranslationOf"}
+)
 # Relations that run one way: a circle of them says nothing. What matches, matches both ways (exactMatchOf).
 ONE_WAY = (PRECEDES, IS_CHILD_OF, REPLACED_BY)
 
@@ -83,8 +92,8 @@ def read_case(
     framework = Framework(str(document["identifier"]), str(document.get("title") or "untitled framework"))
     lines = _Lines(text)
     items = _items(framework, package, path.name, lines)
-    known = set(items) | set(known_ids)
-    accepted = _associations(framework, package, path.name, lines, items, known)
+    ends = Ends({framework.framework_id: document, **items}, known_ids)
+    accepted = _associations(framework, package, path.name, lines, ends)
     elsewhere = [edge for owner, *edge in known_edges if owner != framework.framework_id]
     accepted = _without_cycles(framework, accepted, elsewhere, path.name)
     _finish(framework, document, items, accepted)
@@ -125,8 +134,10 @@ def _items(framework: Framework, package: Mapping[str, Any], file: str, lines: _
         if not identifier:
             framework.problems.append(Problem(file, 1, f"CFItems[{index}] has no identifier"))
         elif identifier in items:
-            reason = f"CFItem {identifier} is there twice; the first one is taken"
-            framework.problems.append(Problem(file, lines.of(identifier), reason))
+            is_same = items[identifier] == item
+            how = "twice" if is_same else "twice and not the same"
+            reason = f"CFItem {identifier} is there {how}; the first one is taken"
+            framework.problems.append(Problem(file, lines.of(identifier), reason, is_rejected=not is_same))
         elif not str(item.get("fullStatement") or "").strip():
             framework.problems.append(Problem(file, lines.of(identifier), f"CFItem {identifier} has no fullStatement"))
             framework.kept_competencies.append(identifier)
@@ -143,55 +154,54 @@ def _list(package: Mapping[str, Any], key: str, file: str) -> list[Any]:
 
 
 def _associations(
-    framework: Framework,
-    package: Mapping[str, Any],
-    file: str,
-    lines: _Lines,
-    items: Mapping[str, Any],
-    known: Collection[str],
+    framework: Framework, package: Mapping[str, Any], file: str, lines: _Lines, ends: Ends
 ) -> list[_Association]:
-    """Associations whose ends are known; an edge to nowhere is refused with its identifier."""
-    accepted: list[_Association] = []
-    seen: set[str] = set()
-    ends = {framework.framework_id, *known}
+    """Associations whose ends are known, each once; an edge to nowhere is refused with its identifier."""
+    accepted: dict[str, _Association] = {}
+    said: dict[tuple[str, str, str], str] = {}
     for index, raw in enumerate(_list(package, "CFAssociations", file)):
         identifier = str(raw.get("identifier") or "") if isinstance(raw, dict) else ""
         name = f"CFAssociation {identifier}" if identifier else f"CFAssociations[{index}]"
+        line = lines.of(identifier)
         try:
             if not identifier:
                 raise CellError("has no identifier")
-            if identifier in seen:
-                raise CellError("is there twice; the first one is taken")
-            seen.add(identifier)
-            origin, destination = _node(raw, "originNodeURI"), _node(raw, "destinationNodeURI")
-            kind = str(raw.get("associationType") or "")
-            if not kind:
-                raise CellError("has no associationType")
-            for end, node in (("origin", origin), ("destination", destination)):
-                if node not in ends:
-                    raise CellError(f"({kind}) leads nowhere: its {end} {node} is neither here nor loaded before")
-            accepted.append(
-                _Association(
-                    identifier, origin, destination, kind, _whole(raw.get("sequenceNumber")), lines.of(identifier)
-                )
-            )
+            one = _association(raw, identifier, line, ends)
+            if one is None:
+                note = f"{name} (exemplar) leads to a page outside: no edge between competencies"
+            elif identifier in accepted and accepted[identifier] != one:
+                raise CellError("is there twice and not the same; the first one is taken")
+            elif (first := said.setdefault((one.origin, one.destination, one.kind), identifier)) != identifier:
+                note = f"{name} says the same as CFAssociation {first}: taken once"
+            elif identifier in accepted:
+                note = f"{name} is there twice: taken once"
+            else:
+                accepted[identifier] = one
+                is_known = one.kind in TYPES or one.kind.startswith("ext:")
+                note = "" if is_known else f"{name} has the type {one.kind}, which CASE does not name: kept as it is"
+            if note:
+                framework.problems.append(Problem(file, line, note, is_rejected=False))
         except CellError as error:
-            framework.problems.append(Problem(file, lines.of(identifier), f"{name} {error}"))
+            framework.problems.append(Problem(file, line, f"{name} {error}"))
             if identifier:
                 framework.kept_edges.append(identifier)
-    return accepted
+    return list(accepted.values())
 
 
-def _node(raw: Mapping[str, Any], key: str) -> str:
-    """Identifier of one end; the last part of its URI where only that is given (CASE 1.0 allows a bare URI)."""
-    node = raw.get(key)
-    if isinstance(node, str):
-        node = {"uri": node}
-    if isinstance(node, dict):
-        identifier = node.get("identifier") or str(node.get("uri") or "").rstrip("/").rsplit("/", 1)[-1]
-        if identifier:
-            return str(identifier)
-    raise CellError(f"has no {key}")
+def _association(raw: Mapping[str, Any], identifier: str, line: int, ends: Ends) -> _Association | None:
+    """One association; None for an exemplar that is no competency. Raises CellError where it leads nowhere."""
+    (origin, is_origin), (destination, is_destination) = (
+        ends.of(raw, key) for key in ("originNodeURI", "destinationNodeURI")
+    )
+    kind = str(raw.get("associationType") or "")
+    if not kind:
+        raise CellError("has no associationType")
+    if kind == EXEMPLAR and is_origin and not is_destination:
+        return None
+    for end, node, is_known in (("origin", origin, is_origin), ("destination", destination, is_destination)):
+        if not is_known:
+            raise CellError(f"({kind}) leads nowhere: its {end} {node} is neither here nor loaded before")
+    return _Association(identifier, origin, destination, kind, _whole(raw.get("sequenceNumber")), line)
 
 
 def _whole(value: Any) -> int | None:
@@ -306,7 +316,7 @@ def _order(root: str, items: Mapping[str, Any], accepted: list[_Association]) ->
 
 
 def _title(item: Mapping[str, Any]) -> str:
-    short = str(item.get("abbreviatedStatement") or "").strip()
+    short = " ".join(str(item.get("abbreviatedStatement") or "").split())
     if short:
         return short
     full = " ".join(str(item["fullStatement"]).split())

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from cairn.rostering.layouts import Layout
+from cairn.rostering.layouts import Field, Layout, Measure
 from cairn.rostering.tabular import CellError, Problem, Row, Table, read_table_file
 
 # A school year begins here (district-local month); results of one window in two years are two results.
@@ -48,94 +48,148 @@ class KeyedRow:
 
 @dataclass
 class LayoutFile:
-    """A file read by a layout. ``row_count``: data rows; ``missing_columns``: optional ones that are not there."""
+    """A file read by a layout. ``row_count``: data rows; ``missing_columns``: optional ones that are not there.
+
+    ``repeated``: rows that say word for word what another one says, and add nothing.
+    """
 
     file: str
     rows: list[KeyedRow] = field(default_factory=list)
     row_count: int = 0
+    repeated: int = 0
     problems: list[Problem] = field(default_factory=list)
     unknown_columns: list[str] = field(default_factory=list)
     missing_columns: list[str] = field(default_factory=list)
 
+    def note(self, line: int, reason: str) -> None:
+        """What a person should know of a row that is loaded all the same."""
+        self.problems.append(Problem(self.file, line, reason, is_rejected=False))
+
 
 def read_assessments(path: Path, layout: Layout) -> LayoutFile:
     """Assessment results of a file. Raises CairnError naming the columns a needed one of which is missing."""
-    return _read(path, layout, lambda row: _results(row, layout))
+    return _read(path, layout, lambda row, file: _results(row, layout, file))
 
 
 def read_facts(path: Path, layout: Layout, school_ids: Collection[str] = ()) -> LayoutFile:
     """Facts of a file; ``school_ids`` are the roster's schools, not checked where empty."""
-    return _read(path, layout, lambda row: [_fact(row, layout, school_ids)])
+    return _read(path, layout, lambda row, _: [_fact(row, layout, school_ids)])
 
 
 def read_overrides(path: Path, layout: Layout, competency_ids: Collection[str]) -> LayoutFile:
     """What teachers said, row by row; ``competency_ids`` are the framework's, not checked where empty."""
-    return _read(path, layout, lambda row: [_override(row, layout, competency_ids)])
+    return _read(path, layout, lambda row, _: [_override(row, layout, competency_ids)])
 
 
-def _read(path: Path, layout: Layout, convert: Callable[[Row], list[KeyedRow]]) -> LayoutFile:
+def _read(path: Path, layout: Layout, convert: Callable[[Row, LayoutFile], list[KeyedRow]]) -> LayoutFile:
     columns = layout.columns()
     table: Table = read_table_file(path, columns, layout.delimiter)
     table.require(layout.required_columns())
     result = LayoutFile(
         file=table.name,
-        row_count=len(table.rows) + len(table.problems),
+        row_count=table.row_count,
         problems=list(table.problems),
-        unknown_columns=table.unknown([*columns, *layout.ignored]),
+        unknown_columns=[column for column in table.unknown(columns) if not layout.is_ignored(column)],
         missing_columns=[column for column in columns if not table.has(column)],
     )
-    seen: dict[tuple[str, ...], int] = {}
     for row in table.rows:
         try:
-            converted = convert(row)
-            for item in converted:
-                earlier = seen.get((item.student, *item.key))
-                if earlier is not None:
-                    raise CellError(f"says the same again as line {earlier}: one of the two must go")
-            for item in converted:
-                seen[item.student, *item.key] = row.line
-            result.rows += converted
+            result.rows += convert(row, result)
         except CellError as error:
             result.problems.append(Problem(table.name, row.line, str(error)))
+    take_each_once(result, lambda row: (row.student, *row.key), "says otherwise than line {line} of the same")
     return result
 
 
-def _results(row: Row, layout: Layout) -> list[KeyedRow]:
+def take_each_once(file: LayoutFile, identity: Callable[[KeyedRow], Hashable], reason: str) -> None:
+    """Rows of one identity are taken once where they say the same, and not at all where they contradict each other.
+
+    ``reason`` is told of the later one's line, with ``{line}`` the first one's, and the other way round: which of the
+    two is right cannot be known, and the order of a file must not decide.
+    """
+    first: dict[Hashable, KeyedRow] = {}
+    at_odds: dict[int, int] = {}
+    kept: list[KeyedRow] = []
+    again: dict[int, int] = {}
+    for row in file.rows:
+        before = first.setdefault(identity(row), row)
+        if before is row:
+            kept.append(row)
+        elif before.columns == row.columns:
+            again.setdefault(row.line, before.line)
+        else:
+            at_odds.setdefault(row.line, before.line)
+            at_odds.setdefault(before.line, row.line)
+    file.rows = [row for row in kept if row.line not in at_odds]
+    taken = {row.line for row in file.rows}
+    for line, other in sorted(again.items()):
+        if line not in at_odds and line not in taken:
+            file.repeated += 1
+            file.note(line, f"says the same as line {other}: counted once")
+    file.problems += [
+        Problem(file.file, line, f"{reason.format(line=other)}: neither is taken; one of the two must go")
+        for line, other in sorted(at_odds.items())
+    ]
+
+
+def _results(row: Row, layout: Layout, file: LayoutFile) -> list[KeyedRow]:
     """One result a measure that has a score."""
     student = _student(row, layout)
-    taken = layout.get("taken_date").day(row)
     base: dict[str, Any] = {
         "layout": layout.name,
         "assessment": layout.get("assessment").text(row),
         "subject": layout.get("subject").text(row),
-        "window_name": layout.get("window_name").text(row) or "other",
-        "taken_date": taken,
-        "is_rapid_guess": layout.get("is_rapid_guess").flag(row),
     }
-    if base["window_name"] not in WINDOWS:
-        raise CellError(f"{layout.get('window_name').column} is none of {', '.join(WINDOWS)}")
-    shared = (base["assessment"], base["subject"], base["window_name"], school_year(taken))
-    extra = tuple(row.get(column) for column in layout.key if column not in base and column != "student")
+    is_rapid_guess = layout.get("is_rapid_guess").flag(row)
+    inside = {*base, "student", "window_name", "taken_date"}
+    extra = tuple(row.get(column) for column in layout.key if column not in inside)
     rows = []
     for measure in layout.measures:
-        score = measure.scale_score.number(row)
+        score = _score(row, measure, file)
         name = measure.measure.text(row)
         if score is None or not name:
-            if not measure.is_optional:
-                raise CellError(f"{measure.scale_score.column} is empty")
             continue
-        percentile = measure.percentile.number(row)
+        window = (measure.window_name or layout.get("window_name")).text(row) or "other"
+        if window not in WINDOWS:
+            raise CellError(f"{layout.get('window_name').column} is none of {', '.join(WINDOWS)}")
+        taken = (measure.taken_date or layout.get("taken_date")).day(row)
+        percentile = _beside(row, measure.percentile, file)
         if percentile is not None and not 0 <= percentile <= 100:
             raise CellError(f"{measure.percentile.column} is not between 0 and 100")
         columns = {
             **base,
+            "window_name": window,
+            "taken_date": taken,
+            "is_rapid_guess": is_rapid_guess,
             "measure": name,
             "scale_score": score,
-            "standard_error": measure.standard_error.number(row),
+            "standard_error": _beside(row, measure.standard_error, file),
             "percentile": percentile,
         }
-        rows.append(KeyedRow(row.line, student, columns, (*shared, name, *extra), "result_id"))
+        key = (base["assessment"], base["subject"], window, school_year(taken), name, *extra)
+        rows.append(KeyedRow(row.line, student, columns, key, "result_id"))
+    if not rows:
+        file.note(row.line, "no measure has a score: nothing to take")
     return rows
+
+
+def _score(row: Row, measure: Measure, file: LayoutFile) -> float | None:
+    """The score; None for a strand without one. Raises CellError where a score that must be there is not."""
+    if measure.is_optional:
+        return _beside(row, measure.scale_score, file)
+    score = measure.scale_score.number(row)
+    if score is None:
+        raise CellError(f"{measure.scale_score.column} is empty")
+    return score
+
+
+def _beside(row: Row, field: Field, file: LayoutFile) -> float | None:
+    """A number beside the score: where it cannot be read, only it is lost, and the line is named."""
+    try:
+        return field.number(row)
+    except CellError as error:
+        file.note(row.line, f"{error}; the rest of the row is taken")
+        return None
 
 
 def school_year(day: date | None) -> str:

@@ -7,6 +7,7 @@ This module reads layouts and applies one field; ``layout_rows`` turns whole fil
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,9 +19,29 @@ from cairn.district import EXAMPLES, load_yaml_mapping
 from cairn.errors import CairnError
 from cairn.rostering.tabular import CellError, Row, parse_bool, parse_date, parse_number
 from cairn.settings import Settings
+from cairn.spreadsheets import NUMBER_RULES
 
 KINDS = ("assessments", "facts", "overrides")
 DEFAULT_FORMATS = ("%Y-%m-%d",)
+KEYS = frozenset(
+    {
+        "layout",
+        "kind",
+        "title",
+        "identifier",
+        "fields",
+        "measures",
+        "key",
+        "ignored",
+        "fact_type",
+        "delimiter",
+        "missing",
+    }
+)
+FIELD_KEYS = frozenset(
+    {"column", "value", "required", "words", "patterns", "otherwise", "formats", "above", "allowed", "minimum"}
+    | {"maximum", "numbers"}
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +51,9 @@ class Field:
     ``words`` maps what the file says to what Cairn says, ``patterns`` the same by regular expression (first match
     wins), ``otherwise`` is for what neither matches (without it, such a row is refused). ``formats`` are strptime
     formats of dates. ``above``: a number over it is true. ``allowed``: the only words taken, and ``minimum`` and
-    ``maximum`` the bounds of a number. ``is_required``: neither the column nor the cell may be missing.
+    ``maximum`` the bounds of a number, ``numbers`` what else is read as one (``cairn.spreadsheets.NUMBER_RULES``).
+    ``missing``: what the file writes (``*``) where it has no value. ``is_required``: neither the column nor the cell
+    may be missing.
     """
 
     column: str = ""
@@ -44,10 +67,14 @@ class Field:
     allowed: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+    numbers: tuple[str, ...] = ()
+    missing: frozenset[str] = frozenset()
 
     def raw(self, row: Row) -> str:
         """The cell or the fixed value. Raises CellError where it is required and empty."""
         text = self.value or (row.get(self.column) if self.column else "")
+        if text in self.missing:
+            text = ""
         if not text and self.is_required:
             raise CellError(f"{self.column} is empty")
         return text
@@ -71,7 +98,7 @@ class Field:
 
     def number(self, row: Row) -> float | None:
         """The value as a number within its bounds; None where empty."""
-        number = parse_number(self.raw(row), self.column)
+        number = parse_number(self.raw(row), self.column, self.numbers)
         if number is not None:
             if self.minimum is not None and number < self.minimum:
                 raise CellError(f"{self.column} is below {self.minimum:g}")
@@ -93,17 +120,23 @@ class Field:
 
 @dataclass(frozen=True)
 class Measure:
-    """One score of a row: what it measures, and where score, error and percentile stand. ``is_optional``: a strand."""
+    """One score of a row: what it measures, and where score, error and percentile stand. ``is_optional``: a strand.
+
+    ``window_name`` and ``taken_date``, where a row holds several windows side by side: the measure's own, else None.
+    """
 
     measure: Field
     scale_score: Field
     standard_error: Field
     percentile: Field
     is_optional: bool
+    window_name: Field | None = None
+    taken_date: Field | None = None
 
     def fields(self) -> tuple[Field, ...]:
-        """All four."""
-        return (self.measure, self.scale_score, self.standard_error, self.percentile)
+        """All that are given."""
+        own = [field for field in (self.window_name, self.taken_date) if field]
+        return (self.measure, self.scale_score, self.standard_error, self.percentile, *own)
 
 
 @dataclass(frozen=True)
@@ -111,7 +144,7 @@ class Layout:
     """A layout read. ``identifier``: kind under which the vault knows the student column's values.
 
     ``fields`` by name of the target's column; ``key``: target fields or columns of the file that, with the layout's
-    name, make a row unique; ``ignored``: columns the layout knows and does not read.
+    name, make a row unique; ``ignored``: columns the layout knows and reads past (``*`` stands for any characters).
     """
 
     name: str
@@ -138,6 +171,11 @@ class Layout:
         """Columns of the file that are read, each once."""
         named = [item.column for item in self.all_fields() if item.column]
         return list(dict.fromkeys([*named, *(column for column in self.key if column not in TARGETS[self.kind])]))
+
+    def is_ignored(self, column: str) -> bool:
+        """Whether the layout knows the column and reads past it; ``*`` in ``ignored`` stands for any characters."""
+        name = column.lower()
+        return any(fnmatch.fnmatchcase(name, pattern.lower()) for pattern in self.ignored)
 
     def required_columns(self) -> list[str]:
         """Columns without which a file of this layout cannot be taken."""
@@ -181,11 +219,12 @@ def parse_layout(raw: Mapping[str, Any], path: Path) -> Layout:
     kind = str(raw.get("kind"))
     if kind not in KINDS:
         raise CairnError(f"{path}: kind is none of {', '.join(KINDS)}: correct it")
-    known = {"layout", "kind", "title", "identifier", "fields", "measures", "key", "ignored", "fact_type", "delimiter"}
-    unknown = sorted(set(raw) - known)
+    unknown = sorted(set(raw) - KEYS)
     if unknown:
-        raise CairnError(f"{path}: unknown key {', '.join(unknown)}: a layout has {', '.join(sorted(known))}")
-    fields = {name: _field(item, f"{path}: fields.{name}") for name, item in (raw.get("fields") or {}).items()}
+        raise CairnError(f"{path}: unknown key {', '.join(unknown)}: a layout has {', '.join(sorted(KEYS))}")
+    missing = frozenset(str(word) for word in raw.get("missing") or ())
+    given = (raw.get("fields") or {}).items()
+    fields = {name: _field(item, f"{path}: fields.{name}", missing) for name, item in given}
     strange = sorted(set(fields) - set(TARGETS[kind]))
     if strange:
         raise CairnError(f"{path}: unknown field {', '.join(strange)}: fields are {', '.join(TARGETS[kind])}")
@@ -195,7 +234,9 @@ def parse_layout(raw: Mapping[str, Any], path: Path) -> Layout:
         title=str(raw.get("title") or path.stem),
         identifier=str(raw.get("identifier") or "sourcedId"),
         fields=fields,
-        measures=tuple(_measure(item, f"{path}: measures[{i}]") for i, item in enumerate(raw.get("measures") or ())),
+        measures=tuple(
+            _measure(item, f"{path}: measures[{i}]", missing) for i, item in enumerate(raw.get("measures") or ())
+        ),
         key=tuple(str(column) for column in raw.get("key") or ()),
         ignored=tuple(str(column) for column in raw.get("ignored") or ()),
         fact_type=str(raw.get("fact_type") or ""),
@@ -204,14 +245,15 @@ def parse_layout(raw: Mapping[str, Any], path: Path) -> Layout:
     )
 
 
-def _field(raw: Any, where: str) -> Field:
+def _field(raw: Any, where: str, missing: frozenset[str]) -> Field:
     """A field: a column's name alone, or a mapping."""
     if isinstance(raw, str):
-        return Field(column=raw)
-    known = {"column", "value", "required", "words", "patterns", "otherwise", "formats", "above", "allowed"}
-    known |= {"minimum", "maximum"}
-    if not isinstance(raw, dict) or set(raw) - known:
-        raise CairnError(f"{where}: expected a column's name or a mapping of {', '.join(sorted(known))}")
+        return Field(column=raw, missing=missing)
+    if not isinstance(raw, dict) or set(raw) - FIELD_KEYS:
+        raise CairnError(f"{where}: expected a column's name or a mapping of {', '.join(sorted(FIELD_KEYS))}")
+    numbers = tuple(str(rule) for rule in raw.get("numbers") or ())
+    if set(numbers) - set(NUMBER_RULES):
+        raise CairnError(f"{where}: numbers are read by {', '.join(NUMBER_RULES)}: correct the rule")
     try:
         patterns = tuple((re.compile(str(p), re.IGNORECASE), str(r)) for p, r in (raw.get("patterns") or {}).items())
     except re.error as error:
@@ -228,14 +270,20 @@ def _field(raw: Any, where: str) -> Field:
         allowed=tuple(str(word) for word in raw.get("allowed") or ()),
         minimum=raw.get("minimum"),
         maximum=raw.get("maximum"),
+        numbers=numbers,
+        missing=missing,
     )
 
 
-def _measure(raw: Mapping[str, Any], where: str) -> Measure:
-    known = {"measure", "scale_score", "standard_error", "percentile", "optional"}
+def _measure(raw: Any, where: str, missing: frozenset[str]) -> Measure:
+    scores, own = ("scale_score", "standard_error", "percentile"), ("window_name", "taken_date")
+    known = {"measure", "optional", *scores, *own}
     if not isinstance(raw, dict) or set(raw) - known:
         raise CairnError(f"{where}: expected {', '.join(sorted(known))}")
-    parts = {name: _field(raw.get(name) or {}, f"{where}.{name}") for name in known - {"optional", "measure"}}
+    parts = {name: _field(raw.get(name) or {}, f"{where}.{name}", missing) for name in scores}
+    window, taken = (_field(raw[name], f"{where}.{name}", missing) if name in raw else None for name in own)
     name = raw.get("measure")
-    measure = Field(value=name) if isinstance(name, str) else _field(name, f"{where}.measure")
-    return Measure(measure=measure, is_optional=bool(raw.get("optional")), **parts)
+    measure = Field(value=name) if isinstance(name, str) else _field(name, f"{where}.measure", missing)
+    return Measure(
+        measure=measure, is_optional=bool(raw.get("optional")), window_name=window, taken_date=taken, **parts
+    )

@@ -41,7 +41,7 @@ def read_list(
     table = read_table_file(path, columns)
     table.require(required)
     found = Listed(
-        row_count=len(table.rows) + len(table.problems),
+        row_count=table.row_count,
         problems=list(table.problems),
         unknown_columns=table.unknown(columns),
     )

@@ -37,7 +37,8 @@ class Section:
     """One lake table's part of a package.
 
     ``rows`` are current; ``ended_ids`` are named as to be deleted; ``kept_ids`` stand in refused rows: what the lake
-    knows of them stays as it is. ``is_bulk`` ends what is not named.
+    knows of them stays as it is. ``is_bulk`` ends what is not named; where rows could not be read at all
+    (``unreadable``) nobody knows whom they name, so that nothing ends by not being named.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -45,6 +46,12 @@ class Section:
     kept_ids: list[str] = field(default_factory=list)
     is_bulk: bool = False
     is_present: bool = False
+    unreadable: int = 0
+
+    @property
+    def ends_unnamed(self) -> bool:
+        """Whether what the file does not name has ended."""
+        return self.is_bulk and not self.unreadable
 
 
 @dataclass
@@ -76,16 +83,25 @@ def read_rows(
     convert: Callable[[Row], dict[str, Any]],
     id_column: str = "sourcedId",
 ) -> None:
-    """Convert rows into the section: refused ones become problems, those to be deleted end, repeats are refused."""
-    seen: dict[str, int] = {}
+    """Convert rows into the section: refused ones become problems, those to be deleted end.
+
+    A row that stands there twice word for word is taken once; another one of the same id is refused. A refused row
+    never ends what it names, nor, where it names nothing, anything at all.
+    """
+    seen: dict[str, Row] = {}
+    section.unreadable += table.unreadable
     for row in table.rows:
         identity = row.get(id_column)
         try:
             if not identity:
                 raise CellError(f"{id_column} is empty")
-            if identity in seen:
-                raise CellError(f"{id_column} is there already in line {seen[identity]}")
-            seen[identity] = row.line
+            first = seen.setdefault(identity, row)
+            if first is not row:
+                if first.cells == row.cells:
+                    note = f"says the same as line {first.line}: taken once"
+                    roster.problems.append(Problem(table.name, row.line, note, is_rejected=False))
+                    continue
+                raise CellError(f"{id_column} is there already in line {first.line}")
             if status_of(row) == TO_BE_DELETED:
                 section.ended_ids.append(identity)
                 continue
@@ -94,6 +110,8 @@ def read_rows(
             roster.problems.append(Problem(table.name, row.line, str(error)))
             if identity:
                 section.kept_ids.append(identity)
+            else:
+                section.unreadable += 1
 
 
 def status_of(row: Row) -> str:

@@ -6,11 +6,22 @@ Only what Cairn needs is kept: birth dates, phones, passwords and places of birt
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from cairn.rostering.oneroster_columns import RACES
-from cairn.rostering.oneroster_model import Roster, RosterPerson, Section, needed, read_rows
-from cairn.rostering.tabular import CellError, Problem, Row, Table, first_of, parse_bool
+from cairn.rostering.oneroster_known import Known, ids_in
+from cairn.rostering.oneroster_model import (
+    STATUS,
+    TO_BE_DELETED,
+    Roster,
+    RosterPerson,
+    Section,
+    needed,
+    read_rows,
+    status_of,
+)
+from cairn.rostering.tabular import CellError, Problem, Row, Table, first_of, parse_bool, parse_date
 
 HISPANIC = "hispanic_or_latino"
 TWO_OR_MORE = "two_or_more_races"
@@ -23,34 +34,39 @@ def required_by_version(file: str, version: str) -> tuple[str, ...]:
 
 
 def read_people(
-    roster: Roster, tables: Mapping[str, Table], modes: Mapping[str, str], identity: Mapping[str, Any]
+    roster: Roster, tables: Mapping[str, Table], modes: Mapping[str, str], identity: Mapping[str, Any], known: Known
 ) -> None:
-    """users.csv (with roles.csv) into section ``silver.person``, keyed by sourced_id, and people for the vault."""
+    """users.csv (with roles.csv) into section ``silver.person``, keyed by sourced_id, and people for the vault.
+
+    A person's school is the first that is a school, of the primary org, the orgs, the role's and the enrolments': who
+    belongs to the district's office and sits in a school's class is that school's.
+    """
     section = roster.sections.setdefault("silver.person", Section())
     table = tables.get("users")
     if table is None:
         return
     section.is_present, section.is_bulk = True, modes["users"] == "bulk"
-    roles = _roles(roster, tables.get("roles"))
-    enrolled = _from_enrollments(tables.get("enrollments"))
+    roles = _Roles(roster, section, tables.get("roles"), known)
+    enrolled = _from_enrollments(tables.get("enrollments"), known)
     left_out_roles = {str(role).lower() for role in identity.get("roles_left_out") or ()}
 
     def convert(row: Row) -> dict[str, Any]:
         sourced_id = row.get("sourcedId")
-        role, role_org = roles.get(sourced_id, ("", ""))
-        enrolled_role, enrolled_school = enrolled.get(sourced_id, ("", ""))
+        role, role_org = roles.of(sourced_id)
+        enrolled_role, enrolled_schools = enrolled.get(sourced_id, ("", []))
         role = role or row.get("role").lower() or enrolled_role
         if not role:
             raise CellError("no role: neither users.csv, roles.csv nor an enrolment gives one")
         if not row.get("givenName") and not row.get("familyName"):
             raise CellError("givenName and familyName are both empty")
         is_left_out = role in left_out_roles
-        school = row.get("primaryOrgSourcedId") or first_of(row.get("orgSourcedIds")) or role_org or enrolled_school
+        orgs = ids_in(row.get("orgSourcedIds"))
+        school = known.first_school([row.get("primaryOrgSourcedId"), *orgs, role_org, *enrolled_schools])
         converted = {
             "sourced_id": sourced_id,
             "line": row.line,
             "role": role,
-            "school_id": school or None,
+            "school_id": school,
             "grade": first_of(row.get("grades") or row.get("grade")),
             "is_enabled": parse_bool(row.get("enabledUser"), "enabledUser", default=True),
             "status": "active",
@@ -80,34 +96,51 @@ def _person(row: Row, is_left_out: bool) -> RosterPerson:
     )
 
 
-def _roles(roster: Roster, table: Table | None) -> dict[str, tuple[str, str]]:
-    """Role and organisation of each user: the primary role, else the first (1.2)."""
-    if table is None:
-        return {}
-    found: dict[str, tuple[str, str]] = {}
-    primary: set[str] = set()
-    for row in table.rows:
-        user, role = row.get("userSourcedId"), row.get("role").lower()
-        if not user or not role:
-            empty = "userSourcedId" if not user else "role"
-            roster.problems.append(Problem(table.name, row.line, f"{empty} is empty"))
-            continue
-        if row.get("status").lower() in ("tobedeleted", "inactive"):
-            continue
-        is_primary = row.get("roleType").lower() == "primary"
-        if user not in found or (is_primary and user not in primary):
-            found[user] = (role, row.get("orgSourcedId"))
-        if is_primary:
-            primary.add(user)
-    return found
+class _Roles:
+    """Roles of roles.csv (1.2): the primary one counts, else the first, of those that hold on the day of the load.
+
+    Where none holds that day (begun later, ended before) they count as if without dates. Whoever has a refused row
+    is refused too: the role that cannot be read may be the one that counts.
+    """
+
+    def __init__(self, roster: Roster, section: Section, table: Table | None, known: Known) -> None:
+        self._best: dict[str, tuple[tuple[bool, bool], str, str]] = {}
+        self._refused: set[str] = set()
+        for row in table.rows if table else ():
+            user = row.get("userSourcedId")
+            try:
+                self._add(row, known.on_date)
+            except CellError as error:
+                roster.problems.append(Problem("roles.csv", row.line, str(error)))
+                self._refused.add(user)
+        if table and (table.unreadable or "" in self._refused):
+            section.unreadable += table.unreadable + ("" in self._refused)
+
+    def _add(self, row: Row, on_date: date | None) -> None:
+        user, role = needed(row, "userSourcedId"), needed(row, "role").lower()
+        if status_of(row) == TO_BE_DELETED:
+            return
+        first, end = parse_date(row.get("beginDate"), "beginDate"), parse_date(row.get("endDate"), "endDate")
+        holds = on_date is None or ((first is None or first <= on_date) and (end is None or on_date < end))
+        rank = (holds, row.get("roleType").lower() == "primary")
+        if user not in self._best or rank > self._best[user][0]:
+            self._best[user] = (rank, role, row.get("orgSourcedId"))
+
+    def of(self, user: str) -> tuple[str, str]:
+        """Role and organisation, empty where roles.csv gives none. Raises CellError for a user with a refused role."""
+        if user in self._refused:
+            raise CellError("a row of roles.csv for this user was refused")
+        _, role, org = self._best.get(user, ((False, False), "", ""))
+        return role, org
 
 
-def _from_enrollments(table: Table | None) -> dict[str, tuple[str, str]]:
-    """Role and school of each user's first active enrolment, for users that name neither."""
-    found: dict[str, tuple[str, str]] = {}
+def _from_enrollments(table: Table | None, known: Known) -> dict[str, tuple[str, list[str]]]:
+    """Role of each user's first active enrolment, for users that name none, and the schools of all their classes."""
+    found: dict[str, tuple[str, list[str]]] = {}
     for row in table.rows if table else ():
-        if row.get("status").lower() not in ("tobedeleted", "inactive"):
-            found.setdefault(row.get("userSourcedId"), (row.get("role").lower(), row.get("schoolSourcedId")))
+        if STATUS.get(row.get("status").lower()) != TO_BE_DELETED:
+            school = known.school_of_class(row.get("classSourcedId")) or row.get("schoolSourcedId")
+            found.setdefault(row.get("userSourcedId"), (row.get("role").lower(), []))[1].append(school)
     return found
 
 

@@ -7,8 +7,10 @@ while a file is read, since a zip's own directory can lie).
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
+from typing import TypeVar
 
 from cairn.errors import CairnError
 from cairn.rostering.tabular import Problem, read_table
@@ -22,6 +24,10 @@ LARGEST_PACKAGE_BYTES = 2 << 30
 # Rosters compress about twentyfold; small files are left alone, a few repeated lines compress far more.
 HIGHEST_RATIO = 200
 RATIO_CHECKED_FROM_BYTES = 1 << 20
+# Folders in a folder that are looked into: people zip the folder, and the folder around it.
+FOLDERS_DEEP = 3
+
+Content = TypeVar("Content")
 
 
 @dataclass
@@ -54,14 +60,39 @@ def open_package(path: Path) -> Package:
 
 
 def _read_folder(path: Path) -> dict[str, bytes]:
-    """CSV files of the folder, or of its only sub-folder with a manifest."""
-    found = sorted(path.glob("*.csv")) or sorted(path.glob("*/*.csv"))
-    if len({file.parent for file in found}) > 1:
+    """CSV files of the folder, or of the folder in it that holds them."""
+    below = [file for depth in range(FOLDERS_DEEP + 1) for file in sorted(path.glob("*/" * depth + "*"))]
+    found = {PurePosixPath(*file.relative_to(path).parts): file for file in below if _is_csv(file) and file.is_file()}
+    chosen = _of_one_folder(path, found)
+    total = sum(file.stat().st_size for file in chosen.values())
+    if len(chosen) > MOST_ENTRIES or total > LARGEST_PACKAGE_BYTES:
+        raise CairnError(f"{path}: {len(chosen)} files of {total} bytes: larger than a roster can be; not read")
+    return {stem: file.read_bytes() for stem, file in chosen.items()}
+
+
+def _is_csv(path: PurePath) -> bool:
+    """Whether the name is a CSV file's; macOS adds another beside each (``._users.csv``, ``__MACOSX``)."""
+    return path.suffix.lower() == ".csv" and not path.name.startswith(".") and "__MACOSX" not in path.parts
+
+
+def _of_one_folder(path: Path, found: Mapping[PurePosixPath, Content]) -> dict[str, Content]:
+    """What is found, by stem, of the folder with the manifest, or of the only folder.
+
+    A package has one folder: where CSV files lie in several and not exactly one of them has a manifest, nobody can
+    say which is meant. Raises CairnError then, and where two names of the folder differ in case only.
+    """
+    folders = {file.parent for file in found}
+    if len(folders) > 1:
+        folders = {file.parent for file in found if file.stem.lower() == MANIFEST}
+    if len(folders) > 1 or (found and not folders):
         raise CairnError(f"{path}: CSV files in several folders: give the one that holds manifest.csv")
-    total = sum(file.stat().st_size for file in found)
-    if len(found) > MOST_ENTRIES or total > LARGEST_PACKAGE_BYTES:
-        raise CairnError(f"{path}: {len(found)} files of {total} bytes: larger than a roster can be; not read")
-    return {file.stem: file.read_bytes() for file in found}
+    chosen: dict[str, Content] = {}
+    for file, content in found.items():
+        if file.parent in folders:
+            if file.stem.lower() in {stem.lower() for stem in chosen}:
+                raise CairnError(f"{path}: {file.name} is there twice, in another spelling: keep one")
+            chosen[file.stem] = content
+    return chosen
 
 
 def _read_zip(path: Path) -> dict[str, bytes]:
@@ -70,18 +101,13 @@ def _read_zip(path: Path) -> dict[str, bytes]:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
             _check_limits(path, entries)
-            wanted = [entry for entry in entries if entry.filename.lower().endswith(".csv") and not _is_noise(entry)]
-            if len({PurePosixPath(entry.filename).parent for entry in wanted}) > 1:
-                raise CairnError(f"{path}: CSV files in several folders of the zip: zip the folder with manifest.csv")
-            return {PurePosixPath(entry.filename).stem: _read_entry(archive, entry, path) for entry in wanted}
+            # Old archivers of Windows write backslashes, which the zip format does not know (APPNOTE 4.4.17.1).
+            named = {PurePosixPath(entry.filename.replace("\\", "/")): entry for entry in entries if not entry.is_dir()}
+            chosen = _of_one_folder(path, {name: entry for name, entry in named.items() if _is_csv(name)})
+            return {stem: _read_entry(archive, entry, path) for stem, entry in chosen.items()}
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
         # RuntimeError is what zipfile raises for an encrypted entry, NotImplementedError for an unknown compression.
         raise CairnError(f"{path}: the zip cannot be read ({error}): export it again, without a password") from error
-
-
-def _is_noise(entry: zipfile.ZipInfo) -> bool:
-    """Whether the entry is what macOS adds beside each file."""
-    return "__MACOSX" in entry.filename or PurePosixPath(entry.filename).name.startswith("._")
 
 
 def _check_limits(path: Path, entries: list[zipfile.ZipInfo]) -> None:

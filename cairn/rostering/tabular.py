@@ -1,12 +1,15 @@
 """Reading delimited files as real systems write them: by column name, with BOMs, and every row with its line.
 
-RFC 4180 with tolerance: UTF-8 with or without BOM, any newline, columns in any order, header compared without case.
+RFC 4180 with tolerance: UTF-8 with or without BOM (or Windows-1252), any newline, columns in any order, header compared
+without case, empty cells beyond the last column, rows of nothing but commas. Cells are text and stay text.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -14,13 +17,16 @@ from pathlib import Path
 from typing import Protocol
 
 from cairn.errors import CairnError
-from cairn.spreadsheets import day_meant, number_meant
+from cairn.rostering.decoding import decode
+from cairn.spreadsheets import NUMBER_RULES, SPREADSHEET_DAY, day_meant, day_of_number, number_meant
 
 # A cell longer than this is a file gone wrong (an open quote), not data.
 LONGEST_CELL = 1_000_000
 TRUE_WORDS = frozenset({"true", "t", "yes", "y", "1"})
 FALSE_WORDS = frozenset({"false", "f", "no", "n", "0"})
-ISO_DATE_FORMATS = ("%Y-%m-%d",)
+ISO_DATE = "%Y-%m-%d"
+ISO_DATE_FORMATS = (ISO_DATE,)
+ISO_DAY = re.compile(r"(\d{4}-\d\d-\d\d)([T ]\d\d:\d\d.*)?")
 
 
 @dataclass(frozen=True)
@@ -54,12 +60,22 @@ class Row:
 
 @dataclass
 class Table:
-    """One file: its rows, the header as written, and rows that could not be read."""
+    """One file: its rows, the header as written, rows that could not be read, and what a person should know."""
 
     name: str
     header: list[str]
     rows: list[Row]
     problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def unreadable(self) -> int:
+        """Rows that could not be read: whom or what they are about is not known."""
+        return sum(problem.is_rejected for problem in self.problems)
+
+    @property
+    def row_count(self) -> int:
+        """Data rows of the file, those that could not be read among them."""
+        return len(self.rows) + self.unreadable
 
     def require(self, columns: Sequence[str]) -> None:
         """Raise CairnError naming file and columns where the header lacks any of them."""
@@ -87,7 +103,7 @@ def read_table(name: str, content: bytes, known: Sequence[str] = (), delimiter: 
     ``known`` gives the spelling of columns the caller asks for, whatever case the file uses. Raises CairnError with
     file and line for a file that is empty, not UTF-8, has a column twice, or is cut inside quotes.
     """
-    text = _decode(name, content)
+    text, note = decode(name, content)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     csv.field_size_limit(LONGEST_CELL)
     lines = _numbered(name, reader)
@@ -97,21 +113,35 @@ def read_table(name: str, content: bytes, known: Sequence[str] = (), delimiter: 
         raise CairnError(f"{name}:1: the file is empty: expected a header row") from None
     header = [column.strip() for column in header]
     named = [column.lower() for column in header if column]
-    repeated = sorted({column for column in named if named.count(column) > 1})
+    spelling = {column.lower(): column for column in known}
+    # Some vendors name a column twice; which of the two is meant matters only where it is read.
+    repeated = sorted({column for column in named if named.count(column) > 1 and (column in spelling or not spelling)})
     if repeated:
         raise CairnError(f"{name}:1: column {', '.join(repeated)} is there more than once: keep one")
-    spelling = {column.lower(): column for column in known}
     keys = [spelling.get(column.lower(), column) for column in header]
-    table = Table(name=name, header=[column for column in header if column], rows=[])
+    table = Table(name=name, header=list(dict.fromkeys(filter(None, header))), rows=[])
+    if note:
+        table.problems.append(Problem(name, 1, note, is_rejected=False))
+    _read_rows(table, keys, lines)
+    return table
+
+
+def _read_rows(table: Table, keys: Sequence[str], lines: Iterator[tuple[int, list[str]]]) -> None:
+    """Rows under the header. A surplus cell is refused with its row where it holds something, else read past."""
+    surplus: list[int] = []
     for line, cells in lines:
         if not any(cell.strip() for cell in cells):
             continue
-        if len(cells) > len(keys):
+        if any(cell.strip() for cell in cells[len(keys) :]):
             reason = f"{len(cells)} values for {len(keys)} columns: quote values that hold a comma"
-            table.problems.append(Problem(name, line, reason))
+            table.problems.append(Problem(table.name, line, reason))
             continue
+        if len(cells) > len(keys):
+            surplus.append(line)
         table.rows.append(Row(line, {key: cell.strip() for key, cell in zip(keys, cells, strict=False) if key}))
-    return table
+    if surplus:
+        reason = f"empty cells beyond the last column, here and in {len(surplus) - 1:,} more rows: read past"
+        table.problems.append(Problem(table.name, surplus[0], reason, is_rejected=False))
 
 
 def read_table_file(path: Path, known: Sequence[str] = (), delimiter: str = ",") -> Table:
@@ -121,15 +151,6 @@ def read_table_file(path: Path, known: Sequence[str] = (), delimiter: str = ",")
     except OSError as error:
         raise CairnError(f"{path}: cannot be read ({error.strerror}): check the path") from error
     return read_table(path.name, content, known, delimiter)
-
-
-def _decode(name: str, content: bytes) -> str:
-    """Text in UTF-8, BOM removed; the line of the first byte that is not."""
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise CairnError(f"{name}:{line}: not UTF-8: save the file as 'CSV UTF-8' and load it again") from error
 
 
 class _CsvReader(Protocol):
@@ -159,27 +180,34 @@ class CellError(ValueError):
 
 
 def parse_date(text: str, column: str, formats: Sequence[str] = ISO_DATE_FORMATS) -> date | None:
-    """A date, None where empty; a time after an ISO date is left aside. Raises CellError."""
+    """A date in one of the formats (of strptime, or SPREADSHEET_DAY), None where empty. Raises CellError.
+
+    A time after an ISO date is left aside: it is the local day that counts, whatever zone the time claims.
+    """
     if not text:
         return None
-    if formats is ISO_DATE_FORMATS:
-        try:
-            return date.fromisoformat(text[:10])
-        except ValueError:
-            meant = day_meant(text)
-            raise CellError(
-                f"{column} is not a date like 2026-08-17{f': it is {meant.what}' if meant else ''}"
-            ) from None
     for form in formats:
-        try:
-            return datetime.strptime(text, form).date()
-        except ValueError:
-            continue
+        found = _date_in(text, form)
+        if found is not None:
+            return found
     meant = day_meant(text)
-    raise CellError(
-        f"{column} is not a date in any of the layout's formats ({', '.join(formats)})"
-        f"{f': it is {meant.what}' if meant else ''}"
-    )
+    wanted = f"in any of the layout's formats ({', '.join(formats)})"
+    if formats is ISO_DATE_FORMATS:
+        wanted = "like 2026-08-17"
+    raise CellError(f"{column} is not a date {wanted}{f': it is {meant.what}' if meant else ''}")
+
+
+def _date_in(text: str, form: str) -> date | None:
+    """The date in one format; None where the text is not of it."""
+    try:
+        if form == ISO_DATE:
+            found = ISO_DAY.fullmatch(text)
+            return date.fromisoformat(found[1]) if found else None
+        if form == SPREADSHEET_DAY:
+            return day_of_number(text)
+        return datetime.strptime(text, form).date()
+    except ValueError:
+        return None
 
 
 def parse_bool(text: str, column: str, default: bool | None = None) -> bool | None:
@@ -194,16 +222,21 @@ def parse_bool(text: str, column: str, default: bool | None = None) -> bool | No
     raise CellError(f"{column} is neither true nor false")
 
 
-def parse_number(text: str, column: str) -> float | None:
-    """A finite number with a decimal point, None where empty. Raises CellError."""
+def parse_number(text: str, column: str, rules: Sequence[str] = ()) -> float | None:
+    """A finite number with a decimal point, None where empty. Raises CellError.
+
+    ``rules`` name what else is read as one, see ``cairn.spreadsheets.NUMBER_RULES``.
+    """
     if not text:
         return None
     try:
-        number = float(text)
+        number: float | None = float(text.replace("_", "?"))  # Python alone reads 1_000
     except ValueError:
+        number = next((found for rule in rules if (found := NUMBER_RULES[rule](text)) is not None), None)
+    if number is None:
         meant = number_meant(text)
-        raise CellError(f"{column} is not a number{f': it is {meant.what}' if meant else ''}") from None
-    if number != number or number in (float("inf"), float("-inf")):
+        raise CellError(f"{column} is not a number{f': it is {meant.what}' if meant else ''}")
+    if not math.isfinite(number):
         raise CellError(f"{column} is not a finite number")
     return number
 

@@ -96,6 +96,54 @@ def test_a_refused_element_is_refused_alike_without_its_envelope() -> None:
         assert element["@context"] == VERSION
 
 
+ODD: tuple[Any, ...] = (
+    None,
+    True,
+    7,
+    -1.5,
+    10**15,
+    "",
+    " ",
+    "x",
+    [],
+    [[]],
+    {},
+    {"type": []},
+    {"id": 7, "type": "Person"},
+)
+
+
+def mutated(element: Any) -> Iterator[Any]:
+    """The element with one part at any depth replaced by something odd, one after the other; then it is whole again."""
+    for key in list(element) if isinstance(element, dict) else range(len(element)):
+        kept = element[key]
+        for odd in ODD:
+            element[key] = odd
+            yield element
+        element[key] = kept
+        if isinstance(kept, dict | list):
+            for _ in mutated(kept):
+                yield element
+
+
+@pytest.mark.parametrize("version", [VERSION, VERSION.replace("v1p2", "v1p1")])
+def test_any_mutation_is_a_record_that_keeps_the_contract_or_a_refusal(version: str) -> None:
+    taken = refused = 0
+    for name in CASES:
+        for element in json.loads((GOLDEN / f"{name}.json").read_text())["envelope"]["data"]:
+            element["@context"] = version
+            for changed in mutated(element):
+                try:
+                    record = caliper.read_element(changed, ARRIVAL, READER)
+                except Refusal as refusal:
+                    assert refusal.reason in REASONS
+                    refused += 1
+                else:
+                    assert CONTRACT.is_valid(record), changed
+                    taken += 1
+    assert taken > 200 and refused > 1_000
+
+
 def test_a_description_counts_in_the_books_and_for_nobody() -> None:
     person = {"@context": VERSION, "id": "https://id.cedar.example/users/p-07", "type": "Person"}
     (record,) = read(enveloped(person))

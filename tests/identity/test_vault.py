@@ -97,7 +97,7 @@ def test_a_changed_name_is_kept_under_the_same_key(settings: Settings) -> None:
 def test_a_user_name_given_to_another_pupil_ends_there_and_begins_here(settings: Settings) -> None:
     vault = Vault(settings)
     keys = vault.register([ANN])
-    keys |= vault.register([TOM | {"username": "aarcherington"}], at=LATER)
+    keys |= vault.take_in([TOM | {"username": "aarcherington"}], at=LATER, living=()).keys
     subject = DistrictKeys.load(settings).subject_key(HOME_PAGE, "aarcherington")
     links = [link for link in vault.links_for([keys["u2"]]) if link.subject_key == subject]
     assert [(link.student_key, link.valid_from, link.valid_to) for link in links] == [

@@ -185,8 +185,10 @@ def test_caliper_and_subjects(gateway: RunningGateway) -> None:
         "POST", "/caliper", token, json={**envelope, "data": [event, {**event, "action": "Pondered"}]}
     )
     assert broken.status_code == 207
+    for part, status in (({"dataVersion": "v9"}, 422), ({"comment": "x"}, 400), ({"data": [7]}, 400)):
+        assert gateway.call("POST", "/caliper", token, json={**envelope, **part}).status_code == status
     found = committed(gateway.settings, since)
-    assert books(found) == (4, 3, 1)
+    assert books(found) == (7, 3, 4)
     asked = gateway.call("POST", "/subjects", token, json=[{"kind": "caliper", "value": person}])
     assert asked.json()["subject_keys"][0] in {record["subject_key"] for record in found[ACTIVITY]}
     assert gateway.call("POST", "/subjects", token, json={"kind": 5}).status_code == 400

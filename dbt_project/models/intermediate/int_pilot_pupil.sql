@@ -94,7 +94,7 @@ select
     assigned.wave,
     assigned.school_id,
     assigned.student_key,
-    graded.grade,
+    {{ grade_key('graded.grade') }} as grade,
     not assigned.is_there_at_assignment and not assigned.is_there_in_time as is_joiner,
     assigned.reference_date
 from assigned

@@ -8,7 +8,16 @@ select
     -- Between commas, as pupils' grades are compared; a level without commas is one of a list that was not kept.
     case
         when competency.education_level like ',%,'
-            then regexp_replace(upper(competency.education_level), ',0+([0-9])', ',\1', 'g')
+            then
+                ','
+                || array_to_string(
+                    list_transform(
+                        string_split(trim(competency.education_level, ','), ','),
+                        lambda grade: {{ grade_key('grade') }}
+                    ),
+                    ','
+                )
+                || ','
     end as grades
 from {{ source('silver', 'competency') }} as competency
 cross join {{ ref('stg_release') }} as release

@@ -11,3 +11,5 @@ cross join {{ ref('stg_release') }} as release
 where
     {{ known_at('enrolment') }}
     and enrolment.status = 'active'
+    -- Who never came has a last day before the first.
+    and coalesce(enrolment.valid_from_date <= enrolment.valid_to_date, true)
