@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from cairn.settings import Settings
 MANIFEST = "manifest.json"
 # Beside the files and never handed out: which pupils each file names, for the log of disclosures.
 PUPILS = ".pupils.json"
+# Likewise: everybody whom the folder names, staff too, for an erasure.
+PEOPLE = ".people.json"
 # Folders in the making and on their way out begin with a dot; readers never look into them.
 MAKING, LEAVING = ".making-", ".leaving-"
 
@@ -47,6 +49,30 @@ def pupils_in(path: Path, name: str) -> list[str]:
     except FileNotFoundError:
         return []
     return list(found.get(name, ()))
+
+
+def naming(settings: Settings, keys: Collection[str]) -> list[Path]:
+    """Folders of feeds that name one of the people; one from before that was noted counts as naming anybody."""
+    found = []
+    for path in sorted(settings.feeds_dir.glob("*/*")) if settings.feeds_dir.is_dir() else ():
+        if not path.is_dir() or path.name.startswith(MAKING):
+            continue
+        try:
+            named = json.loads((path / PEOPLE).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            found.append(path)
+        else:
+            if not set(keys).isdisjoint(named):
+                found.append(path)
+    return found
+
+
+def remove_naming(settings: Settings, keys: Collection[str]) -> int:
+    """Delete the feeds that name one of the people, whole: 'cairn feeds write' makes the newest anew. How many went."""
+    found = naming(settings, keys)
+    for path in found:
+        shutil.rmtree(path)
+    return len(found)
 
 
 def latest(settings: Settings, school_id: str) -> dict[str, Any] | None:

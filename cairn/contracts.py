@@ -13,17 +13,21 @@ from typing import Any
 
 import yaml
 
+from cairn.district import LOADER
 from cairn.errors import CairnError
 from cairn.settings import REPOSITORY
 
 TABLES_DIR = REPOSITORY / "schemas" / "tables"
+# How a column holds a person, for erasure: a key of the person, or of an identifier, or of an event of hers; several of
+# them in a list; or a text with them in it. "row": nothing by itself, it goes with its row.
+HOLDS = ("student_key", "student_keys", "subject_key", "event_id", "event_ids", "payload", "row")
 # Files that compaction or a rewrite replaced stay so long, for releases and readers of older versions.
 FILE_RETENTION_DAYS = 30
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a contract; ``type`` is a Spark SQL type."""
+    """One column of a contract; ``type`` is a Spark SQL type; ``holds``: one of HOLDS, empty where nobody is in it."""
 
     name: str
     type: str
@@ -35,6 +39,7 @@ class Column:
     minimum: float | None = None
     maximum: float | None = None
     is_partition: bool = False
+    holds: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,11 @@ class Contract:
         """All columns, in order."""
         return tuple(column.name for column in self.columns)
 
+    @property
+    def person_columns(self) -> tuple[Column, ...]:
+        """Columns by which a person is in the table: what an erasure looks at."""
+        return tuple(column for column in self.columns if column.holds and column.holds != "row")
+
     def spark_ddl(self) -> str:
         """The columns as a Spark DDL string, for ``StructType.fromDDL`` and ``createDataFrame``."""
         return ", ".join(f"`{c.name}` {c.type}{' NOT NULL' if c.is_required else ''}" for c in self.columns)
@@ -98,6 +108,10 @@ def _column(raw: dict[str, Any]) -> Column:
         if rule.get("metric") == "invalidValues"
         for value in rule["arguments"]["validValues"]
     ]
+    custom = {one["property"]: one["value"] for one in raw.get("customProperties", ())}
+    holds = str(custom.get("holds", ""))
+    if holds and holds not in HOLDS:
+        raise CairnError(f"column {raw['name']} holds {holds!r}: use one of {', '.join(HOLDS)}")
     return Column(
         name=raw["name"],
         type=raw["physicalType"],
@@ -109,6 +123,7 @@ def _column(raw: dict[str, Any]) -> Column:
         minimum=options.get("minimum"),
         maximum=options.get("maximum"),
         is_partition=bool(raw.get("partitioned")),
+        holds=holds,
     )
 
 
@@ -119,7 +134,7 @@ def load_contract(name: str) -> Contract:
     path = TABLES_DIR / layer / f"{table}.yaml"
     if not path.is_file():
         raise KeyError(f"no contract {name!r}: expected {path.relative_to(REPOSITORY)}")
-    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    raw = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)
     schema = raw["schema"][0]
     custom = {one["property"]: one["value"] for one in raw.get("customProperties", ())}
     missing = sorted({"owner", "writtenBy"} - set(custom))

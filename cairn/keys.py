@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import unicodedata
 import uuid
@@ -28,6 +29,7 @@ NAMESPACE_BYTES = EVENT_NAMESPACE.bytes
 BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 # Ten bits make two characters; base64.b32encode does the same in five times the time.
 BASE32_PAIRS = tuple(a + b for a in BASE32 for b in BASE32)
+SUBJECT_KEY_FILE = re.compile(r"subject\.v(\d+)\.key", re.ASCII)
 # Between parts that must not run into each other; the ASCII unit separator never occurs in identifiers.
 SEPARATOR = "\x1f"
 
@@ -88,6 +90,19 @@ def normalise_identifier(kind: str, value: str) -> str:
     return text
 
 
+def newest_version(settings: Settings) -> int:
+    """The highest version of the subject key that there is; 1 before the first."""
+    versions = [
+        int(found[1]) for path in settings.keys_dir.glob("*") if (found := SUBJECT_KEY_FILE.fullmatch(path.name))
+    ]
+    return max(versions, default=1)
+
+
+def version_of(subject_key: str) -> int:
+    """The version of the district's key that a subject key was made under."""
+    return int(subject_key[1 : subject_key.index("_")])
+
+
 @dataclass(frozen=True)
 class DistrictKeys:
     """The district's keys of version ``version``; load with :meth:`load`, never print."""
@@ -98,12 +113,13 @@ class DistrictKeys:
     _payload: bytes
 
     @classmethod
-    def load(cls, settings: Settings) -> DistrictKeys:
-        """The keys in ``settings.keys_dir``, created on first use."""
+    def load(cls, settings: Settings, version: int | None = None) -> DistrictKeys:
+        """The keys in ``settings.keys_dir``, created on first use: the newest subject key, or that of a version."""
         folder = settings.keys_dir
+        wanted = version or newest_version(settings)
         return cls(
-            version=1,
-            _subject=load_or_create_key(folder, "subject.v1.key"),
+            version=wanted,
+            _subject=load_or_create_key(folder, f"subject.v{wanted}.key"),
             _content=load_or_create_key(folder, "content.v1.key"),
             _payload=load_or_create_key(folder, "payload.v1.key"),
         )

@@ -105,6 +105,12 @@ class Settings(BaseSettings):
     )
     duckdb_memory_limit: str = Field(default="1500MB", description="memory limit of the warehouse")
     activity_partitions: int = Field(default=4, description="partitions of learner.activity.v1")
+    activity_retention_days: int = Field(
+        default=12,
+        ge=1,
+        le=12,
+        description="days that the topic of activity keeps a record which the lake holds; gone two days later at most",
+    )
     live_memory_mb: int = Field(
         default=256, ge=1, description="most that the live service keeps in memory of pupils' standing evidence, in MiB"
     )

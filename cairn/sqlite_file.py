@@ -106,3 +106,13 @@ def transaction(path: Path, *migrations: str) -> Iterator[sqlite3.Connection]:
             connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
+
+
+def give_back(path: Path) -> None:
+    """Write the file anew without what was deleted from it, so that its bytes are gone from the file and its journal.
+
+    Waits for other users of the file. Raises sqlite3.OperationalError where they do not end.
+    """
+    with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as database:
+        database.execute("VACUUM")
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")

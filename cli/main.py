@@ -31,6 +31,7 @@ NOUNS = {
     "feeds": ("cli.feeds", "Write and send the schools' feeds."),
     "pilots": ("cli.pilots", "Plans, evaluations and decisions."),
     "rollout": ("cli.rollout", "Rollout metrics."),
+    "vault": ("cli.vault", "Backup, restore and keys of who is who."),
     "students": ("cli.students", "Who is who, for those entitled; logged."),
     "disclosures": ("cli.disclosures", "Who was shown whose names."),
     "simulate": ("cli.simulate", "A simulated district with known truth."),

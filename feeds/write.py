@@ -110,6 +110,8 @@ def write_school(settings: Settings, release: Opened, view: SchoolView, age: Age
         entries.append(_save(making, PAGE, page, None, pupils_named=len(view.student_keys)))
         named = {file.name: sorted(file.pupils) for file in files} | {PAGE: sorted(view.student_keys)}
         _write(making / feed_folders.PUPILS, json.dumps(named).encode())
+        everybody = sorted(view.student_keys | view.teacher_keys)
+        _write(making / feed_folders.PEOPLE, json.dumps(everybody).encode())
         content = json.dumps(manifest | {"files": entries}, indent=2, ensure_ascii=False)
         _write(making / feed_folders.MANIFEST, content.encode())
     return len(entries) + 1

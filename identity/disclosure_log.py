@@ -14,7 +14,7 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 import lake
 from cairn.settings import Settings
-from cairn.sqlite_file import connect, transaction
+from cairn.sqlite_file import connect, give_back, transaction
 
 TABLE = "ops.disclosure"
 BATCH_ROWS = 10_000
@@ -152,6 +152,24 @@ def _rows(database: sqlite3.Connection, log_id: str, where: str, values: Sequenc
         }
         for row_id, *row in database.execute(query, values)
     ]
+
+
+def forget_in_log(settings: Settings, student_keys: Collection[str]) -> int:
+    """Take people's keys out of what waits to be moved; who looked, when, why and at how many stays. Rows changed."""
+    path = _folder_made(settings)
+    changed = 0
+    with _one_at_a_time(path):
+        with transaction(path, *MIGRATIONS) as database:
+            for row_id, text in database.execute("select row_id, student_keys from disclosure").fetchall():
+                keys = json.loads(text)
+                kept = [key for key in keys if key not in student_keys]
+                if kept != keys:
+                    database.execute(
+                        "update disclosure set student_keys = ? where row_id = ?", (json.dumps(kept), row_id)
+                    )
+                    changed += 1
+        give_back(path)
+    return changed
 
 
 def list_disclosures(settings: Settings, student_key: str | None = None) -> list[dict[str, Any]]:

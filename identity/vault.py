@@ -14,16 +14,21 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from cairn.errors import CairnError
 from cairn.keys import DistrictKeys
 from cairn.sealing import Sealer
 from cairn.settings import Settings
-from identity import claims
+from cairn.sqlite_file import give_back
+from identity import claims, forgetting, merging, rotation
 from identity.claims import ALWAYS, SharedIdentifier, iso
 from identity.crosswalk import SOURCED_ID, identifiers_of, load_rules
 from identity.disclosure_log import Disclosure, DisclosureKind, write_down
+from identity.forgetting import Identity
+from identity.merging import Merge
+from identity.rotation import Rotated
 from identity.vault_file import Store, select_in
 
 STUDENT_KEY_PREFIX = "p_"
@@ -82,11 +87,17 @@ class Vault:
     """The vault of a home. Opening it makes the file and the keys on first use."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._keys = DistrictKeys.load(settings)
+        self.settings = settings
         self._sealer = Sealer(settings)
         self._store = Store(settings.vault_dir)
+        with self._store.connect() as connection:
+            self._keys = DistrictKeys.load(settings, rotation.version(connection))
         self._rules = load_rules(settings)
+
+    @property
+    def path(self) -> Path:
+        """The vault's file."""
+        return self._store.path
 
     def register(self, people: Iterable[Any], *, at: datetime | None = None) -> dict[str, str]:
         """:meth:`take_in` of people beside everybody there is; returns sourcedId -> student_key."""
@@ -119,13 +130,17 @@ class Vault:
                 for sourced, source in source_keys.items()
             }
             self._save_people(connection, records, keys, source_keys, found, instant)
-            claimed = {
-                keys[sourced]: {
+            # A record that was merged keeps its own name and speaks for the person it was merged into.
+            present = merging.stands_for(connection, keys.values())
+            keys = {sourced: present[student] for sourced, student in keys.items()}
+            claimed: dict[str, set[claims.Identifier]] = {student: set() for student in keys.values()}
+            for sourced, record in records.items():
+                claimed[keys[sourced]].update(
                     (self._keys.subject_key(kind, value), kind)
                     for kind, value in (*identifiers_of(record, self._rules), *record["identifiers"])
-                }
-                for sourced, record in records.items()
-            }
+                )
+                for kind, value in record["identifiers"]:
+                    rotation.keep_value(connection, self._sealer, self._keys, kind, value)
             touched = claims.claim(connection, claimed, living, reason, instant)
         return TakenIn(keys, self._links(keys.values(), touched))
 
@@ -187,8 +202,8 @@ class Vault:
         """Student keys that ``value`` may mean: itself a key, or an identifier of any kind in identity.yaml."""
         with self._store.connect() as connection:
             row = connection.execute("SELECT student_key FROM person WHERE student_key = ?", (value,)).fetchone()
-        if row:
-            return [str(row[0])]
+            if row:
+                return [merging.stands_for(connection, [value])[value]]
         found = (self.resolve(rule.kind, [value]) for rule in self._rules)
         return sorted({student for resolved in found for student in resolved.values()})
 
@@ -209,10 +224,20 @@ class Vault:
             for subject, student, kind, begins, ends, reason in sorted(rows, key=lambda row: (row[0], row[3]))
         ]
 
-    def link(self, student_key: str, kind: str, value: str, *, at: datetime | None = None) -> list[Link]:
+    def link(
+        self,
+        student_key: str,
+        kind: str,
+        value: str,
+        *,
+        at: datetime | None = None,
+        by: str = "unknown",
+        reason: str = "",
+    ) -> list[Link]:
         """Say that an identifier means this person from now on (crosswalk); returns the links of that identifier.
 
-        Raises CairnError where there is no such person.
+        ``by`` and ``reason``: who decided it and why, kept in the vault. Raises CairnError where there is no such
+        person.
         """
         instant = at or datetime.now(UTC)
         subject = self._keys.subject_key(kind, value)
@@ -233,7 +258,72 @@ class Vault:
                     (subject, student_key, kind, iso(begins), "crosswalk"),
                 )
             claims.claim_by_hand(connection, subject, student_key, kind)
+            rotation.keep_value(connection, self._sealer, self._keys, kind, value)
+            _note(connection, instant, by, "link", student_key, subject, reason)
         return [link for link in self.links_for([student_key]) if link.subject_key == subject]
+
+    def merge(self, kept_key: str, gone_key: str, *, by: str, reason: str, at: datetime | None = None) -> Merge:
+        """Say that two records are one person, known by ``kept_key`` from now on; see :mod:`identity.merging`."""
+        instant = at or datetime.now(UTC)
+        with self._store.transaction() as connection:
+            done = merging.merge(connection, kept_key, gone_key, instant)
+            _note(connection, instant, by, "merge", kept_key, gone_key, reason)
+        return done
+
+    def split(self, student_key: str, *, by: str, reason: str, at: datetime | None = None) -> Merge:
+        """Take the person's newest merge apart; see :mod:`identity.merging`."""
+        instant = at or datetime.now(UTC)
+        with self._store.transaction() as connection:
+            undone = merging.split(connection, student_key, instant)
+            _note(connection, instant, by, "split", undone.kept_key, undone.gone_key, reason)
+        return undone
+
+    def knows(self, student_key: str) -> bool:
+        """Whether the vault has a record under the key, merged or not."""
+        with self._store.connect() as connection:
+            query = "SELECT 1 FROM person WHERE student_key = ?"
+            return connection.execute(query, (student_key,)).fetchone() is not None
+
+    def merges(self, student_key: str) -> list[Merge]:
+        """Merges that hold and that the person is in, oldest first."""
+        with self._store.connect() as connection:
+            return merging.standing(connection, student_key)
+
+    def decisions(self, student_key: str) -> list[dict[str, str]]:
+        """What was decided by hand about a person, oldest first: decided_at, decided_by, decision, reason and whom."""
+        columns = ("decided_at", "decided_by", "decision", "student_key", "other_key", "reason")
+        query = f"SELECT {', '.join(columns)} FROM decision WHERE ? IN (student_key, other_key) ORDER BY decision_id"
+        with self._store.connect() as connection:
+            return [dict(zip(columns, row, strict=True)) for row in connection.execute(query, (student_key,))]
+
+    def links_of(self, subject_keys: Iterable[str]) -> list[Link]:
+        """Every link of some identifiers, past ones too."""
+        return self._links((), subject_keys)
+
+    def rotate(self) -> Rotated:
+        """Take the next version of the district's subject key into use; see :mod:`identity.rotation`."""
+        with self._store.transaction() as connection:
+            done = rotation.rotate(connection, self.settings, self._sealer, self._rules)
+        self._keys = DistrictKeys.load(self.settings, done.version)
+        return done
+
+    def identity(self, student_key: str) -> Identity:
+        """A person as the keys that all else is found by; see :mod:`identity.forgetting`."""
+        with self._store.connect() as connection:
+            return forgetting.identity_of(connection, student_key)
+
+    def forget(self, student_keys: Collection[str], erasure_id: str) -> int:
+        """Take people out for good, bytes too; returns how many rows went. Done again it is nothing."""
+        with self._store.transaction() as connection:
+            gone = forgetting.forget(connection, student_keys, erasure_id, iso(datetime.now(UTC)))
+        give_back(self._store.path)
+        return gone
+
+    def has_gone_through(self, erasure_id: str) -> bool:
+        """Whether this vault went through an erasure: one restored from an older backup did not."""
+        with self._store.connect() as connection:
+            query = "SELECT 1 FROM erasure WHERE erasure_id = ?"
+            return connection.execute(query, (erasure_id,)).fetchone() is not None
 
     def names(
         self,
@@ -257,7 +347,7 @@ class Vault:
         with self._store.connect() as connection:
             rows: list[tuple[Any, ...]] = list(select_in(connection, query, wanted))
         shown = [student for student, _ in rows]
-        write_down(self._settings, Disclosure(actor, purpose, kind, shown, role, route, school_id, release_id))
+        write_down(self.settings, Disclosure(actor, purpose, kind, shown, role, route, school_id, release_id))
         return {student: self._name(student, sealed) for student, sealed in rows}
 
     def _name(self, student_key: str, sealed: bytes) -> PersonName:
@@ -282,6 +372,16 @@ def _record(person: Any) -> dict[str, Any]:
     extra = person.get("identifiers", ()) if isinstance(person, Mapping) else getattr(person, "identifiers", ())
     record["identifiers"] = [(str(kind), str(value)) for kind, value in extra if value]
     return record
+
+
+def _note(
+    connection: sqlite3.Connection, at: datetime, by: str, decision: str, student: str, other: str, reason: str
+) -> None:
+    """Write down who decided what, within the transaction that does it."""
+    connection.execute(
+        "INSERT INTO decision (decided_at, decided_by, decision, student_key, other_key, reason) VALUES (?,?,?,?,?,?)",
+        (iso(at), by, decision, student, other, reason),
+    )
 
 
 def _instant(text: str | None) -> datetime | None:

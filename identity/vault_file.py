@@ -12,6 +12,11 @@ from cairn.sqlite_file import connect, prepare, transaction
 # person: fields are sealed; source_key (keyed hash of the sourcedId) finds the person again at the next roster.
 # identifier: which outside key meant whom, from when to when; instants are ISO 8601 UTC, open end is NULL.
 # claim: who says that an outside key is hers, by the last roster that named her or by hand; see ``claims``.
+# merge: two records of one person, with what stood of their identifiers before and after, keys only; see ``merging``.
+# decision: what somebody decided by hand about who is who, when and why.
+# identifier_value: an identifier that no field of a person gives (linked by hand), sealed, for a new key.
+# key_version: the version of the district's key that looks identifiers up; see ``rotation``.
+# erasure: erasures that this file has gone through, by the receipt's id; see ``erasures``.
 FIRST = """
 CREATE TABLE IF NOT EXISTS person (
   student_key TEXT PRIMARY KEY,
@@ -46,7 +51,34 @@ INSERT INTO claim (subject_key, student_key, kind, source)
 SELECT subject_key, student_key, kind, CASE reason WHEN 'crosswalk' THEN 'hand' ELSE 'roster' END
 FROM identifier WHERE valid_to IS NULL
 """
-MIGRATIONS = (FIRST, CLAIMS)
+MERGES = """
+CREATE TABLE merge (
+  merge_id INTEGER PRIMARY KEY AUTOINCREMENT,
+  kept_key TEXT NOT NULL REFERENCES person (student_key),
+  gone_key TEXT NOT NULL REFERENCES person (student_key),
+  merged_at TEXT NOT NULL,
+  before TEXT NOT NULL,
+  after TEXT NOT NULL,
+  split_at TEXT
+);
+CREATE UNIQUE INDEX merge_standing ON merge (gone_key) WHERE split_at IS NULL;
+CREATE INDEX merge_kept ON merge (kept_key);
+CREATE TABLE decision (
+  decision_id INTEGER PRIMARY KEY AUTOINCREMENT,
+  decided_at TEXT NOT NULL,
+  decided_by TEXT NOT NULL,
+  decision TEXT NOT NULL CHECK (decision IN ('link', 'merge', 'split')),
+  student_key TEXT NOT NULL,
+  other_key TEXT NOT NULL,
+  reason TEXT NOT NULL
+);
+CREATE INDEX decision_of ON decision (student_key);
+CREATE TABLE erasure (erasure_id TEXT PRIMARY KEY, erased_at TEXT NOT NULL);
+CREATE TABLE identifier_value (subject_key TEXT PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE key_version (version INTEGER NOT NULL);
+INSERT INTO key_version VALUES (1)
+"""
+MIGRATIONS = (FIRST, CLAIMS, MERGES)
 # SQLite takes at most 32,766 parameters a statement; stay well under.
 CHUNK = 5_000
 

@@ -30,7 +30,8 @@ from lake.dataset import (
     read_files,
     table_files,
 )
-from lake.delete import delete_rows, replace_rows
+from lake.delete import change_rows, delete_rows, replace_rows
+from lake.expunge import expunge, tables_that_say
 from lake.files import WRITE_FAILED, File, Layout, PartitionValue, read_named, read_portions, read_rows, write_file
 from lake.key_probe import KeyProbe
 from lake.lease import Lease, lease
@@ -59,6 +60,7 @@ __all__ = [
     "arrow_schema",
     "by_number",
     "by_partition",
+    "change_rows",
     "commit_files",
     "compact",
     "conform",
@@ -69,6 +71,7 @@ __all__ = [
     "dataset_of",
     "delete_rows",
     "exists",
+    "expunge",
     "file_at",
     "file_schema",
     "files_added",
@@ -92,6 +95,7 @@ __all__ = [
     "restore",
     "table_files",
     "table_uri",
+    "tables_that_say",
     "vacuum",
     "write_file",
 ]

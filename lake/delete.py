@@ -16,7 +16,7 @@ from cairn.contracts import load_contract
 from cairn.settings import Settings
 from lake.commit import as_partition, commit_files, create, write_files
 from lake.dataset import EVERY, Partitions, dataset_of, table_files
-from lake.files import write_file
+from lake.files import DEFAULT_LAYOUT, Layout, write_file
 from lake.location import exists, open_table
 from lake.shape import conform
 
@@ -38,6 +38,30 @@ def delete_rows(settings: Settings, name: str, condition: Any, partitions: Parti
         return [data.to_table(filter=~pc.coalesce(condition, pc.scalar(False)))]
 
     return _rewrite(settings, name, kept, partitions, ())
+
+
+def change_rows(
+    settings: Settings,
+    name: str,
+    changed: Callable[[pa.Table], pa.Table | None],
+    among: Any = None,
+    layout: Layout = DEFAULT_LAYOUT,
+) -> int:
+    """Write the files anew of which ``changed`` makes other rows (None: as they are), in one commit; how many went.
+
+    ``among``: a pyarrow expression; files without a row that meets it are not looked into. The order of rows within a
+    file is kept. Raises CairnError where another writer rewrites the same files meanwhile.
+    """
+    if not exists(settings, name):
+        return 0
+
+    def kept(data: pa.dataset.Dataset) -> list[pa.Table] | None:
+        if among is not None and not data.count_rows(filter=among):
+            return None
+        rows = changed(data.to_table())
+        return None if rows is None else [rows]
+
+    return _rewrite(settings, name, kept, EVERY, (), layout)
 
 
 def replace_rows(
@@ -83,6 +107,7 @@ def _rewrite(
     kept: Callable[[pa.dataset.Dataset], list[pa.Table] | None],
     partitions: Partitions,
     tables: Sequence[pa.Table],
+    layout: Layout = DEFAULT_LAYOUT,
 ) -> int:
     """Write anew the files of which ``kept`` gives what stays (None: all), add the tables; returns rows gone."""
     kinds = {column.name: column.type for column in load_contract(name).columns}
@@ -95,7 +120,7 @@ def _rewrite(
         gone += file.rows - sum(part.num_rows for part in staying)
         removed.append(file)
         values = {column: as_partition(text, kinds[column]) for column, text in file.partitions.items()}
-        added += [write_file(settings, name, part, values) for part in staying if part.num_rows]
+        added += [write_file(settings, name, part, values, layout) for part in staying if part.num_rows]
     for rows in tables:
         if rows.num_rows:
             added += write_files(settings, name, rows)

@@ -8,9 +8,10 @@ goes on; a file that cannot be taken at all raises CairnError and changes nothin
 from loading.by_layout import load_assessments, load_facts
 from loading.competencies import load_competencies
 from loading.items import list_unaligned, load_items
-from loading.people import link_student, one_student, register_people
+from loading.people import one_student, register_people
 from loading.resources import load_resources
 from loading.roster import load_roster
+from loading.same_person import link_student, merge_students, rotate_key, split_students
 
 __all__ = [
     "link_student",
@@ -21,6 +22,9 @@ __all__ = [
     "load_items",
     "load_resources",
     "load_roster",
+    "merge_students",
     "one_student",
     "register_people",
+    "rotate_key",
+    "split_students",
 ]

@@ -9,6 +9,7 @@ from typing import Any
 from cairn.calendar import DistrictCalendar
 from cairn.errors import CairnError
 from cairn.settings import Settings
+from identity import erasures
 from identity.vault import Vault
 from loading.sections import PERSON, KeyedSection, load_sections
 
@@ -47,24 +48,17 @@ def register_people(
 
 
 def one_student(vault: Vault, given: str) -> str:
-    """The student key that ``given`` (a key or an identifier) means. Raises CairnError where it is none or several."""
+    """The student key that ``given`` (a key or an identifier) means.
+
+    Raises CairnError where it is none or several, and where the key is of somebody who was erased.
+    """
     found = vault.find(given)
+    if not found and (receipt := erasures.of_student(vault.settings, given)) is not None:
+        raise CairnError(
+            f"that person was erased on {receipt.erased_at:%Y-%m-%d} (receipt {receipt.erasure_id}): nothing is kept, "
+            "and answers as of earlier days are without that person"
+        )
     if len(found) != 1:
         what = "nobody" if not found else f"{len(found)} people"
         raise CairnError(f"that key or identifier means {what} in the vault: give the student key (p_...)")
     return found[0]
-
-
-def link_student(settings: Settings, student: str, kind: str, value: str) -> dict[str, Any]:
-    """Append a link from an identifier to a person. Returns links and restated (student keys whose work changes)."""
-    instant = datetime.now(UTC)
-    vault = Vault(settings)
-    key = one_student(vault, student)
-    links = vault.link(key, kind, value, at=instant)
-    today = DistrictCalendar.load(settings).local_date(instant)
-    rows = [link.as_row() for link in links]
-    load_sections(settings, [], rows, today, recorded_at=instant)
-    return {
-        "links": [{"kind": link.kind, **link.as_row()} for link in links],
-        "restated": sorted({link.student_key for link in links}),
-    }

@@ -12,12 +12,13 @@ from cairn.topics import is_passed
 from gates.model import GateOutcome
 from gates.run import run_gate
 from identity.disclosure_log import move_disclosures
+from night import erasure
 from night import state as states
 from night.state import NightState
 from night.warmup import SharedSpark, preload_gates
 from releases import learning, store
 from spark_jobs import intake, intake_state, mastery
-from streaming.topics import end_offsets
+from streaming import topics
 
 
 @dataclass
@@ -50,7 +51,7 @@ def _cut(night: Night) -> str:
         broker = night.settings.address("broker")
     except LookupError as error:
         raise CairnError(str(error)) from None
-    cut = end_offsets(broker)
+    cut = topics.end_offsets(broker)
     night.state["as_of"] = datetime.now(UTC).isoformat()
     if not is_passed(intake_state.passed_offsets(night.settings), cut):
         with intake_state.lease(night.settings) as is_free:
@@ -58,9 +59,12 @@ def _cut(night: Night) -> str:
         if is_free:  # no intake service runs: take it in ourselves
             intake.run_once(night.settings, night.session.spark())
     seconds = intake_state.wait_until_passed(night.settings, cut)
+    # A backup that was restored may hold people who were erased since: first they go.
+    again = erasure.replay_within_night(night.settings)
+    topics.trim(night.settings, intake_state.passed_offsets(night.settings))
     night.state["cut_offsets"] = cut
     total = sum(offset for partitions in cut.values() for offset in partitions.values())
-    return f"{total} records, waited {seconds:.0f} s"
+    return f"{total} records, waited {seconds:.0f} s" + (f"; {again} erasures gone through again" if again else "")
 
 
 def _gate(night: Night, step: str, gate: str) -> str:

@@ -50,6 +50,13 @@ class Audit(TypedDict):
     against: str | None
 
 
+class Erased(TypedDict):
+    """Somebody whose rows were taken out of the file after it was published: the receipt, and when (ISO 8601)."""
+
+    erasure_id: str
+    erased_at: str
+
+
 @dataclass(frozen=True)
 class Release:
     """One release, as its manifest says.
@@ -57,7 +64,7 @@ class Release:
     ``as_of`` is the instant as of which two-time tables were read, ``read_at`` when the build began to read the lake.
     ``held`` are the schools held back; ``audit`` is None until the gate before publishing has passed the file.
     ``based_on`` is the learning release that an evaluation rests on, ``code_version`` the code that made it;
-    ``cut_offsets`` are topic, partition, next offset.
+    ``cut_offsets`` are topic, partition, next offset. ``erased``: people whose rows went after it was published.
     """
 
     release_id: str
@@ -74,6 +81,7 @@ class Release:
     read_at: datetime | None = None
     audit: Audit | None = None
     code_version: str | None = None
+    erased: list[Erased] = field(default_factory=list)
 
     def manifest(self) -> dict[str, Any]:
         """What manifest.json holds: everything but the path."""
@@ -91,6 +99,7 @@ class Release:
             "tables": self.tables,
             "audit": self.audit,
             "code_version": self.code_version,
+            "erased": self.erased,
         }
 
 
@@ -115,6 +124,7 @@ def _from_manifest(folder: Path) -> Release:
         read_at=_instant(raw.get("read_at")),
         audit=raw.get("audit"),
         code_version=raw.get("code_version"),
+        erased=raw.get("erased") or [],
     )
 
 
@@ -241,7 +251,7 @@ def save(release: Release) -> None:
 
 
 def record(settings: Settings, release: Release, event: str, detail: str = "") -> None:
-    """Append what happened to a release to ops.release: built, published, held or withdrawn."""
+    """Append what happened to a release to ops.release: built, published, held, withdrawn or erased."""
     lake.append(
         settings,
         "ops.release",

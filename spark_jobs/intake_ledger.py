@@ -1,8 +1,9 @@
 """The books: per receipt date, source and school, what was received and what became of it.
 
 Received is counted by receipts, written by the gateway before any judgement; the fates are counted by rows of the
-lake, duplicates (which leave no row in silver) by intake's own count. What is left over is unexplained: above zero
-something received is nowhere, below zero something is there that nobody receipted.
+lake, duplicates (which leave no row in silver) by intake's own count, rows of people who were erased since by the
+erasure's. What is left over is unexplained: above zero something received is nowhere, below zero something is there
+that nobody receipted.
 """
 
 from __future__ import annotations
@@ -42,6 +43,9 @@ with lines as (
     union all
     select received_date, source_id, org_id, fate, sum(records)
     from counted semi join whole using (intake_app_id, batch_id) where fate = 'duplicate' group by all
+    union all
+    select received_date, source_id, org_id, fate, sum(records)
+    from erased semi join whole using (intake_app_id, batch_id) where fate <> 'none' group by all
 )
 select
     received_date, source_id, org_id,
@@ -72,6 +76,7 @@ def ledger(settings: Settings, date: date | None = None, dates: Iterable[date] |
             ("quarantine", "silver.activity_quarantine", ["fate"]),
             ("rejected", "bronze.rejected", []),
             ("counted", "ops.intake_ledger", ["fate", "records"]),
+            ("erased", "ops.erasure", ["fate", "records"]),
         ):
             connection.register(alias, _scanner(settings, name, [*scope, *extra], wanted))
         rows: list[dict[str, Any]] = connection.sql(_QUERY).to_arrow_table().to_pylist()

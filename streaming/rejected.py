@@ -95,16 +95,17 @@ def replay(
     """Send refused originals again as their sources would. Returns selected, replayed, still_rejected.
 
     ``replayed`` counts originals that became evidence now. A refusal without an original (a body that was never
-    taken in) is not selected. ``dry_run`` only counts. Raises CairnError where a source is gone or Kafka is not there;
-    what was replayed until then stays replayed.
+    taken in, or whose person was erased) is not selected. ``dry_run`` only counts. Raises CairnError where a source is
+    gone or Kafka is not there; what was replayed until then stays replayed.
     """
-    selected = [refusal for refusal in list_rejected(settings, reason, source) if refusal["seal_ref"]]
+    seals = SealStore(settings)
+    listed = (refusal for refusal in list_rejected(settings, reason, source) if refusal["seal_ref"])
+    selected = [refusal for refusal in listed if not seals.is_erased(refusal["seal_ref"])]
     if dry_run or not selected:
         return {"selected": len(selected), "replayed": 0, "still_rejected": 0}
     registry = SourceRegistry(settings)
     sources = {known.source_id: known for known in registry.all()}
     registry.close()
-    seals = SealStore(settings)
     processor = Processor(settings, seals)
     committer = GroupCommitter(settings, role=ENDPOINT).start()
     replayed = still_rejected = 0

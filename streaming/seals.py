@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import threading
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from cairn.settings import Settings
 
 LENGTH = struct.Struct(">I")
 CONTEXT = b"refused statement"
+# In place of the key's version, which begins at 1.
+ERASED = b"\x00"
 
 
 class SealStore:
@@ -43,6 +46,45 @@ class SealStore:
             file.flush()
             os.fsync(file.fileno())
         return references
+
+    def is_erased(self, reference: str) -> bool:
+        """Whether the original was erased with the person it is about."""
+        name, _, offset = reference.rpartition(":")
+        try:
+            with (self._folder / name).open("rb") as file:
+                file.seek(int(offset) + LENGTH.size)
+                return file.read(1) == ERASED
+        except (OSError, ValueError):
+            return False
+
+    def originals(self) -> Iterator[tuple[Path, int, int, bytes]]:
+        """Every original that can be opened: its file, place and sealed length in it, what was sealed.
+
+        What is just being written at the end of a file is left out. Raises CairnError where one does not open.
+        """
+        for path in sorted(self._folder.glob("*.seal")):
+            with path.open("rb") as file:
+                while len(head := file.read(LENGTH.size)) == LENGTH.size:
+                    (length,) = LENGTH.unpack(head)
+                    place, sealed = file.tell(), file.read(length)
+                    if len(sealed) == length and sealed[:1] != ERASED:
+                        yield path, place, length, self._sealer.open(sealed, CONTEXT)
+
+    def erase(self, is_about: Callable[[bytes], bool]) -> int:
+        """Overwrite the originals of which ``is_about`` is true, on disk when this returns; how many.
+
+        Places in the file stay, so that references to the others hold.
+        """
+        gone = 0
+        for path, place, length, original in self.originals():
+            if is_about(original):
+                with path.open("r+b") as file:
+                    file.seek(place)
+                    file.write(ERASED * length)
+                    file.flush()
+                    os.fsync(file.fileno())
+                gone += 1
+        return gone
 
     def read(self, reference: str) -> tuple[str, bytes]:
         """Kind and original bytes. Raises CairnError where the file is gone or was cut."""

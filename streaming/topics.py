@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, timedelta
+
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import TopicAlreadyExistsError
@@ -9,11 +11,29 @@ from kafka.errors import TopicAlreadyExistsError
 from cairn.settings import Settings
 from cairn.topics import ACTIVITY, ALL, RECEIPTS, REJECTED, Offsets
 
-__all__ = ["ACTIVITY", "ALL", "RECEIPTS", "REJECTED", "Offsets", "TopicEnds", "end_offsets", "ensure_topics"]
+__all__ = [
+    "ACTIVITY",
+    "ALL",
+    "RECEIPTS",
+    "REJECTED",
+    "Offsets",
+    "TopicEnds",
+    "end_offsets",
+    "ensure_topics",
+    "gone_by",
+    "oldest_at",
+    "trim",
+]
 
 DAY_MS = 86_400_000
 # Activity and receipts are kept until the lake has long passed them; refusals for as long as they can be replayed.
+# Activity goes much earlier, but only what the lake holds: see trim.
 RETENTION_MS = {ACTIVITY: 400 * DAY_MS, RECEIPTS: 400 * DAY_MS, REJECTED: -1}
+# What was trimmed is deleted with its segment: one is closed after a day at most.
+MORE_CONFIGS = {ACTIVITY: {"segment.ms": str(DAY_MS)}}
+# A record is trimmed by the night after its last day, and its segment was closed a day after it came.
+LONGEST_DELAY_DAYS = 2
+POLL_MS = 1_000
 
 
 def ensure_topics(settings: Settings, bootstrap: str | None = None) -> None:
@@ -35,7 +55,11 @@ def ensure_topics(settings: Settings, bootstrap: str | None = None) -> None:
                 name=name,
                 num_partitions=partitions,
                 replication_factor=-1,
-                topic_configs={"retention.ms": str(RETENTION_MS[name]), "max.message.bytes": "8388608"},
+                topic_configs={
+                    "retention.ms": str(RETENTION_MS[name]),
+                    "max.message.bytes": "8388608",
+                    **MORE_CONFIGS.get(name, {}),
+                },
             )
             try:
                 admin.create_topics([topic], timeout_ms=10_000)
@@ -45,6 +69,66 @@ def ensure_topics(settings: Settings, bootstrap: str | None = None) -> None:
             admin.wait_for_topics(sorted(missing))
     finally:
         admin.close()
+
+
+def gone_by(settings: Settings, last_received_at: datetime) -> date:
+    """The last local day on which the topic may hold what came until an instant, where nights run daily."""
+    days = settings.activity_retention_days + LONGEST_DELAY_DAYS
+    return last_received_at.astimezone(settings.zone).date() + timedelta(days=days)
+
+
+def trim(settings: Settings, passed: Offsets, now: datetime | None = None) -> int:
+    """Take off the topic of activity what is older than its days and what the lake has passed; how many offsets went.
+
+    Nothing goes that the lake does not hold, however old. Raises kafka.errors.KafkaError where the broker does not
+    answer.
+    """
+    address = settings.address("broker")
+    since = (now or datetime.now(UTC)) - timedelta(days=settings.activity_retention_days)
+    consumer = KafkaConsumer(bootstrap_servers=address, bootstrap_timeout_ms=5_000)
+    admin = KafkaAdminClient(bootstrap_servers=address, client_id="cairn-trim", bootstrap_timeout_ms=5_000)
+    try:
+        partitions = [TopicPartition(ACTIVITY, number) for number in consumer.partitions_for_topic(ACTIVITY) or ()]
+        if not partitions:
+            return 0
+        begins, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
+        first_kept = consumer.offsets_for_times(dict.fromkeys(partitions, int(since.timestamp() * 1000)))
+        before = {}
+        for partition in partitions:
+            kept = first_kept[partition].offset if first_kept[partition] else ends[partition]
+            held = passed.get(ACTIVITY, {}).get(str(partition.partition), 0)
+            if min(kept, held) > begins[partition]:
+                before[partition] = min(kept, held)
+        if before:
+            admin.delete_records(before, timeout_ms=30_000)
+        return sum(offset - begins[partition] for partition, offset in before.items())
+    finally:
+        admin.close()
+        consumer.close()
+
+
+def oldest_at(settings: Settings) -> datetime | None:
+    """When the oldest record of the topic of activity came; None where it holds none.
+
+    Raises kafka.errors.KafkaError where the broker does not answer, LookupError where there is none.
+    """
+    consumer = KafkaConsumer(bootstrap_servers=settings.address("broker"), bootstrap_timeout_ms=5_000)
+    try:
+        partitions = [TopicPartition(ACTIVITY, number) for number in consumer.partitions_for_topic(ACTIVITY) or ()]
+        begins, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
+        oldest: int | None = None
+        # Asked by time, a broker names no record where all before it were deleted: the first of each is read.
+        for partition in (one for one in partitions if begins[one] < ends[one]):
+            consumer.assign([partition])
+            consumer.seek_to_beginning(partition)
+            while consumer.position(partition) < ends[partition]:
+                found = [one.timestamp for one in consumer.poll(timeout_ms=POLL_MS, max_records=1).get(partition, ())]
+                if found:
+                    oldest = min([*found, *([] if oldest is None else [oldest])])
+                    break
+    finally:
+        consumer.close()
+    return None if oldest is None else datetime.fromtimestamp(oldest / 1000, UTC)
 
 
 class TopicEnds:

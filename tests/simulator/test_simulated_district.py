@@ -248,7 +248,8 @@ def test_every_file_is_read_without_a_problem(district: Path, settings: Settings
         file = read_assessments(district / "assessments" / f"{window}.csv", layout)
         assert (file.problems, file.unknown_columns, file.missing_columns) == ([], [], [])
         assert len(file.rows) == file.row_count > 0
-    for name in ("dosage", "costs", "milestones", "actions", "group_locks", "attendance"):
+    rollout = ("training", "readiness", "support", "pupil_groups")
+    for name in ("dosage", "costs", "milestones", "actions", "group_locks", "attendance", *rollout):
         layout = load_layout(settings, f"cairn_{name}", "facts")
         file = read_facts(district / "facts" / f"{name}.csv", layout)
         assert (file.problems, file.unknown_columns) == ([], []), name

@@ -1,5 +1,6 @@
 -- The books, line by line: what was received, by receipts, and what became of it, by rows of the lake. Accepted is
--- counted from silver itself, so that a row lost there is missed; duplicates leave no row and are intake's own count.
+-- counted from silver itself, so that a row lost there is missed; duplicates leave no row and are intake's own count,
+-- and so are rows of people who were erased since.
 -- The same lines as spark_jobs/intake_ledger.py counts. The dates are literals so that they reach the files.
 with lines as (
     select
@@ -66,6 +67,21 @@ with lines as (
     where
         counted.fate = 'duplicate'
         and counted.received_date >= {{ data_date() }} - {{ books_days() }}
+
+    union all
+
+    select
+        erased.received_date,
+        erased.source_id,
+        erased.org_id,
+        erased.intake_app_id,
+        erased.batch_id,
+        erased.fate,
+        erased.records
+    from {{ source('ops', 'erasure') }} as erased
+    where
+        erased.fate <> 'none'
+        and erased.received_date >= {{ data_date() }} - {{ books_days() }}
 )
 
 select

@@ -1,0 +1,257 @@
+"""A person taken out of the lake: every table whose contract says that it holds one, files and log alike.
+
+What holds a person is read from the contracts (``holds``), so that a new table is covered by saying so. Rows go; of a
+log of who saw whom only the name's key goes. How many records of each batch went is written to ``ops.erasure``, which
+the books count beside what is there.
+
+Mastery knows its tables by version, and the versions are no more: a night of kind "erasure" names those that are there
+now. Where nothing had come since the last night the next one goes on from there; else it resolves all evidence again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+import lake
+from cairn.contracts import Column, Contract, all_contracts
+from cairn.errors import CairnError
+from cairn.settings import Settings
+from spark_jobs import key_index, night_record, upkeep
+from spark_jobs.mastery_layout import LAYOUT
+
+TABLE = "ops.erasure"
+SILVER, QUARANTINE = "silver.learner_activity", "silver.activity_quarantine"
+LAYOUTS = {**LAYOUT, key_index.TABLE: key_index.LAYOUT}
+# Lease of mastery's nights (spark_jobs.mastery, which needs Spark to be imported).
+MASTERY_LEASE = "mastery"
+WAIT_SECONDS = 120.0
+# The value of a field within the text of a record.
+_FIELD = r'"{name}"\s*:\s*"(?P<value>[^"]*)"'
+Mask = Any
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Who goes: keys of the person, of the identifiers that never meant anybody else, and of the person's events.
+
+    ``is_mixed``: some of the events came under identifiers that meant somebody else at other times, so that events are
+    looked for one by one everywhere.
+    """
+
+    student_keys: frozenset[str]
+    subject_keys: frozenset[str]
+    event_ids: frozenset[str] = field(default_factory=frozenset)
+    is_mixed: bool = False
+
+    @property
+    def words(self) -> list[str]:
+        """Texts that may be nowhere afterwards."""
+        return sorted(self.student_keys | self.subject_keys)
+
+
+def person_tables() -> list[Contract]:
+    """Tables that hold people, by their contracts; last the one that tells which events are whose."""
+    found = [contract for contract in all_contracts() if contract.person_columns]
+    return sorted(found, key=lambda contract: contract.name == SILVER)
+
+
+Period = tuple[str, datetime, datetime | None]
+
+
+def subject(
+    settings: Settings, student_keys: Collection[str], subject_keys: Collection[str], periods: Collection[Period]
+) -> Subject:
+    """Who goes, with the events: ``periods`` are those in which an identifier that meant others too meant the person.
+
+    A period is (subject key, from, to), its end open where None and never within.
+    """
+    events = _event_ids(settings, pc.field("subject_key").isin(pa.array(sorted(subject_keys), pa.string())))
+    of_periods: set[str] = set()
+    for key, begins, ends in periods:
+        wanted = (pc.field("subject_key") == key) & (pc.field("event_time") >= begins)
+        of_periods |= _event_ids(settings, wanted if ends is None else wanted & (pc.field("event_time") < ends))
+    every = frozenset(events | of_periods)
+    return Subject(frozenset(student_keys), frozenset(subject_keys), every, is_mixed=bool(of_periods))
+
+
+def _event_ids(settings: Settings, wanted: Any) -> set[str]:
+    return set(lake.read(settings, SILVER, ["event_id"], wanted, lake.EVERY)["event_id"].to_pylist())
+
+
+def erase(settings: Settings, who: Subject, erasure_id: str, erased_at: datetime) -> dict[str, int]:
+    """Take the person out of every table; rows that went (or were changed) by table.
+
+    Done again it does what is left to do. Raises CairnError where a night, a load or an upkeep does not end.
+    """
+    with (
+        lake.lease(settings, MASTERY_LEASE, wait_seconds=WAIT_SECONDS) as is_night_ours,
+        upkeep.tending(settings, WAIT_SECONDS) as is_upkeep_ours,
+    ):
+        if not (is_night_ours and is_upkeep_ours):
+            raise CairnError("a night or the upkeep of the lake is at work: erase again when it has ended")
+        last = night_record.newest(settings)
+        night_record.roll_back(settings, last)
+        before = _versions(settings)
+        _write_books(settings, who, erasure_id, erased_at)
+        counts = _evidence_counts(settings, who)
+        removed = {contract.name: _erase_from(settings, contract, who) for contract in person_tables()}
+        if last is not None:
+            standing = {name: count - counts.get(name, 0) for name, count in last.evidence_counts.items()}
+            standing = {name: count for name, count in standing.items() if count > 0}
+            _record_night(settings, replace(last, evidence_counts=standing), before)
+        for contract in person_tables():
+            lake.expunge(settings, contract.name, who.words)
+    return {name: rows for name, rows in removed.items() if rows}
+
+
+def is_done(settings: Settings, erasure_id: str) -> bool:
+    """Whether this lake has gone through the erasure: one that was restored from an older backup has not."""
+    return bool(lake.read(settings, TABLE, ["fate"], pc.field("erasure_id") == erasure_id).num_rows)
+
+
+def _erase_from(settings: Settings, contract: Contract, who: Subject) -> int:
+    """Rows of a table that went or were changed."""
+    touched = 0
+
+    def changed(rows: pa.Table) -> pa.Table | None:
+        nonlocal touched
+        is_gone, result = pa.array([False] * rows.num_rows), rows
+        for column in contract.person_columns:
+            if column.holds.endswith("s"):
+                result, edited = _without(result, column, who)
+                touched += edited
+            else:
+                is_gone = pc.or_(is_gone, _is_of(rows[column.name], column, who))
+        touched += int(pc.sum(is_gone).as_py() or 0)
+        kept = result.filter(pc.invert(is_gone))
+        return None if kept.num_rows == rows.num_rows and result is rows else kept
+
+    with lake.lease(settings, f"load-{contract.name}", wait_seconds=WAIT_SECONDS) as is_ours:
+        if not is_ours:
+            raise CairnError(f"{contract.name} is being loaded: erase again when that has ended")
+        layout = LAYOUTS.get(contract.name, lake.Layout())
+        lake.change_rows(settings, contract.name, changed, _among(contract, who), layout)
+    return touched
+
+
+def _among(contract: Contract, who: Subject) -> Any:
+    """A condition that every row concerned meets, by which files can be passed by; None where there is none."""
+    holds = {column.holds for column in contract.person_columns}
+    has_text = "payload" in holds
+    if holds & {"student_keys", "event_ids"} or (has_text and (who.is_mixed or "subject_key" not in holds)):
+        return None
+    found = pc.scalar(False)
+    for column in contract.person_columns:
+        if column.holds == "payload":
+            continue
+        wanted = {"student_key": who.student_keys, "subject_key": who.subject_keys, "event_id": who.event_ids}
+        found = found | pc.field(column.name).isin(pa.array(sorted(wanted[column.holds]), pa.string()))
+        if has_text:  # a record without a key tells whose it is in its text alone
+            found = found | pc.field(column.name).is_null()
+    return found
+
+
+def _is_of(values: pa.ChunkedArray, column: Column, who: Subject) -> Mask:
+    if column.holds == "payload":
+        return pc.or_(
+            _is_in(_field(values, "subject_key"), who.subject_keys), _is_in(_field(values, "event_id"), who.event_ids)
+        )
+    wanted = {"student_key": who.student_keys, "subject_key": who.subject_keys, "event_id": who.event_ids}
+    return _is_in(values, wanted[column.holds])
+
+
+def _field(values: pa.ChunkedArray, name: str) -> Any:
+    return pc.struct_field(pc.extract_regex(values, _FIELD.format(name=name)), "value")
+
+
+def _is_in(values: Any, wanted: Collection[str]) -> Mask:
+    found = pc.is_in(values, value_set=pa.array(sorted(wanted), pa.string()))
+    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+
+
+def _without(rows: pa.Table, column: Column, who: Subject) -> tuple[pa.Table, int]:
+    """The rows without the person in a list of keys, and how many had her; the rows themselves where none had."""
+    wanted = who.student_keys if column.holds == "student_keys" else who.event_ids
+    lists = rows[column.name].to_pylist()
+    edited = [
+        one if one is None or not wanted & set(one) else [key for key in one if key not in wanted] for one in lists
+    ]
+    count = sum(old is not new for old, new in zip(lists, edited, strict=True))
+    if not count:
+        return rows, 0
+    place = rows.schema.get_field_index(column.name)
+    kind = rows.schema.field(column.name)
+    return rows.set_column(place, kind, pa.array(edited, kind.type)), count
+
+
+def _write_books(settings: Settings, who: Subject, erasure_id: str, erased_at: datetime) -> None:
+    """Count what is about to go, by batch and fate; once an erasure, however often it is tried."""
+    keys = ["intake_app_id", "batch_id", "received_date", "source_id", "org_id", "fate"]
+    one = {"erasure_id": erasure_id, "erased_at": erased_at}
+    marker = {"intake_app_id": "", "batch_id": 0, "received_date": erased_at.date(), "source_id": "unknown"}
+    rows = [{**marker, "org_id": "unknown", "fate": "none", "records": 0, **one}]
+    for name, fixed in ((SILVER, "accepted"), (QUARANTINE, None)):
+        if not lake.exists(settings, name):
+            continue
+        contract = next(each for each in person_tables() if each.name == name)
+        columns = [column.name for column in contract.person_columns]
+        found = lake.read(settings, name, [*columns, *(k for k in keys if k != "fate" or not fixed)], None, lake.EVERY)
+        is_gone = pa.array([False] * found.num_rows)
+        for column in contract.person_columns:
+            is_gone = pc.or_(is_gone, _is_of(found[column.name], column, who))
+        gone = found.filter(is_gone)
+        if fixed:
+            gone = gone.append_column("fate", pa.repeat(fixed, gone.num_rows))
+        for row in gone.select(keys).group_by(keys).aggregate([([], "count_all")]).to_pylist():
+            records = row.pop("count_all")
+            rows.append({**row, "org_id": row["org_id"] or "unknown", "records": records, **one})
+    lake.append_rows(settings, TABLE, rows, (f"erasure-{erasure_id}", 0))
+
+
+def _evidence_counts(settings: Settings, who: Subject) -> dict[str, int]:
+    """Rows of evidence that stand and are about to go, by competency."""
+    wanted = pc.field("student_key").isin(pa.array(sorted(who.student_keys), pa.string()))
+    rows = lake.read(settings, night_record.EVIDENCE, ["competency_id", "is_removed"], wanted, lake.EVERY)
+    counts: dict[str, int] = {}
+    for row in rows.to_pylist():
+        counts[row["competency_id"]] = counts.get(row["competency_id"], 0) + (-1 if row["is_removed"] else 1)
+    return counts
+
+
+def _versions(settings: Settings) -> dict[str, int]:
+    names = (*night_record.WRITTEN, *night_record.READ)
+    return {name: lake.current_version(settings, name) for name in names if lake.exists(settings, name)}
+
+
+def _record_night(settings: Settings, last: night_record.NightRecord, before: dict[str, int]) -> None:
+    """Put a night on record that names the tables as they are now."""
+    now = _versions(settings)
+    if now == before:
+        return
+    has_news = any(before.get(name) != last.versions.get(name) for name in night_record.READ)
+    versions = {**last.versions, **now}
+    if has_news and lake.table_files(settings, SILVER):
+        # What came since the last night is not resolved yet. From the older version, whose files are gone, the log
+        # tells that rows went, and the next night resolves everything.
+        versions[SILVER] = last.versions[SILVER]
+        if now[SILVER] == before[SILVER]:
+            _rewrite_one_file(settings)
+    kept = replace(last, night=last.night + 1, kind="erasure", versions=versions, pairs=0, attempts=0, decisions=0)
+    night_record.record(settings, kept)
+
+
+def _rewrite_one_file(settings: Settings) -> None:
+    """Write silver's smallest file anew, so that its log says what the next night must hear."""
+    smallest = min(lake.table_files(settings, SILVER), key=lambda file: file.size)
+    rows = lake.dataset_of(settings, SILVER, [smallest]).to_table()
+    contract = next(each for each in person_tables() if each.name == SILVER)
+    values: dict[str, Any] = {column: rows[column][0].as_py() for column in contract.partitions}
+    base = lake.current_version(settings, SILVER)
+    written = lake.write_file(settings, SILVER, rows, values)
+    lake.commit_files(settings, SILVER, [written], removed=[smallest], base=base)
