@@ -6,9 +6,9 @@ from typing import Any
 
 from answers import wording
 from answers.card_health import health, is_too_early, read_with, schools_told, verdict
+from cairn.grades import grade_key
 from cairn.privacy import school_told
 from pilots.decision import PRIOR_NAMES, in_words, joint_of
-from pilots.known import grade_key
 
 # Heads of the columns of chances, by the direction of the plan's hypothesis.
 GAIN_HEADS = {

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.grades import grade_key
 from cairn.mastery.subgroups import held_back
 from pilots import inference, school_model
 from pilots.analysis import Scored, blocks_of, numbered, school_means
 from pilots.decision import FORMATIVE_BELOW
 from pilots.estimators.pooling import USUAL_SPREAD, pool, widened
-from pilots.known import grade_key
 from pilots.plan import Plan
 from pilots.sample import Sample
 from pilots.school_model import SchoolModel

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from html import escape
 
 from cairn.vega import FONT, INK
-from portal.charts import AMBER, BLUE
+from portal.svg import AMBER, BLUE
 
 # Parts in order: what is there, what is there in part, what is not.
 COLOURS = (BLUE, "#6f9fae", AMBER, "#7b878d")

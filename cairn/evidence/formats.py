@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-REMEMBERED = 4_096
+REMEMBERED = 16_384
 UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}", re.ASCII)
 # RFC 3987: a scheme and something after it; no blank, control character or one of <>"{}|\^`.
 IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\x00-\x20\x7f-\x9f<>\"{}|\\^`\s]+")
@@ -60,5 +60,5 @@ def is_language(tag: str) -> bool:
 
 @lru_cache(REMEMBERED)
 def is_known_iri(text: str) -> bool:
-    """Whether a text is an IRI; for those that repeat, such as verbs, types and keys of extensions."""
+    """Whether a text is an IRI; for those that repeat, such as verbs, items, types and keys of extensions."""
     return IRI.fullmatch(text) is not None

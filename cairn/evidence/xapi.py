@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -29,7 +30,7 @@ from cairn.evidence.meaning import Vocabulary
 from cairn.evidence.outcome import by_mastery_score, outcome
 from cairn.evidence.times import duration_ms, instant_text, parse_instant
 from cairn.evidence.xapi_rules import Judging, check_statement
-from cairn.keys import event_id
+from cairn.keys import DistrictKeys, event_id
 
 SCHOOL, CLASS, HINTS = EXTENSION + "school", EXTENSION + "class", EXTENSION + "hints"
 ATTEMPT_NUMBER, COMPETENCIES = EXTENSION + "attempt-number", EXTENSION + "competencies"
@@ -45,6 +46,7 @@ KIND, UNMAPPED, MAPPED = "xapi_kind", "unmapped", "mapped"
 # Part of a statement (see ``cairn.keys.event_id``) that its record is once its verb has been mapped.
 MAPPED_PART = 1
 NOTHING: Mapping[str, Any] = {}
+SESSIONS_REMEMBERED = 16_384
 
 
 def claimed_school(statement: object, arrival: Arrival) -> str:
@@ -122,8 +124,14 @@ def read_statement(
     record["competency_ids"] = _competencies(context, context_extensions, reader)
     session = context_extensions.get(CMI5_SESSION) or context.get("registration")
     if isinstance(session, str):
-        record["session_id"] = reader.keys.opaque("session", session)
+        record["session_id"] = _session_id(reader.keys, session)
     return record
+
+
+@lru_cache(SESSIONS_REMEMBERED)
+def _session_id(keys: DistrictKeys, session: str) -> str:
+    """The keyed hash of a session, remembered: dozens of statements have the same."""
+    return keys.opaque("session", session)
 
 
 def subject(actor: Mapping[str, Any], own_id: str) -> tuple[str, str]:
@@ -210,7 +218,8 @@ def _fill_result(record: dict[str, Any], result: Mapping[str, Any]) -> None:
     record["success"] = success = result.get("success")
     if (score := result.get("score")) is None:
         return
-    raw, low, high, scaled = (_float(score.get(name)) for name in ("raw", "min", "max", "scaled"))
+    raw, low, high = _float(score.get("raw")), _float(score.get("min")), _float(score.get("max"))
+    scaled = _float(score.get("scaled"))
     record["score_raw"], record["score_min"], record["score_max"] = raw, low, high
     record["success"], record["score_scaled"] = outcome(success, scaled, raw, low, high)
 

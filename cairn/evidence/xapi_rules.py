@@ -134,10 +134,12 @@ definition = object_of(
     },
     also=_definition_also,
 )
-activity = object_of({"objectType": one_of("Activity"), "id": iri, "definition": definition}, required=("id",))
+activity = object_of(
+    {"objectType": one_of("Activity"), "id": r.repeated_iri, "definition": definition}, required=("id",)
+)
 # Open edX's, for a problem of several questions; as context it also sends ids that are no IRIs.
 group_activity = object_of(
-    {"objectType": one_of("GroupActivity"), "id": iri, "definition": definition}, required=("id",)
+    {"objectType": one_of("GroupActivity"), "id": r.repeated_iri, "definition": definition}, required=("id",)
 )
 _loose_activity = object_of(
     {"objectType": one_of("Activity", "GroupActivity"), "id": r.some_text, "definition": definition}, required=("id",)
