@@ -8,7 +8,7 @@ loaded.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -22,7 +22,7 @@ class Competencies:
     """Those loaded: their ids, and the id by code where a code means one."""
 
     ids: Collection[str]
-    by_code: Mapping[str, str]
+    by_code: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, named: str) -> str | None:
         """The id meant by an identifier, by an address that ends with one, or by a code; None where none is loaded."""

@@ -356,27 +356,3 @@ def test_real_statements_of_open_edx_are_read(reader: Reader, shared_fixture: Ca
         "edx.grades.subsection.grade_calculated.weighted_possible_0",
         "problem_check(server).max_grade_0",
     }
-
-
-def test_valid_caliper_is_accepted(reader: Reader, shared_fixture: Callable[[str], Path]) -> None:
-    for path in sorted(shared_fixture("fixtures/caliper/valid").glob("*.json")):
-        if path.name == "caliperEndpointConfigPayload.json":
-            continue  # configuration of a sensor, not data
-        found = json.loads(path.read_text())
-        for element in caliper.open_envelope(found) if "sensor" in found else [found]:
-            CONTRACT.validate(caliper.read_element(element, ARRIVAL, reader))
-
-
-def test_invalid_caliper_is_a_record_or_a_reasoned_refusal(
-    reader: Reader, shared_fixture: Callable[[str], Path]
-) -> None:
-    """The whole of Caliper's schemas is a later matter; here nothing may crash."""
-    for path in sorted(shared_fixture("fixtures/caliper/invalid").glob("*.json")):
-        try:
-            element = json.loads(path.read_text())
-        except ValueError:
-            continue
-        try:
-            CONTRACT.validate(caliper.read_element(element, ARRIVAL, reader))
-        except Refusal as refused:
-            assert refused.reason in REASONS

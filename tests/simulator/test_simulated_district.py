@@ -26,6 +26,7 @@ from cairn.evidence.xapi import read_statement
 from cairn.keys import DistrictKeys
 from cairn.rostering.case import read_case
 from cairn.rostering.items import read_items
+from cairn.rostering.items_named import Competencies
 from cairn.rostering.layout_rows import read_assessments, read_facts, read_overrides
 from cairn.rostering.layouts import load_layout
 from cairn.rostering.oneroster import read_roster
@@ -239,7 +240,8 @@ def test_every_file_is_read_without_a_problem(district: Path, settings: Settings
     assert roster.row_count > 60
     framework = read_case(district / "competencies.json")
     assert (framework.problems, framework.prerequisites) == ([], 38)
-    alignments = read_items(district / "items.csv", {row["competency_id"] for row in framework.competencies})
+    loaded = Competencies({row["competency_id"] for row in framework.competencies})
+    alignments = read_items(district / "items.csv", loaded)
     assert alignments.problems == []
     for window in ("fall", "winter"):
         layout = load_layout(settings, "cairn_interim", "assessments")

@@ -9,6 +9,7 @@ import pytest
 
 from cairn.errors import CairnError
 from cairn.rostering.items import read_items
+from cairn.rostering.items_named import Competencies
 from cairn.rostering.layout_rows import read_assessments, read_facts, school_year
 from cairn.rostering.layouts import available_layouts, load_layout, parse_layout
 from cairn.settings import Settings
@@ -25,7 +26,7 @@ def test_item_alignments_good_and_bad(tmp_path: Path) -> None:
         "i3,c1,much,,,\n"
         "i4,c1,0,2026-10-01,2026-09-01,\n"
     )
-    alignments = read_items(path, {"c1", "c2"})
+    alignments = read_items(path, Competencies({"c1", "c2"}))
     assert [(row["item_id"], row["competency_id"], row["difficulty"]) for row in alignments.rows] == [
         ("i1", "c1", -0.5),
         ("i1", "c2", None),
