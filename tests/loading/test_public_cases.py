@@ -120,7 +120,9 @@ def test_21_touched_by_a_spreadsheet(settings: Settings, cairn: Cairn) -> None:
     assert pupils_on(settings, "2026-09-15") == ["0071", "100000", "1E5", "71", "U-75"]
 
 
-def test_22_one_identifier_two_pupils(settings: Settings, cairn: Cairn, tmp_path: Path) -> None:
+def test_22_one_identifier_two_pupils(
+    settings: Settings, cairn: Cairn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     status, done, err = cairn("roster", "load", case(22) / "input")
     assert (status, done["rejected"], done["shared_identifiers"]) == (0, 0, 4)
     assert [text.split(":")[1] for text in done["warnings"]] == ["3", "5", "7"]
@@ -128,6 +130,10 @@ def test_22_one_identifier_two_pupils(settings: Settings, cairn: Cairn, tmp_path
     assert "family" not in err.lower() and "FL0000" not in err
     shared = cairn("students", "shared")[1]["shared"]
     assert sorted(one["kind"] for one in shared) == ["identifier", "identifier", "mbox", "mbox"]
+    with pytest.raises(SystemExit):
+        main(["students", "shared"])
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "4 identifier(s) of several people" and said[1].endswith(": means nobody")
     subject = DistrictKeys.load(settings).subject_key("mbox", "mailto:family.sand@alder.example")
     assert subject not in {row["subject_key"] for row in now(settings, "silver.identity_link")}
     status, _, err = cairn("students", "show", "family.sand@alder.example")
