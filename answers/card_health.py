@@ -26,6 +26,7 @@ from pilots.decision import (
     STOP,
     STOP_MATTERS,
     TOO_EARLY,
+    WANTED,
 )
 from pilots.guardrails import FAILED, SAFE
 from pilots.wwc import baseline_equivalence
@@ -82,7 +83,7 @@ def _said(card: Mapping[str, Any]) -> str:
     return str(card["recommendation"]).upper().replace("_", " ")
 
 
-def _is_too_early(card: Mapping[str, Any]) -> bool:
+def is_too_early(card: Mapping[str, Any]) -> bool:
     """Whether outcomes are not looked at yet, whatever the recommendation is (a guardrail can fail, a gate be red)."""
     return bool(card.get("is_too_early", _said(card) == TOO_EARLY))
 
@@ -97,7 +98,7 @@ def schools_counted(card: Mapping[str, Any]) -> tuple[int, int, bool] | None:
     Before outcomes are in they are those of the plan.
     """
     sure = card["how_sure"]
-    if not _is_too_early(card):
+    if not is_too_early(card):
         arms = sure["schools_treatment"], sure["schools_comparison"]
         return None if None in arms else (*arms, True)
     arms = tuple(sum(one["arm"] == arm for one in card["schools"]) for arm in ("treatment", "comparison"))
@@ -161,7 +162,7 @@ def _coverage(card: Mapping[str, Any]) -> Check:
         return Check(name, NOT_TOLD, "Not counted.")
     says, wanted = f"{wording.percent(share)} of pupils", planned["coverage_share"]
     if wanted is None:
-        return Check(name, LOOK if _is_too_early(card) else GOOD, f"{says}.")
+        return Check(name, LOOK if is_too_early(card) else GOOD, f"{says}.")
     asked = f"{says}; the plan asks for {wording.percent(wanted)}"
     opens = planned["outcome_opens_on"]
     if card["data_date"] is not None and str(card["data_date"]) < opens:
@@ -177,7 +178,7 @@ def _dosage(card: Mapping[str, Any]) -> Check:
     says = f"{wording.percent(share)} of pupils got the planned time"
     if share >= DOSAGE_AS_INTENDED:
         return Check(name, GOOD, f"{says}.")
-    if _is_too_early(card):
+    if is_too_early(card):
         return Check(name, NOT_TOLD, f"{says} so far.")
     return Check(name, BAD, f"{says}: not tested as intended (under {wording.percent(DOSAGE_AS_INTENDED)}).")
 
@@ -189,7 +190,8 @@ def _sceptic(card: Mapping[str, Any]) -> Check:
     if row is None:
         return Check(name, NOT_TOLD, card["how_sure"]["why_no_chance"] or "No sceptical chance was worked out.")
     gained, enough = row["chance_gained"], row["chance_gained_enough"]
-    says = f"Chance of a gain {wording.percent(gained)}, of one that matters {wording.percent(enough)}"
+    thing = WANTED[card["planned"]["direction"]].thing
+    says = f"Chance of {thing} {wording.percent(gained)}, of one that matters {wording.percent(enough)}"
     said = _said(card)
     agrees = {
         SCALE: gained >= SCALE_CHANCE and enough >= SCALE_MATTERS,
@@ -210,7 +212,7 @@ def _guardrails(card: Mapping[str, Any]) -> Check:
     safe = f"{len(by_status[SAFE])} of {wording.plural(len(found), 'guardrail')} shown to be safe"
     if len(by_status[SAFE]) == len(found):
         return Check(name, GOOD, f"{safe}.")
-    return Check(name, NOT_TOLD if _is_too_early(card) else LOOK, f"{safe}{' so far' if _is_too_early(card) else ''}.")
+    return Check(name, NOT_TOLD if is_too_early(card) else LOOK, f"{safe}{' so far' if is_too_early(card) else ''}.")
 
 
 def _frozen(card: Mapping[str, Any]) -> Check:
@@ -224,4 +226,14 @@ def _frozen(card: Mapping[str, Any]) -> Check:
     after = sum(bool(one["is_after_outcomes"]) for one in frozen["amendments"])
     if after:
         return Check(name, LOOK, f"On {day}, but amended {wording.plural(after, 'time')} after outcomes could be seen.")
+    times = sorted({wording.day(one["at"]) for one in frozen.get("changes", ()) if _moves_the_bar(one)})
+    if times:
+        return Check(
+            name, LOOK, f"On {day}, but what counts as time was changed on {', '.join(times)}, outcomes in sight."
+        )
     return Check(name, GOOD, f"On {day}, before any outcome.")
+
+
+def _moves_the_bar(change: Mapping[str, Any]) -> bool:
+    """Whether a change beside the analysis came when outcomes could be seen and says anew what counts as time."""
+    return bool(change["is_after_outcomes"]) and any("dosage" in key for key in change["keys"])

@@ -28,8 +28,15 @@ ROLLOUT_PARTS = {
     "late": "select * from rollout_milestone where status in ('done_late', 'overdue')"
     " order by pilot_id, owner, days_late desc nulls last, school_name, milestone",
     "costs": "select * from rollout_cost order by pilot_id, cost_usd desc, cost_kind",
-    "grades": "select * from rollout_grade order by pilot_id, try_cast(grade as integer) nulls first, grade",
+    "groups": "select * from rollout_group order by pilot_id, grouping_name,"
+    " try_cast(group_name as integer) nulls last,"
+    " list_position(['lowest third', 'middle third', 'highest third'], group_name) nulls last, group_name",
     "barriers": "select * from rollout_barrier order by pilot_id, closed_date is not null, days_open desc, place",
+    "learning": "select * from rollout_learning order by pilot_id, not is_planned, adult_role, competency",
+    "readiness": "select * from rollout_readiness order by pilot_id, school_name, school_id, on_date",
+    "readiness_items": "select * from rollout_readiness_item order by pilot_id, ready / schools, item",
+    "support": "select * from rollout_support order by pilot_id, school_name, school_id, support_kind",
+    "sent": "select * from rollout_sent order by pilot_id, fact_type",
 }
 
 

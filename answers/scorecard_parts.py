@@ -5,9 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from answers import wording
-from answers.card_health import health, read_with, schools_told, verdict
+from answers.card_health import health, is_too_early, read_with, schools_told, verdict
+from cairn.grades import grade_key
 from cairn.privacy import school_told
 from pilots.decision import PRIOR_NAMES, in_words, joint_of
+
+# Heads of the columns of chances, by the direction of the plan's hypothesis.
+GAIN_HEADS = {
+    "rise": ("Gained at all", "Gained enough to matter"),
+    "fall": ("Fell at all", "Fell enough to matter"),
+}
 
 
 def present(card: dict[str, Any], n_min: int) -> dict[str, Any]:
@@ -16,7 +23,7 @@ def present(card: dict[str, Any], n_min: int) -> dict[str, Any]:
     ``health`` holds the checks of its first screen, ``read_with`` the sentence under the recommendation, ``verdict``
     how that is to look.
     """
-    parts = _parts(card, n_min)
+    parts = _readable(_parts(card, n_min))
     checks = health(parts)
     return parts | {
         "health": checks,
@@ -24,7 +31,26 @@ def present(card: dict[str, Any], n_min: int) -> dict[str, Any]:
         "verdict": verdict(parts),
         "schools_told": schools_told(parts),
         "effect_told": effect_told(parts),
+        "who_told": who_told(parts, n_min),
+        "dosage_told": dosage_told(parts),
+        "groups_told": groups_told(parts),
+        "happened_told": happened_told(parts),
+        "gain_heads": GAIN_HEADS[parts["planned"]["direction"]],
+        "log": log_of(parts),
+        "waves_told": waves_told(parts),
     }
+
+
+def _readable(card: dict[str, Any]) -> dict[str, Any]:
+    """The card with days in its sentences as the page writes days."""
+    lists = {name: [wording.days_told(one) for one in card[name]] for name in ("why", "warnings")}
+    texts = {name: wording.days_told(card[name]) for name in ("hypothesis", "next", "recommendation_text")}
+    guardrails = [
+        one | ({"sentence": wording.days_told(one["sentence"])} if "sentence" in one else {})
+        for one in card["guardrails"]
+    ]
+    cost = card["cost"] | {"notes": [wording.days_told(one) for one in card["cost"]["notes"]]}
+    return card | lists | texts | {"guardrails": guardrails, "cost": cost}
 
 
 def _parts(card: dict[str, Any], n_min: int) -> dict[str, Any]:
@@ -40,6 +66,7 @@ def _parts(card: dict[str, Any], n_min: int) -> dict[str, Any]:
         "method": None,
         "p_value": None,
         "interval_is_unbounded": False,
+        "decided_by": None,
     } | card["how_sure"]
     sure["statements"] = [_statement(statement) for statement in sure["statements"]]
     sure["sensitivity"] = [row | {"prior_name": _prior_name(row["prior"])} for row in sure["sensitivity"]]
@@ -57,13 +84,30 @@ def _parts(card: dict[str, Any], n_min: int) -> dict[str, Any]:
             "evaluated_at": None,
             "plan_hash": "",
             "frozen": None,
+            "waves": None,
         }
         | card
         | {
-            "planned": {"smallest_effect_sd": None, "coverage_share": None, "outcome_opens_on": None}
+            "planned": {
+                "smallest_effect_sd": None,
+                "coverage_share": None,
+                "outcome_opens_on": None,
+                "direction": "rise",
+            }
             | (card.get("planned") or {}),
             "how_sure": {"schools_treatment": None, "schools_comparison": None} | sure,
-            "for_whom": {"pupils": None, "schools": None, "grades": [], "notes": []} | (card.get("for_whom") or {}),
+            "for_whom": {
+                "pupils": None,
+                "schools": None,
+                "pupils_assigned": None,
+                "schools_assigned": None,
+                "scores_from": None,
+                "scores_until": None,
+                "grades": [],
+                "groups": [],
+                "notes": [],
+            }
+            | (card.get("for_whom") or {}),
             "did_it_happen": {
                 "dosage_met_share": None,
                 "planned_minutes": None,
@@ -71,6 +115,10 @@ def _parts(card: dict[str, Any], n_min: int) -> dict[str, Any]:
                 "milestones_planned": None,
                 "milestones_done": None,
                 "milestones_late": None,
+                "by_dosage": [],
+                "by_dosage_note": None,
+                "milestones_each": None,
+                "minutes_in_step": None,
             }
             | (card.get("did_it_happen") or {}),
             "cost": {"total_usd": None, "per_pupil_usd": None, "notes": []} | (card.get("cost") or {}),
@@ -78,6 +126,113 @@ def _parts(card: dict[str, Any], n_min: int) -> dict[str, Any]:
             "rating": rating if isinstance(rating, dict) else {"rating": rating} if rating else {},
         }
     )
+
+
+def who_told(card: dict[str, Any], n_min: int) -> str:
+    """Who is compared; while nobody is, who is assigned and on which days their scores are taken."""
+    who = card["for_whom"]
+    named = [grade_key(grade) for grade in who["grades"]]
+    grades = f", grade{'s' if len(named) > 1 else ''} {', '.join(named)}" if named else ""
+    if not is_too_early(card) or who["pupils_assigned"] is None:
+        return f"{wording.number(who['pupils'])} pupils in {wording.number(who['schools'])} schools{grades}."
+    assigned = (
+        f"{wording.number(who['pupils_assigned'])} pupils in {wording.number(who['schools_assigned'])} schools are"
+        f" assigned{grades}."
+    )
+    today, opens, closes = str(card["data_date"]), who["scores_from"], who["scores_until"]
+    if today < opens:
+        return f"{assigned} Their scores are taken from {wording.day(opens)} to {wording.day(closes)}."
+    scored = f"fewer than {n_min}" if who["pupils"] < n_min else wording.number(who["pupils"])
+    ends = f"clos{'ed' if today > closes else 'es'} on {wording.day(closes)}"
+    return f"{assigned} So far {scored} of them have both scores; the window {ends}."
+
+
+def dosage_told(card: dict[str, Any]) -> str:
+    """What the chart of schools' minutes says, for those who cannot see it."""
+    found = []
+    for arm, name in (("treatment", "with the change"), ("comparison", "without it")):
+        minutes = [
+            one["mean_minutes"] for one in card["schools"] if one["arm"] == arm and one.get("mean_minutes") is not None
+        ]
+        if minutes:
+            between = f"{wording.number(min(minutes))} to {wording.number(max(minutes))} minutes a pupil"
+            found.append(f"{wording.plural(len(minutes), 'school')} {name}: {between}")
+    planned = card["did_it_happen"]["planned_minutes"]
+    return f"{'; '.join(found)}; planned {wording.number(planned)}." if found else "No school may be shown."
+
+
+def groups_told(card: dict[str, Any]) -> str:
+    """What the chart of groups says, for those who cannot see it."""
+    told = [
+        f"{one['group']} {wording.number(one['effect_sd'], 2)} SD ({wording.number(one['low'], 2)} to"
+        f" {wording.number(one['high'], 2)})"
+        for one in card["for_whom"]["groups"]
+        if one["effect_sd"] is not None
+    ]
+    return f"Effect by group: {'; '.join(told)}." if told else "No group may be shown."
+
+
+def happened_told(card: dict[str, Any]) -> list[tuple[str, str]]:
+    """(what it is, the figure) of whether it happened; while work goes on they are said to be so far."""
+    found = card["did_it_happen"]
+    step, late = found["minutes_in_step"], found["milestones_late"]
+    far = " so far" if step is not None else ""
+    minutes = f"{wording.number(found['mean_minutes'])} of {wording.number(found['planned_minutes'])}"
+    in_step = "" if step is None else f"; in step with the plan by now: {wording.number(step)}"
+    done, planned, each = (found[f"milestones_{name}"] for name in ("done", "planned", "each"))
+    schools = sum(one["arm"] == "treatment" for one in card["schools"])
+    of_schools = f", {each} in each of {schools} schools" if each and planned == each * schools else ""
+    return [
+        (f"Pupils with the planned time{far}", wording.percent(found["dosage_met_share"])),
+        (f"Minutes a pupil{far}, mean of planned{in_step}", minutes),
+        (f"Milestones met{far}{of_schools}", f"{wording.number(done)} of {wording.number(planned)}"),
+        ("Milestones late", wording.number(late)),
+    ]
+
+
+def value_told(estimate: dict[str, Any]) -> str:
+    """An estimate's number: a share as a percentage."""
+    if estimate.get("unit") == "share":
+        return wording.percent(estimate["value"])
+    return wording.number(estimate["value"], 2)
+
+
+def unit_told(estimate: dict[str, Any]) -> str:
+    """An estimate's unit; a percentage has its own."""
+    return "" if estimate.get("unit") == "share" else wording.unit(estimate.get("unit"))
+
+
+def log_of(card: dict[str, Any]) -> list[dict[str, str]]:
+    """The cycle's log, oldest first: when the plan was frozen, amended and changed, what was done and learned."""
+    frozen = card["frozen"] or {}
+    found = [(frozen["at"], "Plan frozen", _late(frozen["is_late"]))] if frozen else []
+    found += [
+        (one["at"], f"Analysis amended: {one['reason']}", _late(one["is_after_outcomes"]))
+        for one in frozen.get("amendments", ())
+    ]
+    found += [
+        (
+            one["at"],
+            f"Plan changed: {', '.join(_key_told(key) for key in one['keys'])}",
+            _late(one["is_after_outcomes"]),
+        )
+        for one in frozen.get("changes", ())
+    ]
+    found += [
+        (one["from_date"], f"Done: {one['what']}", f"Learned: {one['learned']}" if one.get("learned") else "")
+        for one in card.get("practice") or ()
+    ]
+    found.sort(key=lambda one: one[0][:10])
+    return [{"day": wording.day(at), "what": what, "more": more} for at, what, more in found]
+
+
+def _late(is_after_outcomes: bool) -> str:
+    return "When outcomes could be seen already." if is_after_outcomes else ""
+
+
+def _key_told(key: str) -> str:
+    """A plan's key for people: ``implementation.dosage.sources`` becomes ``dosage sources``."""
+    return key.removeprefix("implementation.").replace(".", " ").replace("_", " ")
 
 
 def _statement(given: dict[str, Any]) -> dict[str, Any]:
@@ -132,3 +287,18 @@ def effect_told(card: dict[str, Any]) -> str:
         f"Difference between arms {wording.number(estimate['value'], 2)} {wording.unit(estimate.get('unit'))}, "
         f"interval {interval_told(card, estimate)}."
     )
+
+
+def waves_told(card: dict[str, Any]) -> str:
+    """What the event study's chart says, for those who cannot see it."""
+    study = (card["waves"] or {}).get("event_study") or []
+    each = (f"{since_start(one['windows_since_start'])} {wording.number(one['effect_sd'], 2)}" for one in study)
+    return f"Effect in SD by windows since a school started: {', '.join(each)}." if study else "No effect by window."
+
+
+def since_start(windows: int) -> str:
+    """A window of the event study in words: 0 is the first with the change."""
+    if windows == 0:
+        return "first with it"
+    count = abs(windows)
+    return f"{count} window{'s' if count > 1 else ''} {'before' if windows < 0 else 'later'}"

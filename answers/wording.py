@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
@@ -57,6 +58,12 @@ METRICS = {
     "cost_usd": "Cost",
     "cost_per_pupil_usd": "Cost for each planned pupil",
     "cost_per_pupil_reached_usd": "Cost for each pupil reached",
+    "adults_shown_share": "Adults who have shown what they are to learn",
+    "readiness_share": "Items that are ready",
+    "support_visits": "Visits of support",
+    "support_hours": "Hours of support",
+    "cost_classroom_share": "Cost that reaches classrooms",
+    "barrier_days_open_max": "Days open, the oldest barrier",
 }
 FORECASTS = {
     "reached": "all that was planned is reached",
@@ -69,6 +76,10 @@ GATES = {
     "silver_to_mastery": "Silver to mastery",
     "before_publish": "Before publishing",
 }
+
+
+# A day as computers write it.
+ISO_DAY = re.compile(r"\b20\d\d-\d\d-\d\d\b")
 
 
 def state(value: str | None) -> str:
@@ -170,6 +181,18 @@ def day(value: date | str | None) -> str:
 def short_day(value: date | str | None) -> str:
     """A day without its year: ``Wed 14 Oct``."""
     return day(value).rsplit(" ", 1)[0] if value is not None else "–"
+
+
+def days_told(text: str) -> str:
+    """A sentence with its days (YYYY-MM-DD) as :func:`day` has them."""
+
+    def told(found: re.Match[str]) -> str:
+        try:
+            return day(date.fromisoformat(found[0]))
+        except ValueError:  # no day of any calendar: somebody's number
+            return found[0]
+
+    return ISO_DAY.sub(told, text)
 
 
 def moment(value: datetime | str | None, zone: ZoneInfo) -> str:

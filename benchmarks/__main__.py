@@ -34,6 +34,10 @@ BENCHMARKS = {
         "A district's year of mastery and one more night, beside one process of polars and numba",
         ["benchmarks.mastery_year", "20000000", "--peer", "--json"],
     ),
+    "pilots twenty": (
+        "Twenty active pilots with 60,000 pupils: marts, evaluation as its DAG runs it, card page and PDF",
+        ["benchmarks.pilots_twenty"],
+    ),
     "live": (
         "From an event sent to its row in the live table, at 500 a second, with a million attempts counted before",
         ["benchmarks.live"],

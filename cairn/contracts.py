@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from cairn.district import LOADER
 from cairn.errors import CairnError
 from cairn.settings import REPOSITORY
 
@@ -133,7 +134,7 @@ def load_contract(name: str) -> Contract:
     path = TABLES_DIR / layer / f"{table}.yaml"
     if not path.is_file():
         raise KeyError(f"no contract {name!r}: expected {path.relative_to(REPOSITORY)}")
-    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    raw = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)
     schema = raw["schema"][0]
     custom = {one["property"]: one["value"] for one in raw.get("customProperties", ())}
     missing = sorted({"owner", "writtenBy"} - set(custom))

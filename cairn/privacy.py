@@ -36,7 +36,7 @@ def smallest_group(settings: Settings) -> int:
 
 
 # What a card tells of a school's pupils; a school of too few keeps its name and arm.
-_OF_A_SCHOOL = ("pupils", "mean_baseline", "mean_outcome")
+_OF_A_SCHOOL = ("pupils", "mean_baseline", "mean_outcome", "mean_minutes")
 
 
 def school_told(school: Mapping[str, Any], n_min: int) -> dict[str, Any]:

@@ -126,12 +126,12 @@ def _next_response_auc(settings: Settings, framework: str) -> float | None:
 
 def _own_token(settings: Settings, source: str, school: str) -> str | None:
     """The token of a sender made for this replay where there is none of that name; None to look for the kept one."""
-    from streaming.sources import SourceRegistry
+    from streaming.sources import Mode, SourceRegistry
 
     registry = SourceRegistry(settings)
     if any(known.source_id == source and known.revoked_at is None for known in registry.all()):
         return None
-    _, token = registry.add(source, [school], save_token=True)
+    _, token = registry.add(source, [school], save_token=True, mode=Mode.PARTIAL)
     say(f"source {source!r} was not there: added for school {school!r}, its token kept on this machine")
     return token
 

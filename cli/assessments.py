@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from cli.assessments_layout import app as layout_app
 from cli.common import JsonOption, say
 from cli.summaries import AcceptOption, finish_load
 
 app = typer.Typer(help="Load assessment results.", no_args_is_help=True)
+app.add_typer(layout_app, name="layout")
 
 
 COUNTS = ("rows", "results", "repeated", "rejected", "unknown_columns")

@@ -22,6 +22,7 @@ def demo(
     students: Annotated[int, typer.Option(min=10, help="Pupils to simulate.")] = 1500,
     days: Annotated[int, typer.Option(min=15, help="School days to simulate.")] = 60,
     seed: Annotated[int, typer.Option(help="Same seed, same district.")] = 7,
+    pilots: Annotated[int, typer.Option(help="2, or 6: they need 82 schools and 30 days.")] = 2,
     as_json: JsonOption = False,
 ) -> None:
     """Start the stack, send a simulated district through two nights, and print the addresses to open.
@@ -30,6 +31,7 @@ def demo(
     'cairn down' stops the stack; removing CAIRN_HOME (default .cairn/) starts over.
 
     Example: cairn demo --schools 24 --students 1500
+    With all six pilots: cairn demo --schools 82 --students 2460 --pilots 6
     """
     from datetime import datetime, timedelta
 
@@ -40,7 +42,14 @@ def demo(
     # The district's yesterday: a page of today should not have to say that its data is old.
     yesterday = datetime.now(current.zone).date() - timedelta(days=1)
     result = Demo(
-        current, schools=schools, students=students, days=days, seed=seed, report=say, last_date=yesterday
+        current,
+        schools=schools,
+        students=students,
+        days=days,
+        seed=seed,
+        report=say,
+        last_date=yesterday,
+        pilots=pilots,
     ).run()
     emit(result, as_json, _shown)
 

@@ -39,13 +39,16 @@ class Demo:
         seed: int,
         report: Callable[[str], None],
         last_date: date | None = None,
+        pilots: int = 2,
     ) -> None:
         """``last_date``: the simulated days end with the last school day up to it; in a fixed year where None.
 
-        A demo that was begun keeps the dates it was begun with.
+        ``pilots`` is 2 or 6. A demo that was begun keeps the dates it was begun with.
         """
         self.settings = settings
         self.size = {"schools": schools, "students": students, "days": days, "seed": seed}
+        # Homes of before there were six have no word on it.
+        self.size |= {"pilots": pilots} if pilots != 2 else {}
         self.report = report
         self.began = time.monotonic()
         self.district = settings.home / "simulated"
@@ -70,6 +73,7 @@ class Demo:
             self._once("load", self._load)
             self._once("sources", self._sources)
             self._once("accounts", self._accounts)
+            self._once("draw schools", self._draw)
             self._once("freeze pilots", self._freeze)
             first, last = self._nights()
             while not (self.gateway_ready.wait(0.2) or stack.done()):
@@ -111,11 +115,21 @@ class Demo:
         stack.up(self.settings, report=lambda line: self.report(f"          {line}"), on_ready=on_ready)
 
     def _simulate(self) -> dict[str, Any]:
+        from cli.simulate import draw_as_assign
         from simulator.district import generate
 
         size = self.size
         last = date.fromisoformat(self.state["last_date"]) if self.state.get("last_date") else None
-        made = generate(self.district, size["schools"], size["students"], size["days"], size["seed"], last_date=last)
+        made = generate(
+            self.district,
+            size["schools"],
+            size["students"],
+            size["days"],
+            size["seed"],
+            last_date=last,
+            pilots=size.get("pilots", 2),
+            draw=draw_as_assign,
+        )
         own = self.settings.district_dir / "calendar.yaml"
         if last and not own.exists():
             own.parent.mkdir(parents=True, exist_ok=True)
@@ -139,14 +153,15 @@ class Demo:
         return {name: counts.get("rows") or counts.get("items") for name, counts in done.items()}
 
     def _sources(self) -> list[str]:
-        from streaming.sources import SourceRegistry
+        from streaming.sources import Mode, SourceRegistry
 
         registry = SourceRegistry(self.settings)
         known = {source.source_id for source in registry.all()}
         wanted = yaml.safe_load((self.district / "sources.yaml").read_text())["sources"]
         for source in wanted:
             if source["source_id"] not in known:
-                registry.add(source["source_id"], schools=source["schools"], save_token=True)
+                mode = Mode(source.get("mode", Mode.PARTIAL))  # districts of before there were modes name none
+                registry.add(source["source_id"], schools=source["schools"], save_token=True, mode=mode)
         registry.close()
         return [source["source_id"] for source in wanted]
 
@@ -169,6 +184,21 @@ class Demo:
             }
             for name, role, school_id in wanted
         ]
+
+    def _draw(self) -> list[str]:
+        """What ``cairn pilots assign`` records of the plans whose schools were drawn by it: the set and the draw."""
+        from pilots.assignment import assign, need_as_drawn
+        from pilots.draft import read_draft
+        from pilots.plan import load_plan
+        from pilots.school_traits import from_lake
+        from simulator.pilot_kinds import DRAWN
+
+        paths = [path for path in sorted((self.district / "pilots").glob("*.yaml")) if path.stem in DRAWN]
+        for path in paths:
+            draft = read_draft(path)
+            assign(self.settings, draft, from_lake(self.settings, draft, date.today()))
+            need_as_drawn(self.settings, load_plan(path))
+        return [path.stem for path in paths]
 
     def _freeze(self) -> list[str]:
         """Freeze the plans on the day on which the simulated district assigned its schools: its year is over by now,

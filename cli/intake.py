@@ -14,9 +14,14 @@ from cli.common import JsonOption, console, emit, say
 app = typer.Typer(help="Kafka to lake, and the books.", no_args_is_help=True)
 rejected_app = typer.Typer(help="What the gateway refused: see it, send it again after a fix.", no_args_is_help=True)
 app.add_typer(rejected_app, name="rejected")
+unmapped_app = typer.Typer(
+    help="Statements whose verb is not mapped yet: see which, make them count.", no_args_is_help=True
+)
+app.add_typer(unmapped_app, name="unmapped")
 
 ReasonOption = Annotated[str | None, typer.Option(help="Only refusals with this reason.")]
 SourceOption = Annotated[str | None, typer.Option(help="Only refusals of this source.")]
+SenderOption = Annotated[str | None, typer.Option("--source", help="Only statements of this source.")]
 
 
 def parse_date(text: str | None) -> date | None:
@@ -151,3 +156,44 @@ def replay(
     emit(result, as_json)
     if result.get("still_rejected"):
         raise typer.Exit(1)
+
+
+@unmapped_app.command("list")
+def list_unmapped(source: SenderOption = None, as_json: JsonOption = False) -> None:
+    """Verbs that verbs.yaml does not have, by source, with how many statements wait for them.
+
+    Example: cairn intake unmapped list --source tilewise
+    """
+    from dataclasses import asdict
+
+    from streaming.unmapped import list_unmapped as listed
+
+    rows = [asdict(one) for one in listed(settings(), source)]
+    emit({"statements": sum(row["statements"] for row in rows), "rows": rows}, as_json, _unmapped_text)
+
+
+def _unmapped_text(result: dict[str, Any]) -> str:
+    if not result["rows"]:
+        return "every verb that was taken in is mapped"
+    lines = [
+        f"{row['statements']:>9,}  {row['source_id']:<24} {row['first_date']} to {row['last_date']}  {row['verb']}"
+        + (f"  mapped by now: {row['means']}" if row["means"] else "")
+        for row in result["rows"]
+    ]
+    said = "map a verb in verbs.yaml of the district, restart the gateway, then: cairn intake unmapped replay"
+    return "\n".join([*lines, f"{result['statements']:,} statements wait; {said}"])
+
+
+@unmapped_app.command("replay")
+def replay_unmapped(
+    source: SenderOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would count now.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make statements count whose verb has been mapped since they came.
+
+    Example: cairn intake unmapped replay --dry-run
+    """
+    from streaming.unmapped import replay_unmapped as replayed
+
+    emit(dict(replayed(settings(), source, dry_run)), as_json)

@@ -28,7 +28,7 @@ def group() -> None:
 
 @app.command()
 def check(plan: PlanArgument, as_json: JsonOption = False) -> None:
-    """Check a plan: its form, its dates and its draw; its schools, grades and tests against what was loaded.
+    """Check a plan: its form, dates and draw; its schools, grades, tests and sources against what is known.
 
     A warning leaves the plan good and says what it will not be able to tell.
 
@@ -41,7 +41,7 @@ def check(plan: PlanArgument, as_json: JsonOption = False) -> None:
     from pilots.plan import check_plan
     from pilots.registry import known
 
-    loaded = known(settings())
+    loaded = known(settings(), _senders())
     if not loaded.schools:
         say("no roster was loaded yet, so the schools of the arms and the grades are not checked")
     found, problems = check_plan(plan, loaded)
@@ -61,6 +61,14 @@ def check(plan: PlanArgument, as_json: JsonOption = False) -> None:
         raise typer.Exit(1)
 
 
+def _senders() -> list[str]:
+    """Everybody who has a token, or had one."""
+    from cairn.settings import settings
+    from streaming.sources import SourceRegistry
+
+    return [source.source_id for source in SourceRegistry(settings()).all()]
+
+
 @app.command()
 def freeze(
     plan: PlanArgument,
@@ -71,7 +79,8 @@ def freeze(
 ) -> None:
     """Freeze a plan by the hash of its analysis, before outcomes are seen; its new practice versions are recorded.
 
-    A plan frozen when its outcome window has opened is recorded and called frozen late.
+    A plan frozen when its outcome window has opened is recorded and called frozen late. What else differs from the plan
+    as frozen (dosage rule, days, milestones, funding) is recorded with its day, and the scorecard says so.
 
     Example: cairn pilots freeze schemas/district/pilots/fraction-studio.yaml
     """
@@ -81,7 +90,7 @@ def freeze(
     from pilots.registry import freeze_file
 
     need_as_drawn(settings(), load_plan(plan))
-    emit(freeze_file(settings(), plan, amend), as_json, _frozen_text)
+    emit(freeze_file(settings(), plan, amend, senders=_senders()), as_json, _frozen_text)
 
 
 def _frozen_text(result: dict[str, Any]) -> str:
@@ -89,6 +98,8 @@ def _frozen_text(result: dict[str, Any]) -> str:
     lines = [f"{result['pilot_id']}: {word}, {result['schools']} schools, {result['plan_hash']}"]
     if result["practice_versions"]:
         lines.append(f"practice versions recorded: {result['practice_versions']}")
+    if result["changed"]:
+        lines.append(f"recorded as changed from today on: {', '.join(result['changed'])}")
     if result["is_late"]:
         lines.append(
             f"frozen late: on {result['frozen_at']:%Y-%m-%d}, when outcomes could be seen (window from"
@@ -107,16 +118,23 @@ def evaluate(pilot: PilotArgument, as_of: AsOfOption = None, as_json: JsonOption
     """
     from cairn.settings import settings
     from cli.night import parse_date
-    from releases.evaluation import evaluate as evaluate_pilot
+    from releases.evaluation_shown import evaluate as evaluate_pilot
 
     emit(evaluate_pilot(settings(), pilot, parse_date(as_of[:10]) if as_of else None), as_json, _scorecard_text)
 
 
 def _scorecard_text(card: dict[str, Any]) -> str:
+    from answers.scorecard_parts import present
+    from cairn.privacy import smallest_group
+    from cairn.settings import settings
+
     lines = [f"{card['title']}: {card['recommendation']}", card["recommendation_text"], *card["why"]]
     lines += [statement["sentence"] for statement in card["how_sure"]["statements"]]
-    who, happened = card["for_whom"], card["did_it_happen"]
-    lines.append(f"{who['pupils']} pupils in {who['schools']} schools (release {card['release_id']})")
+    if card["how_sure"]["statements"]:
+        lines.append(card["how_sure"]["decided_by"])
+    lines += (card.get("waves") or {}).get("sentences", [])
+    happened = card["did_it_happen"]
+    lines.append(f"{present(card, smallest_group(settings()))['who_told']} (release {card['release_id']})")
     if happened["dosage_met_share"] is not None:
         lines.append(f"planned time reached by {happened['dosage_met_share']:.0%} of pupils")
     if card["cost"]["per_pupil_usd"] is not None:

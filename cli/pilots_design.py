@@ -66,7 +66,7 @@ def power(
     from pilots.chances import decision_chances
     from pilots.cheapest import Costs, Limits, cheapest
     from pilots.plan import load_plan
-    from pilots.power import Design, advice, by_wave
+    from pilots.power import Design, advice, by_wave, in_waves
     from pilots.power_page import PowerReport, write_page
 
     finite(locals())
@@ -95,8 +95,12 @@ def power(
         Costs(cost_school, cost_pupil, cost_pretest, cost_blocks),
         Limits(_first(most_pupils, design.pupils_per_school), pretest_r2 or None, most_blocks, gain_blocks),
     )
-    chances = decision_chances(design, (0.0, c, 2 * c), c, _first(prior_sd, told.get("prior_sd"), 0.20), runs, seed)
-    steps = by_wave(design, int(_first(waves, told.get("waves"), 1)))
+    before = _first(prior_sd, told.get("prior_sd"), 0.20)
+    by = given.decides_by if given else None
+    chances = decision_chances(design, (0.0, c, 2 * c), c, before, runs, seed, by)
+    sizes = _wave_sizes(given) if given and waves is None and treated_schools is None else None
+    steps = by_wave(design, int(_first(waves, len(sizes) if sizes else None, 1)), sizes)
+    waved = in_waves(design, steps, effect)
     result = {
         "mdes": design.mdes,
         "smallest_p": design.smallest_p,
@@ -108,6 +112,7 @@ def power(
         "decisions": [asdict(one) for one in chances],
         "cheapest_change": _change_told(change) if change else None,
         "waves": [asdict(step) for step in steps],
+        "in_waves": asdict(waved) if waved else None,
         "seed": seed,
     }
     if page is not None:
@@ -144,9 +149,14 @@ def _from_plan(plan: Plan) -> dict[str, float]:
         # The comparison adjusts schools for their mean pretest.
         "covariates": 1,
         "blocks": len(plan.analysis["assignment"].get("blocks", ())) or 1,
-        "waves": len({wave for school, wave in plan.waves.items() if plan.arms[school] == "treatment"}),
         "smallest_effect": plan.smallest_effect,
     }
+
+
+def _wave_sizes(plan: Plan) -> list[int]:
+    """Schools that begin in each wave of the plan, wave 1 first."""
+    begun = [wave for school, wave in plan.waves.items() if plan.arms[school] == "treatment"]
+    return [begun.count(wave) for wave in sorted(set(begun))]
 
 
 def _pupils_of(plan: Plan | None) -> float | None:
@@ -179,7 +189,8 @@ def _power_text(found: dict[str, Any], chances: list[DecisionChances]) -> str:
     for one in chances:
         shares = ", ".join(f"{code} {100 * share:.0f}" for code, share in one.shares.items())
         lines.append(f"of 100 pilots with a true effect of {one.effect:.2f} SD: {shares}")
-    if len(found["waves"]) > 1:
+    if found["in_waves"]:
+        lines.append(found["in_waves"]["text"])
         lines += [
             f"wave {step['wave']}: {step['treated_schools']} schools have begun, {step['comparison_schools']} have not;"
             f" detects {step['mdes']:.2f} SD"
@@ -203,6 +214,7 @@ def assign(
 ) -> None:
     """Draw the schools: one of a stored set of balanced allocations, with a recorded seed; prints the arms as YAML.
 
+    Where the plan has waves (waves, or wave_starts), their order is drawn too: which schools start when.
     Size and baseline come from roster and assessments in the lake, or from --schools; the plan may name more in
     assignment.balance_on. The set and the draw are recorded; the same call again gives the same, another seed is
     refused.
@@ -239,7 +251,13 @@ def assign(
         "pilot_id": draw.pilot_id,
         "allocations": len(draw.allocations),
         "possible_allocations": draw.possible,
-        "drawn": {"number": draw.drawn, "treatment": draw.arm(True), "comparison": draw.arm(False)},
+        "what": draw.what,
+        "drawn": {
+            "number": draw.drawn,
+            "treatment": draw.arm(True),
+            "comparison": draw.arm(False),
+            "waves": draw.waves,
+        },
         "seed": draw.seed,
         "draw": draw.number,
         "is_new": is_new,
@@ -261,12 +279,13 @@ def _balance_picture(draw: Draw) -> str:
 
 def _assign_text(found: dict[str, Any]) -> str:
     word = "drawn now" if found["is_new"] else "on record"
-    limit = "all of them" if found["limit_sd"] is None else f"arms within {found['limit_sd']:.2f} SD of each other"
+    groups, *heads = ("waves", "group", "others") if found["drawn"]["waves"] else ("arms", "with", "without")
+    limit = "all of them" if found["limit_sd"] is None else f"{groups} within {found['limit_sd']:.2f} SD of each other"
     lines = [
-        f"{found['pilot_id']}: {found['allocations']} allocations of {found['possible_allocations']:.6g} possible "
+        f"{found['pilot_id']}: {found['allocations']} {found['what']} of {found['possible_allocations']:.6g} possible "
         f"({limit}); number {found['drawn']['number']} with seed {found['seed']}, {word}",
         f"smallest p over this set: {found['smallest_p']:.4g}",
-        f"{'':24}{'with':>12}{'without':>12}{'SD apart':>10}",
+        f"{'':24}{heads[0]:>12}{heads[1]:>12}{'SD apart':>10}",
     ]
     for one in found["balance"]:
         lines.append(f"{one['trait']:24}{one['treatment']:12.3f}{one['comparison']:12.3f}{one['difference_sd']:+10.2f}")

@@ -21,19 +21,26 @@ def report(
     as_of: Annotated[str | None, typer.Option("--as-of", help="Newest release up to this day (YYYY-MM-DD).")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Pupils reached, dosage, milestones late and cost per pupil, a pilot and in all.
+    """Pupils reached, dosage, milestones late, cost, adults' learning, readiness and support, a pilot and in all.
+
+    With --json also each table behind them, protected as the page shows it. What was not sent is named, with the
+    command that brings it.
 
     Example: cairn rollout report
     """
     from cairn.settings import settings
     from cli.night import parse_date
-    from releases.evaluation import rollout
+    from pilots.rollout import why_empty
+    from releases.evaluation_shown import rollout
 
     def text(result: dict[str, Any]) -> str:
         lines = [f"release {result['release_id']}"]
         for metric in result["metrics"]:
-            value = "not known" if metric["value"] is None else f"{metric['value']:g}"
-            lines.append(f"{metric['scope']}  {metric['name'].replace('_', ' ')}: {value} {metric['unit']}")
+            own = [row for row in result.get("sent", ()) if f"pilot:{row['pilot_id']}" == metric["scope"]]
+            sent = {row["fact_type"]: row for row in own}
+            has_value = metric["value"] is not None
+            value = f"{metric['value']:g} {metric['unit']}" if has_value else why_empty(metric["name"], sent)
+            lines.append(f"{metric['scope']}  {metric['name'].replace('_', ' ')}: {value}")
         return "\n".join(lines)
 
     emit(rollout(settings(), parse_date(as_of[:10]) if as_of else None), as_json, text)

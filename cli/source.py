@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cairn.errors import UsageError
 from cli.common import JsonOption, emit, say
 
 app = typer.Typer(help="Senders and their tokens.", no_args_is_help=True)
@@ -22,18 +23,26 @@ def add(
     save_token: Annotated[
         bool, typer.Option("--save-token", help="Keep the token for 'cairn activity send' on this machine.")
     ] = False,
+    mode: Annotated[
+        str,
+        typer.Option(
+            help="strict: an xAPI request whole or not at all, by the specification; partial: each statement alone."
+        ),
+    ] = "strict",
     as_json: JsonOption = False,
 ) -> None:
     """Let an app send: prints its token, once.
 
-    Example: cairn source add tilewise --schools sch-01,sch-02 --rate 500
+    Example: cairn source add tilewise --schools sch-01,sch-02 --rate 500 --mode partial
     """
     from cairn.settings import settings
-    from streaming.sources import SourceRegistry
+    from streaming.sources import Mode, SourceRegistry
 
+    if mode not in tuple(Mode):
+        raise UsageError(f"{mode!r} is no mode: --mode strict or --mode partial")
     wanted = [school.strip() for school in schools.split(",") if school.strip()]
-    source, token = SourceRegistry(settings()).add(name, wanted, rate, subjects, save_token)
-    emit({"source_id": source.source_id, "token": token}, as_json)
+    source, token = SourceRegistry(settings()).add(name, wanted, rate, subjects, save_token, Mode(mode))
+    emit({"source_id": source.source_id, "mode": source.mode.value, "token": token}, as_json)
     if not as_json:
         say("The token is shown this once; only its hash is stored.")
 
@@ -53,6 +62,7 @@ def list_sources(as_json: JsonOption = False) -> None:
             "schools": sorted(source.schools),
             "rate": source.rate,
             "subjects": source.can_ask_subjects,
+            "mode": source.mode.value,
             "created_at": source.created_at,
             "revoked_at": source.revoked_at,
         }
@@ -65,7 +75,7 @@ def _table(result: dict[str, object]) -> str:
     rows = result["sources"]
     assert isinstance(rows, list)
     lines = [
-        f"{row['source_id']:<24} {'revoked' if row['revoked_at'] else 'active':<8} "
+        f"{row['source_id']:<24} {'revoked' if row['revoked_at'] else 'active':<8} {row['mode']:<8} "
         f"{','.join(row['schools']) or 'all schools'}"
         for row in rows
     ]

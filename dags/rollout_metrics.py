@@ -20,8 +20,9 @@ LEARNING = Asset("release/learning")
     dagrun_timeout=timedelta(hours=1),
     doc_md="""
     ### What
-    Pupils reached, dosage, milestones late and cost a pupil, by pilot and school, from the release that was just
-    published: the report, in the task's log. It publishes nothing; `pilot_evaluation` does, these metrics among it.
+    Pupils reached, dosage, adults' learning, readiness, support, milestones late, barriers and cost, by pilot, from the
+    release that was just published: the report, in the task's log, which names what the district has not sent. It
+    publishes nothing; `pilot_evaluation` does, these metrics among it.
 
     ### Why
     A pilot that did not happen as planned cannot be judged; the central office sees that before it sees effects.

@@ -192,6 +192,12 @@ class Vault:
             rows = list(select_in(connection, query, list(spellings)))
         return {value: student for subject, student in rows for value in spellings[subject]}
 
+    def shared_among(self, kind: str, values: Iterable[str]) -> set[str]:
+        """Those of the values, identifiers of a kind, that mean nobody because several living people claim them."""
+        spellings = {value: self._keys.subject_key(kind, value) for value in set(values) if value}
+        several = {one.subject_key for one in self.shared() if one.means is None}
+        return {value for value, subject in spellings.items() if subject in several}
+
     def find(self, value: str) -> list[str]:
         """Student keys that ``value`` may mean: itself a key, or an identifier of any kind in identity.yaml."""
         with self._store.connect() as connection:

@@ -7,7 +7,7 @@ goes on; a file that cannot be taken at all raises CairnError and changes nothin
 
 from loading.by_layout import load_assessments, load_facts
 from loading.competencies import load_competencies
-from loading.items import load_items
+from loading.items import list_unaligned, load_items
 from loading.people import one_student, register_people
 from loading.resources import load_resources
 from loading.roster import load_roster
@@ -15,6 +15,7 @@ from loading.same_person import link_student, merge_students, rotate_key, split_
 
 __all__ = [
     "link_student",
+    "list_unaligned",
     "load_assessments",
     "load_competencies",
     "load_facts",

@@ -90,11 +90,15 @@ def _judgement(file: LayoutFile, row: KeyedRow, student_key: str, words: Teacher
 def _students_of(settings: Settings, layout: Layout, file: LayoutFile) -> dict[str, str]:
     """Local identifier to key of the file's pupils; a line whose pupil the vault does not know is refused, once."""
     identifiers = {row.student for row in file.rows if row.student}
-    known = Vault(settings).resolve(layout.identifier, identifiers) if identifiers else {}
+    vault = Vault(settings)
+    known = vault.resolve(layout.identifier, identifiers) if identifiers else {}
+    unknown = identifiers - set(known)
+    shared = vault.shared_among(layout.identifier, unknown) if unknown else set()
     column = layout.get("student").column
-    lines = sorted({row.line for row in file.rows if row.student and row.student not in known})
-    reason = f"{column} is no pupil of the roster: load the roster first"
-    file.problems += [Problem(file.file, line, reason) for line in lines]
+    nobody = f"{column} is no pupil of the roster: load the roster first"
+    several = f"{column} is an identifier of several people and means nobody: see 'cairn students shared'"
+    refused = {row.line: several if row.student in shared else nobody for row in file.rows if row.student in unknown}
+    file.problems += [Problem(file.file, line, reason) for line, reason in sorted(refused.items())]
     return known
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import lake
 from cairn.rostering.case import read_case
+from cairn.rostering.items_named import Competencies
 from cairn.settings import Settings
 from loading.history import CURRENT, apply_all
 from loading.problems import shown
@@ -44,6 +46,16 @@ def load_competencies(settings: Settings, path: Path | str, recorded_at: datetim
 def competency_ids(settings: Settings) -> set[str]:
     """Competencies known now."""
     return set(lake.read(settings, "silver.competency", ["competency_id"], CURRENT)["competency_id"].to_pylist())
+
+
+def known_competencies(settings: Settings) -> Competencies:
+    """Competencies known now, by id and by code; a code that several have means none of them."""
+    table = lake.read(settings, "silver.competency", ["competency_id", "code"], CURRENT)
+    ids, codes = table["competency_id"].to_pylist(), table["code"].to_pylist()
+    often = Counter(codes)
+    return Competencies(
+        frozenset(ids), {code: i for i, code in zip(ids, codes, strict=True) if code and often[code] == 1}
+    )
 
 
 def _edges(settings: Settings) -> list[tuple[str, str, str, str]]:

@@ -20,8 +20,16 @@ from loading.snapshot import Change, Row, Snapshot
 LINKS = "silver.identity_link"
 PERSON = "silver.person"
 ENROLLMENT = "silver.enrollment"
+FACT = "silver.fact"
 # Sections whose rows name a person: by sourcedId in the file, by student_key in the lake.
-FILE_OF = {PERSON: "users.csv", ENROLLMENT: "enrollments.csv", "silver.demographic": "demographics.csv"}
+FILE_OF = {
+    PERSON: "users.csv",
+    ENROLLMENT: "enrollments.csv",
+    "silver.demographic": "demographics.csv",
+    FACT: "results.csv",
+}
+# Of these the ids are their own, not those of people.
+OWN_ID = {ENROLLMENT: "enrollment_id", FACT: "fact_id"}
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,7 @@ def keyed_sections(vault: Vault, roster: Roster, keys: Mapping[str, str]) -> lis
     for table in FILE_OF:
         section = roster.sections[table]
         named.update(row["sourced_id"] for row in section.rows)
-        if table != ENROLLMENT:  # its own ids are of enrolments
+        if table not in OWN_ID:
             named.update(section.ended_ids, section.kept_ids)
     known = {**vault.resolve(SOURCED_ID, named - set(keys)), **keys}
     keyed = []
@@ -82,10 +90,10 @@ def keyed_sections(vault: Vault, roster: Roster, keys: Mapping[str, str]) -> lis
             reason = "names a person who is in no roster yet: load users.csv first"
             unknown = [row for row in section.rows if row["sourced_id"] not in known]
             roster.problems += [Problem(file, row["line"], reason) for row in unknown]
-            if table != ENROLLMENT:
+            if table not in OWN_ID:
                 ended, kept = ([known[i] for i in ids if i in known] for ids in (ended, kept))
-            else:  # the enrolment may be known, of somebody else
-                kept = [*kept, *(row["enrollment_id"] for row in unknown)]
+            else:  # it may be known, of somebody else
+                kept = [*kept, *(row[OWN_ID[table]] for row in unknown)]
         keyed.append(KeyedSection(table, rows, section.ends_unnamed, ended, kept))
     return keyed
 

@@ -59,6 +59,20 @@ class Schools:
 
 
 @dataclass(frozen=True)
+class Scored:
+    """The pupils compared, ``frame`` a row each, with their standard scores: for what is shown beside the effect."""
+
+    frame: pd.DataFrame
+    baseline: Floats
+    outcome: Floats
+
+    @property
+    def is_treated(self) -> Bools:
+        """Whether the pupil was assigned to the change."""
+        return np.asarray(self.frame["arm"] == "treatment", dtype=bool)
+
+
+@dataclass(frozen=True)
 class Inference:
     """What the rung says of the model's effect; None where the rung says nothing. ``interval`` is None also where it
     has no bounds, and ``is_unbounded`` then says so."""
@@ -83,7 +97,8 @@ class Analysis:
     """Estimates in SD of the outcome unless said.
 
     ``beliefs`` are those that decide, by name of the prior, ``others`` show what hangs on it; both are empty where
-    schools leave no degree of freedom. ``notes`` say what was done to the data beside the plan.
+    schools leave no degree of freedom. ``notes`` say what was done to the data beside the plan. ``scored`` holds the
+    pupils behind it; None of waves, whose pupils have a score in every window.
     """
 
     rung: str
@@ -96,6 +111,7 @@ class Analysis:
     others: dict[str, posterior.Posterior]
     adjustments: list[Adjustment]
     notes: list[str] = field(default_factory=list)
+    scored: Scored | None = None
 
     @property
     def schools_treatment(self) -> int:
@@ -126,8 +142,11 @@ class NoComparison:
     reason: str
 
 
-def analyse(plan: Plan, sample: Sample, stored: Bools | None = None) -> Analysis | NoComparison:
-    """The analysis, or why there can be none.
+def analyse(
+    plan: Plan, sample: Sample, stored: Bools | None = None, n_min: int = DEFAULT_SMALLEST_GROUP
+) -> Analysis | NoComparison:
+    """The analysis, or why there can be none: also where an arm has fewer than ``n_min`` pupils, the district's
+    smallest group.
 
     ``stored`` is the set of allocations that the draw was made from: one a row, columns the plan's schools in sorted
     order. Raises CairnError where it does not hold the assignment of the plan.
@@ -146,10 +165,8 @@ def analyse(plan: Plan, sample: Sample, stored: Bools | None = None) -> Analysis
             " nobody and left out."
         )
         frame, treated = frame[can], treated[can]
-    if min(treated.sum(), (~treated).sum()) < DEFAULT_SMALLEST_GROUP:
-        return NoComparison(
-            f"An arm has fewer than {DEFAULT_SMALLEST_GROUP} pupils with both scores in grades that both arms have."
-        )
+    if min(treated.sum(), (~treated).sum()) < n_min:
+        return NoComparison(f"An arm has fewer than {n_min} pupils with both scores in grades that both arms have.")
     return _compared(plan, sample, frame, treated, stored, notes)
 
 
@@ -186,7 +203,7 @@ def _compared(
     schools = school_means(sample, frame, school, baseline.score, outcome.score)
     with_it = int(schools.is_treated.sum())
     rung = inference.ladder(min(with_it, len(schools.ids) - with_it), plan.is_random)
-    blocks = _blocks(plan, schools.ids)
+    blocks = blocks_of(plan, schools.ids)
     pretest = None if rung == "formative" else schools.pretest
     terms, has_waves = school_model.terms_of(schools.ids, schools.is_treated, pretest, blocks, plan.waves)
     if len({plan.waves[one] for one in schools.ids}) > 1 and not has_waves:
@@ -209,6 +226,7 @@ def _compared(
         others=posterior.beliefs(model, OTHER_PRIORS, plan.is_random),
         adjustments=_adjustments(plan, frame, schools, model, variance, blocks, baseline.sd),
         notes=notes,
+        scored=Scored(frame, baseline.score, outcome.score),
     )
 
 
@@ -238,7 +256,7 @@ def school_means(sample: Sample, frame: pd.DataFrame, school: Ints, baseline: Fl
     )
 
 
-def _blocks(plan: Plan, ids: Sequence[str]) -> list[list[int]] | None:
+def blocks_of(plan: Plan, ids: Sequence[str]) -> list[list[int]] | None:
     """Positions of each block's schools; schools that were lost are not there."""
     position = {school: index for index, school in enumerate(ids)}
     found = [[position[s] for s in block if s in position] for block in plan.analysis["assignment"].get("blocks", ())]
@@ -268,11 +286,12 @@ def infer(model: SchoolModel, rung: str, draws: tuple[Bools, bool] | None, alpha
     return Inference(p_value, interval, df, smallest)
 
 
-def balance_at_start(sample: Sample) -> float | None:
-    """Hedges g of the baseline of everybody assigned who has one; None where it cannot be had. It is no outcome."""
+def balance_at_start(sample: Sample, n_min: int) -> float | None:
+    """Hedges g of the baseline of everybody assigned who has one; None where it cannot be had, or an arm has fewer than
+    ``n_min`` of them. It is no outcome."""
     frame = sample.assigned[sample.assigned["baseline_score"].notna()]
     treated = (frame["arm"] == "treatment").to_numpy(dtype=bool)
-    if min(treated.sum(), (~treated).sum()) < DEFAULT_SMALLEST_GROUP:
+    if min(treated.sum(), (~treated).sum()) < n_min:
         return None
     found = standard_scores(
         frame["baseline_score"].to_numpy(dtype=float), numbered(frame["grade"]), numbered(frame["school_id"]), treated
@@ -299,13 +318,14 @@ def _adjustments(
     if model.df < 1:
         return found
     terms, _ = school_model.terms_of(schools.ids, schools.is_treated, None, blocks, plan.waves)
-    reliability = _reliability(plan, frame, baseline_sd)
-    if reliability is None:
+    known = _reliability(plan, frame, baseline_sd)
+    if known is None:
         return [
             *found,
             Adjustment("pretest corrected for its error: neither plan nor test says how reliable it is", None),
         ]
-    what = f"pretest corrected for its error (reliability {reliability:.2f})"
+    reliability, by = known
+    what = f"pretest corrected for its error (reliability {reliability:.2f} by {by})"
     error = (1.0 - reliability) / schools.pupils
     effect = school_model.corrected_for_error(
         schools.outcome, schools.is_treated, schools.pretest, terms, variance, error
@@ -313,11 +333,17 @@ def _adjustments(
     return [*found, Adjustment(what if effect is not None else f"{what}: too little of it is left", effect)]
 
 
-def _reliability(plan: Plan, frame: pd.DataFrame, baseline_sd: float) -> float | None:
-    """Reliability of the pretest within grades: the plan's, else from the standard errors reported with the scores."""
+def _reliability(plan: Plan, frame: pd.DataFrame, baseline_sd: float) -> tuple[float, str] | None:
+    """(reliability of the pretest within grades, whose word it is): the plan's, else from the standard errors that the
+    test's maker reports with the scores: 1 less the mean squared error over the variance within grades (Lord and Novick
+    1968, 3.8)."""
     if plan.pretest_reliability is not None:
-        return plan.pretest_reliability
-    if "baseline_standard_error" not in frame.columns or not frame["baseline_standard_error"].notna().any():
+        return plan.pretest_reliability, "the plan"
+    if "baseline_standard_error" not in frame.columns:
         return None
-    error = frame["baseline_standard_error"].astype(float)
-    return float(np.clip(1.0 - (error**2).mean() / baseline_sd**2, 0.0, 1.0))
+    error = frame["baseline_standard_error"].astype(float).dropna()
+    if not len(error):
+        return None
+    whose = "" if len(error) == len(frame) else f", known of {len(error) / len(frame):.0%} of pupils"
+    reliability = float(np.clip(1.0 - (error**2).mean() / baseline_sd**2, 0.0, 1.0))
+    return reliability, f"the test's own standard errors{whose}"

@@ -1,7 +1,8 @@
 """The draw of schools: one of a stored set of balanced allocations, with a recorded seed, replayable by anybody.
 
-What was drawn is a row of ``gold.pilot_allocation``, and so is all that could have been drawn; the test permutes over
-that. A second draw needs a reason, and both stay on record.
+Where a plan's schools start in waves, the order is drawn with the arms. What was drawn is a row of
+``gold.pilot_allocation``, and so is all that could have been drawn; the test permutes over that. A second draw needs a
+reason, and both stay on record.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from cairn.settings import Settings
 from pilots import permutation, registry
 from pilots.allocation_sets import LEAST, balanced_set
 from pilots.draft import Draft
+from pilots.order_sets import balanced_orders
 from pilots.plan import Plan
 from pilots.school_traits import SchoolTraits
 
@@ -31,12 +33,15 @@ TABLE = "gold.pilot_allocation"
 WAIT_SECONDS = 60.0
 
 Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class TraitBalance:
     """One trait over the arms of the drawn allocation: means of schools, the difference in SD of schools (within
-    blocks), and the range of that difference over the set."""
+    blocks), and the range of that difference over the set. For a wave ``treatment`` is its mean and ``comparison`` that
+    of all other schools."""
 
     trait: str
     treatment: float
@@ -48,7 +53,8 @@ class TraitBalance:
 
 @dataclass(frozen=True)
 class Draw:
-    """A draw as it is on record. ``allocations`` [allocation, school] are over ``schools``, sorted.
+    """A draw as it is on record. ``orders`` [allocation, school] are over ``schools``, sorted: the wave of a school,
+    from 1, or 0 where it does not get the change; without waves all that get it are in wave 1.
 
     Row ``drawn`` is the one in force; ``limit_sd`` the largest difference let in, None where none was asked.
     """
@@ -56,7 +62,7 @@ class Draw:
     pilot_id: str
     number: int
     schools: tuple[str, ...]
-    allocations: Bools
+    orders: Ints
     drawn: int
     seed: int
     design_hash: str
@@ -64,6 +70,18 @@ class Draw:
     limit_sd: float | None
     balance: tuple[TraitBalance, ...]
     reason: str | None
+
+    @property
+    def allocations(self) -> Bools:
+        """Which schools get the change [allocation, school]."""
+        return np.asarray(self.orders > 0)
+
+    @property
+    def waves(self) -> dict[str, int]:
+        """School with the change to its wave, as drawn; empty where all start together."""
+        if int(self.orders.max()) < 2:
+            return {}
+        return {school: int(one) for school, one in zip(self.schools, self.orders[self.drawn], strict=True) if one}
 
     def arm(self, is_treatment: bool) -> list[str]:
         """Schools with the change, or those without, sorted."""
@@ -73,7 +91,12 @@ class Draw:
     @property
     def smallest_p(self) -> float:
         """The smallest two-sided p that a permutation over the set can reach."""
-        return permutation.smallest_p(self.allocations)
+        return 1 / len(self.orders) if self.waves else permutation.smallest_p(self.allocations)
+
+    @property
+    def what(self) -> str:
+        """What is drawn, in a word."""
+        return "orders" if self.waves else "allocations"
 
     def warnings(self) -> list[str]:
         """What a reader has to know of a set that is small, or of arms that are not as alike as they should be."""
@@ -82,13 +105,13 @@ class Draw:
             found.append("One school in an arm: the school and the change cannot be told apart, whatever is found.")
         if self.possible < LEAST:
             found.append(
-                f"This design has only {self.possible:.0f} possible allocations, fewer than {LEAST}: all of them are in"
+                f"This design has only {self.possible:.0f} possible {self.what}, fewer than {LEAST}: all of them are in"
                 f" the set, none was left out for balance, and p cannot be below {self.smallest_p:.3g}."
             )
         if self.limit_sd is not None and self.limit_sd > 0.25:
             found.append(
-                f"Arms within 0.25 SD of each other are too rare here: differences up to {self.limit_sd:.2f} SD of "
-                "schools were let in. More schools, or blocks of like schools, would help."
+                f"{'Waves' if self.waves else 'Arms'} within 0.25 SD of each other are too rare here: differences up to"
+                f" {self.limit_sd:.2f} SD of schools were let in. More schools, or blocks of like schools, would help."
             )
         return found
 
@@ -131,6 +154,11 @@ def assign(
         return draw, True
 
 
+def draw_once(draft: Draft, traits: SchoolTraits, seed: int) -> Draw:
+    """The draw that :func:`assign` records as the first of a pilot; nothing is recorded here."""
+    return _draw(draft, traits, seed, 1, None)
+
+
 def _refusal(standing: Draw, how: str) -> str:
     return (
         f"pilot {standing.pilot_id!r} was drawn already, {how}: a draw that is repeated until it pleases is none. Keep"
@@ -140,33 +168,52 @@ def _refusal(standing: Draw, how: str) -> str:
 
 def _draw(draft: Draft, traits: SchoolTraits, seed: int, number: int, reason: str | None) -> Draw:
     # The set follows from design and traits alone, so that nobody chooses it with the seed.
-    found = balanced_set(traits.values, draft.blocks, int(draft.design_hash[:12], 16))
-    drawn = int(np.random.default_rng(seed).integers(len(found.allocations)))
-    row = found.allocations[drawn]
-    balance = tuple(
-        TraitBalance(
-            trait=name,
-            treatment=float(traits.values[row, column].mean()),
-            comparison=float(traits.values[~row, column].mean()),
-            difference_sd=float(found.differences[drawn, column]),
-            lowest_sd=float(found.differences[:, column].min()),
-            highest_sd=float(found.differences[:, column].max()),
-        )
-        for column, name in enumerate(traits.names)
-    )
+    set_seed = int(draft.design_hash[:12], 16)
+    if draft.wave_blocks:
+        order_set = balanced_orders(traits.values, draft.wave_blocks, set_seed)
+        orders, possible, limit = order_set.orders, order_set.possible, order_set.limit
+        apart = order_set.differences
+    else:
+        found = balanced_set(traits.values, draft.blocks, set_seed)
+        orders, possible, limit = found.allocations.astype(np.int64), found.possible, found.limit
+        apart = found.differences[:, :, None]
+    drawn = int(np.random.default_rng(seed).integers(len(orders)))
     return Draw(
         pilot_id=draft.pilot_id,
         number=number,
         schools=draft.schools,
-        allocations=found.allocations,
+        orders=orders,
         drawn=drawn,
         seed=seed,
         design_hash=draft.design_hash,
-        possible=float(found.possible),
-        limit_sd=found.limit,
-        balance=balance,
+        possible=float(possible),
+        limit_sd=limit,
+        balance=_balance(traits, orders[drawn], apart, drawn),
         reason=reason,
     )
+
+
+def _balance(traits: SchoolTraits, order: Ints, apart: Floats, drawn: int) -> tuple[TraitBalance, ...]:
+    """Each trait over the arms, or over each group of an order (held back, wave 1, ...) and all other schools.
+
+    ``apart`` [allocation, trait, group] are the differences over the set; of arms there is one.
+    """
+    found = []
+    for column, name in enumerate(traits.names):
+        for group in range(apart.shape[2]):
+            inside = order == group if apart.shape[2] > 1 else order > 0
+            word = "" if apart.shape[2] == 1 else f", wave {group}" if group else ", held back"
+            found.append(
+                TraitBalance(
+                    trait=f"{name}{word}",
+                    treatment=float(traits.values[inside, column].mean()),
+                    comparison=float(traits.values[~inside, column].mean()),
+                    difference_sd=float(apart[drawn, column, group]),
+                    lowest_sd=float(apart[:, column, group].min()),
+                    highest_sd=float(apart[:, column, group].max()),
+                )
+            )
+    return tuple(found)
 
 
 def _rows(draw: Draw, account: str | None) -> list[dict[str, Any]]:
@@ -177,8 +224,9 @@ def _rows(draw: Draw, account: str | None) -> list[dict[str, Any]]:
             "pilot_id": draw.pilot_id,
             "draw": draw.number,
             "allocation": number,
-            "treatment": schools[row].tolist(),
-            "comparison": schools[~row].tolist(),
+            "treatment": schools[row > 0].tolist(),
+            "comparison": schools[row == 0].tolist(),
+            "waves": row[row > 0].tolist() if draw.waves else None,
             "is_drawn": number == draw.drawn,
             "seed": draw.seed,
             "design_hash": draw.design_hash,
@@ -189,7 +237,7 @@ def _rows(draw: Draw, account: str | None) -> list[dict[str, Any]]:
             "drawn_by": account,
             "drawn_at": now,
         }
-        for number, row in enumerate(draw.allocations)
+        for number, row in enumerate(draw.orders)
     ]
 
 
@@ -206,14 +254,14 @@ def standing_draw(settings: Settings, pilot_id: str) -> Draw | None:
     one: Mapping[str, Any] = drawn[0]
     schools = tuple(sorted([*one["treatment"], *one["comparison"]]))
     position = {school: number for number, school in enumerate(schools)}
-    allocations = np.zeros((len(rows), len(schools)), dtype=bool)
+    orders = np.zeros((len(rows), len(schools)), dtype=np.int64)
     for number, row in enumerate(rows):
-        allocations[number, [position[school] for school in row["treatment"]]] = True
+        orders[number, [position[school] for school in row["treatment"]]] = row["waves"] or 1
     return Draw(
         pilot_id=pilot_id,
         number=last,
         schools=schools,
-        allocations=allocations,
+        orders=orders,
         drawn=rows.index(one),
         seed=one["seed"],
         design_hash=one["design_hash"],
@@ -234,6 +282,7 @@ def assignment_problem(plan: Plan, draw: Draw | None) -> str | None:
         for school in set(plan.arms) | treated | comparison
         if plan.arms.get(school)
         != ("treatment" if school in treated else "comparison" if school in comparison else None)
+        or (school in draw.waves and plan.waves[school] != draw.waves[school])
     )
     if not wrong:
         return None
@@ -244,22 +293,9 @@ def need_as_drawn(settings: Settings, plan: Plan) -> None:
     """Raise CairnError where schools were drawn for the pilot and the plan's arms are others."""
     if (problem := assignment_problem(plan, standing_draw(settings, plan.pilot_id))) is not None:
         raise CairnError(
-            f"{problem} Take the arms that were drawn, or record another draw with 'cairn pilots assign PLAN --again "
-            "REASON'"
+            f"{problem} Take the arms that were drawn (and the waves), or record another draw with 'cairn pilots assign"
+            " PLAN --again REASON'"
         )
-
-
-def stored_allocations(settings: Settings, pilot_id: str, plan_hash: str) -> Bools | None:
-    """What the frozen plan's assignment was drawn from: [allocation, school], the one in force first, schools sorted.
-
-    None where no draw is on record, no plan of this hash is frozen, or its arms are not as drawn (see
-    :func:`assignment_problem`): then there is no set to permute over.
-    """
-    draw = standing_draw(settings, pilot_id)
-    plans = [
-        one.plan for one in registry.newest_plans(settings) if (one.pilot_id, one.plan_hash) == (pilot_id, plan_hash)
-    ]
-    return permuted_over(plans[0], draw) if plans else None
 
 
 def permuted_over(plan: Plan, draw: Draw | None) -> Bools | None:
@@ -267,14 +303,32 @@ def permuted_over(plan: Plan, draw: Draw | None) -> Bools | None:
     or the plan's arms are not as drawn."""
     if draw is None or not plan.is_random or assignment_problem(plan, draw) is not None:
         return None
-    others = np.delete(draw.allocations, draw.drawn, axis=0)
-    return np.concatenate([draw.allocations[draw.drawn : draw.drawn + 1], others])
+    return np.asarray(_first(draw) > 0)
+
+
+def orders_over(plan: Plan, draw: Draw | None) -> Ints | None:
+    """The set of orders of a draw of waves [order, school], the one in force first, schools sorted; None where the
+    waves were not drawn, or the plan's are not as drawn."""
+    if draw is None or not draw.waves or permuted_over(plan, draw) is None:
+        return None
+    return _first(draw)
+
+
+def _first(draw: Draw) -> Ints:
+    """The orders of a draw with the one in force before all others."""
+    return np.concatenate([draw.orders[draw.drawn : draw.drawn + 1], np.delete(draw.orders, draw.drawn, axis=0)])
 
 
 def as_yaml(draw: Draw, blocks: Sequence[Sequence[str]]) -> str:
-    """The parts of the plan that the draw fills in: seed, blocks where there are some, arms."""
+    """The parts of the plan that the draw fills in: seed, blocks where there are some, arms, waves where some start
+    later."""
     assignment: dict[str, Any] = {"method": "random", "seed": draw.seed}
     if blocks:
         assignment["blocks"] = [list(block) for block in blocks]
-    part = {"assignment": assignment, "arms": {"treatment": draw.arm(True), "comparison": draw.arm(False)}}
+    part: dict[str, Any] = {
+        "assignment": assignment,
+        "arms": {"treatment": draw.arm(True), "comparison": draw.arm(False)},
+    }
+    if waves := draw.waves:
+        part["waves"] = waves
     return str(yaml.safe_dump({"analysis": part}, sort_keys=False))

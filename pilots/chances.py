@@ -36,11 +36,18 @@ class DecisionChances:
 
 
 def decision_chances(
-    design: Design, effects: Sequence[float], smallest_effect: float, prior_sd: float, runs: int, seed: int
+    design: Design,
+    effects: Sequence[float],
+    smallest_effect: float,
+    prior_sd: float,
+    runs: int,
+    seed: int,
+    decides_by: str | None = None,
 ) -> list[DecisionChances]:
     """The chances of each decision for each true effect, the outcomes complete and dosage as intended.
 
-    ``smallest_effect`` and ``prior_sd`` are c and the prior of the plan, in SD. The same seed gives the same chances;
+    ``smallest_effect`` and ``prior_sd`` are c and the prior of the plan, in SD, ``decides_by`` the prior that it lets
+    decide. The same seed gives the same chances;
     effects share their draws of schools, so that differences between them are not the draw's. No runs, no chances.
     """
     if runs == 0:
@@ -67,6 +74,7 @@ def decision_chances(
                 smallest_effect=smallest_effect,
                 schools_smaller_arm=design.smaller_arm,
                 dosage_met_share=1.0,
+                decides_by=decides_by,
             )
             said[decide(evidence).code] += 1
         found.append(DecisionChances(effect, runs, {code: said[code] / runs for code in DECISIONS if said[code]}))

@@ -14,7 +14,7 @@ import numpy as np
 from cairn.grades import grade_key
 from pilots.analysis import Analysis
 from pilots.plan import Plan
-from pilots.sample import Sample, of_pilot
+from pilots.sample import Sample, as_measured, of_pilot
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +78,7 @@ def _proficient(plan: Plan, analysis: Analysis | None, sample: Sample, why_not: 
     if analysis is None or why_not is not None:
         return found | {"why_no_proficiency": (why_not or "there is nothing to compare").rstrip(".")}
     scored = sample.analytic[sample.analytic["arm"] == "treatment"]
-    cut = scored["grade"].map(lambda grade: plan.proficient_from.get(grade_key(grade))).astype(float)
+    cut = as_measured(plan, scored["grade"].map(lambda grade: plan.proficient_from.get(grade_key(grade))).astype(float))
     if not cut.notna().any():
         return found | {"why_no_proficiency": "the plan names no score for the grades of these pupils"}
     score, cut_score = scored["outcome_score"][cut.notna()].to_numpy(dtype=float), cut.dropna().to_numpy(dtype=float)

@@ -1,7 +1,8 @@
 """The decision rule: eight cases, the first that fits, and the words in which it is told.
 
 The thresholds were calibrated by simulation at school level (benchmarks/pilots_operating_characteristics.py). A chance
-is stated under two priors, the plan's and that of large trials; the more sceptical of the two decides. Never "proved".
+is stated under two priors, the plan's and that of large trials; the more sceptical of the two decides, unless the plan
+names one and says why. Never "proved". An effect above 0 is the better one, whichever way the measure is to move.
 """
 
 from __future__ import annotations
@@ -27,6 +28,22 @@ PRIOR_NAMES = {"plan": "the plan's prior", "evidence": "141 large trials"}
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """How a wanted move of the measure is called: as what happened, as what did not, and as a thing."""
+
+    happened: str
+    did_not: str
+    thing: str
+
+
+# By the direction of the plan's hypothesis.
+WANTED = {
+    "rise": Wanted("pupils gained", "pupils did not gain", "a gain"),
+    "fall": Wanted("the measure fell", "the measure did not fall", "a fall"),
+}
+
+
+@dataclass(frozen=True)
 class Chances:
     """Chances of one prior: that the effect is above nothing, that it is enough to matter, that it is under -.05 SD."""
 
@@ -41,7 +58,8 @@ class Evidence:
 
     ``invalid``, ``too_early`` and ``cannot_compare`` hold the reasons, empty where there are none;
     ``guardrails_failed`` those that fail with a chance of .90 or more, ``guardrails_open`` those planned and not shown
-    to be no worse; ``frozen_late`` the sentence that says so.
+    to be no worse; ``frozen_late`` the sentence that says so. ``direction`` is the hypothesis's, for the words;
+    ``decides_by`` the prior that the plan lets decide, None for the more sceptical of them.
     """
 
     chances: Mapping[str, Chances]
@@ -54,26 +72,38 @@ class Evidence:
     guardrails_failed: list[str] = field(default_factory=list)
     guardrails_open: list[str] = field(default_factory=list)
     frozen_late: str | None = None
+    direction: str = "rise"
+    decides_by: str | None = None
+
+    @property
+    def wanted(self) -> Wanted:
+        """The words for a move in the wanted direction."""
+        return WANTED[self.direction]
+
+    @property
+    def deciding(self) -> list[Chances]:
+        """The chances that the rule looks at."""
+        return [one for name, one in self.chances.items() if self.decides_by in (None, name)]
 
     @property
     def positive(self) -> float:
-        """Chance of a gain under the prior that gives it the less; 0 where none is told."""
-        return min((one.positive for one in self.chances.values()), default=0.0)
+        """Chance of a gain under the deciding prior that gives it the less; 0 where none is told."""
+        return min((one.positive for one in self.deciding), default=0.0)
 
     @property
     def matters(self) -> float:
-        """Chance of a gain that matters under the prior that gives it the less (for SCALE)."""
-        return min((one.matters for one in self.chances.values()), default=0.0)
+        """Chance of a gain that matters under the deciding prior that gives it the less (for SCALE)."""
+        return min((one.matters for one in self.deciding), default=0.0)
 
     @property
     def may_matter(self) -> float:
-        """Chance of a gain that matters under the prior that gives it the more (for STOP)."""
-        return max((one.matters for one in self.chances.values()), default=1.0)
+        """Chance of a gain that matters under the deciding prior that gives it the more (for STOP)."""
+        return max((one.matters for one in self.deciding), default=1.0)
 
     @property
     def harmful(self) -> float:
-        """Chance of harm under the prior that gives it the less."""
-        return min((one.harmful for one in self.chances.values()), default=0.0)
+        """Chance of harm under the deciding prior that gives it the less."""
+        return min((one.harmful for one in self.deciding), default=0.0)
 
     @property
     def is_formative(self) -> bool:
@@ -107,14 +137,17 @@ def joint_of(words: str) -> str:
     return {"leaning towards": ":", "cannot tell": " whether"}.get(words, " that")
 
 
-def statement(text: str, opposite: str, chances: Mapping[str, float]) -> dict[str, object]:
+def statement(
+    text: str, opposite: str, chances: Mapping[str, float], decides_by: str | None = None
+) -> dict[str, object]:
     """A statement with the chance that is told, its words, the chance under each prior, and all of it as a sentence.
 
     Told is the chance of the prior that is less sure; where one prior leans to the statement and the other to its
-    opposite it is an even chance. Below .40 the opposite statement is named. Chances are rounded down to 2 digits, so
-    that no word is stronger than its number.
+    opposite it is an even chance. ``decides_by`` names the one that is told instead, where the plan lets one decide.
+    Below .40 the opposite statement is named. Chances are rounded down to 2 digits, so that no word is stronger than
+    its number.
     """
-    told = median([0.5, min(chances.values()), max(chances.values())])
+    told = chances[decides_by] if decides_by else median([0.5, min(chances.values()), max(chances.values())])
     if told < 0.40:
         text, told = opposite, 1.0 - told
         chances = {name: 1.0 - chance for name, chance in chances.items()}
@@ -150,7 +183,7 @@ def decide(evidence: Evidence) -> Recommendation:
 
 def look(evidence: Evidence) -> str | None:
     """A warning where the pilot may harm and the rule does not say HARM: too few schools, or too little of it."""
-    loses = min((1.0 - one.positive for one in evidence.chances.values()), default=0.0) >= HARM_CHANCE
+    loses = min((1.0 - one.positive for one in evidence.deciding), default=0.0) >= HARM_CHANCE
     if not loses or (evidence.harmful >= HARM_CHANCE and not evidence.is_formative):
         return None
     why = "too few schools to call it harm" if evidence.is_formative else "not by as much as would be called harm"
@@ -225,8 +258,8 @@ def _scale(e: Evidence) -> Recommendation | None:
         SCALE,
         "Scale: it works, and well enough to matter.",
         [
-            "Very confident that pupils gained.",
-            f"A gain of {e.smallest_effect:.2f} SD or more is at least as likely as not.",
+            f"Very confident that {e.wanted.happened}.",
+            f"{e.wanted.thing.capitalize()} of {e.smallest_effect:.2f} SD or more is at least as likely as not.",
         ],
         "Bring it to more schools in waves, with the same support, and keep measuring.",
     )
@@ -236,13 +269,13 @@ def _stop(e: Evidence) -> Recommendation | None:
     if e.may_matter > STOP_MATTERS:
         return None
     # What was hardly done was not tested: it may be stopped as it was done, which is no verdict on the change.
-    is_tested = not _dosage(e)
+    is_tested, thing = not _dosage(e), e.wanted.thing
     return Recommendation(
         STOP,
-        "Stop: a gain that matters is unlikely."
+        f"Stop: {thing} that matters is unlikely."
         if is_tested
-        else "Stop it as it was done: a gain that matters is unlikely. The change was not tested as intended.",
-        [f"A gain of {e.smallest_effect:.2f} SD or more is unlikely.", *_dosage(e)],
+        else f"Stop it as it was done: {thing} that matters is unlikely. The change was not tested as intended.",
+        [f"{thing.capitalize()} of {e.smallest_effect:.2f} SD or more is unlikely.", *_dosage(e)],
         "End it, keep what was learned, and use the money elsewhere."
         if is_tested
         else "End it as it was done and keep what was learned; before it is tried again, see that it can be done.",
@@ -252,7 +285,8 @@ def _stop(e: Evidence) -> Recommendation | None:
 def _next_wave(e: Evidence) -> Recommendation | None:
     if e.positive < NEXT_CHANCE:
         return None
-    why = ["Pupils probably gained; how much is not clear enough yet to scale."]
+    happened = e.wanted.happened.rsplit(" ", 1)
+    why = [f"{happened[0].capitalize()} probably {happened[1]}; how much is not clear enough yet to scale."]
     why += [f"Guardrail not yet shown to be safe: {name}." for name in e.guardrails_open]
     return Recommendation(
         NEXT_WAVE,
@@ -266,7 +300,7 @@ def _iterate(e: Evidence) -> Recommendation:
     return Recommendation(
         ITERATE,
         "Iterate: change the practice, keep the measure.",
-        ["The outcomes speak neither for a gain nor against one.", *_dosage(e)],
+        [f"The outcomes speak neither for {e.wanted.thing} nor against one.", *_dosage(e)],
         "Change one thing in the practice, note it in the plan, and judge again at the next assessment.",
     )
 

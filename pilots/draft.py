@@ -19,18 +19,22 @@ from cairn.errors import CairnError
 from cairn.grades import grade_key
 from pilots.allocation_sets import Block, blocks_of_like
 from pilots.known import nearest
+from pilots.order_sets import WaveBlock
 from pilots.plan_form import form_problems
 from pilots.plan_rules import subject_of
 from pilots.plan_yaml import KeyPath, line_of, read_yaml
 
 # The parts of a plan that a draw reads; they have to have the plan's form.
-READ = tuple(("analysis", part) for part in ("assignment", "arms", "baseline", "grades", "subject"))
+READ = tuple(
+    ("analysis", part) for part in ("assignment", "arms", "baseline", "grades", "subject", "waves", "wave_starts")
+)
 
 
 @dataclass(frozen=True)
 class Draft:
     """Schools by id, sorted; ``blocks`` hold their positions. ``measure`` is the plan's baseline, None where it names
-    none; ``grades`` the pupils it is about as they are compared (5 for 05), empty for all."""
+    none; ``grades`` the pupils it is about as they are compared (5 for 05), empty for all. ``wave_blocks`` are the
+    blocks with the size of each wave, empty where all start together."""
 
     pilot_id: str
     schools: tuple[str, ...]
@@ -43,12 +47,19 @@ class Draft:
     measure: str | None
     subject: str | None
     grades: tuple[str, ...]
+    wave_blocks: tuple[WaveBlock, ...] = ()
 
     @property
     def design_hash(self) -> str:
-        """SHA-256 of pilot, schools, blocks and numbers of treated: what a draw is a draw of."""
-        blocks = sorted([sorted(self.schools[i] for i in block.schools), block.treated] for block in self.blocks)
-        text = json.dumps([self.pilot_id, self.schools, blocks], separators=(",", ":"))
+        """SHA-256 of pilot, schools, blocks and numbers of treated (of each wave): what a draw is a draw of."""
+        waves = [block.sizes for block in self.wave_blocks]
+        told = [
+            (sorted(self.schools[i] for i in block.schools), block.treated, *waves[number : number + 1])
+            for number, block in enumerate(self.blocks)
+        ]
+        text = json.dumps(
+            [self.pilot_id, self.schools, sorted(told, key=lambda block: block[0])], separators=(",", ":")
+        )
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -79,7 +90,8 @@ def in_blocks(draft: Draft, values: NDArray[np.float64], number: int) -> Draft:
             " of blocks that divides both, so that every school has the same chance"
         )
     blocks = tuple(Block(group, treated * len(group) // len(draft.schools)) for group in groups)
-    return replace(draft, blocks=blocks, has_blocks=True)
+    waves = _dealt(blocks, len(draft.wave_blocks[0].sizes) - 1) if draft.wave_blocks else ()
+    return replace(draft, blocks=blocks, has_blocks=True, wave_blocks=waves)
 
 
 class _Problem(Exception):
@@ -104,11 +116,12 @@ def _draft(raw: object, treated: int | None, known_schools: Collection[str] | No
             raise _Problem(at, message)
     arms, named = analysis.get("arms"), assignment.get("blocks") or []
     schools = _schools(arms, named, known_schools)
+    blocks = _blocks(schools, arms, named, treated)
     baseline = analysis.get("baseline") or {}
     return Draft(
         pilot_id=raw["pilot_id"],
         schools=schools,
-        blocks=_blocks(schools, arms, named, treated),
+        blocks=blocks,
         has_blocks=bool(named),
         balance_on=tuple(str(name) for name in assignment.get("balance_on") or ()),
         seed=assignment.get("seed"),
@@ -117,7 +130,50 @@ def _draft(raw: object, treated: int | None, known_schools: Collection[str] | No
         measure=_text(baseline, "measure"),
         subject=subject_of({"baseline": {}} | analysis, "baseline"),
         grades=tuple(grade_key(grade) for grade in analysis.get("grades") or ()),
+        wave_blocks=_wave_blocks(schools, blocks, analysis, treated),
     )
+
+
+def _wave_blocks(
+    schools: tuple[str, ...], blocks: tuple[Block, ...], analysis: dict[str, Any], treated: int | None
+) -> tuple[WaveBlock, ...]:
+    """The blocks with the sizes of the plan's waves: as in its ``waves`` where it has arms and names any, else as alike
+    as they can be, earlier waves larger. Empty where all schools start together."""
+    named, starts = analysis.get("waves") or {}, analysis.get("wave_starts") or ()
+    arms = analysis.get("arms")
+    chosen = {str(school) for school in arms.get("treatment") or ()} if isinstance(arms, dict) else set()
+    waves = max([len(starts), *(int(named[school]) for school in named if school in chosen)], default=1)
+    if waves < 2:
+        return ()
+    at: KeyPath = ("analysis", "waves") if named else ("analysis", "wave_starts")
+    if starts and len(starts) != waves:
+        raise _Problem(at, f"{len(starts)} first days for {waves} waves: give each wave one, in their order")
+    if named and chosen and treated is None:
+        groups = [
+            [0 if (one := schools[i]) not in chosen else int(named.get(one, 1)) for i in b.schools] for b in blocks
+        ]
+        found = tuple(
+            WaveBlock(block.schools, tuple(group.count(wave) for wave in range(waves + 1)))
+            for block, group in zip(blocks, groups, strict=True)
+        )
+    else:
+        found = _dealt(blocks, waves)
+    for wave in range(1, waves + 1):
+        if not any(block.sizes[wave] for block in found):
+            raise _Problem(at, f"no school would start in wave {wave}: each wave needs one")
+    return found
+
+
+def _dealt(blocks: tuple[Block, ...], waves: int) -> tuple[WaveBlock, ...]:
+    """Sizes of the waves as alike as they can be: treated places are dealt wave by wave, on from block to block."""
+    found, next_wave = [], 0
+    for block in blocks:
+        sizes = [len(block.schools) - block.treated] + [0] * waves
+        for _ in range(block.treated):
+            sizes[1 + next_wave] += 1
+            next_wave = (next_wave + 1) % waves
+        found.append(WaveBlock(block.schools, tuple(sizes)))
+    return tuple(found)
 
 
 def _schools(arms: Any, named: Any, known_schools: Collection[str] | None) -> tuple[str, ...]:

@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pilots import judgement, power, waves
+from cairn.privacy import DEFAULT_SMALLEST_GROUP
+from pilots import judgement, power, waves, waves_told
 from pilots.analysis import ALPHA, METHODS, STANDARDISED_BY, Analysis, analyse
+from pilots.by_dosage import NOT_CAUSAL, by_dosage
+from pilots.card_pupils import for_whom, names_of, schools_of
 from pilots.cost import cost_of
-from pilots.decision import INVALID, Evidence, decide, look, printed, statement
+from pilots.decision import INVALID, PRIOR_NAMES, Evidence, decide, look, printed, statement
 from pilots.effect_size import size_label
-from pilots.guardrails import SAFE, findings_on, told
+from pilots.guardrails import SAFE, findings_on, is_ahead, told
 from pilots.judgement import Judged
 from pilots.plan import Plan
 from pilots.rollout import figures
-from pilots.sample import CROSSOVER_WARNING, Sample, arms_differ, make_sample, of_pilot
+from pilots.sample import CROSSOVER_WARNING, Sample, arms_differ, as_measured, better_up, make_sample
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +44,8 @@ def evaluate(
     guardrails: pd.DataFrame | None = None,
     not_as_drawn: str | None = None,
     windows: pd.DataFrame | None = None,
+    orders: NDArray[np.int64] | None = None,
+    n_min: int = DEFAULT_SMALLEST_GROUP,
     evaluated_at: datetime | None = None,
 ) -> dict[str, Any]:
     """The scorecard, JSON-able. ``plan`` may be a Plan, its mapping or its JSON.
@@ -50,7 +55,9 @@ def evaluate(
     this pilot. ``frozen_at`` is when the plan was frozen (None: not known, which is not late), ``stored`` the set of
     allocations that its draw was made from (see ``analysis.analyse``). ``guardrails`` is ``mart_pilot_guardrail`` where
     the release has it; ``not_as_drawn`` says where the plan's arms are not those that were drawn. ``windows``
-    holds scores between baseline and outcome, for a plan whose waves start between them (``waves.analyse_waves``).
+    (``mart_pilot_window``) holds scores of every window, and ``orders`` the set that the order of the waves was drawn
+    from, for a plan whose waves start between baseline and outcome (``waves.analyse_waves``).
+    ``n_min`` is the district's smallest group of pupils: of fewer nothing is compared, and no group is told of.
 
     Before the outcome window and under the planned coverage the card holds nothing that comes of comparing outcomes:
     no effect, no chance, no p, no school's mean outcome. Whoever looks early decides early.
@@ -62,18 +69,22 @@ def evaluate(
     judged = Judged(
         plan,
         sample,
-        waves.analyse_waves(plan, sample, windows, stored)
+        waves.analyse_waves(
+            plan, sample, None if windows is None else better_up(plan, windows, ["score"]), stored, orders, n_min
+        )
         if waves.is_staggered(plan)
-        else analyse(plan, sample, stored),
+        else analyse(plan, sample, stored, n_min),
         judgement.too_early(plan, sample, today),
         today > plan.outcome_closes_on,
         judgement.frozen_late(plan, frozen_at),
+        n_min,
     )
     rating = judgement.rating(judged)
     findings = findings_on(plan, guardrails, today)
     evidence = judgement.evidence(judged, rating, red_gates, arms_differ(plan, pupils), findings, not_as_drawn)
     said = decide(evidence)
-    happened = _happened(plan, sample, rollout)
+    why_no_chance = _why_no_chance(judged, evidence)
+    happened = _happened(plan, sample, rollout, today) | _beside_dosage(judged, why_no_chance is None)
     return {
         "pilot_id": plan.pilot_id,
         "title": plan.title,
@@ -88,18 +99,20 @@ def evaluate(
         "recommendation_text": said.text,
         "why": said.why,
         "how_sure": _how_sure(judged, evidence),
-        "for_whom": _for_whom(judged),
+        "for_whom": for_whom(judged, why_no_chance is None),
         "did_it_happen": happened,
-        "cost": cost_of(plan, schools, sample, judged.effect, _why_no_chance(judged, evidence), today),
+        "cost": cost_of(plan, schools, sample, judged.effect, why_no_chance, today),
         "next": said.next,
-        "waves": waves.told(judged.effect, plan) if isinstance(judged.effect, waves.WavesAnalysis) else None,
+        "waves": waves_told.told(judged.effect, plan, names_of(plan, schools))
+        if isinstance(judged.effect, waves.WavesAnalysis)
+        else None,
         "estimates": _estimates(judged, evidence, happened),
-        "schools": _schools(judged, schools),
+        "schools": schools_of(judged, schools),
         "rating": rating,
         "guardrails": [told(one) for one in findings],
         "warnings": [
             *_warnings(judged, evidence),
-            *(f"Guardrail {one.sentence}." for one in findings if one.status != SAFE),
+            *(f"Guardrail {one.sentence}." for one in findings if one.status != SAFE and not is_ahead(plan, today)),
         ],
     }
 
@@ -110,6 +123,7 @@ def _planned(plan: Plan) -> dict[str, Any]:
         "smallest_effect_sd": plan.smallest_effect,
         "coverage_share": float(plan.analysis["minimum_outcome_coverage_share"]),
         "outcome_opens_on": plan.outcome_opens_on.isoformat(),
+        "direction": plan.direction,
     }
 
 
@@ -135,6 +149,7 @@ def _how_sure(judged: Judged, evidence: Evidence) -> dict[str, Any]:
         "sensitivity": [],
         "adjustments": [],
         "why_no_chance": why_not,
+        "decided_by": _decided_by(judged.plan),
         "df": None,
         "smallest_p": None,
         "p_value": None,
@@ -163,13 +178,14 @@ def _how_sure(judged: Judged, evidence: Evidence) -> dict[str, Any]:
     if why_not is not None:
         return base
     c = judged.plan.smallest_effect
-    told = evidence.chances
+    told, wanted, by = evidence.chances, evidence.wanted, evidence.decides_by
     base["statements"] = [
-        statement("pupils gained at all", "pupils did not gain", {name: one.positive for name, one in told.items()}),
+        statement(f"{wanted.happened} at all", wanted.did_not, {name: one.positive for name, one in told.items()}, by),
         statement(
-            f"pupils gained enough to matter ({c:.2f} SD or more)",
-            f"pupils did not gain enough to matter ({c:.2f} SD or more)",
+            f"{wanted.happened} enough to matter ({c:.2f} SD or more)",
+            f"{wanted.did_not} enough to matter ({c:.2f} SD or more)",
             {name: one.matters for name, one in told.items()},
+            by,
         ),
     ]
     base["sensitivity"] = [
@@ -183,30 +199,36 @@ def _how_sure(judged: Judged, evidence: Evidence) -> dict[str, Any]:
     return base
 
 
-def _for_whom(judged: Judged) -> dict[str, Any]:
-    sample = judged.sample
-    notes = ["Pupils are counted with the school they were assigned in, wherever they are now."]
-    if sample.joiners:
-        notes.append(f"{sample.joiners} pupils joined after the start; they are counted apart.")
-    if sample.of_other_grades:
-        notes.append(f"{sample.of_other_grades} pupils of these schools are in other grades than the plan's.")
-    if sample.schools_lost:
-        notes.append(f"{len(sample.schools_lost)} schools have no pupil with both scores.")
-    notes.append("Findings for single groups of pupils were not planned and are not shown.")
-    return {
-        "pupils": len(sample.analytic),
-        "schools": sample.schools_treatment + sample.schools_comparison,
-        "grades": sample.grades,
-        "notes": notes,
-    }
+def _decided_by(plan: Plan) -> str:
+    """Whose chance the rule looked at, and why, where the plan chose one."""
+    if plan.decides_by is None:
+        return "The more sceptical of the two priors decides."
+    return (
+        f"By the plan {PRIOR_NAMES[plan.decides_by]} decides alone, and not the more sceptical of the two:"
+        f" {str(plan.why_decides_by).rstrip('.')}."
+    )
 
 
-def _happened(plan: Plan, sample: Sample, rollout: pd.DataFrame) -> dict[str, Any]:
-    """What the rollout page says, in the same figures (:func:`pilots.rollout.figures`), and whose work it was."""
+def _beside_dosage(judged: Judged, is_told: bool) -> dict[str, Any]:
+    """Pupils by how much they got, where chances are told; never to be read as an effect."""
+    rows = by_dosage(judged.plan, judged.effect, judged.n_min) if is_told and judged.effect is not None else []
+    return {"by_dosage": rows, "by_dosage_note": NOT_CAUSAL if rows else None}
+
+
+def _happened(plan: Plan, sample: Sample, rollout: pd.DataFrame, today: date) -> dict[str, Any]:
+    """What the rollout page says, in the same figures (:func:`pilots.rollout.figures`), and whose work it was.
+
+    ``minutes_in_step`` are those of a pupil in step with the plan while work goes on: its share of days that are over;
+    ``milestones_each`` the plan's for a school.
+    """
     said, got = figures(rollout, plan.pilot_id), sample.dosage
+    starts, ends = plan.starts_on, date.fromisoformat(plan.implementation["ends_on"])
+    over = min(1.0, max(0.0, ((today - starts).days + 1) / ((ends - starts).days + 1)))
+    planned = float(plan.implementation["dosage_minutes_planned"])
     return {
         "dosage_met_share": said.dosage_met_share,
-        "planned_minutes": float(plan.implementation["dosage_minutes_planned"]),
+        "planned_minutes": planned,
+        "minutes_in_step": round(planned * over, 1) if over < 1.0 else None,
         "mean_minutes": said.dosage_minutes_mean,
         "dosage_source": got.source,
         "minutes_by_stream": _rounded(got.stream_minutes, 1),
@@ -216,6 +238,7 @@ def _happened(plan: Plan, sample: Sample, rollout: pd.DataFrame) -> dict[str, An
         "comparison_met_share": _rounded(got.comparison_met_share, 4),
         "moved_share": round(sample.moved_share, 4),
         "crossed_share": _rounded(got.crossed_share, 4),
+        "milestones_each": len(plan.implementation["milestones"]),
         "milestones_planned": said.milestones_planned,
         "milestones_done": said.milestones_done,
         "milestones_late": said.milestones_late,
@@ -248,7 +271,7 @@ def _estimates(judged: Judged, evidence: Evidence, happened: Mapping[str, Any]) 
     if (analysis := judged.effect) is not None:
         add("hedges_g", analysis.effect_sd, "sd", analysis.inference.interval)
         found[0]["size"] = size_label(analysis.effect_sd)
-        add("difference", analysis.effect_sd * analysis.sd_points, "points", analysis.interval_points)
+        add("difference", *_in_points(judged.plan, analysis))
         if _why_no_chance(judged, evidence) is None:
             belief = analysis.beliefs["plan"]
             add("expected_effect", belief.mean, "sd", belief.interval())
@@ -260,38 +283,14 @@ def _estimates(judged: Judged, evidence: Evidence, happened: Mapping[str, Any]) 
     return found
 
 
-def _schools(judged: Judged, schools: pd.DataFrame) -> list[dict[str, Any]]:
-    """Every school of the plan with the means of its pupils that are compared; while outcomes are not looked at, those
-    of everybody assigned, and no mean outcome."""
-    plan = judged.plan
-    rows = of_pilot(schools, plan.pilot_id)
-    names = dict(zip(rows["school_id"], rows["school_name"], strict=True))
-    found = _means(judged)
-    return [
-        {
-            "school_id": school,
-            "school_name": str(names.get(school, school)),
-            "arm": arm,
-            "pupils": found[school][0] if school in found else 0,
-            "mean_baseline": found[school][1] if school in found else None,
-            "mean_outcome": found[school][2] if school in found else None,
-        }
-        for school, arm in plan.arms.items()
-    ]
-
-
-def _means(judged: Judged) -> dict[str, tuple[int, float | None, float | None]]:
-    """(pupils, mean baseline, mean outcome) by school, in points."""
-    if (analysis := judged.effect) is not None:
-        of = analysis.schools
-        columns = of.pupils.tolist(), of.raw_baseline.tolist(), of.raw_outcome.tolist()
-        return dict(zip(of.ids, zip(*columns, strict=True), strict=True))
-    by_school = judged.sample.assigned.groupby("school_id")
-    baseline = by_school["baseline_score"].mean()
-    return {
-        str(school): (int(count), None if np.isnan(baseline[school]) else float(baseline[school]), None)
-        for school, count in by_school.size().items()
-    }
+def _in_points(plan: Plan, analysis: Analysis) -> tuple[float, str, tuple[float, float] | None]:
+    """The effect in points with its unit and interval, as the test has them: below 0 where a measure fell."""
+    bounds = analysis.interval_points
+    if bounds is not None:
+        low, high = sorted(as_measured(plan, bound) for bound in bounds)
+        bounds = low, high
+    unit = "points, less is better" if plan.is_lower_better else "points"
+    return as_measured(plan, analysis.effect_sd * analysis.sd_points), unit, bounds
 
 
 def _could_miss(plan: Plan, analysis: Analysis) -> str | None:

@@ -20,7 +20,7 @@ import numpy as np
 
 from cairn.errors import CairnError
 from pilots.decision import FORMATIVE_BELOW
-from pilots.looks import GUARDRAILS, looks_of
+from pilots.looks import GUARDRAILS, Look, looks_of
 from pilots.plan import Plan
 
 if TYPE_CHECKING:
@@ -112,14 +112,23 @@ def _from_plan(planned: Mapping[str, object]) -> Guardrail:
     return Guardrail(name, float(str(planned["margin_sd"])), "SD", test)
 
 
+def is_ahead(plan: Plan, today: date) -> bool:
+    """Whether the look at guardrails is yet to come: until then that they are not measured is as planned."""
+    return today < _look(plan).due_on
+
+
+def _look(plan: Plan) -> Look:
+    return next(look for look in looks_of(plan) if look.kind == GUARDRAILS)
+
+
 def findings_on(plan: Plan, rows: pd.DataFrame | None, today: date) -> list[Finding]:
     """A finding for each guardrail on a day: before the look at guardrails is due none is measured.
 
     ``rows`` are those of ``mart_pilot_guardrail``; None: the release has none.
     """
-    look = next(look for look in looks_of(plan) if look.kind == GUARDRAILS)
-    if today < look.due_on or rows is None:
-        why = "this release holds no values" if rows is None else f"the look at it is due on {look.due_on.isoformat()}"
+    if is_ahead(plan, today) or rows is None:
+        due_on = _look(plan).due_on.isoformat()
+        why = f"the look at it is due on {due_on}" if is_ahead(plan, today) else "this release holds no values"
         return [Finding(one, NOT_MEASURED, 0, 0, None, None, None, None, why) for one in of_plan(plan)]
     return findings(plan, rows)
 

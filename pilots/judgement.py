@@ -8,6 +8,7 @@ from datetime import date, datetime
 from functools import cached_property
 from typing import Any
 
+from cairn.privacy import DEFAULT_SMALLEST_GROUP
 from pilots import wwc
 from pilots.analysis import ALPHA, Analysis, NoComparison, balance_at_start
 from pilots.decision import FORMATIVE_BELOW, Evidence
@@ -20,7 +21,8 @@ from pilots.sample import Sample
 @dataclass(frozen=True)
 class Judged:
     """The day's view of a pilot. ``too_early`` holds why the effect is not looked at; while it does, nothing that
-    outcomes were compared for may be shown. ``is_over``: no outcome is to come any more."""
+    outcomes were compared for may be shown. ``is_over``: no outcome is to come any more; ``n_min``: the district's
+    smallest group of pupils that is told of."""
 
     plan: Plan
     sample: Sample
@@ -28,6 +30,7 @@ class Judged:
     too_early: list[str]
     is_over: bool
     frozen_late: str | None
+    n_min: int = DEFAULT_SMALLEST_GROUP
 
     @property
     def effect(self) -> Analysis | None:
@@ -37,7 +40,7 @@ class Judged:
     @cached_property
     def baseline_g(self) -> float | None:
         """Difference at the start: of the pupils compared, and until they are of everybody assigned."""
-        return balance_at_start(self.sample) if self.effect is None else self.effect.baseline_g
+        return balance_at_start(self.sample, self.n_min) if self.effect is None else self.effect.baseline_g
 
     @property
     def schools_smaller_arm(self) -> int:
@@ -58,7 +61,10 @@ def too_early(plan: Plan, sample: Sample, today: date) -> list[str]:
     if today < plan.outcome_opens_on:
         return [f"The assessment window opens on {plan.outcome_opens_on.isoformat()}."]
     if sample.coverage < minimum:
-        return [f"{sample.coverage:.0%} of pupils have an outcome; the plan asks for {minimum:.0%}."]
+        closes = f"clos{'ed' if today > plan.outcome_closes_on else 'es'} on {plan.outcome_closes_on.isoformat()}"
+        return [
+            f"{sample.coverage:.0%} of pupils have an outcome; the plan asks for {minimum:.0%}; the window {closes}."
+        ]
     return []
 
 
@@ -105,6 +111,8 @@ def evidence(
         guardrails_failed=failed,
         guardrails_open=still_open,
         frozen_late=judged.frozen_late,
+        direction=plan.direction,
+        decides_by=plan.decides_by,
     )
 
 

@@ -1,4 +1,5 @@
-"""What a plan names and the lake knows (schools, grades, tests with their subjects), and how names are compared."""
+"""What a plan names and the district knows (schools, grades, tests with their subjects, sources of events), and how
+names are compared."""
 
 from __future__ import annotations
 
@@ -22,9 +23,10 @@ def nearest(word: str, words: Iterable[str], otherwise: str, of: object = None) 
 @dataclass(frozen=True)
 class Known:
     """What was loaded. ``schools``: ids; ``grades``: of pupils, as the roster writes them; ``tests``: test (as
-    :func:`same` has it) to subject to measures, both as the results write them. What is empty was not loaded, and
-    nothing is held against it."""
+    :func:`same` has it) to subject to measures, both as the results write them; ``sources``: names of senders.
+    What is empty was not loaded, and nothing is held against it."""
 
     schools: frozenset[str] = frozenset()
     grades: frozenset[str] = frozenset()
     tests: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+    sources: frozenset[str] = frozenset()

@@ -61,6 +61,9 @@ def _number(pilot_id: str) -> int:
 def next_plan(plan: Plan, versions: Sequence[Practice]) -> dict[str, Any]:
     """The next cycle's plan as a mapping that ``cairn pilots check`` finds good. ``versions`` are those on record."""
     analysis = dict(plan.analysis) | {"outcome": _moved(plan.analysis["outcome"])}
+    if between := analysis.get("between"):
+        # In waves each window tells them apart: this cycle's last one lies between from now on.
+        analysis["between"] = [*between, plan.analysis["outcome"]]
     ending = f" (cycle {_number(plan.pilot_id) + 1})"
     raw = dict(plan.raw) | {
         "pilot_id": next_id(plan.pilot_id),

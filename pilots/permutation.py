@@ -133,7 +133,8 @@ def _kept(model: SchoolModel, draws: Bools) -> tuple[Floats, Floats]:
 
     With the real draw's own statistic h = (estimate - d) s, s^2 = t'Mt, a draw's is e + h g: e its statistic at the
     estimate, g its correlation with the real draw. The real draw (g = 1) and its mirror image (g = -1) are as extreme
-    at every effect.
+    at every effect. For statistics that are not the t of this model see ``estimators.inversion.redrawn``, which is
+    general and has no such closed form.
     """
     root = model.root_weight
     chosen = draws.astype(float)

@@ -133,6 +133,33 @@ class Plan:
         return tuple(grade_key(grade) for grade in self.analysis.get("grades", ()))
 
     @property
+    def is_lower_better(self) -> bool:
+        """Whether the measure is to fall, as days absent are."""
+        return bool(self.raw["hypothesis"].get("direction") == "fall")
+
+    @property
+    def direction(self) -> str:
+        """Which way the measure is to move: rise or fall."""
+        return "fall" if self.is_lower_better else "rise"
+
+    @property
+    def decides_by(self) -> str | None:
+        """The prior that decides; None where the more sceptical of the two does."""
+        named = self.analysis.get("deciding_prior")
+        return None if named is None else str(named["prior"])
+
+    @property
+    def why_decides_by(self) -> str | None:
+        """Why it does; None where the plan names none."""
+        named = self.analysis.get("deciding_prior")
+        return None if named is None else str(named["because"])
+
+    @property
+    def subgroups(self) -> tuple[str, ...]:
+        """What pupils are told apart by: grade, start; empty where no subgroups were planned."""
+        return tuple(self.analysis.get("subgroups", ()))
+
+    @property
     def score_type(self) -> str:
         """What is averaged."""
         return str(self.analysis.get("score_type", "scale"))
@@ -180,27 +207,42 @@ class Plan:
     def plan_hash(self) -> str:
         """SHA-256 of the canonical analysis part.
 
-        The order of schools within an arm or block, and order and spelling of grades, do not matter.
+        The order of schools within an arm or block, and order and spelling of grades, do not matter. A measure that is
+        to fall is another analysis than one that is to rise.
         """
-        analysis = json.loads(json.dumps(self.analysis))
+        text = json.dumps(self._compared(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _compared(self) -> dict[str, Any]:
+        """The analysis part as it is hashed."""
+        analysis: dict[str, Any] = json.loads(json.dumps(self.analysis))
         analysis["arms"] = {arm: sorted(schools) for arm, schools in analysis["arms"].items()}
         if blocks := analysis["assignment"].get("blocks"):
             analysis["assignment"]["blocks"] = sorted(sorted(block) for block in blocks)
         if "grades" in analysis:
             analysis["grades"] = sorted(self.grades)
-        text = json.dumps(analysis, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        if self.is_lower_better:
+            # It turns every sign of the analysis, so it is frozen with it.
+            analysis["direction"] = "fall"
+        return analysis
+
+    def frozen_keys_that_differ(self, other: Plan) -> list[str]:
+        """Dotted keys in which what is frozen differs: the analysis, and the sentence that it is to answer."""
+        return [
+            *differing_keys(self._compared(), other._compared()),
+            *differing_keys(dict(self.raw["hypothesis"]), dict(other.raw["hypothesis"]), "hypothesis"),
+        ]
 
 
 def differing_keys(one: object, other: object, at: str = "analysis") -> list[str]:
-    """Dotted keys in which two analysis parts differ."""
+    """Dotted keys in which two parts of plans differ, each begun with ``at``."""
     if isinstance(one, dict) and isinstance(other, dict):
         return [
             found
             for key in sorted(one.keys() | other.keys())
             for found in differing_keys(one.get(key), other.get(key), f"{at}.{key}")
         ]
-    return [] if one == other else [at]
+    return [] if one == other else [at.removeprefix(".")]
 
 
 def load_plan(path: Path, known: Known | Collection[str] | None = None) -> Plan:

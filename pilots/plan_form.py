@@ -77,6 +77,8 @@ def _value_meant(raw: object, at: KeyPath) -> str:
     schema, value = _schema_of(at), _value_at(raw, at)
     if isinstance(value, bool):
         return ""
+    if isinstance(value, str) and (known := [str(one) for one in schema.get("enum", ())]):
+        return nearest(value, known, "")
     if schema.get("format") == "date" and isinstance(value, str | int | float):
         meant = day_meant(value)
         return meant.advice if meant else "write a day as YYYY-MM-DD, 2026-08-31 for example"

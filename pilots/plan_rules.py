@@ -38,6 +38,8 @@ def rule_problems(raw: Mapping[str, Any], known: Known) -> list[Found]:
         *_measures(analysis),
         *(found for part in PARTS for found in _results(analysis, part, known)),
         *_dates(raw),
+        *_dosage_sources(raw, known),
+        *_adult_learning(raw),
         *_by_a_partner(raw),
         *_purpose(raw),
     ]
@@ -85,6 +87,14 @@ def _waves(analysis: Mapping[str, Any]) -> list[Found]:
         if later <= earlier:
             message = f"waves {number} and {number + 1} overlap: {later} is not after {earlier}"
             found.append(Found((*at, number), message))
+    opens = analysis["outcome"]["from_date"]
+    for number, first in enumerate(starts):
+        if first > opens:
+            message = (
+                f"wave {number + 1} starts on {first}, after the outcome window opens ({opens}): its schools are never"
+                " measured with the change; start it earlier, or name them in the comparison arm"
+            )
+            found.append(Found((*at, number), message))
     return found
 
 
@@ -98,14 +108,53 @@ def _between(analysis: Mapping[str, Any]) -> list[Found]:
             at: KeyPath = ("analysis", "between", min(number, len(between) - 1), "from_date")
             message = (
                 f"the window that opens on {later['from_date']} must lie after the one before it, make-ups included"
-                f" ({closes_on(earlier).isoformat()})"
+                f" ({closes_on(earlier).isoformat()}): windows that overlap cannot be told apart"
             )
             found.append(Found(at, message))
+    for number, window in enumerate(between):
+        if window["to_date"] < window["from_date"]:
+            at = ("analysis", "between", number, "to_date")
+            found.append(
+                Found(at, f"the window ends too early ({window['to_date']} is not after {window['from_date']})")
+            )
     if between and "wave_starts" not in analysis:
         message = (
             "windows between are looked at where waves start at different times: give wave_starts, or leave them out"
         )
         found.append(Found(("analysis", "between"), message))
+    names = Counter((same(window["assessment"]), window["window"]) for window in windows)
+    for number, window in enumerate(between):
+        if names[same(window["assessment"]), window["window"]] > 1:
+            message = (
+                f"another window of {window['assessment']!r} is called {window['window']!r} too: they are told apart by"
+                " their days alone, and a file layout whose key has neither the day nor the file's own word for the"
+                " window keeps one result of the two"
+            )
+            found.append(Found(("analysis", "between", number, "window"), message, is_warning=True))
+    return [*found, *(_starts_in_windows(analysis, windows) if between else ())]
+
+
+def _starts_in_windows(analysis: Mapping[str, Any], windows: list[Mapping[str, Any]]) -> list[Found]:
+    """A wave that starts before the baseline has no before; one that starts while a window is open has tests of both
+    kinds in it, which all count as before."""
+    found: list[Found] = []
+    for number, first in enumerate(analysis.get("wave_starts", ())):
+        at: KeyPath = ("analysis", "wave_starts", number)
+        if first <= windows[0]["from_date"]:
+            message = (
+                f"wave {number + 1} starts on {first}, before anybody was measured (baseline from"
+                f" {windows[0]['from_date']}): there is nothing to see its change against; start it after the baseline"
+            )
+            found.append(Found(at, message))
+            continue
+        for window in windows[:-1]:
+            closes = closes_on(window).isoformat()
+            if window["from_date"] < first <= closes:
+                message = (
+                    f"wave {number + 1} starts on {first}, while the window from {window['from_date']} to {closes} is"
+                    " open: tests taken from then on count as before the change; start it after the window"
+                )
+                found.append(Found(at, message, is_warning=True))
     return found
 
 
@@ -280,6 +329,38 @@ def _dates(raw: Mapping[str, Any]) -> list[Found]:
     for index, barrier in enumerate(raw.get("barriers", ())):
         closed = barrier.get("closed_on", barrier["opened_on"])
         order(barrier["opened_on"], closed, ("barriers", index), "a barrier is removed before it was named")
+    return found
+
+
+def _dosage_sources(raw: Mapping[str, Any], known: Known) -> list[Found]:
+    """Senders that the dosage rule counts: one that is nearly another is misspelt, one like no other is to come."""
+    found = []
+    for index, source in enumerate(raw["implementation"].get("dosage", {}).get("sources", ())):
+        if not known.sources or source in known.sources:
+            continue
+        at: KeyPath = ("implementation", "dosage", "sources", index)
+        advice = f"add it before the work starts, 'cairn source add {source}'"
+        meant = nearest(source, known.sources, "")
+        message = f"no sender {source!r} is known; {meant + ' if not, ' if meant else ''}{advice}"
+        found.append(Found(at, message, is_warning=not meant))
+    return found
+
+
+def _adult_learning(raw: Mapping[str, Any]) -> list[Found]:
+    """A role stands in the plan once, and each of its competencies once: files are matched by both names."""
+    found: list[Found] = []
+    seen: set[tuple[str, str]] = set()
+    roles: set[str] = set()
+    for number, one in enumerate(raw["implementation"].get("adult_learning", ())):
+        at: KeyPath = ("implementation", "adult_learning", number)
+        if one["role"] in roles:
+            found.append(Found((*at, "role"), f"role {one['role']} stands here more than once; give it one list"))
+        roles.add(one["role"])
+        for index, competency in enumerate(one["competencies"]):
+            if (key := (one["role"], same(competency))) in seen:
+                message = f"{competency!r} stands here more than once for role {one['role']}"
+                found.append(Found((*at, "competencies", index), message))
+            seen.add(key)
     return found
 
 

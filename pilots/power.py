@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from scipy.special import stdtr, stdtrit
 
@@ -115,8 +117,8 @@ class Step:
     wave: int
     treated_schools: int
     comparison_schools: int
-    mdes: float | None
-    smallest_p: float | None
+    mdes: float
+    smallest_p: float
 
 
 def mdes(
@@ -169,8 +171,9 @@ def _share_of(schools: int, blocks: int, block: int) -> int:
     return schools // blocks + (1 if block < schools % blocks else 0)
 
 
-def by_wave(design: Design, waves: int) -> list[Step]:
-    """What each wave's outcome window can tell, where treated schools begin in ``waves`` of them, earlier ones larger.
+def by_wave(design: Design, waves: int, sizes: Sequence[int] | None = None) -> list[Step]:
+    """What each wave's outcome window can tell, where treated schools begin in ``waves`` of them: as many in each as
+    ``sizes`` says, else as alike as they can be, earlier ones larger.
 
     In a window, schools that have not begun yet stand beside those that never do. The same schools seen again are not
     new information, so windows are told apart and not added up.
@@ -178,8 +181,8 @@ def by_wave(design: Design, waves: int) -> list[Step]:
     if not 1 <= waves <= design.treated_schools:
         raise CairnError(f"{waves} waves of {design.treated_schools} schools: each wave needs a school")
     steps, begun = [], 0
-    for wave in range(waves):
-        begun += _share_of(design.treated_schools, waves, wave)
+    for wave, size in enumerate(sizes or [_share_of(design.treated_schools, waves, wave) for wave in range(waves)]):
+        begun += size
         rest = design.schools - begun
         # Blocks are of the draw as a whole: within them, waves are too small to be counted on.
         one = Design(
@@ -188,6 +191,43 @@ def by_wave(design: Design, waves: int) -> list[Step]:
         )  # fmt: skip
         steps.append(Step(wave + 1, begun, rest, one.mdes, one.smallest_p))
     return steps
+
+
+@dataclass(frozen=True)
+class InWaves:
+    """Whether waves can tell. ``orders``: ways to give the schools their starts; ``smallest_p`` what a permutation over
+    them can reach; ``best`` the wave whose window detects the least effect."""
+
+    orders: int
+    smallest_p: float
+    best: Step
+    verdict: str
+    text: str
+
+
+def in_waves(design: Design, steps: Sequence[Step], effect: float) -> InWaves | None:
+    """What a pilot in these waves can tell of ``effect``, the one to find; None where all schools begin together.
+
+    Its word rests on the best single window: the estimate over all windows is a little surer, by how much depends on
+    how schools drift from window to window, which nobody knows before.
+    """
+    if len(steps) < 2:
+        return None
+    begun = [0, *(one.treated_schools for one in steps)]
+    sizes = [design.schools - begun[-1], *(later - earlier for earlier, later in pairwise(begun))]
+    orders = math.factorial(design.schools) // math.prod(math.factorial(size) for size in sizes)
+    smallest = min(1.0, 1 / orders)
+    best = min(steps, key=lambda one: one.mdes)
+    if design.smaller_arm < FORMATIVE_BELOW or (design.is_random and smallest > design.alpha):
+        verdict = CANNOT
+    else:
+        verdict = CAN if best.mdes <= effect else CANNOT if best.mdes > HOPELESS * effect else MAY
+    text = (
+        f"In {len(steps)} waves it {verdict}: starts can be given to these schools in {orders:.6g} ways, so that p"
+        f" reaches {smallest:.2g}, and the window after wave {best.wave} alone detects {best.mdes:.2f} SD; the effect"
+        f" to find is {effect:.2f} SD."
+    )
+    return InWaves(orders, smallest, best, verdict, text)
 
 
 def findings(design: Design, effect: float) -> list[str]:

@@ -12,7 +12,7 @@ from pilots.chances import DecisionChances
 from pilots.cheapest import Change
 from pilots.effect_size import improvement_index
 from pilots.pictures import Bar, Line, decided, detected_by_schools
-from pilots.power import CAN, CANNOT, NO_CHANGE, Design, Step, findings
+from pilots.power import CAN, CANNOT, NO_CHANGE, Design, Step, findings, in_waves
 
 STYLE = """body{font:16px/1.5 sans-serif;color:#24323a;margin:0 auto;max-width:52rem;padding:1rem}
 h1{font-size:1.7rem}h2{font-size:1.25rem;margin-top:2rem}svg{display:block;height:auto;width:100%;max-width:44rem}
@@ -66,7 +66,7 @@ def page(report: PowerReport) -> str:
 {detected_by_schools(_lines(report), (design.schools, design.mdes), report.effect)}
 <h2>What would help</h2>
 <p>{escape(change)}</p>
-{_waves(report.steps)}
+{_waves(report)}
 <h2>The numbers</h2>
 {_table(report)}
 <p class="small">Assumed: {100 * design.icc:.0f} % of the variance lies between schools; a pretest explains
@@ -134,16 +134,18 @@ def _lines(report: PowerReport) -> list[Line]:
     return lines
 
 
-def _waves(steps: Sequence[Step]) -> str:
-    if len(steps) < 2:
+def _waves(report: PowerReport) -> str:
+    told = in_waves(report.design, report.steps, report.effect)
+    if told is None:
         return ""
     rows = "".join(
         f'<tr><th scope="row">{one.wave}</th><td>{one.treated_schools}</td><td>{one.comparison_schools}</td>'
-        f"<td>{'-' if one.mdes is None else f'{one.mdes:.2f}'}</td></tr>"
-        for one in steps
+        f"<td>{one.mdes:.2f}</td></tr>"
+        for one in report.steps
     )
     head = "<th>wave</th><th>have begun</th><th>have not</th><th>detects (SD)</th>"
-    return f'<h2>Wave by wave</h2><div class="wide"><table><tr>{head}</tr>{rows}</table></div>'
+    table = f'<div class="wide"><table><tr>{head}</tr>{rows}</table></div>'
+    return f"<h2>Wave by wave</h2><p>{escape(told.text)}</p>{table}"
 
 
 def _table(report: PowerReport) -> str:

@@ -22,8 +22,8 @@ from cairn.settings import Settings
 from pilots import practice
 from pilots.decision import DECISIONS
 from pilots.known import Known, same
-from pilots.plan import Plan, differing_keys, load_plan
-from pilots.practice import Practice
+from pilots.plan import Plan, load_plan
+from pilots.practice import Change, Practice
 
 # What is known now of a two-time table.
 CURRENT = pc.field("recorded_to").is_null()
@@ -43,7 +43,8 @@ class Amendment:
 class FrozenPlan:
     """A plan as it was frozen; ``plan_hash`` is the one written then, ``frozen_at`` in the district's time zone.
 
-    ``amendments`` are the changes of the analysis that led to it, ``versions`` what was done from which day on; both
+    ``plan`` is as it was recorded last: its analysis is the one frozen, the rest may have changed since (``changes``).
+    ``amendments`` are the changes of the analysis that led to it, ``versions`` what was done from which day on; all
     oldest first.
     """
 
@@ -54,6 +55,12 @@ class FrozenPlan:
     plan: Plan
     amendments: tuple[Amendment, ...] = ()
     versions: tuple[Practice, ...] = ()
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def recorded_at(self) -> datetime:
+        """When the plan as it stands was recorded: frozen, or changed beside the analysis."""
+        return max([self.frozen_at, *(change.at for change in self.changes)])
 
     @property
     def is_late(self) -> bool:
@@ -89,8 +96,9 @@ def known_schools(settings: Settings) -> set[str]:
     }
 
 
-def known(settings: Settings) -> Known:
-    """What the lake knows of what a plan names: schools and grades of the roster, tests of the results."""
+def known(settings: Settings, senders: Collection[str] = ()) -> Known:
+    """What the lake knows of what a plan names: schools and grades of the roster, tests of the results, sources of
+    events. ``senders`` are those that have a token and may have sent nothing yet."""
     wanted = CURRENT & (pc.field("role") == "student") & (pc.field("status") != "tobedeleted")
     grades = lake.read(settings, "silver.person", ["grade"], wanted)["grade"].unique().to_pylist()
     columns = ["assessment", "subject", "measure"]
@@ -99,29 +107,45 @@ def known(settings: Settings) -> Known:
     for row in results.to_pylist():
         subjects = tests.setdefault(same(row["assessment"]), {})
         subjects[row["subject"]] = subjects.get(row["subject"], frozenset()) | {row["measure"]}
-    return Known(frozenset(known_schools(settings)), frozenset(grade for grade in grades if grade), tests)
+    sent = lake.read(settings, "ops.intake_ledger", ["source_id"])["source_id"].unique().to_pylist()
+    return Known(
+        schools=frozenset(known_schools(settings)),
+        grades=frozenset(grade for grade in grades if grade),
+        tests=tests,
+        sources=frozenset(senders) | frozenset(one for one in sent if one),
+    )
 
 
 def newest_plans(settings: Settings) -> list[FrozenPlan]:
     """The newest frozen plan of each pilot, by pilot: the one frozen last (stg_pilot_plan.sql says the same)."""
     zone = DistrictCalendar.load(settings).zone
     rows = lake.read(settings, "gold.pilot_plan").to_pylist()
-    versions = practice.recorded(settings)
+    versions, changed = practice.recorded(settings)
     newest: dict[str, FrozenPlan] = {}
     for row in sorted(rows, key=lambda row: (row["pilot_id"], row["frozen_at"], row["plan_hash"])):
         before, at = newest.get(row["pilot_id"]), row["frozen_at"].astimezone(zone)
         amendments = before.amendments if before else ()
         if before and row["amends_plan_hash"]:
             amendments += (Amendment(at, row["amendment_reason"] or "", before.plan.is_late(at)),)
-        plan = Plan.from_json(row["plan_json"])
+        own = [
+            one
+            for one in changed.get(row["pilot_id"], ())
+            if one.plan_hash == row["plan_hash"] and one.recorded_at >= row["frozen_at"]
+        ]
+        plan = own[-1].plan if own else Plan.from_json(row["plan_json"])
+        changes = tuple(before.changes) if before else ()
+        for one in own:
+            day = one.recorded_at.astimezone(zone)
+            changes += (Change(day, one.keys, plan.is_late(day)),)
         newest[row["pilot_id"]] = FrozenPlan(
             pilot_id=row["pilot_id"],
             plan_hash=row["plan_hash"],
-            title=row["title"],
+            title=plan.title,
             frozen_at=at,
             plan=plan,
             amendments=amendments,
             versions=tuple(versions.get(row["pilot_id"], ())),
+            changes=changes,
         )
     return list(newest.values())
 
@@ -136,10 +160,14 @@ def frozen_plan(settings: Settings, pilot_id: str) -> FrozenPlan:
 
 
 def freeze_file(
-    settings: Settings, path: Path, amendment: str | None = None, now: datetime | None = None
+    settings: Settings,
+    path: Path,
+    amendment: str | None = None,
+    now: datetime | None = None,
+    senders: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Check a plan file against the lake and freeze it; see :func:`freeze`."""
-    loaded = known(settings)
+    """Check a plan file against the lake and who may send, and freeze it; see :func:`freeze` and :func:`known`."""
+    loaded = known(settings, senders)
     if not loaded.schools:
         raise CairnError(f"{path}: no schools in the roster to check the arms against; run 'cairn roster load' first")
     return freeze(settings, load_plan(path, loaded), now, amendment)
@@ -148,19 +176,23 @@ def freeze_file(
 def freeze(settings: Settings, plan: Plan, now: datetime | None = None, amendment: str | None = None) -> dict[str, Any]:
     """Freeze a checked plan: its row and its arms, and its practice versions. The same again changes nothing.
 
-    ``amendment`` is why another analysis takes the place of the one frozen under the same id. Neither that nor a first
-    freeze is refused when outcomes can be seen: it is recorded with its time, and ``is_late`` says so. Raises
-    CairnError where the analysis differs and no reason was given, with the keys that differ.
+    ``amendment`` is why another analysis (or another hypothesis) takes the place of the one frozen under the same id.
+    Neither that nor a first freeze is refused when outcomes can be seen: it is recorded with its time, and ``is_late``
+    says so. What differs beside them is recorded as a change, ``changed`` holding its keys. Raises CairnError where
+    what is frozen differs and no reason was given, with the keys that differ.
     """
     at, reason = now or datetime.now(UTC), (amendment or "").strip()
     with _one_writer(settings):
         earlier = next((one for one in newest_plans(settings) if one.pilot_id == plan.pilot_id), None)
-        is_new = earlier is None or earlier.plan_hash != plan.plan_hash
+        differing = earlier.plan.frozen_keys_that_differ(plan) if earlier else []
+        if earlier and not differing and earlier.plan_hash != plan.plan_hash:
+            differing = ["hypothesis.direction"]  # frozen by a version that did not read it
+        is_new = earlier is None or bool(differing)
         if earlier and is_new and not reason:
-            keys = ", ".join(differing_keys(dict(earlier.plan.analysis), dict(plan.analysis)))
             raise CairnError(
-                f"pilot {plan.pilot_id!r} is frozen with another analysis (differs in {keys}); restore it, give the new"
-                " plan an id of its own, or say why it is amended: cairn pilots freeze PLAN --amend REASON"
+                f"pilot {plan.pilot_id!r} is frozen with another analysis (differs in {', '.join(differing)}); restore"
+                " it, give the new plan an id of its own, or say why it is amended: cairn pilots freeze PLAN --amend"
+                " REASON"
             )
         if not _arm_schools(settings, plan):
             # Arms first: a crash between the two leaves no plan without arms, and the next freeze completes it.
@@ -176,6 +208,8 @@ def freeze(settings: Settings, plan: Plan, now: datetime | None = None, amendmen
                 "amendment_reason": reason if earlier else None,
             }
             lake.append(settings, "gold.pilot_plan", [row])
+        today = at.astimezone(DistrictCalendar.load(settings).zone).date()
+        changed = practice.record_change(settings, earlier.plan, plan, at, today) if earlier else []
         recorded = practice.record(settings, plan, at)
         standing = frozen_plan(settings, plan.pilot_id)
     return {
@@ -187,6 +221,7 @@ def freeze(settings: Settings, plan: Plan, now: datetime | None = None, amendmen
         "frozen_at": standing.frozen_at,
         "outcome_opens_on": plan.outcome_opens_on,
         "practice_versions": recorded,
+        "changed": changed,
         "schools": len(plan.arms),
     }
 

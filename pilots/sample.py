@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cairn.grades import grade_key
 from pilots.dosage import Dosage, dosage_of
 from pilots.plan import Plan
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
+
+    Number = TypeVar("Number", float, "pd.Series", NDArray[np.float64])
 
 CROSSOVER_WARNING = 0.05
+SCORES = ("baseline_score", "outcome_score")
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,8 @@ class Lost:
 @dataclass(frozen=True)
 class Sample:
     """``assigned`` holds the pupils of the plan's grades who were there at assignment, ``analytic`` those of them with
-    both scores, analysed as assigned. ``schools_lost`` are schools of the plan without any analytic pupil.
+    both scores, analysed as assigned; in both, higher scores are better (:func:`better_up`). ``schools_lost`` are
+    schools of the plan without any analytic pupil.
 
     Attrition is that of schools first and then that of pupils in the schools that stayed (WWC 5.0): the loss of a
     school is one loss and not that of all its pupils. ``coverage`` is of all pupils assigned.
@@ -55,6 +62,7 @@ class Sample:
 def make_sample(plan: Plan, pupils: pd.DataFrame) -> Sample:
     """Count everybody once. ``pupils`` has the columns of ``mart_pilot_pupil``; other pilots' rows are ignored."""
     there, of_other_grades = _of_plan(plan, pupils)
+    there = better_up(plan, there, SCORES)
     is_joiner = _true(there["is_joiner"])
     original = there[~is_joiner]
     has_both = original["baseline_score"].notna() & original["outcome_score"].notna()
@@ -77,6 +85,20 @@ def make_sample(plan: Plan, pupils: pd.DataFrame) -> Sample:
         dosage=dosage_of(plan, original, there),
         grades=sorted({str(grade) for grade in analytic["grade"].dropna()}),
     )
+
+
+def better_up(plan: Plan, frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """The frame with scores turned so that higher is better: of a measure that is to fall, with the other sign.
+
+    The one place where a measure is turned. All that is judged reads scores from here, so that an effect above 0 is the
+    better one everywhere; scores in points are turned back where they are shown (:func:`as_measured`).
+    """
+    return frame.assign(**{name: as_measured(plan, frame[name]) for name in columns})
+
+
+def as_measured(plan: Plan, score: Number) -> Number:
+    """A score that was turned, on the test's own scale again (turning twice changes nothing)."""
+    return -score if plan.is_lower_better else score
 
 
 def of_pilot(rows: pd.DataFrame, pilot_id: str) -> pd.DataFrame:

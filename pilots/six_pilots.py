@@ -75,7 +75,9 @@ def made_card(truth: Truth, rng: np.random.Generator) -> dict[str, Any]:
         guardrails=_absences(plan, rng),
         evaluated_at=datetime(truth.on.year, truth.on.month, truth.on.day, 12, tzinfo=UTC),
     )
-    return card | {"frozen": {"at": FROZEN_AT.isoformat(), "is_late": False, "amendments": []}, "practice": []}
+    frozen = {"at": FROZEN_AT.isoformat(), "is_late": False, "amendments": [], "changes": []}
+    practice = [{"from_date": plan.implementation["starts_on"], "what": "as planned", "learned": None}]
+    return card | {"frozen": frozen, "practice": practice}
 
 
 def made_plan(truth: Truth) -> Plan:
@@ -113,13 +115,18 @@ def made_plan(truth: Truth) -> Plan:
                 "prior": {"effect_sd": 0.2, "icc": 0.2, "r2": 0.7},
                 "minimum_outcome_coverage_share": 0.8,
                 "attrition_boundary": "cautious",
+                "subgroups": ["grade", "start"],
                 "guardrails": [{"name": ABSENCES, "source": "attendance", "margin": 1.0}],
             },
             "implementation": {
                 "starts_on": "2026-08-31",
                 "ends_on": "2026-10-23",
                 "dosage_minutes_planned": PLANNED_MINUTES,
-                "milestones": [],
+                "milestones": [
+                    {"name": "teachers trained", "due_date": "2026-08-31"},
+                    {"name": "first cycle reviewed", "due_date": "2026-09-17"},
+                    {"name": "second cycle reviewed", "due_date": "2026-10-05"},
+                ],
             },
         }
     )
@@ -139,7 +146,9 @@ def _pupils(plan: Plan, truth: Truth, rng: np.random.Generator) -> pd.DataFrame:
     is_missing = (rng.random(len(school)) < 0.05) | (truth.on < plan.outcome_opens_on)
     # Half of the time is over where the window is not open yet.
     share = truth.dosage_share * (0.3 if truth.on < plan.outcome_opens_on else 1.0)
-    minutes = np.maximum(0.0, rng.normal(share, 0.15, len(school))) * PLANNED_MINUTES
+    # Schools do not find the same time for it; a stream of its own leaves the draws of scores as they are.
+    of_school = rng.spawn(1)[0].normal(0, 0.08, len(schools))[school]
+    minutes = np.maximum(0.0, rng.normal(share, 0.15, len(school)) + of_school) * PLANNED_MINUTES
     return pd.DataFrame(
         {
             "pilot_id": plan.pilot_id,
@@ -173,7 +182,8 @@ def _schools(plan: Plan) -> pd.DataFrame:
 
 
 def _rollout(plan: Plan, truth: Truth, pupils: pd.DataFrame, schools: pd.DataFrame) -> pd.DataFrame:
-    """``mart_rollout_school`` of these pupils: three milestones a treated school, one of them due while it is early."""
+    """``mart_rollout_school`` of these pupils: the plan's milestones in each treated school, the third of them not met
+    in the school with the least time, which is late; while it is early only the first was met."""
     treated = pupils[pupils["arm"] == "treatment"]
     minutes = treated.groupby("school_id")["dosage_minutes"]
     cost = schools.set_index("school_id")["cost_usd"]
@@ -186,11 +196,13 @@ def _rollout(plan: Plan, truth: Truth, pupils: pd.DataFrame, schools: pd.DataFra
         }
     )
     frame["cost_usd"] = cost.reindex(frame.index)
+    each, is_early = len(plan.implementation["milestones"]), truth.on < plan.outcome_opens_on
+    is_behind = (frame["dosage_minutes_mean"] == frame["dosage_minutes_mean"].min()) & (not is_early)
     return frame.reset_index().assign(
         pilot_id=plan.pilot_id,
-        milestones_planned=3,
-        milestones_done=1 if truth.on < plan.outcome_opens_on else 3,
-        milestones_late=0,
+        milestones_planned=each,
+        milestones_done=np.where(is_behind, each - 1, 1 if is_early else each),
+        milestones_late=is_behind.to_numpy().astype(int),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.polynomial.legendre import leggauss
@@ -15,12 +16,45 @@ from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from cairn.errors import UsageError
+from pilots.plan import Plan
 
 Floats = NDArray[np.float64]
 
 # Nodes of the integral over the statistic between the limits: more change no critical value by 1e-9.
 NODES, WEIGHTS = leggauss(120)
 LARGEST = 12.0
+CLASSICAL, SPENT = "obrien-fleming", "lan-demets"
+SPENDINGS = (CLASSICAL, SPENT)
+
+
+def fractions_of(plan: Plan) -> list[float]:
+    """The share of the plan's schools that have been looked at once each wave has had its look: only they are new."""
+    waves = list(plan.waves.values())
+    return [sum(one <= wave for one in waves) / len(waves) for wave in sorted(set(waves))]
+
+
+def boundaries_of(spending: str, fractions: Sequence[float], alpha: float) -> dict[str, Any]:
+    """The limits of |z| at each look by one of :data:`SPENDINGS`, and the constant of the classical ones.
+
+    The classical limits are for looks equally far apart. Raises UsageError where they are not.
+    """
+    constant = None
+    if spending == CLASSICAL:
+        count = len(fractions)
+        if not np.allclose(fractions, np.arange(1, count + 1) / count):
+            raise UsageError(
+                "O'Brien and Fleming's limits are for looks that add as many schools each;"
+                f" these are at {', '.join(f'{one:.0%}' for one in fractions)}: give --spending {SPENT}"
+            )
+        constant = obrien_fleming_constant(count, alpha)
+        limits = [constant / math.sqrt(share) for share in fractions]
+    else:
+        limits = lan_demets_limits(fractions, alpha)
+    looks = [
+        {"look": number, "share": share, "limit": limit}
+        for number, (share, limit) in enumerate(zip(fractions, limits, strict=True), start=1)
+    ]
+    return {"spending": spending, "alpha": alpha, "constant": constant, "looks": looks}
 
 
 def obrien_fleming_constant(looks: int, alpha: float = 0.05) -> float:

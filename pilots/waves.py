@@ -2,15 +2,17 @@
 
 Chosen by the plan and never by the result: it names windows ``between`` and first days of waves that put its schools
 in front of different windows. A school and window is a row: the mean of standard scores of its pupils who have a score
-in every window. Effects are Callaway and Sant'Anna's (``estimators.staggered``); with few schools starts are permuted.
+in every window. Effects are Callaway and Sant'Anna's (``estimators.staggered``); with few schools starts are permuted,
+over the orders that were drawn from where the waves were drawn. ``waves_told`` puts it into words.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,10 +41,11 @@ from pilots.standard_scores import compared_grades, standard_scores
 if TYPE_CHECKING:
     import pandas as pd
 
+Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 OUTCOME, SCHOOL, WINDOW, START = "mean standard score", "school", "window", "first window with the change"
-CONTROLS = {"never": "schools that never start", "not-yet": "schools that have not started yet"}
 
 
 @dataclass(frozen=True)
@@ -71,26 +74,32 @@ class Spread:
 @dataclass(frozen=True, kw_only=True)
 class WavesAnalysis(Analysis):
     """An analysis of waves. ``overall`` and ``by_group`` are one estimate, averaged over all treated cells and by
-    wave; ``wave_of_window`` names the waves that start before each window (from 1), ``schools_by_start`` counts
-    their schools."""
+    wave; ``wave_of_window`` names the waves that start before each window (from 1), ``schools_by_start`` their schools
+    that are compared. ``orders`` is how many orders of the waves the starts were permuted over, None where they were
+    not, or not over a stored set."""
 
     overall: StaggeredResult
     by_group: StaggeredResult
     wave_of_window: dict[int, list[int]]
-    schools_by_start: dict[int, int]
+    schools_by_start: dict[int, list[str]]
+    orders: int | None
+
+
+def starts_of_waves(plan: Plan) -> dict[int, int | None]:
+    """Wave to the number (from 1) of the first window that opens when it has started; None where it starts after the
+    last."""
+    opens = [window.opens_on for window in plan.windows]
+    return {
+        wave: min((k for k, first in enumerate(opens, start=1) if first >= day), default=None)
+        for wave, day in enumerate(plan.wave_starts, start=1)
+    }
 
 
 def starts(plan: Plan) -> dict[str, int | None]:
-    """The number (from 1) of the first window that opens when a school has started; None where it starts after the
-    last, or never (the comparison arm)."""
-    opens, days = [window.opens_on for window in plan.windows], plan.wave_starts
-    found: dict[str, int | None] = {}
-    for school, arm in plan.arms.items():
-        after = [
-            k for k, day in enumerate(opens, start=1) if arm == "treatment" and day >= days[plan.waves[school] - 1]
-        ]
-        found[school] = min(after, default=None)
-    return found
+    """School to the number of the first window that opens when it has started; None where it starts after the last, or
+    never (the comparison arm)."""
+    of_wave = starts_of_waves(plan)
+    return {school: of_wave[plan.waves[school]] if arm == "treatment" else None for school, arm in plan.arms.items()}
 
 
 def is_staggered(plan: Plan) -> bool:
@@ -101,23 +110,31 @@ def is_staggered(plan: Plan) -> bool:
 
 
 def analyse_waves(
-    plan: Plan, sample: Sample, between: pd.DataFrame | None, stored: NDArray[np.bool_] | None = None
+    plan: Plan,
+    sample: Sample,
+    between: pd.DataFrame | None,
+    stored: Bools | None = None,
+    orders: Ints | None = None,
+    n_min: int = DEFAULT_SMALLEST_GROUP,
 ) -> WavesAnalysis | NoComparison:
-    """The analysis of waves, or why there can be none.
+    """The analysis of waves, or why there can be none: also where a side has fewer than ``n_min`` pupils, the
+    district's smallest group.
 
-    ``between`` holds the scores of the windows between baseline and outcome, one row a pupil and window:
+    ``between`` holds the scores of the plan's windows (``mart_pilot_window``), one row a pupil and window:
     ``student_key``, ``from_date`` (the window's first day), ``score``, and where it holds several pilots ``pilot_id``.
-    ``stored`` is the set of allocations that the draw was made from, as in ``analysis.analyse``: it says which schools
-    have the change and not when, so starts are permuted over all schools, and that is said.
+    ``orders`` is the set of orders of the waves that one was drawn of, the real one first, a column a school of the
+    plan in sorted order (wave from 1, 0 held back): starts are permuted over it. ``stored`` is a set of allocations, as
+    in ``analysis.analyse``: it says which schools have the change and not when, so starts are permuted over all
+    schools, and that is said.
     """
     read = _all_windows(plan, sample, between)
     if isinstance(read, NoComparison):
         return read
     frame, scores, notes = read
-    if stored is not None or plan.analysis["assignment"].get("blocks"):
+    if orders is None and (stored is not None or plan.analysis["assignment"].get("blocks")):
         notes.append(
-            "Schools were drawn in blocks or from a stored set; starts are permuted over all schools, so that p is not"
-            " exact for this draw."
+            "Schools were drawn in blocks or from a stored set, and the order of the waves was not; starts are permuted"
+            " over all schools, so that p is not exact for this draw."
         )
     start_of = starts(plan)
     last = max((k for k in start_of.values() if k is not None), default=0)
@@ -130,10 +147,9 @@ def analyse_waves(
         notes.append(f"{int((~can).sum())} pupils of grades that only one side has are left out.")
         frame, scores, is_control = frame[can], scores[can], is_control[can]
         grade, school = numbered(frame["grade"]), numbered(frame["school_id"])
-    if min(is_control.sum(), (~is_control).sum()) < DEFAULT_SMALLEST_GROUP:
+    if min(is_control.sum(), (~is_control).sum()) < n_min:
         return NoComparison(
-            f"Schools with the change or without it have fewer than {DEFAULT_SMALLEST_GROUP} pupils with a score in"
-            " every window."
+            f"Schools with the change or without it have fewer than {n_min} pupils with a score in every window."
         )
     standard = [standard_scores(column, grade, school, ~is_control) for column in scores.T]
     if any(one is None for one in standard):
@@ -142,7 +158,7 @@ def analyse_waves(
     table = _rows(sorted(set(frame["school_id"].astype(str))), school, values, start_of)
     try:
         return _judged(
-            plan, sample, frame, values, table, start_of, float(standard[-1].sd if standard[-1] else 1.0), notes
+            plan, sample, frame, values, table, orders, float(standard[-1].sd if standard[-1] else 1.0), notes
         )
     except CairnError as error:
         return NoComparison(f"Waves cannot be compared: {error}")
@@ -153,7 +169,9 @@ def _all_windows(
 ) -> tuple[pd.DataFrame, Floats, list[str]] | NoComparison:
     """(pupils with a score in every window, scores [pupil, window], notes)."""
     if between is None:
-        return NoComparison("This release holds no scores of the windows between baseline and outcome.")
+        return NoComparison(
+            "This release holds no scores of the windows between baseline and outcome; the next night brings them."
+        )
     rows = of_pilot(between, plan.pilot_id)
     frame = sample.analytic
     columns = [frame["baseline_score"].to_numpy(dtype=float)]
@@ -199,12 +217,16 @@ def _judged(
     frame: pd.DataFrame,
     values: Floats,
     table: Table,
-    start_of: Mapping[str, int | None],
+    orders: Ints | None,
     sd_points: float,
     notes: list[str],
 ) -> WavesAnalysis:
     """Estimates, inference and beliefs of the rows. Raises CairnError where the waves hold no comparison."""
     seed = int(plan.analysis["assignment"].get("seed", 0))
+    schools = school_means(sample, frame, numbered(frame["school_id"]), values[:, 0], values[:, -1])
+    start_of = starts(plan)
+    started = [start_of[one] for one in schools.ids]
+    drawn = None if orders is None else _stored_starts(plan, schools.ids, orders)
 
     def found(aggregate: str, method: str = "auto") -> StaggeredResult:
         return staggered.estimate(
@@ -212,13 +234,13 @@ def _judged(
             Staggered(
                 OUTCOME, SCHOOL, WINDOW, START, cluster=SCHOOL, aggregate=aggregate, method=method, seed=seed, n_min=0
             ),
+            drawn,
         )
 
     overall, by_group = found("simple"), found("group")
-    schools = school_means(sample, frame, numbered(frame["school_id"]), values[:, 0], values[:, -1])
-    started = [start_of[one] for one in schools.ids]
     schools = replace(schools, is_treated=np.array([start is not None for start in started]))
     treated, named = int(schools.is_treated.sum()), sorted({start for start in started if start is not None})
+    wave_of_window = {k: sorted({plan.waves[one] for one, start in start_of.items() if start == k}) for k in named}
     line = overall.estimates[0]
     is_formative = inference.ladder(min(treated, len(started) - treated), plan.is_random) == "formative"
     by_influence = overall if overall.method == "analytic" else found("simple", "analytic")
@@ -234,12 +256,36 @@ def _judged(
         beliefs=posterior.beliefs(spread, prior, plan.is_random),
         others=posterior.beliefs(spread, OTHER_PRIORS, plan.is_random),
         adjustments=[Adjustment("as planned: changes of schools since before they started", line.estimate)],
-        notes=[*notes, *(f"Waves: {one}." for one in overall.warnings)],
+        notes=[*notes, *(f"Waves: {_in_waves(one, wave_of_window)}." for one in overall.warnings)],
         overall=overall,
         by_group=by_group,
-        wave_of_window={k: sorted({plan.waves[one] for one, start in start_of.items() if start == k}) for k in named},
-        schools_by_start={k: started.count(k) for k in named},
+        wave_of_window=wave_of_window,
+        schools_by_start={k: [one for one in schools.ids if start_of[one] == k] for k in named},
+        orders=None if drawn is None or overall.method != "permutation" else len(drawn),
     )
+
+
+def _stored_starts(plan: Plan, ids: Sequence[str], orders: Ints) -> Floats:
+    """The orders as first windows with the change [order, school of ``ids``], inf for never.
+
+    Where schools were lost, only those orders that give each start as many of the schools that are there as the real
+    one: what is permuted over is then alike in what is known of it.
+    """
+    of_wave = [math.inf, *(math.inf if start is None else start for start in starts_of_waves(plan).values())]
+    columns = [sorted(plan.arms).index(school) for school in ids]
+    found = np.array(of_wave)[orders][:, columns]
+    is_alike = (np.sort(found, axis=1) == np.sort(found[0])).all(axis=1)
+    return np.asarray(found[is_alike])
+
+
+def _in_waves(warning: str, wave_of_window: Mapping[int, Sequence[int]]) -> str:
+    """A warning of the estimator, which numbers first windows, in the plan's words."""
+
+    def named(found: re.Match[str]) -> str:
+        waves = wave_of_window[int(found[1])]
+        return f"wave {' and '.join(map(str, waves))}"
+
+    return re.sub(r"cohort (\d+)\b", named, warning).replace("period", "window")
 
 
 def _spread(line: Estimate, schools: int, cohorts: int) -> Spread:
@@ -258,45 +304,3 @@ def _inference(line: Estimate, overall: StaggeredResult, is_formative: bool, df:
     is_open = bounds[0] is None or bounds[1] is None
     interval = None if bounds[0] is None or bounds[1] is None else (bounds[0], bounds[1])
     return Inference(line.p_value, interval, line.df or float(df), overall.smallest_p, is_open)
-
-
-def told(analysis: WavesAnalysis, plan: Plan) -> dict[str, Any]:
-    """The part of the card: windows, effect by wave, by windows since the start, and the trend before.
-
-    Effects are in SD. With too few schools there is no p and no interval.
-    """
-    is_formative = analysis.rung == "formative"
-
-    def numbers(p_value: float | None, low: float | None, high: float | None) -> dict[str, float | None]:
-        return (
-            dict.fromkeys(("p_value", "low", "high"))
-            if is_formative
-            else {"p_value": p_value, "low": low, "high": high}
-        )
-
-    windows, trend = plan.windows, analysis.overall.pre_trend
-    groups = []
-    for line in analysis.by_group.estimates[1:]:
-        start = int(float(line.term.rsplit(" ", 1)[1]))
-        groups.append(
-            {
-                "waves": analysis.wave_of_window[start],
-                "first_window": windows[start - 1].opens_on.isoformat(),
-                "schools": analysis.schools_by_start[start],
-                "effect_sd": line.estimate,
-            }
-            | numbers(line.p_value, line.low, line.high)
-        )
-    return {
-        "compared_with": CONTROLS[analysis.overall.control],
-        "windows": [{"name": one.name, "from_date": one.opens_on.isoformat()} for one in windows],
-        "groups": groups,
-        "event_study": [
-            {"windows_since_start": int(one.event_time), "effect_sd": one.estimate}
-            | numbers(one.p_value, one.low, one.high)
-            for one in analysis.overall.event_study
-        ],
-        "pre_trend": None
-        if trend is None or is_formative
-        else {"statistic": trend.statistic, "df": trend.df, "p_value": trend.p_value},
-    }

@@ -133,20 +133,6 @@ class Attrition:
         )
 
 
-def attrition_of(units: str, assigned: tuple[int, int], kept: tuple[int, int], boundary: str) -> Attrition:
-    """Attrition from counts, each (treatment, comparison): once of schools, then of pupils in schools that stayed.
-
-    Raises CairnError where an arm was assigned nobody or kept more than it was assigned.
-    """
-    for arm, had, has in zip(("treatment", "comparison"), assigned, kept, strict=True):
-        if had < 1 or not 0 <= has <= had:
-            raise CairnError(
-                f"{units}, {arm}: {has} of {had} kept; an arm is assigned at least one and keeps no more than that"
-            )
-    lost = [1 - has / had for had, has in zip(assigned, kept, strict=True)]
-    return Attrition(units, 1 - sum(kept) / sum(assigned), abs(lost[0] - lost[1]), boundary)
-
-
 def baseline_equivalence(g: float) -> str:
     """'satisfied', 'with_adjustment' or 'not_satisfied', for the baseline difference of the analytic sample."""
     size = abs(g)

@@ -1,7 +1,6 @@
 """Charts of the scorecard as SVG (Vega-Lite and vl-convert, no browser), made once a release and pilot.
 
 Each returns SVG text without scripts or style attributes, to be put into the page beside a table of the same numbers.
-Colours hold 3:1 against white; arms differ in shape as well.
 """
 
 from __future__ import annotations
@@ -12,25 +11,13 @@ from typing import Any
 from answers import wording
 from answers.card_health import schools_counted
 from answers.scorecard_parts import main_estimate
-from cairn import vega
 from cairn.vega import FONT, INK
 from pilots.decision import FORMATIVE_BELOW
+from portal.card_charts import dosage_chart, groups_chart
+from portal.svg import AMBER, ARMS, BLUE, LABELS, REACH_SD, ROOM, WIDTH, as_svg, line_at
 
-WIDTH, LABELS = 440, 140
-BLUE, AMBER = "#14566b", "#a4580c"
-# Around a chart with names at its side: the page's own font may be wider than the one that was measured here.
-ROOM = {"left": 24, "right": 12, "top": 5, "bottom": 5}
-ARMS = {"treatment": (BLUE, "circle"), "comparison": (AMBER, "diamond")}
-# Half the width of the effect's scale in SD: most effects in education are under .3, most intervals under .6.
-REACH_SD = 0.6
 # Most schools of an arm that are drawn one by one.
 MARKS = 22
-
-
-def as_svg(spec: dict[str, Any]) -> str:
-    """A chart (Vega-Lite) as SVG text, scaling with the page."""
-    # The page gives the description; inside, nothing is to be read twice.
-    return vega.drawn(spec).replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
 
 
 def effect_chart(card: dict[str, Any]) -> str | None:
@@ -56,9 +43,9 @@ def effect_chart(card: dict[str, Any]) -> str | None:
     low = {
         "field": "low",
         "type": "quantitative",
-        "title": f"Difference between arms ({wording.unit(unit)})",
+        "title": f"Difference of arms ({wording.unit(unit)}, right is better)",
         "scale": {"domain": [-reach, reach], "nice": False},
-        "axis": {"tickCount": 6, "grid": False},
+        "axis": {"tickCount": 4, "grid": False},
     }
     name = {
         "field": "name",
@@ -78,22 +65,49 @@ def effect_chart(card: dict[str, Any]) -> str | None:
         "mark": {"type": "point", "filled": True, "size": 110, "color": BLUE, "opacity": 1},
         "encoding": {"y": name, "x": {"field": "value", "type": "quantitative"}},
     }
-    layers = [*_line(0.0, "no difference", INK, [4, 4], "right"), interval, point]
+    layers = [*line_at(0.0, "no difference", INK, [4, 4], "right"), interval, point]
     if (enough := card["planned"]["smallest_effect_sd"]) is not None:
-        layers[:0] = _line(enough, f"enough: {enough:.2f}", AMBER, [2, 3], "left")
+        layers[:0] = line_at(enough, f"enough: {enough:.2f}", AMBER, [2, 3], "left")
     size = {"width": WIDTH - LABELS, "height": max(60, 38 * len(rows))}
     return as_svg({"layer": layers, "padding": ROOM} | size)
 
 
-def _line(at: float, label: str, colour: str, dash: list[int], side: str) -> list[dict[str, Any]]:
-    """A line across the chart at a value, its name above it; ``side`` is how that is aligned: where there is room."""
-    values = {"values": [{"at": at, "label": label}]}
-    x = {"field": "at", "type": "quantitative"}
-    text = {"type": "text", "align": side, "dx": -4 if side == "right" else 4, "y": -8, "fontSize": 12, "color": colour}
-    return [
-        {"data": values, "mark": {"type": "rule", "strokeDash": dash, "color": colour}, "encoding": {"x": x}},
-        {"data": values, "mark": text, "encoding": {"x": x, "text": {"field": "label"}}},
+def waves_chart(card: dict[str, Any]) -> str | None:
+    """The effect by windows since schools started, with its interval where there is one; before the start hollow.
+
+    None where the pilot is not in waves, or where no effect may be drawn.
+    """
+    study = (card["waves"] or {}).get("event_study") or []
+    if not study or main_estimate(card) is None:
+        return None
+    rows = [
+        {"at": one["windows_since_start"], "is_before": one["windows_since_start"] < 0}
+        | {"value": one["effect_sd"], "low": one["low"], "high": one["high"]}
+        for one in study
     ]
+    title = "Windows since the start (0: the first with the change)"
+    at = {"field": "at", "type": "ordinal", "title": title, "axis": {"labelAngle": 0, "ticks": False, "domain": False}}
+    y = {"field": "value", "type": "quantitative", "title": "Effect (SD)", "scale": {"nice": True}}
+    zero = {
+        "data": {"values": [{"value": 0.0}]},
+        "mark": {"type": "rule", "strokeDash": [4, 4], "color": INK},
+        "encoding": {"y": y},
+    }
+    bounded = {
+        "data": {"values": [row for row in rows if row["low"] is not None and row["high"] is not None]},
+        "mark": {"type": "rule", "strokeWidth": 3, "color": BLUE},
+        "encoding": {"x": at, "y": y | {"field": "low"}, "y2": {"field": "high"}},
+    }
+    point = {
+        "data": {"values": rows},
+        "mark": {"type": "point", "size": 110, "color": BLUE, "strokeWidth": 2, "opacity": 1},
+        "encoding": {
+            "x": at,
+            "y": y,
+            "fill": {"condition": {"test": "datum.is_before", "value": "#ffffff"}, "value": BLUE},
+        },
+    }
+    return as_svg({"layer": [zero, bounded, point], "padding": ROOM, "width": WIDTH - 80, "height": 150})
 
 
 def counted_chart(card: dict[str, Any]) -> str | None:
@@ -144,7 +158,8 @@ def schools_chart(card: dict[str, Any]) -> str | None:
 
     def mean(field: str) -> dict[str, Any]:
         scale = {"zero": False, "padding": 14}
-        return {"field": field, "type": "quantitative", "title": f"Mean score {field}", "scale": scale}
+        axis = {"tickCount": 6}
+        return {"field": field, "type": "quantitative", "title": f"Mean score {field}", "scale": scale, "axis": axis}
 
     def by_arm(shown: list[str]) -> dict[str, Any]:
         return {"field": "arm", "type": "nominal", "title": None, "scale": {"domain": list(ARMS), "range": shown}}
@@ -162,7 +177,14 @@ def schools_chart(card: dict[str, Any]) -> str | None:
 
 def drawn(card: dict[str, Any]) -> dict[str, str | None]:
     """All charts of a presented card."""
-    return {"effect": effect_chart(card), "counted": counted_chart(card), "schools": schools_chart(card)}
+    return {
+        "effect": effect_chart(card),
+        "counted": counted_chart(card),
+        "schools": schools_chart(card),
+        "waves": waves_chart(card),
+        "dosage": dosage_chart(card),
+        "groups": groups_chart(card),
+    }
 
 
 class ChartCache:
@@ -174,7 +196,7 @@ class ChartCache:
         self._made: dict[tuple[str, str], dict[str, str | None]] = {}
 
     def charts(self, release_id: str, card: dict[str, Any]) -> dict[str, str | None]:
-        """The scorecard's charts: ``effect``, ``counted`` and ``schools``."""
+        """The scorecard's charts by name (:func:`drawn`)."""
         key = (release_id, str(card["pilot_id"]))
         if key not in self._made:
             self._made[key] = drawn(card)

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from answers.accounts import Account
 from answers.pilot_answers import load_scorecard, load_scorecards
 from answers.pinned_releases import Pinned
-from answers.scorecard_parts import interval_told, main_estimate, present
+from answers.scorecard_parts import interval_told, main_estimate, present, unit_told, value_told
 from cairn.errors import CairnError
 from pilots import registry
 from pilots.decision import DECISIONS
@@ -74,6 +74,8 @@ def card_context(card: dict[str, Any], charts: dict[str, str | None], n_min: int
         "charts": charts,
         "estimate": main_estimate(card),
         "interval_told": interval_told,
+        "value_told": value_told,
+        "unit_told": unit_told,
         "decisions": [],
         "choices": choices(card),
         "may_decide": False,

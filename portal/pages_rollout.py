@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
-from functools import lru_cache
 from typing import Any
 
 from starlette.requests import Request
@@ -13,33 +11,14 @@ from answers import wording
 from answers.accounts import Account
 from answers.pilot_answers import load_rollout, load_rollout_parts, load_scorecards
 from answers.pinned_releases import Opened
+from pilots.rollout import classroom_share, why_empty
 from portal.pages_overview import protect
-from portal.rollout_charts import UNITS, course_chart, dosage_chart
+from portal.rollout_charts import UNITS
+from portal.rollout_pictures import Told, pictures
 from portal.web import guarded, portal_of, render
 
 # Scope of the metrics over all pilots (pilots.rollout).
 DISTRICT = "district"
-# What a rollout is asked about and no file of the district tells: said once, and how it would come to be told.
-NOT_MEASURED = (
-    (
-        "What adults have learned, by the competencies of their role",
-        "no file tells it; facts of the type training need a layout (schemas/district/layouts) and a mart of them",
-    ),
-    (
-        "Readiness of schools",
-        "no file tells it; a layout of facts of the type survey loads it, and so far guardrails alone read surveys",
-    ),
-    (
-        "Support given, such as visits and hours of coaching",
-        "no file tells it and no type of fact is for it; what coaching cost is among the costs",
-    ),
-    ("Reach by groups other than the grade", "the roster that is loaded names no other group of pupils"),
-)
-NO_CLASSROOM_SHARE = (
-    "Share of the cost that reaches classrooms",
-    "write classroom or central into the column Code of the costs file and load it: 'cairn facts load PATH --layout"
-    " cairn_costs'",
-)
 
 
 @guarded("central_office", "engineer")
@@ -48,14 +27,7 @@ def rollout_page(request: Request, account: Account) -> Response:
     portal = portal_of(request)
     pinned = portal.reader.pin()
     n_min = portal.n_min()
-    pilots = pilots_of(pinned.evaluation, n_min)
-    has_codes = any(pilot["classroom_share"] is not None for pilot in pilots)
-    context = {
-        "title": "Rollout",
-        "pilots": pilots,
-        "not_measured": NOT_MEASURED if has_codes else (*NOT_MEASURED, NO_CLASSROOM_SHARE),
-        "n_min": n_min,
-    }
+    context = {"title": "Rollout", "pilots": pilots_of(pinned.evaluation, n_min), "n_min": n_min}
     return render(request, "rollout.html", context, pinned=pinned)
 
 
@@ -67,7 +39,8 @@ def pilots_of(release: Opened | None, n_min: int) -> list[dict[str, Any]]:
     parts = load_rollout_parts(release)
     for row in schools:
         row["is_small"] = (row["pupils_planned"] or 0) < n_min
-        row["reached"] = protect(row["pupils_reached"] or 0, n_min)
+        is_known = row["is_small"] or row["pupils_reached"] is not None
+        row["reached"] = protect(row["pupils_reached"] or 0, n_min) if is_known else "–"
     cards = {card["pilot_id"]: card for card in load_scorecards(release)}
     found = {row["pilot_id"] for row in [*metrics, *schools] if row["pilot_id"]}
     shown = []
@@ -78,68 +51,66 @@ def pilots_of(release: Opened | None, n_min: int) -> list[dict[str, Any]]:
         planned = (card.get("did_it_happen") or {}).get("planned_minutes")
         title = "All pilots together" if pilot_id == DISTRICT else card.get("title") or pilot_id
         of_schools = [row for row in schools if row["pilot_id"] == pilot_id]
+        told = Told(release.release_id, release.data_date, own, of_schools, planned, n_min)
+        sent = {row["fact_type"]: row for row in own["sent"]}
         shown.append(
             own
             | {
                 "pilot_id": pilot_id,
                 "is_pilot": pilot_id != DISTRICT,
                 "title": title,
-                "metrics": [row for row in metrics if row["pilot_id"] == pilot_id],
+                "metrics": [row for row in metrics if row["pilot_id"] == pilot_id and row["value"] is not None],
+                "unknown": _unknown([row for row in metrics if row["pilot_id"] == pilot_id], sent),
                 "schools": of_schools,
-                "now": _now(own["course"], release.data_date),
-                "charts": _charts(
-                    release.release_id,
-                    release.data_date,
-                    tuple(_frozen(row) for row in own["course"]),
-                    tuple(_frozen(row) for row in of_schools if not row["is_small"]),
-                    planned,
-                ),
-                "planned_minutes": planned,
-                "classroom_share": _classroom_share(own["costs"]),
+                "pictures": pictures(told) if pilot_id != DISTRICT else [],
+                "notes": _notes(own),
+                "late_by_owner": _late_by_owner(own["late"]),
+                "classroom_share": classroom_share(own["costs"]),
             }
         )
     return shown
 
 
-def _now(course: list[dict[str, Any]], data_date: date) -> list[str]:
-    """What the picture of the course shows at the data date, a sentence a unit."""
-    said = []
-    for unit in UNITS:
-        rows = [row for row in course if row["unit"] == unit]
-        if rows and rows[-1]["planned"]:
-            by_now = [row for row in rows if row["on_date"] <= data_date]
-            begun, reached = (by_now[-1]["planned"], by_now[-1]["reached"]) if by_now else (0, 0)
-            said.append(
-                f"{reached:,} of {wording.plural(rows[-1]['planned'], 'planned ' + _one(unit), 'planned ' + unit)}"
-                f" reached, {begun:,} were to be by now"
-            )
-    return said
+def _unknown(metrics: list[dict[str, Any]], sent: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
+    """The names of metrics without a value by the reason for it."""
+    found: dict[str, list[str]] = {}
+    for row in metrics:
+        if row["value"] is None:
+            name = wording.METRICS.get(row["name"]) or wording.plain(row["name"])
+            found.setdefault(why_empty(row["name"], sent), []).append(name)
+    return found
 
 
-def _one(unit: str) -> str:
-    return {"schools": "school", "classes": "class", "pupils": "pupil"}[unit]
+def _notes(own: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """What was sent and counts nowhere, a sentence each."""
+    found = [
+        f"{wording.plural(row['facts_elsewhere'], 'row', 'rows')} of {wording.plain(row['fact_type']).lower()} of"
+        " schools in which the pilot is not tried: not counted"
+        for row in own["sent"]
+        if row["facts_elsewhere"]
+    ]
+    for row in own["learning"]:
+        what = f"{wording.plain(row['adult_role'])}, {row['competency']}"
+        if not row["is_planned"]:
+            found.append(f"{what}: was sent, and the plan does not name it")
+        if row["schools_contradicting"]:
+            schools = wording.plural(row["schools_contradicting"], "school says", "schools say")
+            found.append(f"{what}: {schools} that more have shown it than are to learn it; not counted")
+    return found
 
 
-def _classroom_share(costs: list[dict[str, Any]]) -> float | None:
-    """Of the costs of which the district says where they go, the share that reaches classrooms; None where of none."""
-    classroom, central = (sum(row[name] or 0.0 for row in costs) for name in ("classroom_usd", "central_usd"))
-    return classroom / (classroom + central) if classroom + central > 0 else None
-
-
-def _frozen(row: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
-    return tuple(row.items())
-
-
-@lru_cache(maxsize=64)
-def _charts(
-    release_id: str,
-    data_date: date,
-    course: tuple[tuple[tuple[str, Any], ...], ...],
-    schools: tuple[tuple[tuple[str, Any], ...], ...],
-    planned_minutes: float | None,
-) -> dict[str, str | None]:
-    """Both pictures of a pilot, made once a release: drawing takes longer than the page may."""
-    return {
-        "course": course_chart([dict(row) for row in course], data_date),
-        "dosage": dosage_chart([dict(row) for row in schools], planned_minutes),
-    }
+def _late_by_owner(late: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each owner's late milestones, the one with most first: how many, still open, and the longest."""
+    owners: dict[str, list[dict[str, Any]]] = {}
+    for row in late:
+        owners.setdefault(row["owner"] or "–", []).append(row)
+    found = [
+        {
+            "owner": owner,
+            "late": len(rows),
+            "open": sum(row["status"] == "overdue" for row in rows),
+            "days": max((row["days_late"] or 0 for row in rows), default=0),
+        }
+        for owner, rows in owners.items()
+    ]
+    return sorted(found, key=lambda row: (-row["late"], row["owner"]))

@@ -10,7 +10,7 @@ from typing import Any
 import typst
 
 from answers import wording
-from answers.scorecard_parts import interval_told
+from answers.scorecard_parts import interval_told, unit_told, value_told
 
 TEMPLATE = Path(__file__).resolve().parent / "templates" / "scorecard.typ"
 
@@ -34,6 +34,15 @@ def scorecard_pdf(
                 folder / "main.typ", root=folder, format="pdf", ignore_system_fonts=True, pdf_standards="ua-1"
             )
         )
+
+
+def _group(one: dict[str, Any]) -> list[str]:
+    """A group's row as text: name, pupils, effect, interval; what is not told is said in the last."""
+    name = one["group"].capitalize()
+    if one["why_not"]:
+        return [name, "–", "–", f"not told: {one['why_not']}"]
+    interval = f"{wording.number(one['low'], 2)} to {wording.number(one['high'], 2)}"
+    return [name, wording.number(one["pupils"]), wording.number(one["effect_sd"], 2), interval]
 
 
 def _printable(
@@ -61,32 +70,47 @@ def _printable(
         "why_no_chance": sure["why_no_chance"],
         "guardrails": [one["sentence"] for one in card["guardrails"]],
         "arms": card["schools_told"],
-        "who": f"{wording.number(who['pupils'])} pupils in {wording.number(who['schools'])} schools, "
-        f"grades {', '.join(map(str, who['grades'])) or 'not given'}.",
+        "decided_by": sure["decided_by"] or "",
+        "who": card["who_told"],
         "who_notes": who["notes"],
-        "happened": [
-            ["Pupils with the planned time", wording.percent(happened["dosage_met_share"])],
+        "groups": [_group(one) for one in who["groups"]],
+        "groups_alt": card["groups_told"],
+        "dosage_alt": card["dosage_told"],
+        "by_dosage": [
             [
-                "Minutes planned, mean reached",
-                f"{wording.number(happened['planned_minutes'])}, {wording.number(happened['mean_minutes'])}",
-            ],
-            [
-                "Milestones done of planned, late",
-                f"{wording.number(happened['milestones_done'])} of "
-                f"{wording.number(happened['milestones_planned'])}, {wording.number(happened['milestones_late'])} late",
-            ],
+                one["dosage"].capitalize(),
+                "not told" if one["pupils"] is None else wording.number(one["pupils"]),
+                wording.number(one["difference_sd"], 2),
+            ]
+            for one in happened["by_dosage"]
         ],
+        "by_dosage_note": happened["by_dosage_note"] or "",
+        "log": [[one["day"], one["what"], one["more"] or "–"] for one in card["log"]],
+        "gain_heads": card["gain_heads"],
+        "happened": [list(one) for one in card["happened_told"]],
         "cost": [["Total", wording.money(cost["total_usd"])], ["For each pupil", wording.money(cost["per_pupil_usd"])]],
         "cost_notes": cost["notes"],
         "next": card["next"],
         "charts": {name: bool(svg) for name, svg in charts.items()},
         "effect_alt": card["effect_told"],
+        "waves": (card["waves"] or {}).get("sentences", []),
+        "waves_alt": card["waves_told"],
+        "wave_effects": [
+            [
+                ", ".join(map(str, row["waves"])),
+                ", ".join(row["starts_on"]),
+                str(row["schools"]),
+                wording.number(row["effect_sd"], 2),
+                wording.number(row["p_value"], 3),
+            ]
+            for row in (card["waves"] or {}).get("groups", [])
+        ],
         "estimates": [
             [
                 str(one.get("label") or one["name"]).replace("_", " "),
-                wording.number(one["value"], 2),
+                value_told(one),
                 interval_told(card, one),
-                wording.unit(one.get("unit")),
+                unit_told(one),
             ]
             for one in card["estimates"]
         ],

@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any
 
 from cairn.vega import INK
-from portal.charts import BLUE, ROOM, as_svg
+from portal.svg import BLUE, ROOM, as_svg
 
 ORANGE = "#a4580c"
 WIDTH, NAMES = 400, 150

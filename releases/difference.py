@@ -24,8 +24,13 @@ EVALUATION_KEYS: dict[str, tuple[str, ...]] = {
     "rollout_forecast": ("pilot_id", "unit"),
     "rollout_milestone": ("pilot_id", "school_id", "milestone"),
     "rollout_cost": ("pilot_id", "cost_kind"),
-    "rollout_grade": ("pilot_id", "grade"),
+    "rollout_group": ("pilot_id", "grouping_name", "group_name"),
     "rollout_barrier": ("pilot_id", "place"),
+    "rollout_learning": ("pilot_id", "adult_role", "competency"),
+    "rollout_readiness": ("pilot_id", "school_id", "on_date"),
+    "rollout_readiness_item": ("pilot_id", "item"),
+    "rollout_support": ("pilot_id", "school_id", "support_kind"),
+    "rollout_sent": ("pilot_id", "fact_type"),
 }
 # The one mart whose rows dbt does not test for a key: the last gate's results are added to it later.
 GATE_RESULT_KEY = ("gate", "data_date", "rule_id", "scope_type", "scope_id")

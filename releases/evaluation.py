@@ -10,9 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
@@ -22,10 +21,9 @@ from cairn.settings import Settings
 from gates.run import run_gate
 from pilots import registry
 from pilots.registry import FrozenPlan
-from pilots.rollout import metrics
 from releases import rollout_tables, scorecards, store
 from releases.evaluation_code import code_version
-from releases.learning_marts import frame, release_of
+from releases.learning_marts import release_of
 
 KIND = "evaluation"
 GATE = "before_evaluation"
@@ -65,25 +63,12 @@ def build_and_publish(settings: Settings, *, force: bool = False) -> store.Relea
     return release
 
 
-def evaluate(settings: Settings, pilot_id: str, as_of: date | None = None) -> dict[str, Any]:
-    """One pilot's scorecard on the current learning release, or the newest up to ``as_of``; nothing is written."""
-    learning = release_of(settings, as_of)
-    frozen = registry.frozen_plan(settings, pilot_id)
-    with store.connect(settings, learning) as source:
-        return scorecards.scorecard(source, frozen, learning, settings)
-
-
-def rollout(settings: Settings, as_of: date | None = None) -> dict[str, Any]:
-    """``metrics`` and ``release_id`` of the rollout on the current learning release, or the newest up to ``as_of``."""
-    learning = release_of(settings, as_of)
-    with store.connect(settings, learning) as source:
-        return {"metrics": metrics(frame(source, "mart_rollout_school")), "release_id": learning.release_id}
-
-
 def _is_of(settings: Settings, release: store.Release, learning: store.Release, plans: Sequence[FrozenPlan]) -> bool:
     """Whether the release is of this learning release and these plans, by the code that runs."""
     if release.based_on != learning.release_id or release.code_version != code_version():
         return False
+    if any(plan.recorded_at > release.built_at for plan in plans):
+        return False  # changed since, beside the analysis that is hashed
     with store.connect(settings, release) as connection:
         known = dict(connection.execute("select pilot_id, plan_hash from pilot_scorecard").fetchall())
     return known == _hashes(plans)

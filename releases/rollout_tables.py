@@ -1,47 +1,79 @@
-"""The rollout in an evaluation release: metrics, schools, course by date, milestones, costs, grades, barriers.
+"""The rollout in an evaluation release: each table of what the page shows and no more, for release, page and command.
 
-What the page shows and no more: numbers of fewer pupils than the smallest group are hidden here, before publishing.
+Numbers of fewer pupils than the smallest group are hidden here, before publishing. Numbers of adults are told by role
+over all schools of a pilot, from as many adults on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
-from pilots.rollout import metrics
+from pilots.rollout import metrics, more_metrics
 from pilots.rollout_reach import UNITS, forecast, hidden_groups, hidden_small, rows_of, steps
 from releases import store
 from releases.learning_marts import frame, marts_of
 
-TABLES = """
-create table rollout_metric (
-    pilot_id varchar, name varchar not null, value double, unit varchar, scope varchar not null
-);
-create table rollout_course (
-    pilot_id varchar not null, unit varchar not null, on_date date not null, planned integer not null,
-    reached integer not null
-);
-create table rollout_grade (pilot_id varchar not null, grade varchar not null, pupils_planned integer,
-    pupils_reached integer
-);
-create table rollout_forecast (
-    pilot_id varchar not null, unit varchar not null, code varchar not null, likely date, earliest date, latest date
-);
-"""
+TABLES = {
+    "rollout_metric": "pilot_id varchar, name varchar not null, value double, unit varchar, scope varchar not null",
+    "rollout_course": "pilot_id varchar not null, unit varchar not null, on_date date not null,"
+    " planned integer not null, reached integer not null",
+    "rollout_group": "pilot_id varchar not null, grouping_name varchar not null, group_name varchar not null,"
+    " pupils_planned integer, pupils_reached integer",
+    "rollout_forecast": "pilot_id varchar not null, unit varchar not null, code varchar not null, likely date,"
+    " earliest date, latest date",
+}
 # Numbers of a school's pupils: empty where the school has fewer than the smallest group.
 _OF_PUPILS = ("pupils_planned", "pupils_reached", "dosage_minutes_mean", "dosage_met_share", "cost_per_pupil_usd")
-# Tables that are made by a query of a mart, none of which counts pupils.
+_OF_SCHOOL = "left join mart_rollout_school as school using (pilot_id, school_id)"
+# Tables that are a query of a mart, which stands first; none of them counts pupils. ``n_min`` is filled in.
 _QUERIES = {
-    "rollout_milestone": ("mart_rollout_milestone", "select * from mart"),
+    "rollout_milestone": ("mart_rollout_milestone", "select * from mart_rollout_milestone"),
     "rollout_cost": (
         "mart_rollout_cost",
         "select pilot_id, cost_kind, sum(cost_usd) as cost_usd, sum(classroom_usd) as classroom_usd,"
-        " sum(central_usd) as central_usd from mart group by all",
+        " sum(central_usd) as central_usd from mart_rollout_cost group by all",
     ),
-    "rollout_barrier": ("mart_rollout_barrier", "select * from mart"),
+    "rollout_barrier": ("mart_rollout_barrier", "select * from mart_rollout_barrier"),
+    "rollout_sent": ("mart_rollout_sent", "select * from mart_rollout_sent"),
+    "rollout_learning": (
+        "mart_rollout_learning",
+        "with summed as (select pilot_id, adult_role, competency, is_planned, count(*)::int as schools,"
+        " (count(*) filter (where status = 'told'))::int as schools_told,"
+        " (count(*) filter (where status = 'contradicts'))::int as schools_contradicting,"
+        " (sum(adults_to_learn) filter (where status = 'told'))::int as learners,"
+        " (sum(adults_shown) filter (where status = 'told'))::int as shown, max(told_date) as told_date"
+        " from mart_rollout_learning group by all)"
+        " select * exclude (learners, shown), learners < {n_min} as is_hidden,"
+        " case when learners >= {n_min} then learners end as adults_to_learn,"
+        " case when learners >= {n_min} then shown end as adults_shown from summed",
+    ),
+    "rollout_readiness": (
+        "mart_rollout_readiness",
+        "select pilot_id, school_id, any_value(school_name) as school_name, on_date, is_newest,"
+        " (count(*) filter (where answer = 'ready'))::int as ready,"
+        " (count(*) filter (where answer = 'partly'))::int as partly,"
+        " (count(*) filter (where answer = 'not_ready'))::int as not_ready"
+        f" from mart_rollout_readiness {_OF_SCHOOL} group by pilot_id, school_id, on_date, is_newest",
+    ),
+    "rollout_readiness_item": (
+        "mart_rollout_readiness",
+        "select pilot_id, item, count(*)::int as schools, (count(*) filter (where answer = 'ready'))::int as ready,"
+        " (count(*) filter (where answer = 'partly'))::int as partly,"
+        " (count(*) filter (where answer = 'not_ready'))::int as not_ready"
+        " from mart_rollout_readiness where is_newest group by pilot_id, item",
+    ),
+    "rollout_support": (
+        "mart_rollout_support",
+        "select pilot_id, school_id, school_name, support_kind, visits, hours, last_date"
+        f" from mart_rollout_support {_OF_SCHOOL}",
+    ),
 }
+Rows = list[dict[str, Any]]
 
 
 def write(
@@ -49,47 +81,71 @@ def write(
 ) -> None:
     """Every table of the rollout into the evaluation's file, from an open learning release; a table whose mart a
     release from before there was one lacks is left out."""
-    connection.execute(TABLES)
-    schools = frame(source, "mart_rollout_school")
-    connection.register("schools", schools)
-    hidden = ", ".join(f"case when pupils_planned >= {n_min} then {name} end as {name}" for name in _OF_PUPILS)
-    connection.execute(f"create table rollout_school as select * replace ({hidden}) from schools")
-    connection.unregister("schools")
-    insert(connection, "rollout_metric", metrics(schools))
+    for name, columns in TABLES.items():
+        connection.execute(f"create table {name} ({columns})")
+    for name, rows in tables(source, learning, n_min).items():
+        if name in TABLES:
+            insert(connection, name, rows.to_pylist())
+        else:
+            connection.register("told", rows)
+            connection.execute(f"create table {name} as select * from told")
+            connection.unregister("told")
+
+
+def tables(source: duckdb.DuckDBPyConnection, learning: store.Release, n_min: int) -> dict[str, pa.Table]:
+    """The tables by name, as they may be published: what the release writes, and ``cairn rollout report`` prints."""
     present = marts_of(source)
+    schools = frame(source, "mart_rollout_school")
+    hidden = ", ".join(f"case when pupils_planned >= {n_min} then {name} end as {name}" for name in _OF_PUPILS)
+    found = {
+        "rollout_school": source.sql(
+            f"select * replace ({hidden}) from mart_rollout_school order by all"
+        ).to_arrow_table()
+    }
     for name, (mart, query) in _QUERIES.items():
         if mart in present:
-            rows = source.sql(f"select * from {mart} order by all").to_arrow_table()
-            connection.register("mart", rows)
-            connection.execute(f"create table {name} as {query} order by all")
-            connection.unregister("mart")
-    if "mart_rollout_grade" in present:
-        _grades(connection, source, n_min)
+            found[name] = source.sql(f"{query.format(n_min=n_min)} order by all").to_arrow_table()
+    more = more_metrics({name: rows.to_pylist() for name, rows in found.items()})
+    found["rollout_metric"] = pa.Table.from_pylist([*metrics(schools), *more])
+    if "mart_rollout_group" in present:
+        found["rollout_group"] = pa.Table.from_pylist(_groups(source, n_min))
     if "mart_rollout_reach" in present:
-        _courses(connection, source, learning, n_min)
+        courses, forecasts = _courses(source, learning, n_min)
+        found |= {"rollout_course": pa.Table.from_pylist(courses), "rollout_forecast": pa.Table.from_pylist(forecasts)}
+    return found
 
 
-def _grades(connection: duckdb.DuckDBPyConnection, source: duckdb.DuckDBPyConnection, n_min: int) -> None:
-    """Planned and reached pupils of each pilot by grade, the few hidden."""
+def _groups(source: duckdb.DuckDBPyConnection, n_min: int) -> Rows:
+    """Planned and reached pupils of each pilot by group, the few hidden; reached is empty where nothing was sent."""
     found = source.execute(
-        "select pilot_id, grade, cast(sum(pupils_planned) as integer), cast(sum(pupils_reached) as integer)"
-        " from mart_rollout_grade group by all order by 1, 2"
+        "select pilot_id, grouping_name, group_name, cast(sum(pupils_planned) as integer),"
+        " cast(sum(pupils_reached) as integer) from mart_rollout_group group by all order by 1, 2, 3"
     ).fetchall()
-    for pilot_id in sorted({row[0] for row in found}):
-        groups = hidden_groups([(grade, n, reached) for pilot, grade, n, reached in found if pilot == pilot_id], n_min)
-        told = [
-            {"pilot_id": pilot_id, "grade": one.name, "pupils_planned": one.planned, "pupils_reached": one.reached}
-            for one in groups
-        ]
-        insert(connection, "rollout_grade", told)
+    unknown = _without_dosage(source)
+    rows: Rows = []
+    for pilot_id, grouping in sorted({(row[0], row[1]) for row in found}):
+        own = [(group, n, reached) for pilot, name, group, n, reached in found if (pilot, name) == (pilot_id, grouping)]
+        for one in hidden_groups(own, n_min):
+            reached = None if pilot_id in unknown else one.reached
+            rows.append({"pilot_id": pilot_id, "grouping_name": grouping, "group_name": one.name})
+            rows[-1] |= {"pupils_planned": one.planned, "pupils_reached": reached}
+    return rows
 
 
-def _courses(
-    connection: duckdb.DuckDBPyConnection, source: duckdb.DuckDBPyConnection, learning: store.Release, n_min: int
-) -> None:
-    """What was planned and reached by date, and the forecast of each, pilot by pilot."""
+def _without_dosage(source: duckdb.DuckDBPyConnection) -> set[str]:
+    """Pilots of whose work nothing was sent: nobody is known to be reached, nor not to be."""
+    if "mart_rollout_sent" not in marts_of(source):
+        return set()
+    rows = source.execute("select pilot_id from mart_rollout_sent where fact_type = 'dosage' and facts = 0").fetchall()
+    return {pilot_id for (pilot_id,) in rows}
+
+
+def _courses(source: duckdb.DuckDBPyConnection, learning: store.Release, n_min: int) -> tuple[Rows, Rows]:
+    """What was planned and reached by date, and the forecast of each, of every pilot whose work was sent."""
     reach = frame(source, "mart_rollout_reach")
-    for pilot_id in sorted(reach["pilot_id"].unique()):
+    courses: Rows = []
+    forecasts: Rows = []
+    for pilot_id in sorted(set(reach["pilot_id"]) - _without_dosage(source)):
         rows = rows_of(reach, pilot_id)
         for unit in UNITS:
             course = steps(rows, unit)
@@ -97,8 +153,9 @@ def _courses(
             if unit == "pupils":
                 course = hidden_small(course, n_min, course[-1].planned if course else 0)
             key = {"pilot_id": pilot_id, "unit": unit}
-            insert(connection, "rollout_course", [key | vars(step) for step in course])
-            insert(connection, "rollout_forecast", [key | vars(told)])
+            courses += [key | asdict(step) for step in course]
+            forecasts.append(key | asdict(told))
+    return courses, forecasts
 
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Mapping[str, Any]]) -> None:

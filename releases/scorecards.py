@@ -12,18 +12,21 @@ import duckdb
 import pandas as pd
 
 from cairn.errors import CairnError
-from cairn.privacy import school_told
+from cairn.privacy import school_told, smallest_group
 from cairn.settings import Settings
 from gates.before_evaluation import is_crossed
-from pilots import assignment, cost
+from pilots import assignment, cost, waves
 from pilots.decision import DECISIONS, INVALID
 from pilots.evaluate import evaluate
+from pilots.plan import Plan
 from pilots.registry import FrozenPlan
 from releases import pilot_scores, store
 from releases.learning_marts import frame, marts_of
 
 LOG = logging.getLogger(__name__)
 MOST_WORDS = 300
+# Keys of a plan that marts are made by, beside its analysis.
+MADE_BY = ("implementation.dosage", "implementation.starts_on", "implementation.ends_on", "implementation.milestones")
 
 
 def scorecard(
@@ -38,7 +41,8 @@ def scorecard(
     pupils = frame(source, "mart_pilot_pupil", pilot_id)
     schools = frame(source, "mart_pilot_school", pilot_id)
     pilot_scores.refuse_other_plan(frozen.plan_hash, pupils)
-    pilot_scores.refuse(frozen.plan, pupils, schools)
+    windows = _windows(source, frozen.plan)
+    pilot_scores.refuse(frozen.plan, pupils, schools, windows)
     draw = assignment.standing_draw(settings, pilot_id)
     card = evaluate(
         frozen.plan,
@@ -52,14 +56,34 @@ def scorecard(
         stored=assignment.permuted_over(frozen.plan, draw),
         guardrails=_guardrails(source, pilot_id),
         not_as_drawn=assignment.assignment_problem(frozen.plan, draw),
+        windows=windows,
+        orders=assignment.orders_over(frozen.plan, draw),
+        n_min=smallest_group(settings),
     )
     card |= log_of(frozen)
-    card["warnings"] = [*card["warnings"], *pilot_scores.warnings(frozen.plan, schools)]
+    card["warnings"] = [
+        *card["warnings"],
+        *pilot_scores.warnings(frozen.plan, schools, windows),
+        *_changed_since(frozen, learning),
+    ]
     return card
 
 
+def _changed_since(frozen: FrozenPlan, learning: store.Release) -> list[str]:
+    """What to say of a plan whose dosage rule or days are newer than the marts that were made by them."""
+    keys = [key for change in frozen.changes if change.at > learning.built_at for key in change.keys]
+    of_marts = sorted({key for key in keys if key.startswith(MADE_BY)})
+    if not of_marts:
+        return []
+    return [
+        f"The plan changed after this data was made ({', '.join(of_marts)}): minutes, guardrails and milestones"
+        " follow it from the next night on."
+    ]
+
+
 def log_of(frozen: FrozenPlan) -> dict[str, Any]:
-    """What stands beside the frozen analysis: when it was frozen, how it was amended, what was done and learned."""
+    """What stands beside the frozen analysis: when it was frozen, how it was amended, what else was changed, what was
+    done and learned."""
     return {
         "frozen": {
             "at": frozen.frozen_at.isoformat(),
@@ -67,6 +91,10 @@ def log_of(frozen: FrozenPlan) -> dict[str, Any]:
             "amendments": [
                 {"at": one.at.isoformat(), "reason": one.reason, "is_after_outcomes": one.is_after_outcomes}
                 for one in frozen.amendments
+            ],
+            "changes": [
+                {"at": one.at.isoformat(), "keys": list(one.keys), "is_after_outcomes": one.is_after_outcomes}
+                for one in frozen.changes
             ],
         },
         "practice": [
@@ -79,6 +107,14 @@ def log_of(frozen: FrozenPlan) -> dict[str, Any]:
 def _guardrails(source: duckdb.DuckDBPyConnection, pilot_id: str) -> pd.DataFrame | None:
     """Values of the pilot's guardrails; None in a release from before there were any."""
     return frame(source, "mart_pilot_guardrail", pilot_id) if "mart_pilot_guardrail" in marts_of(source) else None
+
+
+def _windows(source: duckdb.DuckDBPyConnection, plan: Plan) -> pd.DataFrame | None:
+    """Scores of every window of a plan whose waves start between them; None for any other, and in a release from before
+    there was such a mart: the next night brings one."""
+    if not waves.is_staggered(plan) or "mart_pilot_window" not in marts_of(source):
+        return None
+    return frame(source, "mart_pilot_window", plan.pilot_id)
 
 
 def _red_gates(source: duckdb.DuckDBPyConnection, pilot_id: str) -> list[str]:

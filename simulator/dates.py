@@ -104,6 +104,16 @@ class Dates:
         """First and last day (indices) on which pilots are in use: after the fall window to the winter window."""
         return min(self.fall[1] + 1, len(self.days) - 1), max(self.winter[0] - 1, 0)
 
+    @cached_property
+    def between(self) -> tuple[tuple[int, int], ...]:
+        """First and last day (indices) of two windows between fall and winter: the last days, five at most, of the
+        first and of the second third of the pilots' days."""
+        first, last = self.pilot
+        span = last - first + 1
+        ends = [first + k * span // 3 - 1 for k in (1, 2)]
+        width = max(1, min(5, span // 6))
+        return tuple((end - width + 1, end) for end in ends)
+
     def configuration(self) -> dict[str, Any]:
         """The district's calendar file, as ``cairn.calendar`` reads it."""
         return {

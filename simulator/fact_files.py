@@ -11,11 +11,14 @@ import numpy as np
 
 from simulator.pilot_design import PilotTruth
 from simulator.pupil_work import ATTEMPT, Work
+from simulator.rollout_facts import write_rollout_facts
 from simulator.roster_files import write_csv
 from simulator.world import World
 
 BY_STUDENT = ("StudentId", "PilotId", "Date", "Name", "Value", "Unit", "Code")
 BY_SCHOOL = ("SchoolId", "PilotId", "Date", "Name", "Value", "Unit", "Code")
+# Where a cost goes, as the district says it; of coaching it does not say.
+GOES_TO = {"licences": "classroom", "devices": "classroom", "training": "central"}
 ACTIONS = ("reteach", "small_group", "one_to_one", "extra_practice")
 OVERRIDES = ("StudentId", "Date", "Competency", "Says", "Reason", "Until")
 LOCKED_GROUPS, LOCKED_PUPILS = 2, 3  # groups that a school keeps as they are, and pupils in each
@@ -29,7 +32,7 @@ Rows = list[Sequence[Any]]
 
 
 def write_facts(world: World, work: Work, pilots: list[PilotTruth], out: Path, seed: int) -> None:
-    """All six files, each with a header of its own kind even where it has no rows."""
+    """Every file, each with a header of its own kind even where it has no rows."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, 8]))
     folder = out / "facts"
     write_csv(folder / "dosage.csv", BY_STUDENT, [r for p in pilots for r in _dosage(world, work, p, rng)])
@@ -41,10 +44,12 @@ def write_facts(world: World, work: Work, pilots: list[PilotTruth], out: Path, s
     # Draws of its own: the other files stay as they were.
     words = np.random.default_rng(np.random.SeedSequence([seed, 13]))
     write_csv(folder / "overrides.csv", OVERRIDES, _overrides(world, work, words))
+    write_rollout_facts(world, pilots, folder, seed)
 
 
 def _dosage(world: World, work: Work, pilot: PilotTruth, rng: np.random.Generator) -> Rows:
-    """Minutes a week of each treated pupil, on the week's last school day; they sum to dose times planned minutes."""
+    """Minutes a week of each treated pupil, on the week's last school day; they sum to dose times planned minutes
+    where the pupil has it from the first day on."""
     days = list(range(pilot.first_day, pilot.last_day + 1))
     weeks: dict[tuple[int, int], list[int]] = {}
     for day in days:
@@ -53,9 +58,10 @@ def _dosage(world: World, work: Work, pilot: PilotTruth, rng: np.random.Generato
     rows: Rows = []
     for members in weeks.values():
         week_end = world.dates.days[members[-1]].isoformat()
-        share = pilot.planned_minutes * len(members) / max(1, len(days))
+        since = np.maximum(pilot.start_day[treated], members[0])
+        share = pilot.minutes_a_day * np.maximum(0, members[-1] - since + 1)
         minutes = np.maximum(0, np.round(share * pilot.dose[treated] * rng.normal(1.0, 0.15, len(treated)))).astype(int)
-        enrolled = world.students.join_day[treated] <= members[-1]
+        enrolled = (world.students.join_day[treated] <= members[-1]) & (since <= members[-1])
         for pupil, value in zip(treated[enrolled].tolist(), minutes[enrolled].tolist(), strict=True):
             rows.append([world.students.id[pupil], pilot.pilot_id, week_end, "minutes", value, "minutes", ""])
     return rows
@@ -72,7 +78,10 @@ def _costs(world: World, pilot: PilotTruth, rng: np.random.Generator) -> Rows:
         rows.append((school, middle, "coaching", round(300 * float(rng.uniform(0.8, 1.2)), 2)))
         if kind.device_usd:
             rows.append((school, start, "devices", round(kind.device_usd * float(rng.uniform(0.8, 1.2)), 2)))
-    return [[world.school_ids[s], pilot.pilot_id, day, name, value, "usd", ""] for s, day, name, value in rows]
+    return [
+        [world.school_ids[s], pilot.pilot_id, day, name, value, "usd", GOES_TO.get(name, "")]
+        for s, day, name, value in rows
+    ]
 
 
 def _milestones(world: World, pilot: PilotTruth, rng: np.random.Generator) -> Rows:

@@ -17,7 +17,7 @@ LATE_SHARE, MALFORMED_SHARE, DUPLICATE_SHARE, CONFLICT_SHARE, VOIDED_SHARE = 0.0
 LATE_DAYS_MAX = 5
 NONE, DUPLICATE, CONFLICT, VOID = 0, 1, 2, 3
 MALFORMED = 10  # and above: MALFORMED + k is MALFORMED_KINDS[k]
-MALFORMED_KINDS = ("missing_actor", "unknown_verb", "bad_score", "bad_timestamp", "broken_json")
+MALFORMED_KINDS = ("missing_actor", "bad_verb", "bad_score", "bad_timestamp", "broken_json")
 FAULT_NAMES = {NONE: "", DUPLICATE: "duplicate", CONFLICT: "conflict", VOID: "void"} | {
     MALFORMED + k: name for k, name in enumerate(MALFORMED_KINDS)
 }

@@ -7,8 +7,8 @@ rises with the true shares of those competencies, each as it was at the end of t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from simulator.world import World
 
 # One name for all subjects, as vendors have it: the column Subject tells them apart.
 ASSESSMENT = "District Interim"
-WINDOWS = ("fall", "winter")
 HEADER = (
     "StudentId",
     "Assessment",
@@ -46,6 +45,7 @@ LEAST_COMPETENCIES = 5  # that an assessment or strand asks about: those not yet
 # (``world.SCHOOL_ABILITY_SD``) they differ by .15 to .20 SD in fall and by .20 to .25 SD in winter.
 GROWTH, GROWTH_SD, SCHOOL_GROWTH_SD = 4.0, 2.0, 1.8
 ERROR_SD, STRAND_ERROR_SD = 4.0, 5.5  # points of measurement error: also the standard errors that are reported
+RELIABILITY = 0.87  # of the overall score within a grade, as its maker would publish it (test_truth holds it)
 TESTED_SHARE, RAPID_SHARE, RAPID_LOSS_SD = 0.96, 0.015, 12.0
 DOMAIN_SIZE, SUBJECT_SIZE = 5, 20  # competencies
 
@@ -53,14 +53,40 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class Window:
+    """An assessment window: as its file and the column Window call it, and its first and last day (indices).
+
+    Those between fall and winter are for pilots in waves: only pupils of their schools are tested, in their subject.
+    """
+
+    name: str
+    first: int
+    last: int
+
+    @property
+    def plan_name(self) -> str:
+        """What a plan calls it: of those between there is no name that plans know."""
+        return self.name if self.name in ("fall", "winter") else "other"
+
+
+def windows_of(world: World, pilots: Sequence[PilotTruth]) -> list[Window]:
+    """Fall and winter, and those between where a pilot is in waves."""
+    dates = world.dates
+    between = dates.between if any(len(pilot.wave_days) > 1 for pilot in pilots) else ()
+    middle = [Window(f"between {number}", *days) for number, days in enumerate(between, start=1)]
+    return [Window("fall", *dates.fall), *middle, Window("winter", *dates.winter)]
+
+
+@dataclass(frozen=True)
 class Outcomes:
-    """What was scored: ``score`` [window, subject, pupil], ``strand`` [window, subject, domain, pupil], NaN where not
-    tested; ``taken`` [window, subject, pupil] is the day (index).
+    """What was scored in ``windows``: ``score`` [window, subject, pupil], ``strand`` [window, subject, domain, pupil],
+    NaN where not tested; ``taken`` [window, subject, pupil] is the day (index).
 
     ``effect_points`` are the points that each pilot's effect is worth on average to those treated, ``learning_points``
     those of them that come by way of what they learned in their apps.
     """
 
+    windows: list[Window]
     score: Floats
     strand: Floats
     taken: NDArray[np.int64]
@@ -77,13 +103,18 @@ def simulate_outcomes(world: World, work: Work, pilots: list[PilotTruth], seed: 
     base = SCALE_MEAN + GRADE_STEP * (students.grade - 3)[None, :] + ABILITY_POINTS * students.ability_by.T
     growth = GROWTH + rng.normal(0, GROWTH_SD, (2, n))
     growth += rng.normal(0, SCHOOL_GROWTH_SD, (2, len(world.school_ids)))[:, students.school]
-    general = np.stack([base, base + growth])
-    taken = np.stack([rng.integers(low, high + 1, (2, n)) for low, high in (world.dates.fall, world.dates.winter)])
+    windows = windows_of(world, pilots)
+    begin, end = windows[0].first, max(windows[-1].first, windows[0].first + 1)
+    general = np.stack([base + growth * (one.first - begin) / (end - begin) for one in windows])
+    taken = np.stack([rng.integers(one.first, one.last + 1, (2, n)) for one in windows])
     is_rapid = rng.random(general.shape) < RAPID_SHARE
+    one_by_one = _in_schools_of(world, [pilot for pilot in pilots if pilot.kind.is_tested_one_by_one])
+    is_rapid &= ~one_by_one
     loss = np.where(is_rapid, np.abs(rng.normal(0, RAPID_LOSS_SD, general.shape)), 0.0)
     error = rng.normal(0, ERROR_SD, general.shape)
-    strand_error = rng.normal(0, STRAND_ERROR_SD, (2, 2, SUBJECT_SIZE // DOMAIN_SIZE, n))
-    tested = (rng.random(general.shape) < TESTED_SHARE) & (students.join_day[None, None, :] <= taken)
+    strand_error = rng.normal(0, STRAND_ERROR_SD, (len(windows), 2, SUBJECT_SIZE // DOMAIN_SIZE, n))
+    tested = ((rng.random(general.shape) < TESTED_SHARE) | one_by_one) & (students.join_day[None, None, :] <= taken)
+    tested[1:-1] &= _in_schools_of(world, [pilot for pilot in pilots if len(pilot.wave_days) > 1])
 
     overall, strands = _share_points(world, work, taken, without_pilots=False)
     without = _share_points(world, work, taken, without_pilots=True)[0]
@@ -91,14 +122,20 @@ def simulate_outcomes(world: World, work: Work, pilots: list[PilotTruth], seed: 
     learning_points: dict[str, float] = {}
     for pilot in pilots:
         inside = np.isin(students.school, pilot.pool)
-        unchanged = (general + without + error - loss)[1, pilot.subject, inside]
-        points = pilot.effect_sd * float(np.std(unchanged))
-        learned = float((overall - without)[1, pilot.subject, pilot.is_treated].mean())
-        effect_points[pilot.pilot_id], learning_points[pilot.pilot_id] = points, learned
-        general[1, pilot.subject] += (points - learned) * pilot.dose / pilot.dose[pilot.is_treated].mean()
+        unchanged = (general + without + error - loss)[-1, pilot.subject, inside]
+        points = effect_points[pilot.pilot_id] = pilot.effect_sd * float(np.std(unchanged))
+        for w, window in list(enumerate(windows))[1:]:
+            # In the end all have, however short the run.
+            has_begun = pilot.is_treated if window is windows[-1] else pilot.start_day <= window.first
+            if has_begun.any():
+                learned = float((overall - without)[w, pilot.subject, has_begun].mean())
+                learning_points[pilot.pilot_id] = learned  # in the end, that of the last window
+                share = np.where(has_begun, pilot.dose, 0.0) / pilot.dose[has_begun].mean()
+                general[w, pilot.subject] += (points - learned) * share
     scored = np.where(tested, np.round(general + overall + error - loss, 1), np.nan)
     by_strand = np.round((general - loss)[:, :, None, :] + strands + strand_error, 1)
     return Outcomes(
+        windows=windows,
         score=scored,
         strand=np.where(tested[:, :, None, :], by_strand, np.nan),
         taken=taken,
@@ -108,13 +145,21 @@ def simulate_outcomes(world: World, work: Work, pilots: list[PilotTruth], seed: 
     )
 
 
+def _in_schools_of(world: World, pilots: Sequence[PilotTruth]) -> NDArray[np.bool_]:
+    """Whether a pupil is in a school of one of these pilots, in its subject [subject, pupil]."""
+    found = np.zeros((2, len(world.students)), dtype=bool)
+    for pilot in pilots:
+        found[pilot.subject] |= np.isin(world.students.school, pilot.pool)
+    return found
+
+
 def _share_points(world: World, work: Work, taken: NDArray[np.int64], *, without_pilots: bool) -> tuple[Floats, Floats]:
     """Points that the true shares of what was taught add: to overall [window, subject, pupil] and to the strands
     [window, subject, domain, pupil]."""
     students, n = world.students, len(world.students)
     if_not, if_known = true_shares(world.competency_truth, world.items, students.ability_by)
-    overall, strands = np.empty((2, 2, n)), np.empty((2, 2, SUBJECT_SIZE // DOMAIN_SIZE, n))
-    for window, subject in np.ndindex(2, 2):
+    overall, strands = np.empty(taken.shape), np.empty((len(taken), 2, SUBJECT_SIZE // DOMAIN_SIZE, n))
+    for window, subject in np.ndindex(len(taken), 2):
         day = taken[window, subject]
         known = work.states.at_end_of(day, len(world.leaves), without_pilots=without_pilots)
         own = slice(subject * SUBJECT_SIZE, (subject + 1) * SUBJECT_SIZE)
@@ -134,18 +179,21 @@ def _points(share: Floats, taught: NDArray[np.bool_]) -> Floats:
 
 
 def write_outcomes(world: World, outcomes: Outcomes, out: Path) -> int:
-    """``assessments/fall.csv`` and ``winter.csv``: overall and a strand a domain; returns the number of rows."""
+    """``assessments/fall.csv``, ``winter.csv`` and those between: overall and a strand a domain; returns the number of
+    rows."""
     from scipy.special import ndtr
 
     written = 0
     days = [day.isoformat() for day in world.dates.days]
-    for w, window in enumerate(WINDOWS):
+    for w, window in enumerate(outcomes.windows):
         rows: list[list[Any]] = []
         for s, subject in enumerate(SUBJECTS):
             titles = [title for title, _ in DOMAINS[subject].values()]
             measures = {"overall": (outcomes.score[w, s], ERROR_SD)}
             measures |= {title: (outcomes.strand[w, s, d], STRAND_ERROR_SD) for d, title in enumerate(titles)}
             for measure, (values, standard_error) in measures.items():
+                if np.isnan(values).all():
+                    continue
                 # Of the pupils of this district: there is no other to compare with.
                 centre, spread = np.nanmean(values), max(float(np.nanstd(values)), 1e-9)
                 percentile = np.clip(np.round(100 * ndtr((values - centre) / spread)), 1, 99)
@@ -155,7 +203,7 @@ def write_outcomes(world: World, outcomes: Outcomes, out: Path) -> int:
                             world.students.id[i],
                             ASSESSMENT,
                             subject,
-                            window,
+                            window.name,
                             days[outcomes.taken[w, s, i]],
                             measure,
                             f"{values[i]:.1f}",
@@ -164,12 +212,6 @@ def write_outcomes(world: World, outcomes: Outcomes, out: Path) -> int:
                             "true" if outcomes.is_rapid[w, s, i] else "false",
                         ]
                     )
-        write_csv(out / "assessments" / f"{window}.csv", HEADER, rows)
+        write_csv(out / "assessments" / f"{window.name.replace(' ', '_')}.csv", HEADER, rows)
         written += len(rows)
     return written
-
-
-def window_dates(world: World, window: str) -> tuple[date, date]:
-    """First and last day of a window."""
-    low, high = world.dates.fall if window == "fall" else world.dates.winter
-    return world.dates.days[low], world.dates.days[high]

@@ -20,7 +20,7 @@ from simulator.world import NEVER, SOURCES, World
 RAPID_SHARE, HINT_SHARE, RETRY_SHARE, OPENING_SHARE = 0.03, 0.14, 0.45, 0.30
 EXTRA_ATTEMPTS, MAX_ATTEMPTS = 2.0, 9
 SESSIONS_A_DAY = 0.306  # a pupil and subject; with 3.4 attempts a session this makes 2.2 events a school day
-ATTEMPT, OPENING = 0, 1
+ATTEMPT, OPENING, COMPLETION = 0, 1, 2
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -56,9 +56,10 @@ class Work:
     """Everything pupils did, one entry an event, in order of day; times are UTC microseconds.
 
     ``score`` is what was sent: 1 or 0, of open tasks quarters, whose mean is the chance of a right answer; of these
-    ``is_correct`` only says whether the pupil took it for wrong and may try again. ``kind`` is ATTEMPT or OPENING (an
-    app was opened: engagement, no item). ``known`` [pupil, competency] is the hidden state at the end,
-    ``opportunities`` how often it was practised, ``states`` how it came to be; ``present`` [day, pupil] is attendance.
+    ``is_correct`` only says whether the pupil took it for wrong and may try again. ``kind`` is ATTEMPT, OPENING (an
+    app was opened: engagement, no item) or COMPLETION (the time that a pilot took, no item either). ``known`` [pupil,
+    competency] is the hidden state at the end, ``opportunities`` how often it was practised, ``states`` how it came to
+    be; ``present`` [day, pupil] is attendance.
     """
 
     pupil: Ints
@@ -274,11 +275,56 @@ def _session(
                 break
 
 
+def _completed(
+    world: World, state: _State, pilot: PilotTruth, present: Bools, day: int, rng: np.random.Generator
+) -> None:
+    """What the pupils of a pilot who are there send as completed: the time it took them since they sent it last.
+
+    Whoever is in no school of the treatment any more does not have it any more.
+    """
+    students = world.students
+    everyone = np.arange(len(students))
+    here = np.flatnonzero(
+        present & (pilot.start_day <= day) & np.isin(students.school_on(everyone, day), pilot.treated)
+    )
+    here = here[students.join_day[here] <= day]
+    n = len(here)
+    before = max((d for d in pilot.session_days if d < day), default=pilot.first_day - 1)
+    days = day - np.maximum(before, pilot.start_day[here] - 1)
+    if day == pilot.session_days[-1]:
+        days += pilot.last_day - day
+    minutes = pilot.minutes_a_day * days * pilot.dose[here] * rng.normal(1.0, 0.15, n)
+    seconds = np.maximum(60, np.round(60 * minutes)).astype(np.int64)
+    room, school = students.class_on(here, pilot.subject, day), students.school_on(here, day)
+    start = world.classes.starts_minute[room] * 60 + rng.integers(60, 600, n)
+    state.record(
+        pupil=here,
+        kind=COMPLETION,
+        item=-1,
+        subject=pilot.subject,
+        day=day,
+        school=school,
+        classroom=room,
+        source=world.source(school, pilot.subject),
+        session=state.sessions + np.arange(n),
+        duration_ms=seconds * 1000,
+        event_us=world.dates.midnight_us[day] + (start + seconds) * 1_000_000,
+    )
+    state.sessions += n
+
+
 def simulate_work(
-    world: World, pilots: list[PilotTruth], seed: int, on_progress: Callable[[str, int, int], None] | None = None
+    world: World,
+    pilots: list[PilotTruth],
+    seed: int,
+    on_progress: Callable[[str, int, int], None] | None = None,
+    activity: float = 1.0,
 ) -> Work:
-    """Let the days go by. The same world and seed give the same work."""
+    """Let the days go by. The same world and seed give the same work. ``activity`` is how often pupils open their apps,
+    beside what they do in a pilot: 1 is 2.2 events a school day."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, 2]))
+    # Draws of its own: the rest of the work is the same with and without it.
+    of_pilots = np.random.default_rng(np.random.SeedSequence([seed, 14]))
     students, days = world.students, len(world.dates.days)
     count = len(students)
     known = _start(world, rng)
@@ -295,13 +341,16 @@ def simulate_work(
         for subject in range(2):
             school = students.school_on(everyone, day)
             is_silent = (world.source(school, subject) == world.silent_source) & (day >= world.silent_from)
-            active = present[day] & (rng.random(count) < SESSIONS_A_DAY * students.activity)
+            active = present[day] & (rng.random(count) < activity * SESSIONS_A_DAY * students.activity)
             active &= (day >= students.join_day) & ~is_silent
             speed = np.ones(count)
             for pilot in pilots:
                 if pilot.subject == subject and pilot.first_day <= day <= pilot.last_day:
-                    speed = np.where(pilot.is_treated, speed * (1 + pilot.learns_faster), speed)
+                    speed = np.where(pilot.start_day <= day, speed * (1 + pilot.learns_faster), speed)
             _session(world, state, np.flatnonzero(active), subject, day, speed, rng)
+        for pilot in pilots:
+            if day in pilot.session_days:
+                _completed(world, state, pilot, present[day], day, of_pilots)
         state.end_day(day, world.competency_truth.forget_daily, rng)
         if on_progress:
             on_progress("pupils at work", day + 1, days)
@@ -310,4 +359,4 @@ def simulate_work(
     return Work(**columns, known=state.known, opportunities=state.opportunities, present=present, states=states)
 
 
-__all__ = ["ATTEMPT", "NEVER", "OPENING", "SOURCES", "States", "Work", "present_order", "simulate_work"]
+__all__ = ["ATTEMPT", "COMPLETION", "NEVER", "OPENING", "SOURCES", "States", "Work", "present_order", "simulate_work"]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from simulator.dates import midnight_us, utc_offset_hours
 from simulator.faults import CONFLICT, MALFORMED, MALFORMED_KINDS, VOID, Lines
-from simulator.pupil_work import ATTEMPT, Work
+from simulator.pupil_work import ATTEMPT, COMPLETION, OPENING, Work
 from simulator.world import SOURCES, Source, World
 
 HOME_PAGE = "https://id.cedar.example"
@@ -23,13 +23,17 @@ EXTENSIONS = "https://cairn.example/xapi/extensions"
 XAPI_ACTOR = (
     '"actor":{"objectType":"Agent","name":"%(name)s","account":{"homePage":"' + HOME_PAGE + '","name":"%(user)s"}},'
 )
-XAPI_CONTEXT = (
-    '"context":{"registration":"%(session)s","platform":"%(platform)s","extensions":{"'
+XAPI_CONTEXT_HEAD = '"context":{"registration":"%(session)s",'
+# Only what is done to an activity has a platform.
+XAPI_PLATFORM = '"platform":"%(platform)s",'
+XAPI_CONTEXT_TAIL = (
+    '"extensions":{"'
     + EXTENSIONS
     + '/school":"%(school)s","'
     + EXTENSIONS
     + '/class":"%(classroom)s"}},"timestamp":"%(time)s"}'
 )
+XAPI_CONTEXT = XAPI_CONTEXT_HEAD + XAPI_PLATFORM + XAPI_CONTEXT_TAIL
 XAPI_ATTEMPT = (
     '{"id":"%(id)s",' + XAPI_ACTOR + '"verb":{"id":"%(verb)s","display":{"en-US":"answered"}},'
     '"object":{"objectType":"Activity","id":"%(item)s","definition":'
@@ -47,11 +51,21 @@ XAPI_OPENING = (
     '"object":{"objectType":"Activity","id":"https://%(source)s.example/activities/%(subject)s",'
     '"definition":{"type":"http://adlnet.gov/expapi/activities/course"}},' + XAPI_CONTEXT
 )
+XAPI_COMPLETION = (
+    '{"id":"%(id)s",' + XAPI_ACTOR + '"verb":{"id":"%(verb)s","display":{"en-US":"completed"}},'
+    '"object":{"objectType":"Activity","id":"https://%(source)s.example/activities/%(subject)s/session",'
+    '"definition":{"type":"http://adlnet.gov/expapi/activities/lesson"}},'
+    '"result":{"completion":true,"duration":"PT%(seconds)sS"},' + XAPI_CONTEXT
+)
 XAPI_VOID = (
     '{"id":"%(id)s",' + XAPI_ACTOR + '"verb":{"id":"http://adlnet.gov/expapi/verbs/voided","display":'
-    '{"en-US":"voided"}},"object":{"objectType":"StatementRef","id":"%(voids)s"},' + XAPI_CONTEXT
+    '{"en-US":"voided"}},"object":{"objectType":"StatementRef","id":"%(voids)s"},'
+    + XAPI_CONTEXT_HEAD
+    + XAPI_CONTEXT_TAIL
 )
-XAPI_VERBS = ("http://adlnet.gov/expapi/verbs/answered", "http://adlnet.gov/expapi/verbs/initialized")
+# By kind of event: attempt, opening, completion.
+XAPI_VERBS = tuple(f"http://adlnet.gov/expapi/verbs/{verb}" for verb in ("answered", "initialized", "completed"))
+XAPI_LINES = {ATTEMPT: XAPI_ATTEMPT, OPENING: XAPI_OPENING, COMPLETION: XAPI_COMPLETION}
 
 CALIPER_PERSON = '{"id":"' + HOME_PAGE + '/users/%(user)s","type":"Person"}'
 CALIPER_HEAD = (
@@ -79,7 +93,16 @@ CALIPER_OPENING = (
     '"action":"%(verb)s","object":{"id":"https://%(source)s.example/activities/%(subject)s",'
     '"type":"DigitalResource"},' + CALIPER_TAIL
 )
-CALIPER_VERBS = ("Graded", "NavigatedTo")
+CALIPER_COMPLETION = (
+    CALIPER_HEAD + '"type":"AssignableEvent","profile":"AssignableProfile","actor":' + CALIPER_PERSON + ","
+    '"action":"%(verb)s","object":{"id":"https://%(source)s.example/activities/%(subject)s/session",'
+    '"type":"AssignableDigitalResource"},"generated":{"id":"urn:uuid:%(id)s#attempt","type":"Attempt",'
+    '"assignee":' + CALIPER_PERSON + ","
+    '"assignable":"https://%(source)s.example/activities/%(subject)s/session","count":1,'
+    '"duration":"PT%(seconds)sS"},' + CALIPER_TAIL
+)
+CALIPER_VERBS = ("Graded", "NavigatedTo", "Submitted")
+CALIPER_LINES = {ATTEMPT: CALIPER_ATTEMPT, OPENING: CALIPER_OPENING, COMPLETION: CALIPER_COMPLETION}
 SUBJECT_PATHS = ("math", "reading")
 
 
@@ -99,8 +122,8 @@ def _spoil(text: str, kind: str, values: dict[str, Any], is_xapi: bool) -> str:
         return text[: int(len(text) * 0.6)]
     if kind == "bad_timestamp":
         return text.replace(f'"{values["time"]}"', '"2026-13-45T99:99:00Z"')
-    if kind == "unknown_verb":
-        return text.replace(f'"{values["verb"]}"', '"https://verbs.example/pondered"')
+    if kind == "bad_verb":
+        return text.replace(f'"{values["verb"]}"', '"pondered at length"')
     if kind == "bad_score":
         score = values["score"]
         return text.replace(f'"scaled":{score}', '"scaled":7.5').replace(f'"scoreGiven":{score}', '"scoreGiven":"full"')
@@ -122,10 +145,7 @@ def _line(source: Source, fault: int, kind: int, values: dict[str, Any]) -> str:
         return XAPI_VOID % values
     if fault == CONFLICT:
         values |= _scored(1.0 if values["score"] == "0" else 0.0)
-    if is_xapi:
-        text = (XAPI_ATTEMPT if kind == ATTEMPT else XAPI_OPENING) % values
-    else:
-        text = (CALIPER_ATTEMPT if kind == ATTEMPT else CALIPER_OPENING) % values
+    text = (XAPI_LINES if is_xapi else CALIPER_LINES)[kind] % values
     return _spoil(text, MALFORMED_KINDS[fault - MALFORMED], values, is_xapi) if fault >= MALFORMED else text
 
 

@@ -15,7 +15,8 @@ from simulator.competency_truth import true_shares
 from simulator.faults import CONFLICT, DUPLICATE, FAULT_NAMES, MALFORMED, MALFORMED_KINDS, VOID, Lines
 from simulator.outcomes import Outcomes
 from simulator.pilot_design import PilotTruth
-from simulator.pupil_work import ATTEMPT, Work
+from simulator.pilot_kinds import VOLUNTEERS, VOLUNTEERS_AHEAD_SD
+from simulator.pupil_work import ATTEMPT, COMPLETION, Work
 from simulator.world import NEVER, SOURCES, World
 
 SHARE_ROWS = 1_000_000  # rows of shares.parquet made at a time
@@ -23,10 +24,10 @@ COUNTED = ("accepted", "duplicate", "conflict", "rejected")
 
 
 def counts_as(work: Work, lines: Lines) -> NDArray[np.str_]:
-    """What each line should become: attempt, engagement, voided (evidence taken back), void, duplicate, conflict,
-    rejected."""
+    """What each line should become: attempt, engagement, completion, voided (evidence taken back), void, duplicate,
+    conflict, rejected."""
     kind = work.kind[lines.event]
-    result = np.where(kind == ATTEMPT, "attempt", "engagement").astype("U10")
+    result = np.select([kind == ATTEMPT, kind == COMPLETION], ["attempt", "completion"], "engagement").astype("U10")
     result[lines.is_voided] = "voided"
     for code, name in ((DUPLICATE, "duplicate"), (CONFLICT, "conflict"), (VOID, "void")):
         result[lines.fault == code] = name
@@ -164,11 +165,15 @@ def _write_events(world: World, work: Work, lines: Lines, folder: Path) -> None:
 def _pilot(world: World, pilot: PilotTruth, outcomes: Outcomes) -> dict[str, Any]:
     return {
         "pilot_id": pilot.pilot_id,
+        "design": pilot.kind.design,
         "effect_sd": pilot.effect_sd,
         "effect_points": outcomes.effect_points[pilot.pilot_id],
         "learning_points": outcomes.learning_points[pilot.pilot_id],
         "treatment": [world.school_ids[s] for s in pilot.treated],
         "comparison": [world.school_ids[s] for s in pilot.comparison],
+        "waves": {world.school_ids[s]: pilot.wave[s] for s in pilot.treated},
+        "wave_starts": [world.dates.days[day].isoformat() for day in pilot.wave_days],
+        "ahead_sd": VOLUNTEERS_AHEAD_SD if pilot.kind.design == VOLUNTEERS else 0.0,
         "planned_minutes": pilot.planned_minutes,
         "mean_dose": float(pilot.dose[pilot.is_treated].mean()) if pilot.is_treated.any() else 0.0,
         "pupils_treated": int(pilot.is_treated.sum()),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -189,7 +191,9 @@ def _moves(
     return after, move_day, join_day, reenrol_day
 
 
-def _students(schools: int, count: int, days: int, rng: np.random.Generator) -> tuple[Students, Classes]:
+def _students(
+    schools: int, count: int, days: int, ahead: Mapping[int, float], rng: np.random.Generator
+) -> tuple[Students, Classes]:
     school = np.arange(count) % schools
     band = school % 2
     grade = np.array(GRADES)[band, (np.arange(count) // schools) % 3]
@@ -206,6 +210,7 @@ def _students(schools: int, count: int, days: int, rng: np.random.Generator) -> 
         return np.array(rows, dtype=np.int64)
 
     school_effect = rng.normal(0.0, SCHOOL_ABILITY_SD, schools)
+    school_effect[list(ahead)] += list(ahead.values())
     ability = 0.9 * rng.normal(0.0, 1.0, count) + school_effect[school]
     given, family, usernames = naming.people(count, rng)
     students = Students(
@@ -244,15 +249,23 @@ def _staff(classes: Classes, schools: int, rng: np.random.Generator) -> Staff:
     )
 
 
-def build_world(schools: int, students: int, days: int, seed: int, last: date | None = None) -> World:
-    """Draw the district; ``last`` as in :meth:`Dates.of`. Raises UsageError for sizes that make no district."""
+def build_world(
+    schools: int,
+    students: int,
+    days: int,
+    seed: int,
+    last: date | None = None,
+    ahead: Mapping[int, float] = MappingProxyType({}),
+) -> World:
+    """Draw the district; ``last`` as in :meth:`Dates.of`, ``ahead`` is by how much more (SD of ability) the pupils of
+    some schools (indices) are able. Raises UsageError for sizes that make no district."""
     if schools < 1 or students < schools:
         raise UsageError(f"--schools {schools} --students {students}: give at least one school and a pupil for each")
     if schools > 999:
         raise UsageError(f"--schools {schools}: at most 999")
     dates = Dates.of(days, last)
     streams = [np.random.default_rng(s) for s in np.random.SeedSequence([seed, 1]).spawn(4)]
-    pupils, classes = _students(schools, students, days, streams[0])
+    pupils, classes = _students(schools, students, days, ahead, streams[0])
     leaves = competencies()
     used = sorted({s for pair in SOURCE_OF_SCHOOL[: min(3, schools)] for s in pair})
     return World(

@@ -283,7 +283,7 @@ class Connection:
             why = "does not answer"
             try:
                 status, headers, body = self._once(batch)
-                if status in (200, 204, 207, 400, 413) and "x-cairn-accepted" in headers:
+                if status in (200, 204, 207, 400, 403, 409, 413, 422) and "x-cairn-accepted" in headers:
                     return Answer(
                         status,
                         *(

@@ -1,8 +1,9 @@
 """The gateway: where learner activity comes in over HTTP. ``python -m streaming.gateway --port P``
 
 Bare ASGI, because the hot path wants no framework. A request is answered only when its records, refusals and receipt
-are committed in Kafka (all in-sync replicas): 200 all taken (204 for PUT), 207 some refused, 400 all refused,
-503 not committed or not known (send again; what was there already shows as duplicate), 429 too fast, 413 too large.
+are committed in Kafka (all in-sync replicas): 200 all taken (204 for PUT), 207 some refused (sources in the partial
+mode only), 400 nothing taken (403 out of the token's scope, 409 another statement of the id is here, 413 too large),
+503 not committed or not known (send again; what was there already shows as duplicate), 429 too fast.
 """
 
 from __future__ import annotations
@@ -10,26 +11,51 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import hashlib
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qs
 
 import orjson
 
-from cairn.evidence.activity import REASONS
+from cairn.evidence.activity import REASONS, Refusal
+from cairn.evidence.times import instant_text
+from cairn.keys import event_id
 from cairn.settings import Settings
 from streaming.http import BodyError, Response, error, json_response, read_body
 from streaming.limits import RecentEvents, TokenBucket
 from streaming.metrics import METRICS, exposition
-from streaming.process import Outcome, Processor
+from streaming.process import Outcome, Processor, Terms
 from streaming.producer import Fate, GroupCommitter
+from streaming.sent import SentStatements
 from streaming.serve import serve
-from streaming.sources import Source, SourceRegistry
+from streaming.sources import Mode, Source, SourceRegistry
+from streaming.xapi_request import (
+    METHODS,
+    VERSION_HEADER,
+    XapiRequest,
+    answer_version,
+    asked_for,
+    check_parameters,
+    judging_of,
+    open_request,
+    taken_apart,
+    versions_for,
+)
 
 log = logging.getLogger(__name__)
 
-VERSIONS = ("1.0.3", "2.0.0")
+XAPI_ENDPOINT = "/xapi/statements"
+# Status of a request of which nothing was taken, by its first reason; 400 for all others.
+STATUS = {
+    "body_too_large": 413,
+    "too_many_statements": 413,
+    "school_out_of_scope": 403,
+    "id_conflict": 409,
+    "version_unsupported": 422,
+}
 RETRY_AFTER_SECONDS = 2
 ANSWER_WITHIN_SECONDS = 45.0
 MOST_SUBJECTS = 10_000
@@ -45,6 +71,7 @@ class Gateway:
         self.processor = Processor(settings)
         self.committer = committer or GroupCommitter(settings)
         self._recent = RecentEvents()
+        self._sent = SentStatements()
         self._buckets: dict[str, TokenBucket] = {}
         self._routes: dict[str, Callable[[dict[str, Any], Any], Awaitable[Response]]] = {
             "/xapi/statements": self._xapi,
@@ -70,8 +97,10 @@ class Gateway:
             except Exception:
                 log.exception("a request to %s failed", path if path in self._routes else "an address")
                 response = error(500, "internal", "the gateway failed: send again; its log says more")
+        if path.startswith(("/xapi/", "/xAPI/")):
+            response.headers.append((VERSION_HEADER, answer_version(dict(scope["headers"]))))
         METRICS.requests.labels(str(response.status)).inc()
-        await response.send(send)
+        await response.send(send, has_body=scope["method"] != "HEAD")
 
     async def _lifespan(self, receive: Any, send: Any) -> None:
         while True:
@@ -87,7 +116,9 @@ class Gateway:
     def _plain(self, path: str, scope: dict[str, Any]) -> Response:
         """Addresses that need no token."""
         if path in ("/xapi/about", "/xAPI/about"):
-            return json_response(200, {"version": list(VERSIONS)}, [(b"x-experience-api-version", b"1.0.3")])
+            if scope["method"] not in ("GET", "HEAD"):
+                return _wrong_method(("GET", "HEAD"))
+            return json_response(200, {"version": versions_for(dict(scope["headers"]))})
         if path == "/health":
             is_up = self.committer.is_connected
             return json_response(200 if is_up else 503, {"status": "ready" if is_up else "starting"})
@@ -113,16 +144,10 @@ class Gateway:
             return None
         return self.sources.by_token(token)
 
-    def _admit(self, scope: dict[str, Any], methods: tuple[str, ...]) -> tuple[dict[bytes, bytes], Source] | Response:
-        """Headers and sender of a request that may go on, else the answer that ends it."""
-        if scope["method"] not in methods:
-            return error(
-                405,
-                "method_not_allowed",
-                f"use {' or '.join(methods)}",
-                [(b"allow", b", ".join(method.encode() for method in methods))],
-            )
-        headers = dict(scope["headers"])
+    def _admit(self, method: str, headers: dict[bytes, bytes], methods: tuple[str, ...]) -> Source | Response:
+        """The sender of a request that may go on, else the answer that ends it."""
+        if method not in methods:
+            return _wrong_method(methods)
         source = self._authenticate(headers)
         if source is None:
             detail = "no valid token: send 'Authorization: Bearer TOKEN', or the token as password of HTTP Basic"
@@ -134,42 +159,73 @@ class Gateway:
             if (wait := bucket.wait_seconds()) > 0:
                 after = [(b"retry-after", str(max(1, round(wait))).encode())]
                 return error(429, "too_fast", f"this source may send {source.rate:g} statements a second", after)
-        return headers, source
+        return source
 
     async def _xapi(self, scope: dict[str, Any], receive: Any) -> Response:
-        admitted = self._admit(scope, ("POST", "PUT"))
-        if isinstance(admitted, Response):
-            return admitted
-        headers, source = admitted
-        version = headers.get(b"x-experience-api-version", b"1.0.3")
-        if not version.startswith((b"1.0", b"2.0")):
-            return error(400, "version", f"X-Experience-API-Version must be one of {', '.join(VERSIONS)}")
-        put_id = None
-        if scope["method"] == "PUT":
-            put_id = parse_qs(scope["query_string"].decode("ascii", "replace")).get("statementId", [None])[0]
-            if not put_id:
-                return error(400, "statement_id", "PUT needs ?statementId=UUID")
-        outcome = await self._take(
-            receive,
-            headers,
-            source,
-            "/xapi/statements",
-            lambda body: self.processor.xapi(body, source, "/xapi/statements", put_id),
-        )
+        """The Statement Resource (1.0.3 part three, 2.1; 2.0, 4.1.6.1)."""
+        request = await open_request(scope, receive)
+        source = self._admit(request.method, request.headers, METHODS)
+        if isinstance(source, Response):
+            return source
+        is_strict = source.mode is Mode.STRICT
+        judging = judging_of(request.headers, is_strict)
+        check_parameters(request, is_strict)
+        if request.method in ("GET", "HEAD"):
+            return self._sent_statement(request, source)
+        put_id = request.parameters.get("statementId") if request.method == "PUT" else None
+        if put_id is not None and (failed := self._failed_condition(request, source, put_id)):
+            return failed
+        terms = Terms(judging, is_strict, {}, self._recent.is_conflict if is_strict else None)
+
+        def process(body: bytes) -> Outcome:
+            try:
+                statements, parts = taken_apart(request, body, is_strict)
+            except Refusal as refusal:
+                return self.processor.refuse_body(source, XAPI_ENDPOINT, refusal.reason, refusal.detail)
+            return self.processor.xapi(statements, source, XAPI_ENDPOINT, put_id, replace(terms, parts=parts))
+
+        if request.content is not None:
+            outcome = process(request.content)
+        else:
+            outcome = await self._take(receive, request.headers, source, XAPI_ENDPOINT, process)
         response = await self._commit(outcome, source)
         if response.status == 200:
+            self._sent.add(source.source_id, outcome.records())
             if put_id is not None:
                 response.status, response.body = 204, b""
             else:
                 response.body = orjson.dumps(outcome.accepted_ids)
-        response.headers.append((b"x-experience-api-version", version))
+        elif response.status == 207:
+            self._sent.add(source.source_id, outcome.records())
         return response
 
+    def _sent_statement(self, request: XapiRequest, source: Source) -> Response:
+        """A statement that this source sent lately, as it is kept (see ``streaming.sent``)."""
+        statement_id, is_voided = asked_for(request)
+        through = [(b"x-experience-api-consistent-through", instant_text(datetime.now(UTC)).encode())]
+        found = self._sent.find(source.source_id, statement_id, is_voided)
+        if found is None:
+            said = "this gateway knows no such statement of this source among the latest"
+            return error(404, "not_found", said, through)
+        response = json_response(200, found, through)
+        digest = hashlib.sha1(response.body, usedforsecurity=False).hexdigest()
+        response.headers.append((b"etag", f'"{digest}"'.encode()))
+        return response
+
+    def _failed_condition(self, request: XapiRequest, source: Source, put_id: str) -> Response | None:
+        """412 where a PUT may only make what is new and it is there, or only change what cannot be changed."""
+        is_new_only = request.headers.get(b"if-none-match", b"").strip() == b"*"
+        if is_new_only and self._recent.is_known(event_id(source.source_id, put_id.lower())):
+            return error(412, "precondition", "a statement of this id is here: If-None-Match: * does not hold")
+        if b"if-match" in request.headers:
+            return error(412, "precondition", "statements are never changed: no If-Match holds")
+        return None
+
     async def _caliper(self, scope: dict[str, Any], receive: Any) -> Response:
-        admitted = self._admit(scope, ("POST",))
-        if isinstance(admitted, Response):
-            return admitted
-        headers, source = admitted
+        headers = dict(scope["headers"])
+        source = self._admit(scope["method"], headers, ("POST",))
+        if isinstance(source, Response):
+            return source
         outcome = await self._take(
             receive, headers, source, "/caliper", lambda body: self.processor.caliper(body, source, "/caliper")
         )
@@ -208,9 +264,7 @@ class Gateway:
         METRICS.statements.labels("accepted").inc(len(outcome.accepted_ids))
         for rejection in outcome.rejections:
             METRICS.refused.labels(rejection.reason).inc()
-        status = 200 if not refused else 207 if outcome.accepted_ids else 400
-        if status == 400 and refused[0]["reason"] == "body_too_large":
-            status = 413
+        status = 200 if not refused else 207 if outcome.accepted_ids else status_of(outcome)
         return json_response(
             status,
             {"accepted": outcome.accepted_ids, "rejected": refused},
@@ -242,10 +296,10 @@ class Gateway:
 
     async def _subjects(self, scope: dict[str, Any], receive: Any) -> Response:
         """Keys for identifiers, for district systems that produce to Kafka themselves; needs a right of its own."""
-        admitted = self._admit(scope, ("POST",))
-        if isinstance(admitted, Response):
-            return admitted
-        headers, source = admitted
+        headers = dict(scope["headers"])
+        source = self._admit(scope["method"], headers, ("POST",))
+        if isinstance(source, Response):
+            return source
         if not source.can_ask_subjects:
             return error(403, "forbidden", "this token may not ask for subject keys: cairn source add NAME --subjects")
         try:
@@ -260,6 +314,17 @@ class Gateway:
         METRICS.subjects.inc(len(pairs))
         keys = self.processor.keys
         return json_response(200, {"subject_keys": [keys.subject_key(kind, value) for kind, value in pairs]})
+
+
+def status_of(outcome: Outcome) -> int:
+    """Status of a request of which nothing was taken: what its first refusal calls for, beside whole requests' own."""
+    reasons = (told.reason for told in outcome.rejections)
+    return STATUS.get(next((reason for reason in reasons if reason != "batch_refused"), ""), 400)
+
+
+def _wrong_method(methods: tuple[str, ...]) -> Response:
+    allowed = [(b"allow", b", ".join(method.encode() for method in methods))]
+    return error(405, "method_not_allowed", f"use {' or '.join(methods)}", allowed)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -34,12 +34,12 @@ class Response:
     body: bytes
     headers: Headers = field(default_factory=list)
 
-    async def send(self, send: Any) -> None:
-        """Write it to the ASGI connection."""
+    async def send(self, send: Any, has_body: bool = True) -> None:
+        """Write it to the ASGI connection; to a HEAD without its body."""
         length = (b"content-length", str(len(self.body)).encode())
         headers = self.headers if self.status == 204 else [*self.headers, length]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": self.body})
+        await send({"type": "http.response.body", "body": self.body if has_body else b""})
 
 
 def json_response(status: int, value: Any, headers: Headers | None = None) -> Response:

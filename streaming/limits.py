@@ -40,12 +40,21 @@ class RecentEvents:
         self._limit = limit
         self._seen: dict[int, int] = {}
 
+    def is_known(self, event_id: str) -> bool:
+        """Whether an event of this id is remembered."""
+        return _key(event_id) in self._seen
+
+    def is_conflict(self, event_id: str, content_hash: str) -> bool:
+        """Whether an event of this id with other content is remembered."""
+        before = self._seen.get(_key(event_id))
+        return before is not None and before != _content(content_hash)
+
     def add(self, marks: Iterable[tuple[str, str]]) -> tuple[int, int]:
         """Remember (event_id, content_hash) pairs; how many were duplicates and how many conflicts."""
         duplicates = conflicts = 0
         seen = self._seen
         for event_id, content_hash in marks:
-            key, content = int(event_id[:8] + event_id[24:], 16), int(content_hash[:15], 16)
+            key, content = _key(event_id), _content(content_hash)
             before = seen.get(key)
             if before is None:
                 seen[key] = content
@@ -56,3 +65,11 @@ class RecentEvents:
         while len(seen) > self._limit:
             del seen[next(iter(seen))]
         return duplicates, conflicts
+
+
+def _key(event_id: str) -> int:
+    return int(event_id[:8] + event_id[24:], 16)
+
+
+def _content(content_hash: str) -> int:
+    return int(content_hash[:15], 16)

@@ -7,7 +7,7 @@ refusals of the same request add up to it. All of them are in one transaction (s
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -18,8 +18,12 @@ import orjson
 from cairn.evidence import caliper, xapi
 from cairn.evidence.activity import UNKNOWN_SCHOOL, Arrival, Reader, Refusal
 from cairn.evidence.meaning import Vocabulary
+from cairn.evidence.xapi_rules import Judging
 from cairn.keys import DistrictKeys, partition_of
 from cairn.settings import REPOSITORY, Settings
+from streaming import json_body
+from streaming.attachments import check_attachments
+from streaming.multipart import Part
 from streaming.producer import Message
 from streaming.seals import SealStore
 from streaming.sources import Source
@@ -29,6 +33,26 @@ MOST_STATEMENTS = 5_000
 ACTIVITY_SCHEMA = REPOSITORY / "schemas" / "events" / ACTIVITY / "schema.json"
 # How a sealed original is to be read again.
 XAPI, CALIPER, ELEMENT = "xapi", "caliper", "element"
+Read = Callable[[object, Arrival, Reader], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How the statements of an xAPI request are judged.
+
+    ``is_whole``: one refused statement refuses all (strict mode). ``parts``: the attachments that came, by their sums;
+    None where they are not looked at, as in a replay. ``is_conflict`` (event_id, content_hash): whether another
+    statement of the id was taken before.
+    """
+
+    judging: Judging = Judging.PARTIAL
+    is_whole: bool = False
+    parts: Mapping[str, Part] | None = None
+    is_conflict: Callable[[str, str], bool] | None = None
+
+
+ANY_TERMS = Terms()
+KEY_REPEATED = ("key_repeated", "an object has the same key twice: send each once")
 
 
 @dataclass(frozen=True)
@@ -39,10 +63,12 @@ class Rejection:
     statement_id: str | None
     reason: str
     detail: str
+    path: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Form in the gateway's answer."""
-        return {"index": self.index, "id": self.statement_id, "reason": self.reason, "detail": self.detail}
+        told = {"index": self.index, "id": self.statement_id, "reason": self.reason}
+        return {**told, "path": self.path, "detail": self.detail}
 
 
 @dataclass
@@ -56,6 +82,11 @@ class Outcome:
     marks: list[tuple[str, str]] = field(default_factory=list)
     statements: int = 0
 
+    def records(self) -> Iterator[tuple[str, bytes]]:
+        """Statement id and record of each statement that was accepted."""
+        values = (message.value for message in self.messages if message.topic == ACTIVITY)
+        return zip(self.accepted_ids, values, strict=True)
+
 
 @dataclass
 class _Book:
@@ -66,7 +97,7 @@ class _Book:
     receipt_id: str
     outcome: Outcome
     per_school: dict[str, int]
-    refused: list[tuple[Rejection, str, str, bytes]]  # told, school, kind, original
+    refused: list[tuple[Rejection, str, str, bytes, bool]]  # told, school, kind, original, whether it is sealed
 
 
 class Processor:
@@ -84,12 +115,20 @@ class Processor:
         """The district's keys."""
         return self._reader.keys
 
-    def xapi(self, body: bytes, source: Source, endpoint: str, put_id: str | None = None) -> Outcome:
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The district's reading of verbs."""
+        return self._reader.vocabulary
+
+    def xapi(
+        self, body: bytes, source: Source, endpoint: str, put_id: str | None = None, terms: Terms = ANY_TERMS
+    ) -> Outcome:
         """A statement or an array of them; ``put_id`` is the ``statementId`` of a PUT."""
         book = self._open(source, endpoint)
-        statements: Any = self._parse(body, book, XAPI)
-        if statements is None:
+        document = self._parse(body, book, XAPI)
+        if document is None:
             return self._close(book)
+        statements = document.value
         if not isinstance(statements, list) or put_id is not None:
             statements = [statements]
         if len(statements) > MOST_STATEMENTS:
@@ -99,29 +138,58 @@ class Processor:
             if not isinstance(given, str) or given.lower() != put_id.lower():
                 detail = "the id in the body is not the statementId in the address: send the same, or none in the body"
                 return self._refuse_whole(book, XAPI, body, "id_mismatch", detail)
-        return self._read_all(book, statements, xapi.read_statement, xapi.claimed_school, XAPI)
+        used: set[str] = set()
+        parents = xapi.parents_of(statements)
+
+        def read(statement: object, arrival: Arrival, reader: Reader) -> dict[str, Any]:
+            record = xapi.read_statement(statement, arrival, reader, terms.judging, parents)
+            if terms.parts is not None and isinstance(statement, dict) and xapi.has_attachments(statement):
+                used.update(check_attachments(statement, terms.parts))
+            if terms.is_conflict is not None and terms.is_conflict(record["event_id"], record["content_hash"]):
+                raise Refusal("id_conflict", "another statement of this id was taken before: send it under a new id")
+            return record
+
+        self._read_all(book, statements, read, xapi.claimed_school, XAPI, document.doubled, terms.is_whole)
+        if terms.parts and not book.refused and len(used) < len(terms.parts):
+            fresh = self._open(source, endpoint)
+            detail = "a part belongs to no attachment of a statement: send only those that do"
+            return self._refuse_whole(fresh, XAPI, body, "multipart_invalid", detail)
+        return self._close(book)
 
     def caliper(self, body: bytes, source: Source, endpoint: str) -> Outcome:
         """A Caliper envelope; each element of its ``data`` is one statement."""
         book = self._open(source, endpoint)
-        envelope = self._parse(body, book, CALIPER)
-        if envelope is None:
+        document = self._parse(body, book, CALIPER)
+        if document is None:
             return self._close(book)
+        if document.doubled:
+            return self._refuse_whole(book, CALIPER, body, *KEY_REPEATED)
         try:
-            elements = caliper.open_envelope(envelope)
+            elements = caliper.open_envelope(document.value)
         except Refusal as refusal:
             return self._refuse_whole(book, CALIPER, body, refusal.reason, refusal.detail)
         if len(elements) > MOST_STATEMENTS:
             return self._refuse_whole(book, CALIPER, body, "too_many_statements", _too_many(len(elements)))
-        return self._read_all(book, elements, caliper.read_element, caliper.claimed_school, ELEMENT)
+        self._read_all(book, elements, caliper.read_element, caliper.claimed_school, ELEMENT)
+        return self._close(book)
 
     def again(self, kind: str, original: bytes, source: Source, endpoint: str) -> Outcome:
         """A refused original once more, as a request of its own."""
         if kind != ELEMENT:
             return (self.xapi if kind == XAPI else self.caliper)(original, source, endpoint)
         book = self._open(source, endpoint)
-        element = self._parse(original, book, ELEMENT)
-        return self._read_all(book, [element], caliper.read_element, caliper.claimed_school, ELEMENT)
+        document = self._parse(original, book, ELEMENT)
+        if document is not None:
+            self._read_all(book, [document.value], caliper.read_element, caliper.claimed_school, ELEMENT)
+        return self._close(book)
+
+    def mapped(self, records: list[dict[str, Any]], source: Source, endpoint: str) -> Outcome:
+        """Unmapped records of one source as what their verbs mean by now, where they mean more than engagement."""
+        book = self._open(source, endpoint)
+        for record in records:
+            if (meant := xapi.mapped(record, self.vocabulary, book.arrival)) is not None:
+                self._take(book, meant)
+        return self._close(book)
 
     def refuse_body(self, source: Source, endpoint: str, reason: str, detail: str) -> Outcome:
         """A request whose body was not taken in at all: one refused statement, without an original."""
@@ -132,13 +200,12 @@ class Processor:
         arrival = Arrival(source.source_id, source.schools, datetime.now(UTC), self._zone)
         return _Book(arrival, endpoint, str(uuid.uuid4()), Outcome(), {}, [])
 
-    def _parse(self, body: bytes, book: _Book, kind: str) -> Any:
+    def _parse(self, body: bytes, book: _Book, kind: str) -> json_body.Parsed | None:
         """The body's JSON; None where it is not JSON, which is then booked as one refused statement."""
         try:
-            return orjson.loads(body) if body.strip() != b"null" else {}
-        except orjson.JSONDecodeError as error:
-            detail = f"not JSON from line {error.lineno}, column {error.colno}: send the whole document again"
-            self._refuse(book, 0, None, _school_of_token(book), Refusal("malformed_json", detail), kind, body)
+            return json_body.parse(body)
+        except Refusal as refusal:
+            self._refuse(book, 0, None, _school_of_token(book), refusal, kind, body)
             return None
 
     def _refuse_whole(self, book: _Book, kind: str, body: bytes, reason: str, detail: str) -> Outcome:
@@ -149,31 +216,69 @@ class Processor:
         self,
         book: _Book,
         statements: list[Any],
-        read: Callable[[object, Arrival, Reader], dict[str, Any]],
+        read: Read,
         claimed: Callable[[object, Arrival], str],
         kind: str,
-    ) -> Outcome:
-        outcome, arrival, per_school = book.outcome, book.arrival, book.per_school
-        reader, is_valid, partitions = self._reader, self._contract.is_valid, self._partitions
+        doubled: frozenset[int] = frozenset(),
+        is_whole: bool = False,
+    ) -> None:
+        """Judge each statement; in whole requests (``is_whole``) an id once, and all refused where one is."""
+        arrival = book.arrival
+        reader, is_valid = self._reader, self._contract.is_valid
+        taken: list[tuple[int, dict[str, Any]]] = []
+        ids: set[str] = set()
         for index, statement in enumerate(statements):
             try:
+                if index in doubled:
+                    raise Refusal(*KEY_REPEATED)
                 record = read(statement, arrival, reader)
                 if not is_valid(record):
                     raise Refusal("record_invalid", self._breach(record))
+                if is_whole:
+                    if record["source_statement_id"] in ids:
+                        raise Refusal("id_repeated", "another statement of this request has the same id", "id")
+                    ids.add(record["source_statement_id"])
             except Refusal as refusal:
-                own_id = statement.get("id") if isinstance(statement, dict) else None
-                shown = own_id if isinstance(own_id, str) and caliper.EVENT_ID.fullmatch(own_id) else None
                 school = claimed(statement, arrival)
-                self._refuse(book, index, shown, school, refusal, kind, orjson.dumps(statement))
+                self._refuse(book, index, _shown_id(statement), school, refusal, kind, orjson.dumps(statement))
                 continue
-            school = record["org_id"] or UNKNOWN_SCHOOL
-            per_school[school] = per_school.get(school, 0) + 1
-            subject = record["subject_key"]
-            value = orjson.dumps(record)
-            outcome.messages.append(Message(ACTIVITY, partition_of(subject, partitions), subject.encode(), value))
-            outcome.accepted_ids.append(record["source_statement_id"])
-            outcome.marks.append((record["event_id"], record["content_hash"]))
-        return self._close(book)
+            taken.append((index, record))
+        if is_whole and book.refused:
+            self._refuse_good(book, [(index, statements[index]) for index, _ in taken], claimed, kind)
+            return
+        for _, record in taken:
+            self._take(book, record)
+
+    def _take(self, book: _Book, record: dict[str, Any]) -> None:
+        outcome, per_school = book.outcome, book.per_school
+        school = record["org_id"] or UNKNOWN_SCHOOL
+        per_school[school] = per_school.get(school, 0) + 1
+        subject = record["subject_key"]
+        value = orjson.dumps(record)
+        outcome.messages.append(Message(ACTIVITY, partition_of(subject, self._partitions), subject.encode(), value))
+        outcome.accepted_ids.append(record["source_statement_id"])
+        outcome.marks.append((record["event_id"], record["content_hash"]))
+
+    def _refuse_good(
+        self,
+        book: _Book,
+        good: list[tuple[int, Any]],
+        claimed: Callable[[object, Arrival], str],
+        kind: str,
+    ) -> None:
+        """Refuse what is well but came with something bad: the sender repairs that and sends all again.
+
+        One without an id of its own is not sealed: replayed and sent again it would be counted twice.
+        """
+        bad = ", ".join(str(told.index) for told, *_ in book.refused[:5])
+        refusal = Refusal(
+            "batch_refused", f"nothing is wrong here, but with statement {bad}: mend that, send all again"
+        )
+        for index, statement in good:
+            school, own_id = claimed(statement, book.arrival), _shown_id(statement)
+            original = orjson.dumps(statement)
+            self._refuse(book, index, own_id, school, refusal, kind, original, is_sealed=own_id is not None)
+        book.refused.sort(key=lambda one: one[0].index)
 
     def _breach(self, record: dict[str, Any]) -> str:
         error = next(self._contract.iter_errors(record), None)
@@ -181,16 +286,24 @@ class Processor:
         return f"the record breaks learner.activity.v1 at {path or 'its root'}: check that field of the statement"
 
     def _refuse(
-        self, book: _Book, index: int, own_id: str | None, school: str, refusal: Refusal, kind: str, original: bytes
+        self,
+        book: _Book,
+        index: int,
+        own_id: str | None,
+        school: str,
+        refusal: Refusal,
+        kind: str,
+        original: bytes,
+        is_sealed: bool = True,
     ) -> None:
-        told = Rejection(index, own_id, refusal.reason, refusal.detail)
+        told = Rejection(index, own_id, refusal.reason, refusal.detail, refusal.path)
         book.per_school[school] = book.per_school.get(school, 0) + 1
-        book.refused.append((told, school, kind, original))
+        book.refused.append((told, school, kind, original, is_sealed and bool(original)))
 
     def _close(self, book: _Book) -> Outcome:
         """Seal what was refused, then add refusals and the receipt."""
         outcome = book.outcome
-        outcome.rejections = [told for told, _, _, _ in book.refused]
+        outcome.rejections = [told for told, *_ in book.refused]
         outcome.statements = sum(book.per_school.values())
         outcome.messages.extend(self._rejected_messages(book))
         if book.per_school:
@@ -206,8 +319,8 @@ class Processor:
         return outcome
 
     def _rejected_messages(self, book: _Book) -> Iterator[Message]:
-        sealed = iter(self._seals.append([(kind, body) for _, _, kind, body in book.refused if body]))
-        for told, school, _, body in book.refused:
+        sealed = iter(self._seals.append([(kind, body) for _, _, kind, body, is_sealed in book.refused if is_sealed]))
+        for told, school, _, body, is_sealed in book.refused:
             record = {
                 "rejected_id": str(uuid.uuid4()),
                 "receipt_id": book.receipt_id,
@@ -219,13 +332,19 @@ class Processor:
                 "reason": told.reason,
                 "detail": told.detail,
                 "payload_sha256": self.keys.payload_hash(body),
-                "seal_ref": next(sealed) if body else None,
+                "seal_ref": next(sealed) if is_sealed else None,
             }
             yield Message(REJECTED, 0, None, orjson.dumps(record))
 
 
 def _school_of_token(book: _Book) -> str:
     return book.arrival.only_school or UNKNOWN_SCHOOL
+
+
+def _shown_id(statement: object) -> str | None:
+    """The statement's own id where it has the form of one: anything else may be a name."""
+    own_id = statement.get("id") if isinstance(statement, dict) else None
+    return own_id if isinstance(own_id, str) and caliper.EVENT_ID.fullmatch(own_id) else None
 
 
 def _too_many(found: int) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 
 from cairn.errors import CairnError
@@ -32,6 +33,19 @@ CREATE TABLE IF NOT EXISTS source (
   revoked_at TEXT
 )
 """
+# Sources from before there were modes were judged statement by statement, and still are.
+MODE = "ALTER TABLE source ADD COLUMN mode TEXT NOT NULL DEFAULT 'partial'"
+COLUMNS = "source_id, schools, rate, can_ask_subjects, created_at, revoked_at, mode, token_sha256"
+
+
+class Mode(StrEnum):
+    """How a source's xAPI requests are judged (docs/decisions/0028).
+
+    ``strict``: by the specification's letter, a request whole or not at all. ``partial``: each statement by itself.
+    """
+
+    STRICT = "strict"
+    PARTIAL = "partial"
 
 
 @dataclass(frozen=True)
@@ -44,6 +58,7 @@ class Source:
     can_ask_subjects: bool = False
     created_at: str = ""
     revoked_at: str | None = None
+    mode: Mode = Mode.STRICT
 
 
 def token_hash(token: str) -> str:
@@ -69,7 +84,7 @@ class SourceRegistry:
         self._settings = settings
         self.path: Path = settings.home / "sources.sqlite"
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        prepare(self.path, TABLE)
+        prepare(self.path, TABLE, MODE)
         self._database = sqlite3.connect(self.path, timeout=10, isolation_level=None, check_same_thread=False)
         self._by_token: dict[str, Source] = {}
         self._version = -1
@@ -86,6 +101,7 @@ class SourceRegistry:
         rate: float = 0.0,
         can_ask_subjects: bool = False,
         save_token: bool = False,
+        mode: Mode = Mode.STRICT,
     ) -> tuple[Source, str]:
         """A new sender and its token, which the gateway's side does not store and cannot show again.
 
@@ -99,13 +115,14 @@ class SourceRegistry:
             raise CairnError("a rate is statements a second: 0 (no limit) or more")
         token = secrets.token_urlsafe(TOKEN_BYTES)
         created_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        source = Source(name, frozenset(schools), rate, can_ask_subjects, created_at)
-        row = (name, json.dumps(sorted(source.schools)), rate, int(can_ask_subjects), token_hash(token), created_at)
+        source = Source(name, frozenset(schools), rate, can_ask_subjects, created_at, None, mode)
+        asks, hashed = int(can_ask_subjects), token_hash(token)
+        row = (name, json.dumps(sorted(source.schools)), rate, asks, created_at, None, mode.value, hashed)
         self._forget()
         with closing(self._database.cursor()) as cursor:
             cursor.execute("DELETE FROM source WHERE source_id = ? AND revoked_at IS NOT NULL", (name,))
             try:
-                cursor.execute("INSERT INTO source VALUES (?, ?, ?, ?, ?, ?, NULL)", row)
+                cursor.execute(f"INSERT INTO source ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
             except sqlite3.IntegrityError as error:
                 raise CairnError(
                     f"source {name!r} exists: 'cairn source revoke {name}' first, then add it again"
@@ -144,22 +161,33 @@ class SourceRegistry:
         return [source for source, _ in self._rows()]
 
     def _rows(self) -> list[tuple[Source, str]]:
-        rows = self._database.execute(
-            "SELECT source_id, schools, rate, can_ask_subjects, created_at, revoked_at, token_sha256"
-            " FROM source ORDER BY source_id"
-        ).fetchall()
+        rows = self._database.execute(f"SELECT {COLUMNS} FROM source ORDER BY source_id").fetchall()
         return [
-            (Source(name, frozenset(json.loads(schools)), rate, bool(asks), created, revoked), hashed)
-            for name, schools, rate, asks, created, revoked, hashed in rows
+            (Source(name, frozenset(json.loads(schools)), rate, bool(asks), created, revoked, Mode(mode)), hashed)
+            for name, schools, rate, asks, created, revoked, mode, hashed in rows
         ]
 
     def by_token(self, token: str) -> Source | None:
-        """The sender of a token; None where there is none or it was revoked (see ``revoked_at``: it is not given)."""
+        """The sender of a token; None where there is none or it was revoked (see ``revoked_at``: it is not given).
+
+        The file is looked at once a second, and for each token that is not known, so that a fresh one is good at once.
+        """
+        hashed = token_hash(token)
+        self._look(self.LOOK_EVERY_SECONDS)
+        found = self._by_token.get(hashed)
+        if found is None and self._look(0.0):
+            found = self._by_token.get(hashed)
+        return found
+
+    def _look(self, every_seconds: float) -> bool:
+        """Read the senders again where the last look is so long ago and the file has changed since; whether it had."""
         now = time.monotonic()
-        if now - self._looked_at > self.LOOK_EVERY_SECONDS:
-            self._looked_at = now
-            version = int(self._database.execute("PRAGMA data_version").fetchone()[0])
-            if version != self._version:
-                self._version = version
-                self._by_token = {hashed: source for source, hashed in self._rows() if source.revoked_at is None}
-        return self._by_token.get(token_hash(token))
+        if now - self._looked_at <= every_seconds:
+            return False
+        self._looked_at = now
+        version = int(self._database.execute("PRAGMA data_version").fetchone()[0])
+        if version == self._version:
+            return False
+        self._version = version
+        self._by_token = {hashed: source for source, hashed in self._rows() if source.revoked_at is None}
+        return True

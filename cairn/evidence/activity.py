@@ -26,19 +26,34 @@ REASONS: Mapping[str, str] = {
     "too_many_statements": "the request holds more statements than the gateway takes at once",
     "not_a_statement": "the element is not a JSON object",
     "envelope_invalid": "the Caliper envelope lacks sensor, sendTime, dataVersion or data, or has more than these",
+    "version_unsupported": "the Caliper envelope's dataVersion is no version that is read here",
     "field_missing": "a field that the standard requires is not there",
-    "field_invalid": "a field has a form that the standard does not allow",
-    "actor_without_identifier": "the actor has no mbox, mbox_sha1sum, openid or account",
-    "actor_ambiguous": "the actor has more than one identifier",
-    "unknown_verb": "the verb is not in the district's verbs.yaml",
+    "field_invalid": "a field has a type or form that the standard does not allow",
+    "field_null": "a field is null, which the standard allows inside extensions only",
+    "field_unknown": "a field is not one of the standard's, or not in its case, or not allowed there",
+    "value_unknown": "a value is not one of those that the standard lists, in its case",
+    "iri_invalid": "an identifier is no IRI (or URI, or mailto IRI) with its scheme",
+    "language_invalid": "a language is no language tag as RFC 5646 has them",
+    "actor_without_identifier": "an agent or group has no mbox, mbox_sha1sum, openid or account",
+    "actor_ambiguous": "an agent or group has more than one identifier",
+    "unknown_verb": "the Caliper action is not in the district's verbs.yaml",
     "timestamp_invalid": "the time is not RFC 3339 with a zone",
     "score_out_of_range": "a score lies outside its range",
     "duration_invalid": "the duration is not ISO 8601",
-    "id_invalid": "the statement's id is not a UUID",
+    "id_invalid": "an id is not a UUID",
+    "id_repeated": "two statements of one request have the same id (strict mode)",
+    "id_conflict": "another statement of this id was taken before (strict mode)",
+    "batch_refused": "nothing is wrong with it, but another statement of its request was refused (strict mode)",
+    "key_repeated": "an object has the same key twice",
+    "nested_too_deep": "objects or lists lie too deep within each other",
+    "attachment_invalid": "an attachment and what is said of it do not agree, or its data are not there",
+    "signature_invalid": "the signature is malformed, not by RSA and SHA-2, or of another statement",
+    "multipart_invalid": "the body is not multipart/mixed as it says; it counts as one refused statement",
     "id_mismatch": "the id in the address is not the one in the statement",
     "void_without_target": "a voiding statement does not name the statement that it voids",
     "school_invalid": "the claimed school or class is not a sourcedId",
     "school_out_of_scope": "the claimed school is outside the token's scope",
+    "learner_unknown": "a score says of nobody that it is theirs: its attempt names no assignee",
     "record_invalid": "the record made of the statement breaks the contract learner.activity.v1",
 }
 
@@ -50,12 +65,30 @@ MOST_COMPETENCIES = 50
 
 
 class Refusal(Exception):
-    """A statement that cannot become evidence: machine-readable ``reason`` and a ``detail`` without any value."""
+    """A statement that cannot become evidence: machine-readable ``reason``, ``path`` to the place, what to do.
 
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
+    Neither path nor what is said holds a value, nor a key that the standard does not know.
+    """
+
+    def __init__(self, reason: str, said: str, path: str = "") -> None:
+        super().__init__(reason, said, path)
         self.reason = reason
-        self.detail = detail
+        self.said = said
+        self.path = path
+
+    def __str__(self) -> str:
+        """Reason and detail."""
+        return f"{self.reason}: {self.detail}"
+
+    @property
+    def detail(self) -> str:
+        """What is wrong and what to do, with its place."""
+        return f"{self.path}: {self.said}" if self.path else self.said
+
+    def within(self, step: str) -> Refusal:
+        """The same, seen from one step further out: a key, or a place in a list such as ``[2]``."""
+        self.path = f"{step}.{self.path}" if self.path and self.path[0] != "[" else step + self.path
+        return self
 
 
 @dataclass(frozen=True)
@@ -195,17 +228,6 @@ def _plain(value: object) -> str | None:
     if isinstance(value, str) and SAFE_WORD.fullmatch(value):
         return value
     return None
-
-
-def scaled_score(raw: float | None, lowest: float | None, highest: float | None) -> float | None:
-    """Share of the range that a score reached, within [-1, 1]; None where it cannot be told."""
-    if raw is None or highest is None:
-        return None
-    span = highest - (lowest or 0.0)
-    if span <= 0:
-        return None
-    share = (raw - (lowest or 0.0)) / span
-    return share if -1.0 <= share <= 1.0 else None
 
 
 def new_record(

@@ -1,46 +1,52 @@
 """xAPI 1.0.3 and 2.0 (IEEE 9274.1.1): one statement to one canonical record.
 
-Checked is what mastery needs: who, what, on which item, when, how well. The whole specification is not.
+The whole specification is checked first (``xapi_rules``); what is read here afterwards is valid.
 """
 
 from __future__ import annotations
 
-import re
 import uuid
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from cairn.evidence.activity import (
     EXTENSION,
+    LONGEST_IRI,
     MOST_COMPETENCIES,
     Arrival,
     Reader,
     Refusal,
     class_claim,
-    count,
     kept_extensions,
-    mapping,
     new_record,
-    number,
-    scaled_score,
     school_claim,
     school_of_refused,
     without_person,
 )
+from cairn.evidence.meaning import Vocabulary
+from cairn.evidence.outcome import by_mastery_score, outcome
 from cairn.evidence.times import duration_ms, instant_text, parse_instant
-from cairn.keys import event_id
+from cairn.evidence.xapi_rules import Judging, check_statement
+from cairn.keys import DistrictKeys, event_id
 
-UUID_TEXT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 SCHOOL, CLASS, HINTS = EXTENSION + "school", EXTENSION + "class", EXTENSION + "hints"
 ATTEMPT_NUMBER, COMPETENCIES = EXTENSION + "attempt-number", EXTENSION + "competencies"
 CMI5_SESSION = "https://w3id.org/xapi/cmi5/context/extensions/sessionid"
+CMI5_MASTERY_SCORE = "https://w3id.org/xapi/cmi5/context/extensions/masteryscore"
+# What Open edX calls a problem of several questions; any activity that answers of its request name as their parent.
+QUESTIONS = "GroupActivity"
 # What may change between two sendings of the same statement without making it another one (xAPI 1.0.3, part two,
 # 2.3.1): set by the receiving system, or descriptions of verb and activity.
-NOT_CONTENT = frozenset(("stored", "authority", "version", "attachments"))
-MOST_GROUPS = 8
+NOT_CONTENT = frozenset(("id", "stored", "authority", "version", "attachments"))
+# Extension by which a record says what kind of engagement it is, where that is more than engagement.
+KIND, UNMAPPED, MAPPED = "xapi_kind", "unmapped", "mapped"
+# Part of a statement (see ``cairn.keys.event_id``) that its record is once its verb has been mapped.
+MAPPED_PART = 1
+NOTHING: Mapping[str, Any] = {}
+SESSIONS_REMEMBERED = 16_384
 
 
 def claimed_school(statement: object, arrival: Arrival) -> str:
@@ -52,34 +58,47 @@ def claimed_school(statement: object, arrival: Arrival) -> str:
     return school_of_refused(claim, arrival)
 
 
-def statement_id(statement: Mapping[str, Any]) -> str | None:
-    """The statement's own id in lower case, None where it has none. Raises Refusal where it is not a UUID."""
-    given = statement.get("id")
-    if given is None:
-        return None
-    text = given.lower() if isinstance(given, str) else ""
-    if not UUID_TEXT.fullmatch(text):
-        raise Refusal("id_invalid", "id must be a UUID such as 00000000-0000-4000-8000-000000000000, or absent")
-    return text
+def parents_of(statements: Sequence[object]) -> frozenset[tuple[str, str]]:
+    """(verb, activity) of what statements of one request name as the parent of theirs, under the same verb.
+
+    A submission of several questions comes as one statement a question and one for all: that one is their total. Never
+    raises: what is no statement names nothing.
+    """
+    found: set[tuple[str, str]] = set()
+    for statement in statements if len(statements) > 1 else ():
+        try:
+            context = statement["context"]["contextActivities"]["parent"]  # type: ignore[index]
+            verb = statement["verb"]["id"]  # type: ignore[index]
+            found.update((verb, one["id"]) for one in (context if type(context) is list else (context,)))
+        except (KeyError, TypeError, IndexError):
+            continue
+    return frozenset(found)
 
 
-def read_statement(statement: object, arrival: Arrival, reader: Reader) -> dict[str, Any]:
+def read_statement(
+    statement: object,
+    arrival: Arrival,
+    reader: Reader,
+    judging: Judging = Judging.PARTIAL,
+    parents: frozenset[tuple[str, str]] = frozenset(),
+) -> dict[str, Any]:
     """The canonical record of a statement; an id is assigned (UUIDv4) where it has none.
 
-    Raises Refusal with reason and detail where it cannot become evidence.
+    ``parents``: see :func:`parents_of`; such a statement is the total of its questions. Raises Refusal with reason,
+    path and what to do where the statement breaks the specification, or where its source may not speak for the school
+    that it names.
     """
-    if not isinstance(statement, dict):
-        raise Refusal("not_a_statement", "a statement must be a JSON object")
-    own_id = statement_id(statement) or str(uuid.uuid4())
-    kind, value = learner(mapping(statement.get("actor"), "actor"))
+    check_statement(statement, judging)
+    assert isinstance(statement, dict)
+    given_id = statement.get("id")
+    own_id = given_id.lower() if given_id else str(uuid.uuid4())
+    kind, value = subject(statement["actor"], own_id)
     identifiers = (value.lower().removeprefix("mailto:"),)
     given_time = statement.get("timestamp")
-    worked_at = arrival.instant if given_time is None else _instant(given_time)
-    result = mapping(statement.get("result"), "result")
-    length = _duration(result.get("duration"))
-    context = mapping(statement.get("context"), "context")
-    context_extensions = mapping(context.get("extensions"), "context.extensions")
-    result_extensions = mapping(result.get("extensions"), "result.extensions")
+    worked_at = arrival.instant if given_time is None else parse_instant(given_time)
+    result, context = statement.get("result", NOTHING), statement.get("context", NOTHING)
+    length = _length(result.get("duration"))
+    context_extensions, result_extensions = context.get("extensions", NOTHING), result.get("extensions", NOTHING)
 
     record = new_record(
         arrival,
@@ -95,149 +114,187 @@ def read_statement(statement: object, arrival: Arrival, reader: Reader) -> dict[
     record["class_id"] = class_claim(context_extensions.get(CLASS))
     record["duration_ms"] = length
     _fill_result(record, result)
-    _fill_object(record, statement, reader, identifiers)
-    record["hints"] = count(result_extensions.get(HINTS), "hints", 0)
-    record["attempt_number"] = count(
-        result_extensions.get(ATTEMPT_NUMBER, context_extensions.get(ATTEMPT_NUMBER)), "attempt-number", 1
-    )
+    if (mastery_score := context_extensions.get(CMI5_MASTERY_SCORE)) is not None:
+        record["success"] = by_mastery_score(record["success"], record["score_scaled"], mastery_score)
+    if context_extensions or result_extensions:
+        record["extensions"] = kept_extensions(reader, (context_extensions, result_extensions), identifiers)
+    _fill_object(record, statement, reader, identifiers, parents)
+    record["hints"] = _count(result_extensions.get(HINTS), 0)
+    record["attempt_number"] = _count(result_extensions.get(ATTEMPT_NUMBER, context_extensions.get(ATTEMPT_NUMBER)), 1)
     record["competency_ids"] = _competencies(context, context_extensions, reader)
     session = context_extensions.get(CMI5_SESSION) or context.get("registration")
     if isinstance(session, str):
-        record["session_id"] = reader.keys.opaque("session", session)
-    if context_extensions or result_extensions:
-        record["extensions"] = kept_extensions(reader, (context_extensions, result_extensions), identifiers)
+        record["session_id"] = _session_id(reader.keys, session)
     return record
 
 
-def learner(actor: Mapping[str, Any]) -> tuple[str, str]:
-    """Kind and value of the actor's one identifier, as ``DistrictKeys.subject_key`` takes them.
+@lru_cache(SESSIONS_REMEMBERED)
+def _session_id(keys: DistrictKeys, session: str) -> str:
+    """The keyed hash of a session, remembered: dozens of statements have the same."""
+    return keys.opaque("session", session)
 
-    Raises Refusal where there is none or more than one.
+
+def subject(actor: Mapping[str, Any], own_id: str) -> tuple[str, str]:
+    """Kind and value of a valid actor's identifier, as ``DistrictKeys.subject_key`` takes them.
+
+    A group is never a pupil: its kind begins with ``group:``, so that no link leads to it, and one without an
+    identifier is the group of its statement.
     """
-    if not actor:
-        raise Refusal("field_missing", "actor is required")
-    found = [name for name in ("mbox", "mbox_sha1sum", "openid", "account") if actor.get(name) is not None]
-    if not found:
-        raise Refusal("actor_without_identifier", "actor needs one of mbox, mbox_sha1sum, openid, account")
-    if len(found) > 1:
-        raise Refusal("actor_ambiguous", f"actor has {' and '.join(found)}: send exactly one")
-    name = found[0]
-    if name == "account":
-        account = mapping(actor["account"], "actor.account")
-        home, value = account.get("homePage"), account.get("name")
-        if not isinstance(home, str) or not isinstance(value, str) or not home or not value.strip():
-            raise Refusal("field_missing", "actor.account needs homePage and name")
-        return f"account:{home}", value
-    value = actor[name]
-    if not isinstance(value, str) or not value.strip() or (name == "mbox" and "@" not in value):
-        raise Refusal("field_invalid", f"actor.{name} has not the form of the standard")
-    return name, value
+    group = "group:" if actor.get("objectType") == "Group" else ""
+    if (account := actor.get("account")) is not None:
+        return f"{group}account:{account['homePage']}", account["name"]
+    for name in ("mbox", "mbox_sha1sum", "openid"):
+        if (value := actor.get(name)) is not None:
+            return f"{group}{name}", value
+    return f"{group}statement", own_id
 
 
 def canonical_form(statement: Mapping[str, Any], event_time: str | None, length: int | None) -> bytes:
     """The bytes that two sendings of the same content share.
 
     Keys sorted; what a receiving system adds and descriptions left out; time in UTC; duration in hundredths of a
-    second (``PT120S`` is ``PT2M``); scores as floats.
+    second (``PT120S`` is ``PT2M``); scores as floats; activities of the context as lists of ids. Raises Refusal where
+    extensions lie too deep within each other to be written again.
     """
     content = {key: value for key, value in statement.items() if key not in NOT_CONTENT}
-    content.pop("id", None)
     if event_time is not None:
         content["timestamp"] = event_time
     for name in ("verb", "object"):
-        part = content.get(name)
-        if isinstance(part, dict) and ("display" in part or "definition" in part):
+        part = content[name]
+        if "display" in part or "definition" in part:
             content[name] = {key: value for key, value in part.items() if key not in ("display", "definition")}
     result = content.get("result")
-    if isinstance(result, dict) and ("duration" in result or "score" in result):
-        result = dict(result)
-        content["result"] = result
+    if result is not None and ("duration" in result or "score" in result):
+        content["result"] = result = dict(result)
         if length is not None:
             result["duration"] = length // 10
-        score = result.get("score")
-        if isinstance(score, dict):
-            result["score"] = {key: float(value) if type(value) is int else value for key, value in score.items()}
-    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
-
-
-def _instant(value: object) -> datetime:
+        if "score" in result:
+            result["score"] = {name: float(value) for name, value in result["score"].items()}
+    context = content.get("context")
+    if context is not None and "contextActivities" in context:
+        content["context"] = {
+            **context,
+            "contextActivities": {
+                name: [one["id"] for one in (group if type(group) is list else (group,))]
+                for name, group in context["contextActivities"].items()
+            },
+        }
     try:
-        return parse_instant(value if isinstance(value, str) else "")
-    except (ValueError, OverflowError):
-        raise Refusal("timestamp_invalid", "timestamp must be RFC 3339 with a zone, such as ...T08:00:00Z") from None
+        return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        raise Refusal("nested_too_deep", "objects or lists lie too deep within each other: at most 200") from None
 
 
-def _duration(value: object) -> int | None:
-    if value is None:
+def has_attachments(statement: Mapping[str, Any]) -> bool:
+    """Whether a valid statement, or the one within it, has attachments."""
+    return "attachments" in statement or "attachments" in statement["object"]
+
+
+def comparable(statement: Mapping[str, Any]) -> bytes:
+    """:func:`canonical_form` of a valid statement that is not read any further."""
+    given_time = statement.get("timestamp")
+    event_time = None if given_time is None else instant_text(parse_instant(given_time))
+    return canonical_form(statement, event_time, _length(statement.get("result", NOTHING).get("duration")))
+
+
+def _length(duration: str | None) -> int | None:
+    """Milliseconds; None where none is told, or where it is longer than any work that can be."""
+    if duration is None:
         return None
     try:
-        return duration_ms(value if isinstance(value, str) else "")
+        return duration_ms(duration)
     except ValueError:
-        raise Refusal("duration_invalid", "result.duration must be ISO 8601 and under ten years, as PT1M30S") from None
+        return None
+
+
+def _count(value: object, least: int) -> int | None:
+    """A whole number of at least ``least``; None for anything else, since no extension's value is refused (4.1)."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and least <= value < 1 << 31 else None
 
 
 def _fill_result(record: dict[str, Any], result: Mapping[str, Any]) -> None:
-    success = result.get("success")
-    if success is not None and not isinstance(success, bool):
-        raise Refusal("field_invalid", "result.success must be true or false")
-    record["success"] = success
-    if result.get("score") is None:
+    record["success"] = success = result.get("success")
+    if (score := result.get("score")) is None:
         return
-    score = mapping(result["score"], "result.score")
-    raw = number(score.get("raw"), "result.score.raw")
-    low = number(score.get("min"), "result.score.min")
-    high = number(score.get("max"), "result.score.max")
-    scaled = number(score.get("scaled"), "result.score.scaled")
-    if scaled is not None and not -1.0 <= scaled <= 1.0:
-        raise Refusal("score_out_of_range", "result.score.scaled must lie between -1 and 1")
-    if low is not None and high is not None and low > high:
-        raise Refusal("score_out_of_range", "result.score.min must not be above result.score.max")
-    if raw is not None and ((low is not None and raw < low) or (high is not None and raw > high)):
-        raise Refusal("score_out_of_range", "result.score.raw must lie between result.score.min and max")
+    raw, low, high = _float(score.get("raw")), _float(score.get("min")), _float(score.get("max"))
+    scaled = _float(score.get("scaled"))
     record["score_raw"], record["score_min"], record["score_max"] = raw, low, high
-    record["score_scaled"] = scaled if scaled is not None else scaled_score(raw, low, high)
+    record["success"], record["score_scaled"] = outcome(success, scaled, raw, low, high)
+
+
+def _float(value: int | float | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def _fill_object(
-    record: dict[str, Any], statement: Mapping[str, Any], reader: Reader, identifiers: tuple[str, ...]
+    record: dict[str, Any],
+    statement: Mapping[str, Any],
+    reader: Reader,
+    identifiers: tuple[str, ...],
+    parents: frozenset[tuple[str, str]],
 ) -> None:
-    """Kind of evidence from the verb, item from the object, and the two IRIs that may lie in ``raw``."""
-    verb_id = mapping(statement.get("verb"), "verb").get("id")
-    if not isinstance(verb_id, str):
-        raise Refusal("field_missing", "verb.id is required")
+    """Kind of evidence from the verb, item from the object, and the two IRIs that may lie in ``raw``.
+
+    A verb that ``verbs.yaml`` does not have is engagement of the kind ``unmapped`` until it is mapped. What a group
+    did is nobody's own work, and what is done to a person or to another statement is no work on an item: engagement.
+    """
+    verb_id = statement["verb"]["id"]
     verb = reader.vocabulary.verbs.get(verb_id)
-    if verb is None:
-        raise Refusal("unknown_verb", "the verb is not in the district's verbs.yaml: add it there and replay")
-    thing = mapping(statement.get("object"), "object")
-    if not thing:
-        raise Refusal("field_missing", "object is required")
+    thing = statement["object"]
     object_type = thing.get("objectType", "Activity")
-    record["raw"] = raw = {"verb": verb_id}
-    has_result = record["success"] is not None or record["score_scaled"] is not None
-    kind = verb.with_result if has_result else verb.activity_type
-    if kind == "void":
-        target = thing.get("id")
-        text = target.lower() if isinstance(target, str) and object_type == "StatementRef" else ""
-        if not UUID_TEXT.fullmatch(text):
-            raise Refusal("void_without_target", "a voiding statement needs object.objectType StatementRef and its id")
-        record["voids_statement_id"] = text
-    elif object_type in ("Activity", "GroupActivity"):  # the second is Open edX's, for a problem of several questions
-        iri = thing.get("id")
-        if not isinstance(iri, str) or ":" not in iri:
-            raise Refusal("field_missing", "object.id must be an IRI")
-        record["item_id"] = without_person(reader, iri, identifiers)
-        activity_type = mapping(thing.get("definition"), "object.definition").get("type")
-        if isinstance(activity_type, str):
-            if kind == "completion" and activity_type in reader.vocabulary.assessment_types:
-                kind = "assessment"
-            if (shown := without_person(reader, activity_type, identifiers)) is not None:
-                raw["activity_type"] = shown
-    elif object_type not in ("Agent", "Group", "StatementRef", "SubStatement"):
-        raise Refusal("field_invalid", "object.objectType must be Activity, Agent, Group, StatementRef or SubStatement")
-    else:
-        # What is done to a person or to another statement is no work on an item.
-        kind = "engagement"
+    record["raw"] = raw = {"verb": verb_id} if len(verb_id) <= LONGEST_IRI else {}
+    kind = "engagement"
+    if verb is None:
+        record["extensions"] = {**(record["extensions"] or {}), KIND: UNMAPPED}
+    if verb is not None and verb.activity_type == "void":
+        kind = "void"
+        if object_type != "StatementRef":
+            raise Refusal("void_without_target", "a voiding statement's object is a StatementRef with its id", "object")
+        record["voids_statement_id"] = thing["id"].lower()
+    elif object_type in ("Activity", QUESTIONS):
+        record["item_id"] = without_person(reader, thing["id"], identifiers)
+        activity_type = thing.get("definition", NOTHING).get("type")
+        if (shown := without_person(reader, activity_type, identifiers)) is not None:
+            raw["activity_type"] = shown
+        if parents and (verb_id, thing["id"]) in parents:
+            object_type = QUESTIONS
+        if object_type != "Activity":
+            raw["object_type"] = object_type
+        if statement["actor"].get("objectType") == "Group":
+            raw["actor_type"] = "Group"
+        elif verb is not None:
+            kind = reader.vocabulary.of_xapi(verb, _has_result(record), object_type, activity_type)
     record["activity_type"] = kind
+
+
+def _has_result(record: Mapping[str, Any]) -> bool:
+    return record["success"] is not None or record["score_scaled"] is not None
+
+
+def mapped(record: Mapping[str, Any], vocabulary: Vocabulary, arrival: Arrival) -> dict[str, Any] | None:
+    """An unmapped record as what its verb means by now; None where the verb still means no work on an item.
+
+    It is another part of the same statement, so that what was taken stays as it is, a void of the statement takes back
+    both, and mapping it again changes nothing. It has no duration: the engagement beside it has.
+    """
+    raw = record["raw"] or {}
+    verb = vocabulary.verbs.get(raw.get("verb", ""))
+    if verb is None or record["item_id"] is None or "actor_type" in raw:
+        return None
+    kind = vocabulary.of_xapi(verb, _has_result(record), raw.get("object_type", "Activity"), raw.get("activity_type"))
+    if kind in ("engagement", "void"):
+        return None
+    return {
+        **record,
+        "event_id": event_id(record["source_id"], record["source_statement_id"], MAPPED_PART),
+        "received_at": arrival.received_at,
+        "received_date": arrival.received_date,
+        "activity_type": kind,
+        "duration_ms": None,
+        "extensions": {**record["extensions"], KIND: MAPPED},
+    }
 
 
 def _competencies(context: Mapping[str, Any], extensions: Mapping[str, Any], reader: Reader) -> list[str]:
@@ -248,14 +305,11 @@ def _competencies(context: Mapping[str, Any], extensions: Mapping[str, Any], rea
         given = [given]
     if isinstance(given, list):
         named.update((value, None) for value in given if isinstance(value, str) and 0 < len(value) <= 255)
-    activities = context.get("contextActivities")
-    if isinstance(activities, dict):
+    if (activities := context.get("contextActivities")) is not None:
         objectives = reader.vocabulary.objective_types
-        for group in list(activities.values())[:MOST_GROUPS]:
-            for activity in group if isinstance(group, list) else [group]:
-                definition = activity.get("definition") if isinstance(activity, dict) else None
-                if isinstance(definition, dict) and definition.get("type") in objectives:
-                    iri = activity.get("id")
-                    if isinstance(iri, str) and len(iri) <= 255:
-                        named[iri] = None
+        for group in activities.values():
+            for activity in group if type(group) is list else (group,):
+                is_objective = activity.get("definition", NOTHING).get("type") in objectives
+                if is_objective and len(activity["id"]) <= 255:
+                    named[activity["id"]] = None
     return list(named)[:MOST_COMPETENCIES]

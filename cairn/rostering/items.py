@@ -1,4 +1,4 @@
-"""Item alignments: which item gives evidence of which competency, from when (items.csv)."""
+"""Item alignments: which item gives evidence of which competency, from when (items.csv, CASE or QTI packages)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from cairn.errors import CairnError
+from cairn.rostering.items_case import read_case_items
+from cairn.rostering.items_named import Competencies, Validity, align
+from cairn.rostering.items_qti import read_qti_items
 from cairn.rostering.listed import Listed, read_list
 from cairn.rostering.tabular import CellError, Row, parse_date, parse_number
 
@@ -15,11 +19,39 @@ COLUMNS = (*REQUIRED, "difficulty", "valid_from_date", "valid_to_date")
 LARGEST_LOGIT = 20.0
 
 
-def read_items(path: Path, competency_ids: Collection[str]) -> Listed:
-    """Read items.csv into rows of silver.item_alignment; ``competency_ids`` are the competencies loaded.
+def read_items(
+    path: Path, loaded: Competencies, template: str = "{identifier}", validity: Validity | None = None
+) -> Listed:
+    """Read a file or package into rows of silver.item_alignment, by what it is.
 
-    Raises CairnError for missing columns.
+    ``template`` makes of a QTI item's identifier what sources call it. ``validity`` is for CASE and QTI, which have no
+    days of their own. Raises CairnError for a file that is none of these, and for missing columns.
     """
+    kind = _kind(path)
+    if kind == "csv":
+        if validity is not None:
+            raise CairnError(f"{path.name}: a CSV has its days in valid_from_date and valid_to_date: fill in these")
+        return _read_csv(path, loaded.ids)
+    named = read_qti_items(path, template) if kind == "qti" else read_case_items(path, path.read_bytes(), loaded)
+    return align(path.name, named, loaded, validity or Validity())
+
+
+def _kind(path: Path) -> str:
+    """csv, case or qti, by the first bytes: names of files say little."""
+    if path.is_dir():
+        return "qti"
+    try:
+        with path.open("rb") as file:
+            start = file.read(256)
+    except OSError as error:
+        raise CairnError(f"{path}: cannot be read ({error.strerror}): check the path") from error
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start.startswith((b"PK\x03\x04", b"\xff\xfe<", b"\xfe\xff\x00<")) or text.startswith(b"<"):
+        return "qti"
+    return "case" if text.startswith(b"{") else "csv"
+
+
+def _read_csv(path: Path, competency_ids: Collection[str]) -> Listed:
     return read_list(
         path,
         COLUMNS,

@@ -89,7 +89,7 @@ def _read(path: Path, layout: Layout, convert: Callable[[Row, LayoutFile], list[
         file=table.name,
         row_count=table.row_count,
         problems=list(table.problems),
-        unknown_columns=table.unknown([*columns, *layout.ignored]),
+        unknown_columns=[column for column in table.unknown(columns) if not layout.is_ignored(column)],
         missing_columns=[column for column in columns if not table.has(column)],
     )
     for row in table.rows:

@@ -7,6 +7,7 @@ This module reads layouts and applies one field; ``layout_rows`` turns whole fil
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -143,7 +144,7 @@ class Layout:
     """A layout read. ``identifier``: kind under which the vault knows the student column's values.
 
     ``fields`` by name of the target's column; ``key``: target fields or columns of the file that, with the layout's
-    name, make a row unique; ``ignored``: columns the layout knows and does not read.
+    name, make a row unique; ``ignored``: columns the layout knows and reads past (``*`` stands for any characters).
     """
 
     name: str
@@ -170,6 +171,11 @@ class Layout:
         """Columns of the file that are read, each once."""
         named = [item.column for item in self.all_fields() if item.column]
         return list(dict.fromkeys([*named, *(column for column in self.key if column not in TARGETS[self.kind])]))
+
+    def is_ignored(self, column: str) -> bool:
+        """Whether the layout knows the column and reads past it; ``*`` in ``ignored`` stands for any characters."""
+        name = column.lower()
+        return any(fnmatch.fnmatchcase(name, pattern.lower()) for pattern in self.ignored)
 
     def required_columns(self) -> list[str]:
         """Columns without which a file of this layout cannot be taken."""

@@ -19,6 +19,7 @@ from typing import Any
 from cairn.errors import CairnError
 from cairn.rostering import oneroster_people as people_rules
 from cairn.rostering.oneroster_columns import KNOWN, REQUIRED
+from cairn.rostering.oneroster_gradebook import read_gradebook
 from cairn.rostering.oneroster_known import Known, ids_in, listed
 from cairn.rostering.oneroster_model import ACTIVE, Roster, Section, needed, read_rows
 from cairn.rostering.package import Package, open_package
@@ -43,6 +44,7 @@ def read_roster(path: Path, identity: Mapping[str, Any], known: Known | None = N
     people_rules.read_people(roster, tables, package.modes, identity, reader.known)
     reader.enrollments(tables)
     people_rules.read_demographics(roster, tables, package.modes, identity)
+    read_gradebook(roster, tables, reader.known)
     return roster
 
 
@@ -58,7 +60,7 @@ def _read_tables(package: Package, roster: Roster) -> dict[str, Table]:
             continue
         columns = KNOWN[known_as]
         table = read_table(f"{known_as}.csv", content, columns)
-        table.require(REQUIRED[known_as] + people_rules.required_by_version(known_as, package.version))
+        table.require(REQUIRED.get(known_as, ()) + people_rules.required_by_version(known_as, package.version))
         package.modes[known_as] = package.modes[name]
         tables[known_as] = table
         roster.files += 1
@@ -169,7 +171,7 @@ def _org(row: Row) -> dict[str, Any]:
     return {
         "org_id": needed(row, "sourcedId"),
         "name": needed(row, "name"),
-        "org_type": needed(row, "type"),
+        "org_type": needed(row, "type").lower(),
         "identifier": row.get("identifier") or None,
         "parent_org_id": row.get("parentSourcedId") or None,
         "status": ACTIVE,

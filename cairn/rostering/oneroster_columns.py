@@ -46,6 +46,41 @@ KNOWN: dict[str, tuple[str, ...]] = {
         *("hispanicOrLatinoEthnicity", "countryOfBirthCode", "stateOfBirthAbbreviation", "cityOfBirth"),
         "publicSchoolResidenceStatus",
     ),
+    "results": (
+        *_COMMON,
+        *("lineItemSourcedId", "studentSourcedId", "scoreStatus", "score", "scoreDate", "comment", "textScore"),
+        *("classSourcedId", "inProgress", "incomplete", "late", "missing", "scoreScaleSourcedId"),
+    ),
+    "resultLearningObjectiveIds": (
+        *_COMMON,
+        *("resultSourcedId", "source", "learningObjectiveId", "score", "textScore"),
+    ),
+    "lineItems": (
+        *_COMMON,
+        *("title", "description", "assignDate", "dueDate", "classSourcedId", "categorySourcedId"),
+        *("gradingPeriodSourcedId", "academicSessionSourcedId", "resultValueMin", "resultValueMax"),
+        *("schoolSourcedId", "scoreScaleSourcedId"),
+    ),
+    "lineItemLearningObjectiveIds": (*_COMMON, "lineItemSourcedId", "source", "learningObjectiveId"),
+    "categories": (*_COMMON, "title", "weight"),
+    "userProfiles": (
+        *_COMMON,
+        *("userSourcedId", "profileType", "vendorId", "applicationId", "description", "credentialType", "username"),
+        "password",
+    ),
+    "scoreScales": (
+        *_COMMON,
+        *("title", "type", "orgSourcedId", "courseSourcedId", "classSourcedId", "scoreScaleValue"),
+    ),
+    "lineItemScoreScales": (*_COMMON, "lineItemSourcedId", "scoreScaleSourcedId"),
+    "resultScoreScales": (*_COMMON, "resultSourcedId", "scoreScaleSourcedId"),
+    "resources": (
+        *_COMMON,
+        *("vendorResourceId", "title", "roles", "importance", "vendorId", "applicationId"),
+    ),
+    "classResources": (*_COMMON, "title", "classSourcedId", "resourceSourcedId"),
+    "courseResources": (*_COMMON, "title", "courseSourcedId", "resourceSourcedId"),
+    "userResources": (*_COMMON, "userSourcedId", "orgSourcedId", "classSourcedId", "resourceSourcedId"),
 }
 
 # Columns without which a file cannot be taken.
@@ -58,6 +93,8 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "roles": ("userSourcedId", "role", "orgSourcedId"),
     "enrollments": ("sourcedId", "classSourcedId", "userSourcedId", "role"),
     "demographics": (),
+    "results": ("sourcedId", "lineItemSourcedId", "studentSourcedId"),
+    "resultLearningObjectiveIds": ("sourcedId", "resultSourcedId", "source", "learningObjectiveId"),
 }
 
 # Flag column of demographics.csv -> reporting category; who reports several is two_or_more_races, and whoever is

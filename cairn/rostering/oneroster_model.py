@@ -83,20 +83,25 @@ def read_rows(
     convert: Callable[[Row], dict[str, Any]],
     id_column: str = "sourcedId",
 ) -> None:
-    """Convert rows into the section: refused ones become problems, those to be deleted end, repeats are refused.
+    """Convert rows into the section: refused ones become problems, those to be deleted end.
 
-    A refused row never ends what it names, nor, where it names nothing, anything at all.
+    A row that stands there twice word for word is taken once; another one of the same id is refused. A refused row
+    never ends what it names, nor, where it names nothing, anything at all.
     """
-    seen: dict[str, int] = {}
+    seen: dict[str, Row] = {}
     section.unreadable += table.unreadable
     for row in table.rows:
         identity = row.get(id_column)
         try:
             if not identity:
                 raise CellError(f"{id_column} is empty")
-            if identity in seen:
-                raise CellError(f"{id_column} is there already in line {seen[identity]}")
-            seen[identity] = row.line
+            first = seen.setdefault(identity, row)
+            if first is not row:
+                if first.cells == row.cells:
+                    note = f"says the same as line {first.line}: taken once"
+                    roster.problems.append(Problem(table.name, row.line, note, is_rejected=False))
+                    continue
+                raise CellError(f"{id_column} is there already in line {first.line}")
             if status_of(row) == TO_BE_DELETED:
                 section.ended_ids.append(identity)
                 continue

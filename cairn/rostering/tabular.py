@@ -113,12 +113,13 @@ def read_table(name: str, content: bytes, known: Sequence[str] = (), delimiter: 
         raise CairnError(f"{name}:1: the file is empty: expected a header row") from None
     header = [column.strip() for column in header]
     named = [column.lower() for column in header if column]
-    repeated = sorted({column for column in named if named.count(column) > 1})
+    spelling = {column.lower(): column for column in known}
+    # Some vendors name a column twice; which of the two is meant matters only where it is read.
+    repeated = sorted({column for column in named if named.count(column) > 1 and (column in spelling or not spelling)})
     if repeated:
         raise CairnError(f"{name}:1: column {', '.join(repeated)} is there more than once: keep one")
-    spelling = {column.lower(): column for column in known}
     keys = [spelling.get(column.lower(), column) for column in header]
-    table = Table(name=name, header=[column for column in header if column], rows=[])
+    table = Table(name=name, header=list(dict.fromkeys(filter(None, header))), rows=[])
     if note:
         table.problems.append(Problem(name, 1, note, is_rejected=False))
     _read_rows(table, keys, lines)

@@ -16,6 +16,11 @@ def redrawn(moved: Floats, slope: Floats, real: float, alpha: float) -> tuple[fl
     ``moved`` and ``slope`` [draws] are a draw's statistic from the outcome and from the real treatment in its place;
     ``real`` is the real estimate. Under the effect t the draw's statistic is moved - t slope and the real one real - t,
     so a draw is as extreme where (moved - t slope)^2 - (real - t)^2 >= 0. Ties count.
+
+    Beside it stands ``pilots.permutation``: there the statistic is the t of one linear model, for which each draw is as
+    extreme in a single interval around the estimate with two linear ends, and 20,000 draws take no time. Here it is
+    any statistic that is linear in the outcome and not studentised (differences, weighted averages of cohorts): slopes
+    may exceed one, a draw may be as extreme in two pieces, and the hull of all pieces is told.
     """
     # Scaled, so that a tie is a tie in any unit of the outcome.
     unit = float(np.abs(moved).max()) or 1.0

@@ -13,7 +13,7 @@ import numpy as np
 from cairn.errors import CairnError, UsageError
 from pilots.estimators import checks
 from pilots.estimators.aggregation import AGGREGATES, parts_of
-from pilots.estimators.group_time import Cell, Panel, cells_of, need_slopes
+from pilots.estimators.group_time import Cell, Floats, Panel, cells_of, need_slopes
 from pilots.estimators.panel import read_panel
 from pilots.estimators.result import ALPHA, EffectSize, Result, size_of
 from pilots.estimators.table import Table
@@ -73,8 +73,12 @@ class StaggeredResult(Result):
     pre_trend: PreTrend | None
 
 
-def estimate(table: Table, design: Staggered) -> StaggeredResult:
-    """Effects of waves. Raises CairnError where the panel does not hold such a comparison."""
+def estimate(table: Table, design: Staggered, stored: Floats | None = None) -> StaggeredResult:
+    """Effects of waves. ``stored`` [draw, cluster] are the adoption times that a permutation is over, clusters in the
+    order of their names (inf: never), where they were drawn from a set; else from all that keep each wave's size.
+
+    Raises CairnError where the panel does not hold such a comparison.
+    """
     for given, known, what in (
         (design.aggregate, AGGREGATES, "aggregate"),
         (design.method, METHODS, "inference"),
@@ -99,7 +103,8 @@ def estimate(table: Table, design: Staggered) -> StaggeredResult:
     if method == "auto":
         method = "permutation" if smaller <= PERMUTATION_UP_TO else "analytic"
     waves = Waves(panel, cells, control, design.aggregate, design.anticipation, design.alpha)
-    judge = Permuted(waves, design.seed) if method == "permutation" else Analytic(waves, design.cluster is not None)
+    has_few = method == "permutation"
+    judge = Permuted(waves, design.seed, stored) if has_few else Analytic(waves, design.cluster is not None)
     parts = [] if design.aggregate == "simple" else parts_of(cells, design.aggregate)
     what = {"dynamic": "event", "group": "cohort", "calendar": "time"}.get(design.aggregate, "")
     lines = [judge.overall(), *(judge.part(part, f"{what} {part.at:g}") for part in parts)]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import chdtrc
 
+from cairn.errors import CairnError
 from pilots.estimators import aggregation
 from pilots.estimators.aggregation import Part
 from pilots.estimators.group_time import Cell, Floats, Panel, effects, influence
@@ -132,17 +133,23 @@ class Permuted:
     treated cell, that the test does not reject. Before adoption such an effect has no meaning: a p and no interval.
     """
 
-    def __init__(self, waves: Waves, seed: int) -> None:
+    def __init__(self, waves: Waves, seed: int, stored: Floats | None = None) -> None:
+        """``stored`` [draw, cluster] is the set that the adoption times were drawn from: then it is all there is."""
         self._waves, panel = waves, waves.panel
         own = panel.cohort_of_cluster
-        draws, is_exact = _assignments(own, seed)
+        draws, is_exact = _assignments(own, seed) if stored is None else (_of_stored(own, stored), True)
         treated = (panel.periods >= panel.cohort[:, None]).astype(float)
         found = waves.effects(draws, np.stack([panel.outcome, treated]))
         self._moved, self._slope = found[:, :, 0], found[:, :, 1]
         self._share = aggregation.shares(draws, np.bincount(panel.cluster).astype(float), waves.cells)
-        self.smallest_p = _smallest_p(own) if is_exact else max(_smallest_p(own), 1 / len(draws))
         self.warnings: tuple[str, ...] = ("permutation is exact where adoption times were drawn at random",)
-        if not is_exact:
+        self.smallest_p = _smallest_p(own)
+        if stored is not None:
+            # Orders that differ in nothing that a window can tell are one and the same here.
+            self.smallest_p = float((draws == own).all(axis=1).mean())
+            self.warnings = (f"starts are permuted over the {len(draws):,} orders that the real one was drawn from",)
+        elif not is_exact:
+            self.smallest_p = max(self.smallest_p, 1 / len(draws))
             self.warnings += (f"{len(draws):,} of the possible adoption times were drawn (seed {seed})",)
 
     def overall(self) -> Estimate:
@@ -192,12 +199,24 @@ def _smallest_p(cohorts: Floats) -> float:
     return mirrored * math.exp(-min(ways, 690.0))
 
 
+def _of_stored(cohorts: Floats, stored: Floats) -> Floats:
+    """The stored set, the real assignment first. Raises CairnError where it does not hold it."""
+    if stored.ndim != 2 or stored.shape[1] != len(cohorts):
+        raise CairnError(
+            f"the stored set of orders has shape {stored.shape} and the comparison {len(cohorts)} clusters"
+        )
+    is_real = (stored == cohorts).all(axis=1)
+    if not is_real.any():
+        raise CairnError("the adoption times are none of the stored set that they are said to be drawn from")
+    return np.concatenate([stored[is_real], stored[~is_real]])
+
+
 def _assignments(cohorts: Floats, seed: int) -> tuple[Floats, bool]:
     """Cohorts of the clusters under every draw, the real one first, and whether they are all there."""
     counts = Counter(cohorts.tolist())
     total = math.factorial(len(cohorts)) // math.prod(math.factorial(count) for count in counts.values())
     if total <= ENUMERATE_UP_TO:
-        every = np.array(list(_each(len(cohorts), sorted(counts.items()))))
+        every = np.array(list(every_order(len(cohorts), sorted(counts.items()))))
         is_real = (every == cohorts).all(axis=1)
         return np.concatenate([every[is_real], every[~is_real]]), True
     drawn = np.tile(cohorts, (DRAWS, 1))
@@ -205,7 +224,7 @@ def _assignments(cohorts: Floats, seed: int) -> tuple[Floats, bool]:
     return drawn, False
 
 
-def _each(size: int, counts: list[tuple[float, int]]) -> Iterator[Floats]:
+def every_order(size: int, counts: Sequence[tuple[float, int]]) -> Iterator[Floats]:
     """Every way to give ``size`` clusters their cohorts, as often as ``counts`` says."""
     (cohort, count), rest = counts[0], counts[1:]
     if not rest:
@@ -213,7 +232,7 @@ def _each(size: int, counts: list[tuple[float, int]]) -> Iterator[Floats]:
         return
     for chosen in itertools.combinations(range(size), count):
         inside = np.isin(np.arange(size), chosen)
-        for others in _each(size - count, rest):
+        for others in every_order(size - count, rest):
             found = np.full(size, cohort)
             found[~inside] = others
             yield found

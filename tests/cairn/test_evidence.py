@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from cairn.evidence import caliper, xapi
 from cairn.evidence.activity import EXTENSION, REASONS, Arrival, Reader, Refusal, without_person
+from cairn.evidence.caliper_model import models
 from cairn.evidence.meaning import Vocabulary
 from cairn.evidence.times import duration_ms, instant_text, microseconds, parse_instant
 from cairn.keys import DistrictKeys
@@ -27,6 +28,7 @@ CONTRACT = jsonschema_rs.validator_for(SCHEMA)
 ZONE = ZoneInfo("America/Chicago")
 ARRIVAL = Arrival("tilewise", frozenset(), datetime(2026, 10, 14, 3, 0, tzinfo=UTC), ZONE)
 # For hypothesis, which wants no fixture that is made anew: keys of no district.
+models()  # read once here: hypothesis measures time, and the first call would pay for it
 FIXED = Reader(DistrictKeys(1, b"a" * 32, b"b" * 32, b"c" * 32), Vocabulary.load(Settings()))
 ANSWERED: dict[str, Any] = {
     "id": "7b0f3d1e-7a55-4b7e-9a53-3a8f2b6f1c22",
@@ -99,10 +101,10 @@ def test_an_answer_becomes_an_attempt_without_the_person(reader: Reader) -> None
         ("actor", {"name": "x"}, "actor_without_identifier"),
         ("actor.mbox", "mailto:a@b.example", "actor_ambiguous"),
         ("actor.account", {"homePage": "https://id.cedar.example"}, "field_missing"),
-        ("verb.id", "https://verbs.example/pondered", "unknown_verb"),
+        ("verb.id", "pondered", "iri_invalid"),
         ("verb", ..., "field_missing"),
         ("object", ..., "field_missing"),
-        ("object.id", "no iri", "field_missing"),
+        ("object.id", "no iri", "iri_invalid"),
         ("timestamp", "2026-10-14T03:00:00", "timestamp_invalid"),
         ("timestamp", "2026-13-45T99:99:00Z", "timestamp_invalid"),
         ("timestamp", 5, "timestamp_invalid"),
@@ -329,20 +331,31 @@ def test_a_caliper_event_without_what_it_needs_is_refused(
         caliper.read_element({**GRADED, field: value}, ARRIVAL, reader)
 
 
-@pytest.mark.parametrize(
-    "score", [{"type": "Score", "maxScore": 0.0}, {"type": "Score", "scoreGiven": 5, "maxScore": 1}]
-)
+@pytest.mark.parametrize("score", [{"maxScore": 0.0}, {"scoreGiven": 5, "maxScore": 1}])
 def test_odd_scores_of_vendors_are_kept_and_not_scaled(reader: Reader, score: dict[str, Any]) -> None:
-    record = caliper.read_element({**GRADED, "generated": score}, ARRIVAL, reader)
+    record = caliper.read_element(
+        {**GRADED, "generated": {"id": "urn:x:score", "type": "Score", **score}}, ARRIVAL, reader
+    )
     assert record["score_scaled"] is None
     assert record["success"] is None
 
 
 def test_real_statements_of_open_edx_are_read(reader: Reader, shared_fixture: Callable[[str], Path]) -> None:
+    """All but those of work that is worth nothing: a score of 0 in a range from 0 to 0 says nothing of a pupil."""
+    refused = set()
     for path in sorted(shared_fixture("fixtures/xapi/openedx").glob("*.json")):
         found = json.loads(path.read_text())
         for statement in found if isinstance(found, list) else [found]:
-            CONTRACT.validate(xapi.read_statement(statement, ARRIVAL, reader))
+            try:
+                CONTRACT.validate(xapi.read_statement(statement, ARRIVAL, reader))
+            except Refusal as refusal:
+                assert (refusal.reason, refusal.path) == ("score_out_of_range", "result.score.min")
+                refused.add(path.stem)
+    assert refused == {
+        "edx.grades.problem.submitted.weighted_possible_0",
+        "edx.grades.subsection.grade_calculated.weighted_possible_0",
+        "problem_check(server).max_grade_0",
+    }
 
 
 def test_valid_caliper_is_accepted(reader: Reader, shared_fixture: Callable[[str], Path]) -> None:

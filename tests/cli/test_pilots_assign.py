@@ -122,16 +122,14 @@ def test_the_arms_go_into_the_plan_and_the_set_into_the_test(
     raw["analysis"]["arms"] = pasted["arms"]
     plan = Plan(json.loads(json.dumps(raw, default=str)))
     assert assignment.assignment_problem(plan, assignment.standing_draw(settings, plan.pilot_id)) is None
-    assert assignment.stored_allocations(settings, plan.pilot_id, plan.plan_hash) is None, "not frozen yet"
     registry.freeze(settings, plan)
-    stored = assignment.stored_allocations(settings, plan.pilot_id, plan.plan_hash)
+    stored = assignment.permuted_over(plan, assignment.standing_draw(settings, plan.pilot_id))
     assert stored is not None
     assert len(stored) == found["allocations"]
     order = sorted(plan.arms)
     assert stored[0].tolist() == [plan.arms[school] == "treatment" for school in order]
     for block in pasted["assignment"]["blocks"]:
         assert (stored[:, [order.index(school) for school in block]].sum(axis=1) == 3).all()
-    assert assignment.stored_allocations(settings, plan.pilot_id, "another hash") is None
     code, _, told = run(capsys, path, "--schools", schools, "--seed", 6, "--again", "a better one")
     assert (code, "is frozen already" in told) == (1, True)
     raw["analysis"]["arms"]["treatment"][0], raw["analysis"]["arms"]["comparison"][0] = (
@@ -142,6 +140,7 @@ def test_the_arms_go_into_the_plan_and_the_set_into_the_test(
     problem = assignment.assignment_problem(swapped, assignment.standing_draw(settings, plan.pilot_id))
     assert problem is not None
     assert "not as drawn (draw 1, seed 5)" in problem
+    assert assignment.permuted_over(swapped, assignment.standing_draw(settings, plan.pilot_id)) is None
     path.write_text(yaml.safe_dump(json.loads(swapped.canonical)))
     with pytest.raises(SystemExit):
         main(["pilots", "freeze", str(path)])

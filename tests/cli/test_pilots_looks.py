@@ -86,3 +86,52 @@ def test_a_file_that_does_not_fit_the_plan_is_refused(
     assert (code, said in told) == (1, True), told
     code, _, told = run(capsys, "guardrails", PLAN, "--data", path)
     assert (code, "names no guardrails" in told or "missing column" in told) == (1, True)
+
+
+def test_o_brien_and_fleming_s_five_looks(capsys: pytest.CaptureFixture[str]) -> None:
+    """Jennison and Turnbull (2000), table 2.3: 2.040; reject where |z| is at least 2.040 sqrt(5 / k)."""
+    _, found, _ = run(capsys, "looks", "--boundaries", 5, "--spending", "obrien-fleming")
+    assert found["constant"] == pytest.approx(2.040, abs=1e-3)
+    limits = [one["limit"] for one in found["looks"]]
+    assert limits == pytest.approx([2.040 * (5 / k) ** 0.5 for k in range(1, 6)], abs=3e-3)
+
+
+def test_lan_and_demets_s_spending_of_that_type(capsys: pytest.CaptureFixture[str]) -> None:
+    """R's gsDesign, sfLDOF, five equal looks, two-sided .05."""
+    _, found, _ = run(capsys, "looks", "--boundaries", 5, "--spending", "lan-demets")
+    limits = [one["limit"] for one in found["looks"]]
+    assert limits == pytest.approx([4.877, 3.357, 2.680, 2.290, 2.031], abs=1e-3)
+    _, found, _ = run(capsys, "looks", "--boundaries", 1, "--spending", "lan-demets", "--alpha", 0.1)
+    assert found["looks"][0]["limit"] == pytest.approx(1.644854, abs=1e-6)
+
+
+def test_alpha_is_spent_where_waves_add_schools(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Twelve schools: eight in wave 1, two more with each of two waves; a plan of one wave has one look."""
+    raw = yaml.safe_load(PLAN.read_text())
+    arms = raw["analysis"]["arms"]
+    late = [(arm, wave) for wave in (2, 3) for arm in ("treatment", "comparison")]
+    raw["analysis"]["waves"] = {arms[arm][wave]: wave for arm, wave in late}
+    path = tmp_path / "waves.yaml"
+    path.write_text(yaml.safe_dump(json.loads(json.dumps(raw, default=str))))
+    _, found, _ = run(capsys, "looks", path, "--spending", "lan-demets")
+    assert [one["share"] for one in found["looks"]] == pytest.approx([8 / 12, 10 / 12, 1.0])
+    code, _, told = run(capsys, "looks", path, "--spending", "obrien-fleming")
+    assert (code, "are for looks that add as many schools each; these are at 67%, 83%, 100%" in told) == (2, True)
+    _, found, _ = run(capsys, "looks", PLAN, "--spending", "obrien-fleming")
+    assert [(one["share"], round(one["limit"], 3)) for one in found["looks"]] == [(1.0, 1.960)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "give a plan, or --boundaries N"),
+        (("--spending", "lan-demets"), "a plan's waves or of --boundaries N looks"),
+        ((PLAN, "--boundaries", 3), "a plan's waves or of --boundaries N looks"),
+        (("--boundaries", 3, "--spending", "pocock"), "--spending 'pocock': give one of obrien-fleming, lan-demets"),
+    ],
+)
+def test_looks_that_cannot_be_told(
+    arguments: tuple[object, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, found, told = run(capsys, "looks", *arguments)
+    assert (code, found, said in told) == (2, {}, True), told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from cairn.settings import REPOSITORY
 from cli.main import main
 from pilots.cheapest import Costs, Limits, cheapest
-from pilots.power import CAN, CANNOT, Design, by_wave
+from pilots.power import CAN, CANNOT, MAY, Design, by_wave, in_waves
 
 PLAN = REPOSITORY / "schemas" / "district" / "pilots" / "fraction-studio.yaml"
 
@@ -135,6 +136,27 @@ def test_waves_are_told_apart_and_not_added_up() -> None:
         by_wave(Design(6, 6, 60, 0.2), 7)
 
 
+@pytest.mark.parametrize(
+    ("design_", "sizes", "orders", "verdict"),
+    [
+        (Design(20, 20, 100, 0.1, 0.7, 0.7), (10, 10), 40, CAN),
+        (Design(9, 6, 60, 0.2, 0.5, 0.5), (3, 3, 3), 15, MAY),
+        (Design(4, 4, 300, 0.05, 0.7, 0.7), (2, 2), 8, CANNOT),
+    ],
+)
+def test_whether_waves_can_tell_is_said_with_the_ways_to_give_the_starts(
+    design_: Design, sizes: tuple[int, ...], orders: int, verdict: str
+) -> None:
+    steps = by_wave(design_, len(sizes), sizes)
+    found = in_waves(design_, steps, 0.35)
+    assert found is not None
+    ways = math.factorial(orders) // math.prod(math.factorial(n) for n in (*sizes, orders - sum(sizes)))
+    assert (found.orders, found.smallest_p, found.verdict) == (ways, 1 / ways, verdict)
+    assert found.best.mdes == min(one.mdes for one in steps)
+    assert found.text.startswith(f"In {len(sizes)} waves it {verdict}: ")
+    assert in_waves(design_, by_wave(design_, 1), 0.35) is None
+
+
 def test_the_page_stands_by_itself_and_answers_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = tmp_path / "power.html"
     status, _, _ = run(capsys, *design(6, 6, 60, 0.2, "--runs", "40", "--waves", "2", "--page", str(page)))
@@ -142,6 +164,7 @@ def test_the_page_stands_by_itself_and_answers_first(tmp_path: Path, capsys: pyt
     assert status == 0
     assert text.index("This pilot cannot tell</h1>") < text.index("<svg")
     assert text.count("<svg") == 2
+    assert "In 2 waves it cannot tell: starts can be given to these schools in" in text
     assert "nan" not in text.lower().replace("finance", "")
     for outside in ("<script", "src=", "href=", "url(", "@import"):
         assert outside not in text

@@ -175,16 +175,6 @@ def test_what_is_missing_or_cannot_be_is_refused(
     assert said in told
 
 
-def test_attrition_is_counted_once_for_schools_and_once_for_pupils() -> None:
-    """One lost school of six, and nobody lost in those that stayed: high for schools, none for pupils."""
-    schools = wwc.attrition_of("schools", (6, 6), (5, 6), "cautious")
-    pupils = wwc.attrition_of("pupils in the schools that stayed", (500, 600), (500, 600), "cautious")
-    assert (schools.overall, schools.differential) == pytest.approx((1 / 12, 1 / 6))
-    assert (schools.level, pupils.level, pupils.overall) == ("high", "low", 0.0)
-    with pytest.raises(Exception, match="7 of 6 kept"):
-        wwc.attrition_of("schools", (6, 6), (7, 6), "cautious")
-
-
 def test_growth_against_a_norm(capsys: pytest.CaptureFixture[str]) -> None:
     two = ("--observed", "10", "--norm", "6", "--sd", "4", "--observed", "2", "--norm", "6", "--sd", "4")
     _, found, _ = run(capsys, "growth", *two)

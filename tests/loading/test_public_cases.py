@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import lake
+from cairn.district import EXAMPLES
 from cairn.keys import DistrictKeys
 from cairn.settings import REPOSITORY, Settings
 from cli.main import main
@@ -131,6 +132,13 @@ def test_22_one_identifier_two_pupils(settings: Settings, cairn: Cairn, tmp_path
     assert subject not in {row["subject_key"] for row in now(settings, "silver.identity_link")}
     status, _, err = cairn("students", "show", "family.sand@alder.example")
     assert status == 1 and "means nobody" in err
+    interim = (EXAMPLES / "layouts" / "cairn_interim.yaml").read_text()
+    own = settings.district_dir / "layouts" / "by_state_id.yaml"
+    own.parent.mkdir(parents=True, exist_ok=True)
+    own.write_text(interim.replace("identifier: sourcedId", "identifier: identifier"))
+    status, done, _ = cairn("assessments", "load", case(22) / "input.3.csv", "--layout", "by_state_id")
+    assert (status, done["results"]) == (1, 0)
+    assert "means nobody" in done["problems"][0], "no score of one child is another's"
     before = {(row["subject_key"], row["student_key"]) for row in now(settings, "silver.identity_link")}
     for file in (case(22) / "input").glob("*.csv"):
         lines = file.read_text().splitlines()

@@ -19,16 +19,21 @@ MODELS = (
     *("stg_release", "stg_org", "stg_course", "stg_class", "stg_enrollment", "stg_person_version"),
     *("stg_assessment_result", "stg_fact", "stg_guardrail_fact", "stg_pilot_plan", "stg_pilot_arm"),
     *("stg_pilot_event", "stg_subject_link", "stg_item_alignment"),
-    *("int_student_enrollment", "int_pupil_last_school", "int_pilot_fact", "int_pilot_pupil", "int_pilot_score"),
+    *("int_student_enrollment", "int_pupil_last_school", "int_pilot_fact", "int_pilot_pupil", "int_pilot_window"),
+    *("int_pilot_score", "mart_pilot_window"),
     "int_pilot_dosage",
-    *("mart_pilot_pupil", "mart_pilot_school", "mart_pilot_guardrail", "mart_rollout_school"),
-    *(
-        "mart_rollout_reach",
-        "mart_rollout_milestone",
-        "mart_rollout_cost",
-        "mart_rollout_grade",
-        "mart_rollout_barrier",
-    ),
+    *("mart_pilot_pupil", "mart_pilot_school", "mart_pilot_guardrail", "int_pilot_reached"),
+    *("mart_rollout_sent", "mart_rollout_milestone", "mart_rollout_school", "mart_rollout_reach", "mart_rollout_cost"),
+    *("mart_rollout_group", "mart_rollout_barrier", "mart_rollout_learning", "mart_rollout_readiness"),
+    "mart_rollout_support",
+)
+
+
+# The two tables of the lake that plans are read from, empty.
+PLAN_TABLES = (
+    "create table gold_pilot_plan (pilot_id varchar, plan_hash varchar, title varchar, frozen_at timestamptz,"
+    " plan_json varchar);"
+    "create table gold_pilot_practice (pilot_id varchar, plan_hash varchar, recorded_at timestamptz, plan_json varchar)"
 )
 
 
@@ -68,4 +73,4 @@ def _rendered(text: str, environment: Mapping[str, str]) -> str:
     return jinja2.Environment().from_string(macros + text, globals=known).render()
 
 
-_CALLED = ("known_at", "data_date", "dosage_days", "grade_key", "same_name")
+_CALLED = ("known_at", "data_date", "dosage_days", "grade_key", "last_test_day", "planned_result", "same_name")

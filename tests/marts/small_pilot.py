@@ -33,6 +33,7 @@ def pilot(settings: Settings) -> None:
             "assignment": {"method": "random", "seed": 1, "assigned_on": "2026-08-03"},
             "arms": {"treatment": ["s-north"], "comparison": ["s-south"]},
             "baseline": _measure("fall", "2026-09-01", "2026-09-10"),
+            "between": [_measure("other", "2026-09-20", "2026-09-24") | {"make_up_days": 1}],
             "outcome": {**_measure("winter", "2026-10-05", "2026-10-12"), "is_made_by_the_tool": False},
             "smallest_effect_that_matters_sd": 0.1,
             "prior": {"effect_sd": 0.2, "icc": 0.2, "r2": 0.7},
@@ -52,7 +53,8 @@ def pilot(settings: Settings) -> None:
                 "minutes_each": 2.5,
                 "counted": "files",
             },
-            "milestones": [{"name": "train", "due_date": "2026-09-01"}],
+            "milestones": [{"name": "train", "due_date": "2026-09-01", "owner": "Technology"}],
+            "adult_learning": [{"role": "teacher", "competencies": ["run a group", "read the page"]}],
             "practice": [{"from_date": "2026-08-17", "what": "as planned"}],
         },
     }
@@ -77,7 +79,12 @@ def pilot(settings: Settings) -> None:
             for school, arm in (("s-north", "treatment"), ("s-south", "comparison"))
         ],
     )
-    scores = [("p1", "fall", 200.0), ("p2", "fall", 210.0), ("p1", "winter", 220.0), ("p4", "fall", 205.0)]
+    scores = [
+        *(("p1", "fall", 200.0), ("p2", "fall", 210.0), ("p1", "winter", 220.0), ("p4", "fall", 205.0)),
+        # p1's is a make-up; p2's comes a day too late.
+        *(("p1", "other", 212.0), ("p2", "other", 214.0)),
+    ]
+    taken = {"fall": "09-05", "winter": "10-10", "other": "09-25"}
     put(
         settings,
         "silver.assessment_result",
@@ -89,7 +96,7 @@ def pilot(settings: Settings) -> None:
                 assessment="Interim",
                 subject="mathematics",
                 window_name=window,
-                taken_date=day("09-05" if window == "fall" else "10-10"),
+                taken_date=day("09-26" if (pupil, window) == ("p2", "other") else taken[window]),
                 measure="overall",
                 scale_score=score,
             )

@@ -28,7 +28,7 @@ def test_release_holds_marts_only(rows: Any, release: store.Release) -> None:
     schemas = rows("select distinct schema_name from duckdb_tables()")
     assert schemas == [("main",)], "working tables know more about pupils than a page needs"
     assert not rows("select view_name from duckdb_views() where not internal")
-    assert len(release.tables) == 32
+    assert len(release.tables) == 37
     assert all(name.startswith("mart_") for name in release.tables)
 
 
@@ -217,6 +217,21 @@ def test_pilot_as_assigned(rows: Any) -> None:
     assert rows(
         "select school_id, pupils_planned, pupils_reached, milestones_late, cost_per_pupil_usd from mart_rollout_school"
     ) == [("s-north", 4, 1, 1, 30.0)]
+
+
+def test_scores_of_every_window_of_the_plan(rows: Any) -> None:
+    """A make-up counts, a test a day after it is outside; nobody without any result has a row."""
+    assert rows(
+        "select window_number, part, until_date, student_key, school_id, score, is_only_outside from mart_pilot_window"
+        " order by 1, 4"
+    ) == [
+        (1, "baseline", date(2026, 9, 10), "p1", "s-north", 200.0, False),
+        (1, "baseline", date(2026, 9, 10), "p2", "s-north", 210.0, False),
+        (1, "baseline", date(2026, 9, 10), "p4", "s-south", 205.0, False),
+        (2, "between", date(2026, 9, 25), "p1", "s-north", 212.0, False),
+        (2, "between", date(2026, 9, 25), "p2", "s-north", None, True),
+        (3, "outcome", date(2026, 10, 12), "p1", "s-north", 220.0, False),
+    ]
 
 
 def test_small_groups_stay_hidden(rows: Any) -> None:

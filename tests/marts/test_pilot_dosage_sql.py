@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.marts.pilot_sql import query
+from tests.marts.pilot_sql import PLAN_TABLES, query
 
 STARTS, ENDS, DATA_DATE = date(2026, 9, 1), date(2026, 9, 20), date(2026, 9, 15)
 ALIGNMENTS = (
@@ -132,10 +132,7 @@ def by_models(events: list[Event], voided: set[int], rule: Rule) -> duckdb.DuckD
     """The models as tables over these events."""
     connection = duckdb.connect()
     connection.execute("set TimeZone = 'UTC'")
-    connection.execute(
-        "create table gold_pilot_plan (pilot_id varchar, plan_hash varchar, title varchar, frozen_at timestamptz,"
-        " plan_json varchar)"
-    )
+    connection.execute(PLAN_TABLES)
     window = {"from_date": "2026-08-20", "to_date": "2026-08-25"}
     plan = {
         "analysis": {"assignment": {}, "baseline": window, "outcome": window},

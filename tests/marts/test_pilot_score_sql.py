@@ -10,13 +10,13 @@ import duckdb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.marts.pilot_sql import query
+from tests.marts.pilot_sql import PLAN_TABLES, query
 
 PUPILS = ("p1", "p2", "elsewhere")
 TESTS, SUBJECTS = ("i-Ready Diagnostic", "I-READY  diagnostic", "MAP"), ("Mathematics", "mathematics ", "Reading")
 FROM, LAST = {"fall": date(2026, 9, 1), "winter": date(2026, 12, 1)}, timedelta(days=9)
 PARTS = {"baseline": "fall", "outcome": "winter"}
-SCORE = query("int_pilot_score")
+SCORE, WINDOWS = query("int_pilot_score"), query("int_pilot_window")
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Result:
     measure: str
     taken: date | None
     score: float
+    error: float | None
 
 
 def same(name: str) -> str:
@@ -48,12 +49,17 @@ def results(draw: st.DrawFn) -> Result:
         measure=draw(st.sampled_from(["overall", "Overall", "Geometry"])),
         taken=taken,
         score=float(draw(st.integers(0, 5))),
+        error=draw(st.none() | st.sampled_from([2.5, 3.0])),
     )
 
 
-def by_hand(loaded: list[Result], subject: str | None, make_up: int) -> dict[tuple[str, str], float | None]:
-    """Score by part and pupil, None where no result of hers counts; nothing where she has none of the part."""
-    found: dict[tuple[str, str], float | None] = {}
+Score = tuple[float | None, float | None]
+
+
+def by_hand(loaded: list[Result], subject: str | None, make_up: int) -> dict[tuple[str, str], Score]:
+    """Score and its standard error by part and pupil, None where no result of hers counts; nothing where she has none
+    of the part. Of two like results the one that tells no error counts: it is no worse known than it says."""
+    found: dict[tuple[str, str], Score] = {}
     for part, window in PARTS.items():
         mine = [
             one
@@ -67,8 +73,16 @@ def by_hand(loaded: list[Result], subject: str | None, make_up: int) -> dict[tup
         inside = [one for one in mine if one.taken and FROM[window] <= one.taken <= until]
         is_mixed = len({same(one.subject) for one in inside}) > 1
         for pupil in {one.pupil for one in mine}:
-            hers = [(one.taken, one.score) for one in inside if one.pupil == pupil and one.taken]
-            found[part, pupil] = None if is_mixed or not hers else max(hers)[1]
+            hers = [
+                (one.taken, one.score, one.error is None, one.error or 0.0)
+                for one in inside
+                if one.pupil == pupil and one.taken
+            ]
+            if is_mixed or not hers:
+                found[part, pupil] = (None, None)
+            else:
+                _, score, is_untold, error = max(hers)
+                found[part, pupil] = (score, None if is_untold else error)
     return found
 
 
@@ -82,20 +96,26 @@ def test_only_what_the_plan_names_counts(loaded: list[Result], subject: str | No
             f" date '{FROM[window] + LAST + timedelta(days=make_up)}' as {part}_until_date"
             for part, window in PARTS.items()
         )
-        connection.execute(f"create table stg_pilot_plan as select 'x' as pilot_id, {columns}", {"subject": subject})
+        connection.execute(
+            "create table stg_pilot_plan as select 'x' as pilot_id, null::varchar as subject,"
+            f" null::json[] as between_windows, {columns}",
+            {"subject": subject},
+        )
+        connection.execute(f"create table int_pilot_window as {WINDOWS}")
         connection.execute(
             "create table int_pilot_pupil as select 'x' as pilot_id, unnest(['p1', 'p2']) as student_key"
         )
         connection.execute(
             "create table stg_assessment_result (student_key varchar, assessment varchar, subject varchar,"
-            " window_name varchar, measure varchar, taken_date date, scale_score double)"
+            " window_name varchar, measure varchar, taken_date date, scale_score double,"
+            " standard_error double)"
         )
         if loaded:
             rows = [list(vars(one).values()) for one in loaded]
-            connection.executemany("insert into stg_assessment_result values (?, ?, ?, ?, ?, ?, ?)", rows)
-        found = connection.execute(f"select part, student_key, score from ({SCORE})").fetchall()
-    assert {(part, pupil): score for part, pupil, score in found} == by_hand(loaded, subject, make_up)
-    assert len(found) == len({(part, pupil) for part, pupil, _ in found}), "one row a part and pupil"
+            connection.executemany("insert into stg_assessment_result values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        found = connection.execute(f"select part, student_key, score, standard_error from ({SCORE})").fetchall()
+    assert {(part, pupil): tuple(rest) for part, pupil, *rest in found} == by_hand(loaded, subject, make_up)
+    assert len(found) == len({(part, pupil) for part, pupil, *_ in found}), "one row a part and pupil"
 
 
 def test_plans_of_every_age_are_read_and_the_newest_freeze_counts() -> None:
@@ -117,10 +137,7 @@ def test_plans_of_every_age_are_read_and_the_newest_freeze_counts() -> None:
         " baseline_until_date, outcome_until_date, dosage_minutes_planned"
     )
     with duckdb.connect() as connection:
-        connection.execute(
-            "create table gold_pilot_plan (pilot_id varchar, plan_hash varchar, title varchar, frozen_at timestamptz,"
-            " plan_json varchar)"
-        )
+        connection.execute(PLAN_TABLES)
         for pilot, plan_hash, day, analysis in rows:
             text = json.dumps({"analysis": analysis, "implementation": {"dosage_minutes_planned": 60}})
             frozen_at = datetime(2026, 8, day, tzinfo=UTC)

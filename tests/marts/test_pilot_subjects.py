@@ -22,6 +22,7 @@ from cairn.settings import Settings
 from pilots import registry
 from pilots.evaluate import evaluate
 from pilots.plan import Plan
+from tests.marts.loaded_roster import load_people
 from tests.marts.pilot_sql import built
 from tests.needs import shared_input
 
@@ -38,6 +39,8 @@ MEASURED = {
     (MAP, "Mathematics"): ("nwea_map_growth", "MAP_Growth/sample_anonymized_file.csv", 200.0),
     (MAP, "Language Arts"): ("nwea_map_growth", "MAP_Growth/sample_anonymized_file.csv", 210.0),
 }
+# Points by which MAP says that a score may be off; i-Ready's file tells none.
+MAP_ERROR = 3.2
 WINDOWS = {"fall": ("2026-09-08", "2026-09-18"), "winter": ("2026-12-01", "2026-12-11")}
 Scores = dict[tuple[str, str, str], dict[str, float]]
 
@@ -55,34 +58,10 @@ def pupils(grades: tuple[str, ...]) -> dict[str, tuple[str, str]]:
 def load_roster(
     settings: Settings, folder: Path, grades: tuple[str, ...], when: datetime, is_promoted: bool = False
 ) -> None:
-    """A OneRoster folder with a class a school, everybody enrolled since the first day; one grade up once promoted."""
-    folder.mkdir()
-    there = pupils(grades)
+    """The grades' pupils, one grade up once promoted."""
     up = {"KG": "01"} | {f"{grade:02d}": f"{grade + 1:02d}" for grade in range(1, 6)}
-    files: dict[str, list[str]] = {
-        "orgs": ["sourcedId,name,type", *(f"{school},{school},school" for school in SCHOOLS)],
-        "classes": ["sourcedId,title,schoolSourcedId", *(f"c-{school},Class,{school}" for school in SCHOOLS)],
-        "users": [
-            "sourcedId,enabledUser,username,givenName,familyName,grades,primaryOrgSourcedId",
-            *(
-                f"{pupil},true,{pupil},A,B,{up[grade] if is_promoted else grade},{school}"
-                for pupil, (school, grade) in there.items()
-            ),
-        ],
-        "roles": [
-            "sourcedId,userSourcedId,roleType,role,orgSourcedId",
-            *(f"r-{pupil},{pupil},primary,student,{school}" for pupil, (school, _) in there.items()),
-        ],
-        "enrollments": [
-            "sourcedId,classSourcedId,schoolSourcedId,userSourcedId,role,beginDate,endDate",
-            *(f"e-{pupil},c-{school},{school},{pupil},student,2026-08-17," for pupil, (school, _) in there.items()),
-        ],
-    }
-    files["manifest"] = ["propertyName,value", "oneroster.version,1.2", *(f"file.{name},bulk" for name in files)]
-    for name, lines in files.items():
-        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
-    result = loading.load_roster(settings, folder, recorded_at=when)
-    assert result["rejected"] == 0, result["problems"]
+    people = {pupil: (school, up[grade] if is_promoted else grade) for pupil, (school, grade) in pupils(grades).items()}
+    load_people(settings, folder, people, when)
 
 
 def load_results(settings: Settings, folder: Path, grades: tuple[str, ...], when: datetime, seed: int) -> Scores:
@@ -134,6 +113,7 @@ def _map(pupil: str, subject: str, window: str, day: date, score: float) -> dict
         "TestName": f"Growth: {subject} 2-5",
         "TestStartDate": f"{day:%m/%d/%Y}",
         "TestRITScore": str(score),
+        "TestStandardError": str(MAP_ERROR),
         "RapidGuessingPercentage": "0.0000",
     }
 
@@ -212,6 +192,9 @@ def test_school_means_are_of_the_right_subject_and_younger_pupils_change_nothing
         first = {mart: rows(before, mart) for mart in ("mart_pilot_pupil", "mart_pilot_school", "mart_rollout_school")}
         cards = {pilot_id: card(before, pilot_id) for pilot_id in PLANS}
         assert {len(first["mart_pilot_pupil"])} == {len(PLANS) * len(pupils(TESTED))}
+        errors = "select distinct pilot_id, baseline_standard_error from mart_pilot_pupil where pilot_id <> 'untold'"
+        told = dict(before.execute(errors).fetchall())
+        assert told == {one: MAP_ERROR if test == MAP else None for one, (test, _) in zip(PLANS, MEASURED, strict=True)}
         # A plan that names no subject, of a test with two: no score rather than a mixture.
         untold = "select count(*), count(baseline_score), count(outcome_score) from mart_pilot_pupil"
         assert before.execute(f"{untold} where pilot_id = 'untold'").fetchall() == [(len(pupils(TESTED)), 0, 0)]

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 import lake
@@ -15,14 +16,22 @@ from cairn.settings import REPOSITORY, Settings
 from pilots import registry
 from pilots.plan import Plan, load_plan
 from pilots.practice import Practice
+from tests.marts.pilot_sql import query
 
 EXAMPLE = REPOSITORY / "schemas" / "district" / "pilots" / "fraction-studio.yaml"
 BEFORE, INSIDE = datetime(2026, 8, 3, tzinfo=UTC), datetime(2026, 10, 27, tzinfo=UTC)
 
 
+def example() -> Plan:
+    """The example without a rule for dosage."""
+    raw = json.loads(load_plan(EXAMPLE).canonical)
+    raw["implementation"].pop("dosage", None)
+    return Plan(raw)
+
+
 def changed(**analysis: Any) -> Plan:
     """The example with another analysis."""
-    raw = json.loads(load_plan(EXAMPLE).canonical)
+    raw = json.loads(example().canonical)
     raw["analysis"] |= analysis
     return Plan(raw)
 
@@ -85,6 +94,77 @@ def test_practice_changes_without_an_amendment_and_is_kept_with_what_was_learned
         Practice(date(2026, 8, 31), "as planned", "pupils wait for the page"),
         Practice(date(2026, 9, 17), "groups of four", "six are too many to hear"),
     )
+
+
+def beside(**implementation: Any) -> Plan:
+    """The example with the same analysis and another practice part."""
+    raw = json.loads(example().canonical)
+    raw["implementation"] |= implementation
+    return Plan(raw)
+
+
+RULE = {"sources": ["tallypath"], "activity_types": ["attempt"], "minutes_per_event_max": 15}
+MONEY = {"source": "grant of the state", "ends_on": "2027-06-30", "yearly_usd": 12000}
+
+
+def test_what_changes_beside_the_analysis_is_stored_with_its_day_and_keys(settings: Settings) -> None:
+    registry.freeze(settings, example(), BEFORE)
+    september = datetime(2026, 9, 20, tzinfo=UTC)
+    result = registry.freeze(settings, beside(dosage=RULE), september)
+    assert (result["is_new"], result["changed"]) == (False, ["implementation.dosage"])
+    assert registry.freeze(settings, beside(dosage=RULE), september)["changed"] == [], "the same again changes nothing"
+    later = beside(dosage=RULE, funding=MONEY, dosage_minutes_planned=300)
+    assert registry.freeze(settings, later, INSIDE)["changed"] == [
+        "implementation.dosage_minutes_planned",
+        "implementation.funding",
+    ]
+    standing = registry.frozen_plan(settings, "fraction-studio")
+    assert (standing.plan.canonical, standing.frozen_at, standing.is_late) == (later.canonical, BEFORE, False)
+    assert [(one.keys, one.is_after_outcomes) for one in standing.changes] == [
+        (("implementation.dosage",), False),
+        (("implementation.dosage_minutes_planned", "implementation.funding"), True),
+    ]
+    assert standing.recorded_at == INSIDE
+    assert [one.what for one in standing.versions] == ["as planned"], "a change is no practice version"
+
+
+def test_marts_read_the_plan_as_it_was_recorded_last(settings: Settings) -> None:
+    """The frozen analysis with the newest practice part; an amendment begins anew."""
+    registry.freeze(settings, example(), BEFORE)
+    registry.freeze(settings, beside(dosage=RULE, dosage_minutes_planned=300), datetime(2026, 9, 20, tzinfo=UTC))
+
+    def in_marts() -> tuple[Any, ...]:
+        with duckdb.connect() as connection:
+            for name in ("pilot_plan", "pilot_practice"):
+                connection.register(f"gold_{name}", lake.read(settings, f"gold.{name}"))
+            (row,) = connection.execute(
+                "select dosage_sources, dosage_minutes_planned, dosage_source, title, plan_hash"
+                f" from ({query('stg_pilot_plan')})"
+            ).fetchall()
+        return tuple(row)
+
+    title = load_plan(EXAMPLE).title
+    assert in_marts() == (["tallypath"], 300.0, "stream", title, load_plan(EXAMPLE).plan_hash)
+    amended = changed(minimum_outcome_coverage_share=0.7)
+    registry.freeze(settings, amended, datetime(2026, 9, 22, tzinfo=UTC), amendment="one school tests late")
+    assert in_marts() == (None, 456.0, "files", title, amended.plan_hash)
+
+
+def test_the_hypothesis_is_frozen_too(settings: Settings) -> None:
+    """Its text is what the card answers, and its direction turns every sign; neither is changed in silence."""
+    registry.freeze(settings, example(), BEFORE)
+    raw = json.loads(load_plan(EXAMPLE).canonical)
+    smaller = Plan(raw | {"hypothesis": raw["hypothesis"] | {"amount": "by 0.02 standard deviations"}})
+    with pytest.raises(CairnError, match=r"differs in hypothesis\.amount\); restore it"):
+        registry.freeze(settings, smaller, INSIDE)
+    fall = Plan(raw | {"hypothesis": raw["hypothesis"] | {"direction": "fall"}})
+    assert fall.plan_hash != load_plan(EXAMPLE).plan_hash
+    with pytest.raises(CairnError, match=r"differs in analysis\.direction, hypothesis\.direction"):
+        registry.freeze(settings, fall, INSIDE)
+    result = registry.freeze(settings, smaller, INSIDE, amendment="the first was a slip of the pen")
+    assert (result["is_amendment"], result["is_late"]) == (True, True)
+    standing = registry.frozen_plan(settings, "fraction-studio")
+    assert ("by 0.02" in standing.plan.hypothesis, len(standing.amendments)) == (True, 1)
 
 
 def test_a_plan_frozen_by_an_earlier_version_is_read(settings: Settings, tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from cairn.settings import REPOSITORY
 from pilots.next_cycle import Decided, as_yaml, next_id
 from pilots.plan import check_plan, load_plan
 from pilots.practice import Practice
+from pilots.waves import is_staggered, starts
+from tests.pilots.test_waves import waved
 
 EXAMPLES = sorted((REPOSITORY / "schemas" / "district" / "pilots").glob("*.yaml"))
 VERSIONS = (
@@ -54,3 +56,14 @@ def test_ids_of_cycles_never_repeat(pilot_id: str) -> None:
         seen.append(next_id(seen[-1]))
     assert len(set(seen)) == 4
     assert max(map(len, seen)) <= 63
+
+
+def test_in_waves_this_cycles_last_window_lies_between_in_the_next(tmp_path: Path) -> None:
+    plan = waved(12, 8, grades=["5"])
+    written = tmp_path / "next.yaml"
+    written.write_text(as_yaml(plan, VERSIONS, Decided("NEXT WAVE")))
+    after, problems = check_plan(written)
+    assert after is not None and problems == []
+    assert [one.name for one in after.windows] == ["fall", "other", "winter", "spring", "fall"]
+    assert after.windows[:4] == plan.windows
+    assert (is_staggered(after), starts(after)) == (True, starts(plan))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def test_examples_are_good(path: Path) -> None:
     [
         ("    treatment:\n    - sch-0", "    treatment:\n    - sch_0", "did you mean 'sch-0"),
         ("owner:", "ownr:", "did you mean 'owner'"),
-        ("direction: rise", "direction: sideways", "direction"),
+        ("direction: rise", "direction: rises", "did you mean 'rise'?"),
         ("  because:", "  becase:", "because"),
         ("to_date: 2026-08-28", "to_date: 2026-08-20", "the baseline window ends too early"),
         ("from_date: 2026-10-26", "from_date: 2026-08-25", "outcome window must lie after the baseline"),
@@ -153,6 +154,57 @@ def test_what_spreadsheets_write_is_told_how_to_write(tmp_path: Path, old: str, 
     assert path.read_text().splitlines()[problems[0].line - 1].strip().split(": ")[-1] in new
 
 
+def test_senders_and_kinds_of_events_of_the_dosage_rule_are_checked(tmp_path: Path) -> None:
+    """A sender that is nearly a known one is misspelt, one like no other is to come; without any known none is held."""
+    path = _changed(tmp_path, "    - tallypath\n    - quillboard\n", "    - tallypth\n    - lumen\n")
+    assert check_plan(path, LOADED)[1] == []
+    plan, problems = check_plan(path, replace(LOADED, sources=frozenset({"tallypath", "other"})))
+    assert plan is None
+    assert [(one.is_warning, one.message) for one in problems] == [
+        (
+            False,
+            "no sender 'tallypth' is known; did you mean 'tallypath'? if not, add it before the work starts, 'cairn"
+            " source add tallypth'",
+        ),
+        (True, "no sender 'lumen' is known; add it before the work starts, 'cairn source add lumen'"),
+    ]
+    assert path.read_text().splitlines()[problems[0].line - 1] == "    - tallypth"
+    path = _changed(tmp_path, "    - completion\n", "    - completon\n")
+    assert ["did you mean 'completion'?" in one.message for one in check_plan(path)[1]] == [True]
+
+
+def test_what_the_lake_and_the_tokens_know_of_senders(settings: Settings) -> None:
+    assert registry.known(settings).sources == frozenset()
+    when = datetime(2026, 9, 1, tzinfo=UTC)
+    row = {
+        "intake_app_id": "a",
+        "batch_id": 1,
+        "received_date": when.date(),
+        "source_id": "lumenread",
+        "fate": "accepted",
+    }
+    lake.append(settings, "ops.intake_ledger", [row | {"org_id": "s", "records": 1}])
+    assert registry.known(settings, ["tallypath"]).sources == {"tallypath", "lumenread"}
+
+
+def test_which_prior_decides_needs_a_reason(tmp_path: Path) -> None:
+    because = "the same change was tried in three districts like ours"
+    key = f"  deciding_prior:\n    prior: plan\n    because: {because}\n"
+    path = _changed(tmp_path, "  attrition_boundary:", key + "  attrition_boundary:")
+    plan = load_plan(path)
+    assert (plan.decides_by, plan.why_decides_by) == ("plan", because)
+    assert plan.plan_hash != load_plan(EXAMPLE).plan_hash, "it is frozen"
+    for old, new, message in (
+        (f"    because: {because}\n", "", "because"),
+        (because, "we like it", "shorter than 20"),
+        ("prior: plan", "prior: flat", "deciding_prior"),
+    ):
+        _, problems = check_plan(
+            _changed(tmp_path, "  attrition_boundary:", key.replace(old, new) + "  attrition_boundary:")
+        )
+        assert [message in str(one) for one in problems] == [True], problems
+
+
 def test_a_school_in_two_waves_or_blocks_is_named_at_its_second_place(tmp_path: Path) -> None:
     waves = "  waves: {sch-001: 1, sch-002: 2}\n  arms:\n"
     assert check_plan(_changed(tmp_path, "  arms:\n", waves))[0] is not None
@@ -241,6 +293,7 @@ def test_a_plan_from_before_subjects_keeps_the_hash_it_was_frozen_with() -> None
         del raw["analysis"][key]
     for measure in ("baseline", "outcome"):
         raw["analysis"][measure]["assessment"] = "District Interim Mathematics"
+        raw["analysis"][measure].pop("reliability", None)
     plan = Plan.from_json(json.dumps(raw))
     assert plan.plan_hash == "c8de01f39612f0a903e423f8cddfe5e8e6c7f6c4f053166809dbbb1d14a97654"
     assert (plan.subject, plan.grades, plan.score_type) == (None, (), "scale")

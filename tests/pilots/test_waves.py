@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from pilots.evaluate import evaluate
 from pilots.known import Known
@@ -15,6 +16,7 @@ from pilots.plan_rules import rule_problems
 from pilots.waves import is_staggered, starts
 from tests.pilots.made_districts import AFTER, NO_MARTS, made_plan, names
 
+NAMED = ("fall", "other", "winter", "spring")
 OPENS = ("2026-08-24", "2026-09-14", "2026-10-05", "2026-10-26")
 CLOSES = ("2026-08-28", "2026-09-18", "2026-10-09", "2026-10-30")
 WAVE_STARTS = ("2026-08-31", "2026-09-21", "2026-10-12")
@@ -27,8 +29,8 @@ def waved(treated: int, comparison: int, **analysis: Any) -> Plan:
     raw = json.loads(plan.canonical)
     part = raw["analysis"]
     windows = [
-        part["baseline"] | {"window": "other", "from_date": first, "to_date": last}
-        for first, last in zip(OPENS, CLOSES, strict=True)
+        part["baseline"] | {"window": name, "from_date": first, "to_date": last}
+        for name, first, last in zip(NAMED, OPENS, CLOSES, strict=True)
     ]
     part["baseline"], part["between"], part["outcome"] = windows[0], windows[1:3], windows[3]
     part["wave_starts"] = list(WAVE_STARTS)
@@ -153,9 +155,76 @@ def test_windows_between_follow_each_other_and_need_first_days_of_waves() -> Non
     raw = json.loads(waved(12, 8, grades=["5"]).canonical)
     assert rule_problems(raw, Known()) == []
     raw["analysis"]["between"][1]["from_date"] = raw["analysis"]["between"][0]["to_date"]
-    [found] = rule_problems(raw, Known())
+    [found] = [one for one in rule_problems(raw, Known()) if not one.is_warning]
     assert found.at == ("analysis", "between", 1, "from_date")
     assert "must lie after the one before it" in found.message
+    assert "overlap cannot be told apart" in found.message
     raw = json.loads(waved(12, 8, grades=["5"]).canonical)
     del raw["analysis"]["wave_starts"]
     assert "give wave_starts" in rule_problems(raw, Known())[0].message
+
+
+@pytest.mark.parametrize(
+    ("change", "at", "said", "is_warning"),
+    [
+        ({"wave_starts": [*WAVE_STARTS[:2], "2026-10-27"]}, ("wave_starts", 2), "never measured", False),
+        ({"wave_starts": [*WAVE_STARTS[:2], WAVE_STARTS[1]]}, ("wave_starts", 2), "waves 2 and 3 overlap", False),
+        ({"wave_starts": [OPENS[0], *WAVE_STARTS[1:]]}, ("wave_starts", 0), "before anybody was measured", False),
+        ({"wave_starts": ["2026-08-26", *WAVE_STARTS[1:]]}, ("wave_starts", 0), "while the window from", True),
+    ],
+)
+def test_a_wave_that_no_window_can_show_is_said_with_its_key(
+    change: dict[str, Any], at: tuple[str, int], said: str, is_warning: bool
+) -> None:
+    raw = json.loads(waved(12, 8, grades=["5"], **change).canonical)
+    [found] = rule_problems(raw, Known())
+    assert (found.at, said in found.message, found.is_warning) == (("analysis", *at), True, is_warning)
+
+
+def test_windows_of_one_name_or_that_end_before_they_begin_are_said() -> None:
+    raw = json.loads(waved(12, 8, grades=["5"]).canonical)
+    raw["analysis"]["between"][1]["window"] = "other"
+    found = rule_problems(raw, Known())
+    assert [(one.at[2], one.is_warning) for one in found] == [(0, True), (1, True)]
+    assert "keeps one result of the two" in found[0].message
+    raw["analysis"]["between"][1] |= {"window": "winter", "to_date": "2026-10-01"}
+    [one] = rule_problems(raw, Known())
+    assert (one.at, "ends too early" in one.message) == (("analysis", "between", 1, "to_date"), True)
+
+
+def test_starts_are_permuted_over_the_orders_that_were_drawn_from_and_lost_schools_leave_it_exact() -> None:
+    """Of 300 orders those count that give each start as many of the schools that are there as the real one."""
+    plan = waved(9, 6)
+    schools = sorted(plan.arms)
+    real = np.array([plan.waves[one] if plan.arms[one] == "treatment" else 0 for one in schools])
+    rng = np.random.default_rng(4)
+    orders = np.unique(np.vstack([real, *(rng.permutation(real) for _ in range(299))]), axis=0)
+    orders = np.vstack([real, orders[(orders != real).any(axis=1)]])
+    card = card_of(plan, 0.3, orders=orders)
+    assert card["waves"]["orders"] == len(orders)
+    assert card["how_sure"]["smallest_p"] == pytest.approx(1 / len(orders))
+    assert (card["how_sure"]["p_value"] * len(orders)) % 1 == pytest.approx(0, abs=1e-9)
+    frame, between = scored(plan, 0.3, 1)
+    left = evaluate(plan, frame[frame.school_id != "t00"], *NO_MARTS, "r", AFTER, windows=between, orders=orders)
+    there = orders[:, [number for number, school in enumerate(schools) if school != "t00"]]
+    alike = [sorted(one) == sorted(there[0]) for one in there.tolist()]
+    assert 1 < sum(alike) < len(orders)
+    assert left["waves"]["orders"] == sum(alike)
+    assert [one["schools"] for one in left["waves"]["groups"]] == [2, 3, 3]
+    wrong = card_of(plan, 0.3, orders=orders[1:])
+    assert "none of the stored set" in wrong["why"][0]
+
+
+def test_a_measure_that_is_to_fall_and_a_larger_smallest_group() -> None:
+    plan = waved(12, 8)
+    frame, between = scored(plan, 0.4, 1)
+    raw = json.loads(plan.canonical)
+    raw["hypothesis"]["direction"] = "fall"
+    turned = frame.assign(baseline_score=-frame.baseline_score, outcome_score=-frame.outcome_score)
+    down = evaluate(Plan(raw), turned, *NO_MARTS, "r", AFTER, windows=between.assign(score=-between.score))
+    up = evaluate(plan, frame, *NO_MARTS, "r", AFTER, windows=between)
+    effects = [[one["effect_sd"] for one in card["waves"]["event_study"]] for card in (down, up)]
+    assert effects[0] == pytest.approx(effects[1])
+    assert down["recommendation"] == up["recommendation"]
+    few = evaluate(plan, frame, *NO_MARTS, "r", AFTER, windows=between, n_min=161)
+    assert "fewer than 161 pupils with a score in every window" in few["why"][0]

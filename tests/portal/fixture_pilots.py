@@ -14,6 +14,29 @@ PILOTS = {"pilot-fractions": "SCALE", "pilot-reading": "STOP"}
 EXAMPLE = REPOSITORY / "schemas" / "district" / "pilots" / "fraction-studio.yaml"
 
 
+ROLLOUT_TABLES = {
+    "rollout_course": "pilot_id varchar, unit varchar, on_date date, planned int, reached int",
+    "rollout_forecast": "pilot_id varchar, unit varchar, code varchar, likely date, earliest date, latest date",
+    "rollout_milestone": "pilot_id varchar, school_id varchar, school_name varchar, milestone varchar,"
+    " owner varchar, due_date date, status varchar, days_late int",
+    "rollout_cost": "pilot_id varchar, cost_kind varchar, cost_usd double, classroom_usd double, central_usd double",
+    "rollout_group": "pilot_id varchar, grouping_name varchar, group_name varchar, pupils_planned int,"
+    " pupils_reached int",
+    "rollout_barrier": "pilot_id varchar, place int, barrier_kind varchar, what varchar, owner varchar,"
+    " opened_date date, closed_date date, days_open int",
+    "rollout_learning": "pilot_id varchar, adult_role varchar, competency varchar, is_planned boolean, schools int,"
+    " schools_told int, schools_contradicting int, told_date date, is_hidden boolean, adults_to_learn int,"
+    " adults_shown int",
+    "rollout_readiness": "pilot_id varchar, school_id varchar, school_name varchar, on_date date, is_newest boolean,"
+    " ready int, partly int, not_ready int",
+    "rollout_readiness_item": "pilot_id varchar, item varchar, schools int, ready int, partly int, not_ready int",
+    "rollout_support": "pilot_id varchar, school_id varchar, school_name varchar, support_kind varchar, visits int,"
+    " hours double, last_date date",
+    "rollout_sent": "pilot_id varchar, fact_type varchar, sent_by varchar, facts int, facts_elsewhere int,"
+    " first_date date, last_date date",
+}
+
+
 def freeze_plans(settings: Settings) -> dict[str, str]:
     """Freeze a plan for each pilot; returns pilot -> plan hash."""
     raw, _ = read_yaml(EXAMPLE)
@@ -63,7 +86,32 @@ def rollout_parts(data_date: date) -> dict[str, list[tuple[Any, ...]]]:
             ),
         ],
         "rollout_cost": [(pilot, "licences", 3000.0, 3000.0, 0.0), (pilot, "training", 1000.0, 0.0, 1000.0)],
-        "rollout_grade": [(pilot, "4", 48, 36), (pilot, "5", 48, None), (pilot, "6", None, None)],
+        "rollout_group": [
+            (pilot, "grade", "4", 48, 36),
+            (pilot, "grade", "5", 48, None),
+            (pilot, "grade", "6", None, None),
+        ],
+        "rollout_learning": [
+            (pilot, "teacher", "run a group", True, 2, 2, 0, start, False, 14, 9),
+            (pilot, "teacher", "read the page", True, 2, 0, 0, None, None, None, None),
+            (pilot, "principal", "protect the time", True, 2, 2, 0, start, True, None, None),
+            (pilot, "coach", "observe", False, 2, 1, 1, start, True, None, None),
+        ],
+        "rollout_readiness": [
+            (pilot, *aspen, start, False, 1, 1, 2),
+            (pilot, *aspen, second, True, 3, 1, 0),
+        ],
+        "rollout_readiness_item": [(pilot, "devices", 1, 1, 0, 0), (pilot, "timetable", 1, 0, 1, 0)],
+        "rollout_support": [],
+        "rollout_sent": [
+            (pilot, "dosage", "files", 900, 0, start, data_date),
+            (pilot, "cost", "files", 4, 1, start, start),
+            (pilot, "milestone", "files", 3, 0, start, second),
+            (pilot, "training", "files", 8, 0, start, start),
+            (pilot, "readiness", "files", 8, 0, start, second),
+            (pilot, "support", "files", 0, 0, None, None),
+            (pilot, "pupil_group", "files", 0, 0, None, None),
+        ],
         "rollout_barrier": [
             (pilot, 1, "scheduling", "a daily period of twelve minutes", "Operations", start, None, 42),
             (pilot, 2, "connectivity", "wireless in two wings", "Technology", start, second, 28),

@@ -14,7 +14,7 @@ from typing import Any
 from cairn.settings import Settings
 from loading.judgements import Judgement, say
 from releases.store import Release, save, swap
-from tests.portal.fixture_pilots import PILOTS, freeze_plans, rollout_parts, scorecard
+from tests.portal.fixture_pilots import PILOTS, ROLLOUT_TABLES, freeze_plans, rollout_parts, scorecard
 from tests.portal.fixture_tables import TABLES
 
 DATA_DATE = date(2026, 10, 14)
@@ -368,15 +368,7 @@ def publish_fixture(settings: Settings) -> dict[str, str]:
         "pilot_scorecard": "pilot_id varchar, plan_hash varchar, scorecard_json varchar",
         "rollout_metric": "pilot_id varchar, name varchar, value double, unit varchar, scope varchar",
         "rollout_school": TABLES["mart_rollout_school"],
-        "rollout_course": "pilot_id varchar, unit varchar, on_date date, planned int, reached int",
-        "rollout_forecast": "pilot_id varchar, unit varchar, code varchar, likely date, earliest date, latest date",
-        "rollout_milestone": "pilot_id varchar, school_id varchar, school_name varchar, milestone varchar,"
-        " owner varchar, due_date date, status varchar, days_late int",
-        "rollout_cost": "pilot_id varchar, cost_kind varchar, cost_usd double, classroom_usd double,"
-        " central_usd double",
-        "rollout_grade": "pilot_id varchar, grade varchar, pupils_planned int, pupils_reached int",
-        "rollout_barrier": "pilot_id varchar, place int, barrier_kind varchar, what varchar, owner varchar,"
-        " opened_date date, closed_date date, days_open int",
+        **ROLLOUT_TABLES,
     }
     evaluation = _release(settings, "evaluation", EVALUATION_ID, LEARNING_ID)
     _write_database(

@@ -324,15 +324,3 @@ def test_a_page_stays_with_the_releases_it_pinned(settings: Settings) -> None:
     after = reader.pin()
     assert after.learning is not None and after.learning.release_id == "learning-2026-10-14-2"
     assert pinned.learning.release_id == LEARNING_ID and pinned.learning.rows("select 1 as one") == [{"one": 1}]
-
-
-def test_rollout_shows_pictures_first_and_names_once_what_nothing_measures(pages: Any) -> None:
-    text = pages.client("central").get("/rollout").text
-    assert text.index("<svg") < text.index("<table"), "pictures first"
-    assert text.count('class="chart" role="img" aria-label=') == 2
-    assert "77 of 96 planned pupils reached, 96 were to be by now" in text
-    assert "no latest day within a year" in text and "something was added on fewer than three days" in text
-    assert "75 % of those of which it is said reaches classrooms" in text
-    assert text.count("Not measured") == 1 and "Readiness of schools" in text
-    assert "teachers trained" in text and "a daily period of twelve minutes" in text
-    assert text.count("under 10") >= 1, "a small grade is not counted out"

@@ -16,7 +16,7 @@ from cairn.errors import CairnError
 from cairn.settings import Settings
 from pilots import registry
 from pilots.plan import Plan
-from releases import evaluation, evaluation_code, pilot_scores, scorecards, store
+from releases import evaluation, evaluation_code, evaluation_shown, pilot_scores, scorecards, store
 from tests.pilots.released_pilots import release_pilots
 from tests.pilots.simulated_marts import simulated_pilots
 
@@ -103,6 +103,31 @@ def test_scores_that_are_not_those_of_the_plan_are_refused_for_that_pilot_alone(
         pilot_scores.refuse(plan, pupils, schools.assign(subjects_tested=2))
 
 
+def test_a_change_beside_the_analysis_is_another_evaluation_that_names_it(released: Settings) -> None:
+    """The hash is the same and the card is not: milestones of the plan, and minutes that the marts do not know yet."""
+    first = evaluation.build_and_publish(released)
+    plan = registry.frozen_plan(released, "fraction-studio").plan
+    fewer = dict(plan.implementation) | {"dosage_minutes_planned": 300}
+    registry.freeze(released, Plan(dict(plan.raw) | {"implementation": fewer}))
+    other = evaluation.build_and_publish(released)
+    assert other.release_id != first.release_id
+    assert evaluation.build_and_publish(released) == other
+    card = cards(released)["fraction-studio"]
+    assert card["did_it_happen"]["planned_minutes"] == 300
+    assert [one["keys"] for one in card["frozen"]["changes"]] == [["implementation.dosage_minutes_planned"]]
+    assert any("minutes, guardrails and milestones follow it from the next night on" in one for one in card["warnings"])
+
+
+def test_the_district_s_smallest_group_is_the_one_that_cards_are_made_by(released: Settings) -> None:
+    """Where it is larger than an arm, nothing is compared."""
+    district = released.home / "district"
+    district.mkdir()
+    (district / "privacy.yaml").write_text("n_min: 100000\n")
+    larger = released.model_copy(update={"district_dir": district})
+    card = evaluation.evaluate(larger, "fraction-studio")
+    assert "fewer than 100000 pupils" in " ".join([*card["why"], *card["warnings"]])
+
+
 def test_a_release_of_before_an_amendment_is_not_judged_by_the_new_plan(released: Settings) -> None:
     """Its pupils and scores are those that the old plan named; a pilot frozen since has none yet."""
     plan = registry.frozen_plan(released, "fraction-studio").plan
@@ -139,7 +164,7 @@ def test_a_card_that_contradicts_itself_stops_only_its_own_pilot(
 
 
 def test_the_command_shows_what_is_published_and_writes_nothing(released: Settings) -> None:
-    shown = evaluation.evaluate(released, "fraction-studio")
+    shown = evaluation_shown.evaluate(released, "fraction-studio")
     assert recorded(released) == {}
     evaluation.build_and_publish(released)
     assert cards(released)["fraction-studio"]["estimates"] == shown["estimates"]
@@ -188,7 +213,7 @@ def test_pilot_that_cannot_be_evaluated_stops_only_itself(released: Settings) ->
     assert found["broken"]["recommendation"] == "INVALID"
     assert found["fraction-studio"]["estimates"] and "failure" not in found["fraction-studio"]
     with pytest.raises(KeyError):  # the command shows the error itself
-        evaluation.evaluate(released, "broken")
+        evaluation_shown.evaluate(released, "broken")
 
 
 def test_red_gate_leaves_the_former_evaluation_and_records_nothing(

@@ -86,7 +86,7 @@ def test_lines_agree_with_the_truth_and_the_books(district: Path) -> None:
 
 def test_every_kind_of_fault_happens_even_in_a_small_district(district: Path) -> None:
     events = pq.read_table(district / "truth" / "events.parquet").to_pandas()
-    kinds = {"", "duplicate", "conflict", "void", "missing_actor", "unknown_verb", "bad_score", "bad_timestamp"}
+    kinds = {"", "duplicate", "conflict", "void", "missing_actor", "bad_verb", "bad_score", "bad_timestamp"}
     assert kinds | {"broken_json"} == set(events.fault)
     assert 0.02 < events.is_late.mean() < 0.08
     first = events.drop_duplicates("statement_id")
@@ -246,7 +246,8 @@ def test_every_file_is_read_without_a_problem(district: Path, settings: Settings
         file = read_assessments(district / "assessments" / f"{window}.csv", layout)
         assert (file.problems, file.unknown_columns, file.missing_columns) == ([], [], [])
         assert len(file.rows) == file.row_count > 0
-    for name in ("dosage", "costs", "milestones", "actions", "group_locks", "attendance"):
+    rollout = ("training", "readiness", "support", "pupil_groups")
+    for name in ("dosage", "costs", "milestones", "actions", "group_locks", "attendance", *rollout):
         layout = load_layout(settings, f"cairn_{name}", "facts")
         file = read_facts(district / "facts" / f"{name}.csv", layout)
         assert (file.problems, file.unknown_columns) == ([], []), name

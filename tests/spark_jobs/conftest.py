@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 
-import lake
 from cairn.settings import Settings
-from cairn.topics import ACTIVITY, ALL, RECEIPTS, REJECTED
-from spark_jobs import intake, intake_state
+from cairn.topics import ACTIVITY, RECEIPTS, REJECTED
+from tests.spark_jobs.intake_start import begin_at_present_end
 
 RECEIVED_AT = datetime(2026, 10, 14, 15, 0, tzinfo=UTC)
 
@@ -130,25 +129,8 @@ class Sender:
 @pytest.fixture
 def intake_home(settings: Settings, broker: Settings) -> Settings:
     """An empty home whose lake begins at the topics' present end, so that tests do not see each other's records."""
-    from kafka.admin import KafkaAdminClient, NewTopic
-
     mine = settings.model_copy(update={"kafka_bootstrap": broker.kafka_bootstrap})
-    admin = KafkaAdminClient(bootstrap_servers=broker.kafka_bootstrap)
-    there = set(admin.list_topics())
-    missing = [NewTopic(t, 4 if t == ACTIVITY else 1, 1) for t in ALL if t not in there]
-    if missing:
-        admin.create_topics(missing)
-    admin.close()
-    start = {
-        "intake_app_id": "before-the-test",
-        "batch_id": 0,
-        "end_offsets": json.dumps(intake.present_end(mine)),
-        "records": 0,
-        "written_at": datetime.now(UTC),
-        "written_date": datetime.now(UTC).date(),
-    }
-    lake.append_rows(mine, "ops.intake_batch", [start], ("before-the-test", 0))
-    assert intake_state.passed_offsets(mine)
+    begin_at_present_end(mine)
     return mine
 
 

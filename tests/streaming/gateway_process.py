@@ -17,7 +17,7 @@ import orjson
 
 from cairn.settings import Settings
 from infra.ports import free_port
-from streaming.sources import SourceRegistry
+from streaming.sources import Mode, SourceRegistry
 from streaming.topics import ALL, end_offsets
 
 READY_SECONDS = 60.0
@@ -33,11 +33,10 @@ class RunningGateway:
     process: subprocess.Popen[bytes]
 
     def token(self, name: str, **options: Any) -> str:
-        """A new sender's token, in force at once (the gateway looks once a second)."""
+        """A new sender's token, in force at once; the sender's mode is partial unless another is named."""
         registry = SourceRegistry(self.settings)
-        _, token = registry.add(name, save_token=True, **options)
+        _, token = registry.add(name, save_token=True, **{"mode": Mode.PARTIAL, **options})
         registry.close()
-        time.sleep(SourceRegistry.LOOK_EVERY_SECONDS + 0.1)
         return token
 
     def call(self, method: str, path: str, token: str = "", **options: Any) -> httpx.Response:

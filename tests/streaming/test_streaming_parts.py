@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import sqlite3
 import stat
 import zlib
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from cairn import sqlite_file
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from streaming import client, http
@@ -25,9 +28,10 @@ from streaming.live import Day
 from streaming.process import Processor
 from streaming.replay_responses import prepare, split_skills
 from streaming.seals import SealStore
-from streaming.sources import Source, SourceRegistry, sender_token_path
+from streaming.sources import TABLE, Mode, Source, SourceRegistry, sender_token_path
 from streaming.topics import ACTIVITY, RECEIPTS, REJECTED
 
+CALIPER_CONTEXT = "http://purl.imsglobal.org/ctx/caliper/v1p2"
 ANSWERED: dict[str, Any] = {
     "actor": {"name": "Adelheid Quill", "mbox": "mailto:adelheid.quill@example.org"},
     "verb": {"id": "http://adlnet.gov/expapi/verbs/answered"},
@@ -60,12 +64,25 @@ def test_a_token_is_shown_once_and_ends_when_revoked(settings: Settings) -> None
             registry.add(wrong)
 
 
+def test_a_sender_of_before_there_were_modes_stays_partial(settings: Settings) -> None:
+    path = settings.home / "sources.sqlite"
+    path.parent.mkdir(parents=True)
+    sqlite_file.prepare(path, TABLE)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("INSERT INTO source VALUES ('old', '[]', 0, 0, ?, '2026-10-01T00:00:00Z', NULL)", ("ab" * 32,))
+    registry = SourceRegistry(settings)
+    registry.add("new")
+    registry.add("loose", mode=Mode.PARTIAL)
+    modes = {source.source_id: source.mode for source in registry.all()}
+    assert modes == {"old": Mode.PARTIAL, "new": Mode.STRICT, "loose": Mode.PARTIAL}
+
+
 def test_another_process_sees_a_new_sender(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     gateway, command = SourceRegistry(settings), SourceRegistry(settings)
     assert gateway.by_token("nothing") is None
     _, token = command.add("tilewise")
+    assert gateway.by_token(token) is not None, "a fresh token is good at once"
     monkeypatch.setattr(SourceRegistry, "LOOK_EVERY_SECONDS", 0.0)
-    assert gateway.by_token(token) is not None
     command.revoke("tilewise")
     assert gateway.by_token(token) is None
 
@@ -150,7 +167,7 @@ def test_an_envelope_that_is_none_is_refused_whole(settings: Settings) -> None:
     for envelope in ([], {"sensor": "s"}, {"sensor": "s", "sendTime": "x", "dataVersion": "v", "data": []}):
         outcome = processor.caliper(orjson.dumps(envelope), source, "/caliper")
         assert outcome.statements == len(outcome.rejections) == 1
-    empty = {"sensor": "s", "sendTime": "2026-10-14T00:00:00Z", "dataVersion": "v", "data": []}
+    empty = {"sensor": "s", "sendTime": "2026-10-14T00:00:00.000Z", "dataVersion": CALIPER_CONTEXT, "data": []}
     assert processor.caliper(orjson.dumps(empty), source, "/caliper").messages == []
 
 

@@ -5,7 +5,8 @@ select
     result.window_name,
     result.measure,
     result.taken_date,
-    result.scale_score
+    result.scale_score,
+    result.standard_error
 from {{ source('silver', 'assessment_result') }} as result
 cross join {{ ref('stg_release') }} as release
 where

@@ -47,24 +47,17 @@ scores as (
         pupils.student_key,
         min({{ same_name('result.subject') }}) as first_subject,
         max({{ same_name('result.subject') }}) as last_subject,
-        arg_max(result.scale_score, row(result.taken_date, result.scale_score)) as score
+        {{ newest_score('result') }} as score
     from guardrails
     inner join {{ ref('stg_assessment_result') }} as result
         on
-            {{ same_name('guardrails.assessment') }} = {{ same_name('result.assessment') }}
-            and guardrails.window_name = result.window_name
-            and {{ same_name('guardrails.measure') }} = {{ same_name('result.measure') }}
+            {{ is_planned_result('guardrails', 'result') }}
             and result.taken_date between guardrails.starts_date and guardrails.data_date
     inner join pupils
         on
             guardrails.pilot_id = pupils.pilot_id
             and result.student_key = pupils.student_key
-    where
-        guardrails.source = 'assessment'
-        and (
-            guardrails.subject is null
-            or {{ same_name('guardrails.subject') }} = {{ same_name('result.subject') }}
-        )
+    where guardrails.source = 'assessment'
     group by
         guardrails.pilot_id,
         guardrails.guardrail,

@@ -3,7 +3,8 @@ with scores as (
         score.pilot_id,
         score.student_key,
         max(score.score) filter (where score.part = 'baseline') as baseline_score,
-        max(score.score) filter (where score.part = 'outcome') as outcome_score
+        max(score.score) filter (where score.part = 'outcome') as outcome_score,
+        max(score.standard_error) filter (where score.part = 'baseline') as baseline_standard_error
     from {{ ref('int_pilot_score') }} as score
     group by all
 ),
@@ -40,7 +41,8 @@ select
     cast(case when plan.dosage_sources is not null then coalesce(stream.events, 0) end as integer) as dosage_events,
     cast(case when plan.dosage_sources is not null then coalesce(stream.untimed_events, 0) end as integer)
         as dosage_events_untimed,
-    case when latest.school_id <> pupil.school_id then other_school.arm end as moved_to_arm
+    case when latest.school_id <> pupil.school_id then other_school.arm end as moved_to_arm,
+    cast(scores.baseline_standard_error as double) as baseline_standard_error
 from {{ ref('int_pilot_pupil') }} as pupil
 inner join {{ ref('stg_pilot_plan') }} as plan on pupil.pilot_id = plan.pilot_id
 left join {{ ref('int_pupil_last_school') }} as latest on pupil.student_key = latest.student_key

@@ -1,9 +1,25 @@
+with planned as (
+    select
+        plan.pilot_id,
+        unnest(plan.milestones) as milestone
+    from {{ ref('stg_pilot_plan') }} as plan
+),
+
+owners as (
+    select
+        planned.pilot_id,
+        {{ same_name("planned.milestone ->> '$.name'") }} as milestone_key,
+        min(planned.milestone ->> '$.owner') as owner
+    from planned
+    group by all
+)
+
 select
     fact.pilot_id,
     fact.school_id,
     school.school_name,
     fact.name as milestone,
-    plan.owner,
+    coalesce(owners.owner, plan.owner) as owner,
     fact.fact_date as due_date,
     case
         when coalesce(fact.text_value, 'open') <> 'open' then fact.text_value
@@ -24,6 +40,10 @@ inner join {{ ref('mart_pilot_school') }} as school
         fact.pilot_id = school.pilot_id
         and fact.school_id = school.school_id
 inner join {{ ref('stg_pilot_plan') }} as plan on fact.pilot_id = plan.pilot_id
+left join owners
+    on
+        fact.pilot_id = owners.pilot_id
+        and {{ same_name('fact.name') }} = owners.milestone_key
 where
     fact.fact_type = 'milestone'
     and school.arm = 'treatment'

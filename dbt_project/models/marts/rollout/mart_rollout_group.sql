@@ -1,0 +1,84 @@
+-- Planned and reached pupils by group: grade, where they began, and the groups that the district sends.
+with thirds as (
+    select
+        pupil.pilot_id,
+        pupil.student_key,
+        case
+            when pupil.baseline_score is null then 'no score'
+            -- Within a grade; pupils of one score are in one third.
+            when percent_rank() over grades < 1.0 / 3 then 'lowest third'
+            when percent_rank() over grades < 2.0 / 3 then 'middle third'
+            else 'highest third'
+        end as third
+    from {{ ref('int_pilot_reached') }} as pupil
+    window grades as (
+        partition by pupil.pilot_id, pupil.grade, pupil.baseline_score is null
+        order by pupil.baseline_score
+    )
+),
+
+told as (
+    select
+        fact.student_key,
+        fact.name as grouping_name,
+        arg_max(fact.text_value, fact.fact_date) as group_name
+    from {{ ref('stg_fact') }} as fact
+    cross join {{ ref('stg_release') }} as release
+    where
+        fact.fact_type = 'pupil_group'
+        and fact.fact_date <= release.data_date
+    group by fact.student_key, fact.name
+),
+
+groupings as (
+    select distinct
+        reached.pilot_id,
+        told.grouping_name
+    from {{ ref('int_pilot_reached') }} as reached
+    inner join told on reached.student_key = told.student_key
+),
+
+members as (
+    select
+        pupil.pilot_id,
+        pupil.school_id,
+        'grade' as grouping_name,
+        coalesce(pupil.grade, 'not known') as group_name,
+        pupil.is_reached
+    from {{ ref('int_pilot_reached') }} as pupil
+    union all
+    select
+        pupil.pilot_id,
+        pupil.school_id,
+        'score at the start' as grouping_name,
+        thirds.third as group_name,
+        pupil.is_reached
+    from {{ ref('int_pilot_reached') }} as pupil
+    inner join thirds
+        on
+            pupil.pilot_id = thirds.pilot_id
+            and pupil.student_key = thirds.student_key
+    union all
+    select
+        pupil.pilot_id,
+        pupil.school_id,
+        groupings.grouping_name,
+        coalesce(told.group_name, 'not told') as group_name,
+        pupil.is_reached
+    from {{ ref('int_pilot_reached') }} as pupil
+    inner join groupings on pupil.pilot_id = groupings.pilot_id
+    left join told
+        on
+            pupil.student_key = told.student_key
+            and groupings.grouping_name = told.grouping_name
+)
+
+select
+    members.pilot_id,
+    members.school_id,
+    members.grouping_name,
+    members.group_name,
+    cast(count(*) as integer) as pupils_planned,
+    cast(count(*) filter (where members.is_reached) as integer) as pupils_reached
+from members
+group by members.pilot_id, members.school_id, members.grouping_name, members.group_name

@@ -1,0 +1,238 @@
+"""The pictures of a pilot's rollout, each with its text of the same numbers, or what would have to be sent for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+from answers import wording
+from pilots.rollout import LAYOUTS, not_sent
+from portal.rollout_bars import Bar, bars
+from portal.rollout_charts import UNITS, course_chart, dosage_chart
+
+Row = Mapping[str, Any]
+Rows = Sequence[Row]
+ANSWERS = ("ready", "partly", "not_ready")
+# Most bars of a picture: what is beyond stands in the table alone.
+MOST_BARS = 24
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture with its alternative text and caption; without ``svg`` the caption says why there is none."""
+
+    title: str
+    caption: str
+    svg: str | None = None
+    alt: str = ""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the release says of one pilot: its parts (``answers.pilot_answers``), schools, and kinds of facts sent."""
+
+    release_id: str
+    data_date: date
+    parts: Mapping[str, Rows]
+    schools: Rows
+    planned_minutes: float | None
+    n_min: int
+
+    def missing(self, kind: str) -> str | None:
+        """That nothing of a kind was sent and how it comes; None where it was, or a release of before does not say."""
+        row = next((one for one in self.parts["sent"] if one["fact_type"] == kind), None)
+        return None if row is None or row["facts"] else not_sent(kind, row["sent_by"])
+
+
+def pictures(told: Told) -> list[Picture]:
+    """All of a pilot, in the order of the page; one that can neither be drawn nor missed is left out."""
+    found = [
+        _course(told),
+        _dosage(told),
+        _groups(told),
+        _learning(told),
+        _readiness(told),
+        _support(told),
+        _costs(told),
+    ]
+    return [one for one in found if one is not None]
+
+
+def _missing(told: Told, title: str, kind: str) -> Picture | None:
+    reason = told.missing(kind)
+    return Picture(title, f"{reason[0].upper()}{reason[1:]}.") if reason else None
+
+
+def _course(told: Told) -> Picture | None:
+    title = "Reached by date against plan"
+    course, said = told.parts["course"], "; ".join(now(told.parts["course"], told.data_date))
+    svg = _course_svg(told.release_id, told.data_date, _frozen(course))
+    if svg is None:
+        return _missing(told, title, "dosage")
+    return Picture(
+        title,
+        f"Share reached (full line) of all that is planned (dashed) by date. {said}. Pupils are shown in steps of at"
+        f" least {told.n_min}.",
+        svg,
+        f"{title}: {said}",
+    )
+
+
+def _dosage(told: Told) -> Picture | None:
+    title, shown = "Minutes by school", [row for row in told.schools if not row["is_small"]]
+    svg = _dosage_svg(told.release_id, _frozen(shown), told.planned_minutes)
+    if svg is None:
+        return _missing(told, title, "dosage")
+    planned = wording.number(told.planned_minutes)
+    return Picture(
+        title,
+        f"Each dot is a school; the dashed line is the planned {planned} minutes.",
+        svg,
+        f"Mean minutes of each school against {planned} planned; the table of schools has the same numbers",
+    )
+
+
+def _groups(told: Told) -> Picture | None:
+    title = "Reach by group"
+    rows = [row for row in told.parts["groups"] if row["pupils_reached"] is not None and row["pupils_planned"]]
+    if not rows:
+        few = f"In every group fewer than {told.n_min} pupils are reached, or fewer are missing: not shown."
+        return _missing(told, title, "dosage") or (Picture(title, few) if told.parts["groups"] else None)
+    drawn = [
+        Bar(
+            plain_group(row),
+            (row["pupils_reached"] / row["pupils_planned"], 1 - row["pupils_reached"] / row["pupils_planned"]),
+            wording.percent(row["pupils_reached"] / row["pupils_planned"]),
+        )
+        for row in rows
+    ]
+    said = "; ".join(f"{bar.name} {bar.end}" for bar in drawn)
+    caption = f"Share of planned pupils reached, by group. Groups of fewer than {told.n_min} are not shown."
+    if missing := told.missing("pupil_group"):
+        caption += f" Other groups of pupils: {missing}."
+    return Picture(title, caption, bars(("reached", "not yet"), drawn[:MOST_BARS], 1.0), f"{title}: {said}")
+
+
+def plain_group(row: Row) -> str:
+    """A group with its grouping, as a person says it."""
+    if row["grouping_name"] == "score at the start":
+        return str(row["group_name"]).capitalize()
+    return f"{wording.plain(row['grouping_name'])}: {row['group_name']}"
+
+
+def _learning(told: Told) -> Picture | None:
+    title, rows = "What adults have learned", told.parts["learning"]
+    shown = [row for row in rows if row["adults_to_learn"]]
+    if not shown:
+        if told.parts["sent"] and not rows:
+            caption = "The plan does not say what adults are to learn (implementation.adult_learning)"
+            return Picture(
+                title, f"{caption}, and nothing was sent: cairn facts load PATH --layout {LAYOUTS['training']}."
+            )
+        few = Picture(
+            title, f"Each role has fewer than {told.n_min} adults of whom it is told, or its numbers contradict."
+        )
+        return _missing(told, title, "training") or (few if rows else None)
+    drawn = [
+        Bar(
+            f"{wording.plain(row['adult_role'])}: {row['competency']}",
+            (row["adults_shown"] / row["adults_to_learn"], 1 - row["adults_shown"] / row["adults_to_learn"]),
+            f"{row['adults_shown']} of {row['adults_to_learn']}",
+        )
+        for row in shown
+    ]
+    said = "; ".join(f"{bar.name} {bar.end}" for bar in drawn)
+    caption = "Adults who have shown a competency of their role, of those who are to learn it."
+    return Picture(title, caption, bars(("shown", "not yet"), drawn[:MOST_BARS], 1.0), f"{title}: {said}")
+
+
+def _readiness(told: Told) -> Picture | None:
+    title = "Readiness of schools"
+    rows = [row for row in told.parts["readiness"] if row["is_newest"]]
+    if not rows:
+        return _missing(told, title, "readiness")
+    drawn = []
+    for row in rows:
+        items = sum(row[one] for one in ANSWERS)
+        shares = tuple(row[one] / items for one in ANSWERS)
+        drawn.append(Bar(row["school_name"] or row["school_id"], shares, f"{row['ready']} of {items}"))
+    said = "; ".join(f"{bar.name} {bar.end} ready" for bar in drawn)
+    silent = len(told.schools) - len(rows)
+    caption = "Items of the checklist by each school's newest answers."
+    caption += f" {wording.plural(silent, 'school has', 'schools have')} not answered." if silent > 0 else ""
+    return Picture(title, caption, bars(("ready", "partly", "not ready"), drawn[:MOST_BARS], 1.0), f"{title}: {said}")
+
+
+def _support(told: Told) -> Picture | None:
+    title, rows = "Support given", told.parts["support"]
+    if not rows:
+        return _missing(told, title, "support")
+    kinds = sorted({row["support_kind"] for row in rows}, key=lambda kind: (-_hours(rows, kind), kind))
+    named, more = kinds[:3], kinds[3:]
+    drawn = []
+    for school in told.schools:
+        own = [row for row in rows if row["school_id"] == school["school_id"]]
+        parts = tuple(_hours(own, kind) for kind in named) + (
+            (sum(_hours(own, kind) for kind in more),) if more else ()
+        )
+        drawn.append(Bar(school["school_name"] or school["school_id"], parts, f"{sum(parts):g} h"))
+    drawn.sort(key=lambda bar: (-sum(bar.parts), bar.name))
+    said = "; ".join(f"{bar.name} {bar.end}" for bar in drawn)
+    legend = [wording.plain(kind).lower() for kind in named] + (["other"] if more else [])
+    caption = "Hours of support by school; a school without a bar was given none by what was sent."
+    return Picture(title, caption, bars(legend, drawn[:MOST_BARS]), f"{title}: {said}")
+
+
+def _hours(rows: Rows, kind: str) -> float:
+    return float(sum(row["hours"] for row in rows if row["support_kind"] == kind))
+
+
+def _costs(told: Told) -> Picture | None:
+    title, rows = "Cost by kind", told.parts["costs"]
+    if not rows:
+        return _missing(told, title, "cost")
+    drawn = []
+    for row in rows:
+        unsaid = max(0.0, row["cost_usd"] - row["classroom_usd"] - row["central_usd"])
+        parts = (row["classroom_usd"], unsaid, row["central_usd"])
+        drawn.append(Bar(wording.plain(row["cost_kind"]), parts, wording.money(row["cost_usd"])))
+    said = "; ".join(f"{bar.name} {bar.end}, of it {wording.money(bar.parts[0])} in classrooms" for bar in drawn)
+    caption = "What it cost, by what the costs file says of where it goes (classroom or central in its column Code)."
+    kinds = ("reaches classrooms", "not said", "central")
+    return Picture(title, caption, bars(kinds, drawn[:MOST_BARS]), f"{title}: {said}")
+
+
+def now(course: Rows, data_date: date) -> list[str]:
+    """What the picture of the course shows at the data date, a sentence a unit."""
+    said = []
+    for unit, one in zip(UNITS, ("school", "class", "pupil"), strict=True):
+        rows = [row for row in course if row["unit"] == unit]
+        if rows and rows[-1]["planned"]:
+            by_now = [row for row in rows if row["on_date"] <= data_date]
+            begun, reached = (by_now[-1]["planned"], by_now[-1]["reached"]) if by_now else (0, 0)
+            said.append(
+                f"{reached:,} of {wording.plural(rows[-1]['planned'], 'planned ' + one, 'planned ' + unit)} reached,"
+                f" {begun:,} were to be by now"
+            )
+    return said
+
+
+Frozen = tuple[tuple[tuple[str, Any], ...], ...]
+
+
+def _frozen(rows: Rows) -> Frozen:
+    return tuple(tuple(row.items()) for row in rows)
+
+
+# Made once a release: Vega's drawing takes longer than the page may.
+@lru_cache(maxsize=64)
+def _course_svg(release_id: str, data_date: date, course: Frozen) -> str | None:
+    return course_chart([dict(row) for row in course], data_date)
+
+
+@lru_cache(maxsize=64)
+def _dosage_svg(release_id: str, schools: Frozen, planned_minutes: float | None) -> str | None:
+    return dosage_chart([dict(row) for row in schools], planned_minutes)

@@ -1,0 +1,131 @@
+"""Rows that were refused end nobody, whatever the size of the file; and what a later package leans on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lake
+import loading
+from cairn.errors import CairnError
+from cairn.settings import Settings
+from loading.history import CURRENT
+
+START = datetime(2026, 9, 1, 12, tzinfo=UTC)
+HEADERS = {
+    "orgs": "name,type",
+    "academicSessions": "title,type,startDate,endDate",
+    "classes": "title,schoolSourcedId,termSourcedIds",
+    "users": "enabledUser,orgSourcedIds,role,username,givenName,familyName,email",
+    "enrollments": "classSourcedId,schoolSourcedId,userSourcedId,role,beginDate,endDate",
+}
+WHOLE = {
+    "orgs": ["s1,,,One,school", "s2,,,Two,school"],
+    "academicSessions": ["t1,,,Fall,term,2026-08-17,2027-01-16"],
+    "classes": ["c1,,,A,s1,t1", "c2,,,B,s2,t1"],
+    "users": [f"u{n},,,true,s1,student,user{n},G,F{n},u{n}@alder.example" for n in range(3)],
+    "enrollments": [f"e{n},,,c1,s1,u{n},student,," for n in range(3)],
+}
+Load = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def load(settings: Settings, tmp_path: Path) -> Load:
+    """``load(days, {"users": [...]}, "delta")`` loads a 1.1 folder of these files, so many days after the start."""
+
+    def run(days: int, files: dict[str, list[str]], mode: str = "bulk") -> dict[str, Any]:
+        folder = tmp_path / f"day-{days}"
+        folder.mkdir()
+        said = [f"file.{name},{mode}" for name in files]
+        (folder / "manifest.csv").write_text("\n".join(["propertyName,value", "oneroster.version,1.1", *said]) + "\n")
+        for name, rows in files.items():
+            header = f"sourcedId,status,dateLastModified,{HEADERS[name]}"
+            (folder / f"{name}.csv").write_text("\n".join([header, *rows]) + "\n")
+        return loading.load_roster(settings, folder, START + timedelta(days=days))
+
+    return run
+
+
+def living(settings: Settings, table: str, column: str) -> list[Any]:
+    return sorted(lake.read(settings, table, filters=CURRENT)[column].to_pylist())
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        "u2,,,perhaps,s1,student,user2,G,F2,u2@alder.example",  # a bad value, the id is known
+        "u2,,,true,s1,student,user2,G,F2,u2@alder.example,surplus",  # cells have moved: nobody knows whose row it is
+        ",,,true,s1,student,user2,G,F2,u2@alder.example",
+    ],
+)
+def test_a_refused_row_of_a_small_file_ends_nobody(settings: Settings, load: Load, spoiled: str) -> None:
+    load(0, WHOLE)
+    people = living(settings, "silver.person", "student_key")
+    done = load(1, WHOLE | {"users": [*WHOLE["users"][:2], spoiled]})
+    assert (done["rejected"] >= 1, done["ended"]) == (True, 0)
+    assert living(settings, "silver.person", "student_key") == people
+    assert living(settings, "silver.enrollment", "enrollment_id") == ["e0", "e1", "e2"]
+    gone = load(2, WHOLE | {"users": WHOLE["users"][:2], "enrollments": WHOLE["enrollments"][:2]})
+    assert (gone["rejected"], gone["tables"]["silver.person"]["ended"]) == (0, 1), (
+        "whom a whole file leaves out has ended"
+    )
+
+
+def test_unreadable_rows_are_said_to_have_kept_everything(load: Load) -> None:
+    load(0, WHOLE)
+    done = load(1, WHOLE | {"users": [WHOLE["users"][0], ",,,true,s1,student,x,G,F,"]})
+    assert done["warnings"][0].startswith("users.csv:1: 1 rows could not be read, so that nothing ended")
+
+
+@pytest.mark.parametrize("rows", [0, 4])
+def test_a_small_export_that_broke_off_is_refused(load: Load, rows: int) -> None:
+    many = {"enrollments": [f"e{n},,,c1,s1,u{n % 3},student,," for n in range(12)]}
+    load(0, WHOLE | many)
+    with pytest.raises(CairnError, match=rf"names {rows} of 12 rows of silver\.enrollment"):
+        load(1, WHOLE | {"enrollments": many["enrollments"][:rows]})
+
+
+def test_a_delta_leans_on_the_classes_and_terms_loaded_before(settings: Settings, load: Load) -> None:
+    load(0, WHOLE)
+    done = load(1, {"enrollments": ["e9,active,2026-09-02T00:00:00Z,c2,s1,u0,student,,"]}, "delta")
+    assert ["is not the school of its class" in text for text in done["warnings"]] == [True]
+    (row,) = [
+        row
+        for row in lake.read(settings, "silver.enrollment", filters=CURRENT).to_pylist()
+        if row["enrollment_id"] == "e9"
+    ]
+    assert (row["school_id"], row["valid_from_date"], row["valid_to_date"]) == (
+        "s2",
+        date(2026, 8, 17),
+        date(2027, 1, 15),
+    )
+
+
+def test_an_enrolment_of_somebody_unknown_ends_nothing(settings: Settings, load: Load) -> None:
+    load(0, WHOLE)
+    files = {"enrollments": [WHOLE["enrollments"][0], WHOLE["enrollments"][1], "e2,,,c1,s1,u77,student,,"]}
+    done = load(1, files)
+    assert (done["rejected"], done["ended"]) == (1, 0)
+
+
+def test_a_year_that_is_over_is_said_to_be(load: Load) -> None:
+    load(0, WHOLE)
+    done = load(200, WHOLE)
+    assert ["every enrolment is over" in text for text in done["warnings"]] == [True]
+
+
+def test_a_sibling_in_a_delta_is_listed_by_line_without_a_value(load: Load) -> None:
+    load(0, WHOLE)
+    sibling = "u9,active,2026-09-02T00:00:00Z,true,s1,student,user9,G,F9,U0@alder.example"
+    done = load(1, {"users": [sibling]}, "delta")
+    assert done["shared_identifiers"] == 1
+    assert done["warnings"] == [
+        "users.csv:2: shares an identifier (mbox) with 1 who came with another file: it means nobody "
+        "('cairn students shared')"
+    ]
+    ended = load(2, {"users": ["u0,tobedeleted,2026-09-03T00:00:00Z,true,s1,student,user0,G,F0,"]}, "delta")
+    assert ended["shared_identifiers"] == 0, "whoever has left claims nothing"
