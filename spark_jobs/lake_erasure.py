@@ -96,7 +96,8 @@ def erase(settings: Settings, who: Subject, erasure_id: str, erased_at: datetime
         if not (is_night_ours and is_upkeep_ours):
             raise CairnError("a night or the upkeep of the lake is at work: erase again when it has ended")
         last = night_record.newest(settings)
-        night_record.roll_back(settings, last)
+        if last is not None:  # before the first night on record, gold may wait for its migration
+            night_record.roll_back(settings, last)
         before = _versions(settings)
         _write_books(settings, who, erasure_id, erased_at)
         counts = _evidence_counts(settings, who)
