@@ -200,6 +200,8 @@ def test_the_gateway_takes_what_the_truth_says_it_takes(district: Path, settings
             assert record["org_id"] == row.school_id
             assert record["class_id"] == row.class_id
             assert pd.Timestamp(record["event_time"]) == row.event_time.floor("ms")
+            if row.counts_as == "completion":
+                assert (record["activity_type"], record["duration_ms"]) == ("completion", row.duration_ms)
             if row.counts_as == "attempt":
                 kept = ("attempt", row.item_id, row.correct, row.score, row.attempt_number, row.hints, row.duration_ms)
                 names = (
