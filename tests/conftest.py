@@ -25,7 +25,12 @@ from tests.needs import is_ci, shared_input, skipped_lines
 
 # Files that take minutes in one piece, relative to tests/. Two processes share the run of ``make test`` (pytest-xdist,
 # which keeps the tests of a file together), these begin first and the others fill up.
-LONG_FILES = ("end_to_end/test_whole_path.py", "spark_jobs/test_night_on_cluster.py", "marts/test_held_and_lost.py")
+LONG_FILES = (
+    "end_to_end/test_whole_path.py",
+    "spark_jobs/test_night_on_cluster.py",
+    "end_to_end/test_six_pilots.py",
+    "marts/test_held_and_lost.py",
+)
 # A process of pytest-xdist has a main module without a file, and pyspark.sql.connect, which Great Expectations imports,
 # ends every process whose main module has none: it takes it for a doctest.
 if not hasattr(sys.modules["__main__"], "__file__"):
