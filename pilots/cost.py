@@ -45,7 +45,8 @@ def cost_of(
     more = bought["additional_proficient"]
     licences = _licences(treated, sample)
     found = {
-        "total_usd": round(total, 2),
+        # No cost sent is no cost of 0.
+        "total_usd": round(total, 2) if total > 0 else None,
         "per_pupil_usd": _each(total, pupils),
         "pupils_met_dosage": sample.dosage.pupils_met,
         "per_pupil_met_dosage_usd": _each(total, sample.dosage.pupils_met),

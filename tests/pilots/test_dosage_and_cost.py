@@ -153,6 +153,13 @@ def test_cost_by_what_it_bought(pupils: pd.DataFrame) -> None:
     assert when_money_ends(plan_with(), TODAY) == "The plan does not say what happens when the money ends."
 
 
+def test_where_no_cost_was_sent_there_is_no_cost_of_nought(pupils: pd.DataFrame) -> None:
+    plan = plan_with()
+    cost = evaluate(plan, pupils, schools_of(plan, cost_usd=float("nan")), NO_MARTS[1], "learning-1", AFTER)["cost"]
+    assert cost["total_usd"] is cost["per_pupil_usd"] is None
+    assert "No costs were loaded for this pilot." in cost["notes"]
+
+
 def test_costs_of_few_pupils_are_not_published(pupils: pd.DataFrame) -> None:
     plan = plan_with()
     few = pupils.assign(dosage_minutes=np.where(pupils.index < 4, 500.0, 0.0))

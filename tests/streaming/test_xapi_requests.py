@@ -1,6 +1,7 @@
 """The Statement Resource with a real broker: status codes and headers, strict and partial, what comes back, clients.
 
-What clients send is made by hand as their sources make it: TinCan for Python and JavaScript, H5P, Moodle's log store.
+What clients send is written by hand in the shape they send, none was run: TinCan for Python and JavaScript, H5P,
+Moodle's log store.
 """
 
 from __future__ import annotations
@@ -350,7 +351,7 @@ def test_tincan_for_python_saves_retrieves_and_asks_about(gateway: RunningGatewa
 
 @pytest.mark.parametrize("path", sorted(CLIENTS.glob("*.json")), ids=lambda path: path.stem)
 def test_what_other_clients_send_is_taken(gateway: RunningGateway, strict: str, path: Path) -> None:
-    """TinCan for JavaScript, H5P, Moodle's log store: bodies as their sources make them."""
+    """TinCan for JavaScript, H5P, Moodle's log store: bodies in the shape they send."""
     sent = json.loads(path.read_text(encoding="utf-8"))
     headers = {"X-Experience-API-Version": sent["version"]}
     answer = gateway.call("POST", ADDRESS, strict, json=sent["body"], headers=headers)
