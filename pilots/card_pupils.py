@@ -53,10 +53,12 @@ def for_whom(judged: Judged, is_told: bool) -> dict[str, Any]:
 
 def schools_of(judged: Judged, schools: pd.DataFrame) -> list[dict[str, Any]]:
     """Every school of the plan with the means of its pupils that are compared; while outcomes are not looked at, those
-    of everybody assigned, and no mean outcome. ``mean_minutes`` are of everybody assigned, at any time."""
+    of everybody assigned, and no mean outcome. ``mean_minutes`` are of everybody assigned, at any
+    time; None where nobody measured them."""
     plan = judged.plan
     names = names_of(plan, schools)
     found = _means(judged)
+    is_measured = judged.sample.dosage.met_share is not None
     minutes = judged.sample.assigned.groupby("school_id")["dosage_minutes"].agg(lambda each: each.fillna(0.0).mean())
     return [
         {
@@ -66,7 +68,7 @@ def schools_of(judged: Judged, schools: pd.DataFrame) -> list[dict[str, Any]]:
             "pupils": found[school][0] if school in found else 0,
             "mean_baseline": found[school][1] if school in found else None,
             "mean_outcome": found[school][2] if school in found else None,
-            "mean_minutes": float(minutes[school]) if school in minutes.index else None,
+            "mean_minutes": float(minutes[school]) if is_measured and school in minutes.index else None,
         }
         for school, arm in plan.arms.items()
     ]

@@ -58,12 +58,14 @@ def cost_of(
     }
     if sample.dosage.pupils_met == 0:
         notes.append("No pupil had the planned time yet, so there is no cost of one.")
+    elif sample.dosage.pupils_met is None:
+        notes.append("Nobody measured the time pupils spent, so there is no cost of one who got the planned time.")
     return found | {"notes": [*notes, *_said(found), found["when_money_ends"]]}
 
 
-def _each(total: float, count: float) -> float | None:
-    """The share of one in the total; None where there is no total or nobody."""
-    return round(total / count, 2) if count > 0 and total > 0 else None
+def _each(total: float, count: float | None) -> float | None:
+    """The share of one in the total; None where there is no total, or nobody, or nobody knows how many."""
+    return round(total / count, 2) if count is not None and count > 0 and total > 0 else None
 
 
 def _proficient(plan: Plan, analysis: Analysis | None, sample: Sample, why_not: str | None) -> dict[str, Any]:
@@ -97,12 +99,13 @@ def _proficient(plan: Plan, analysis: Analysis | None, sample: Sample, why_not: 
 
 
 def _licences(treated: pd.DataFrame, sample: Sample) -> dict[str, Any]:
-    """Licences bought for the treated schools, and how many nobody there used; None where no file tells."""
+    """Licences bought for the treated schools, and how many nobody there used; each None where nothing tells."""
     column = treated["licences_bought"].dropna() if "licences_bought" in treated.columns else []
     if not len(column):
         return {"licences_bought": None, "licences_unused": None}
     bought = round(float(np.sum(column)))
-    return {"licences_bought": bought, "licences_unused": max(0, bought - sample.dosage.users)}
+    users = sample.dosage.users
+    return {"licences_bought": bought, "licences_unused": None if users is None else max(0, bought - users)}
 
 
 def _said(found: Mapping[str, Any]) -> list[str]:
@@ -120,6 +123,8 @@ def _said(found: Mapping[str, Any]) -> list[str]:
         )
     if found["licences_bought"] is None:
         notes.append("Unused licences are not known: no file of licences was loaded.")
+    elif found["licences_unused"] is None:
+        notes.append("Unused licences are not known: nobody measured the time pupils spent.")
     else:
         notes.append(f"{found['licences_unused']} of {found['licences_bought']} licences were used by nobody.")
     return notes

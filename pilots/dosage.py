@@ -6,7 +6,7 @@ both where both are known.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pilots.plan import Plan
@@ -31,16 +31,24 @@ class Dosage:
 
     source: str
     met_share: float | None
-    pupils_met: int
+    pupils_met: int | None
     mean_minutes: float | None
     comparison_minutes: float
     contaminated_share: float | None
     comparison_met_share: float | None
     crossed_share: float | None
-    users: int
+    users: int | None
     stream_minutes: float | None
     file_minutes: float | None
     untimed_share: float | None
+
+    def as_said(self, met_share: float | None) -> Dosage:
+        """With the share that the rollout's figures say (``pilots.rollout.figures``), so that the rule and every page
+        have one number. Where they say none nobody sent a minute, and none sent is no 0: who met it, the mean and who
+        used it are not known either."""
+        if met_share is None:
+            return replace(self, met_share=None, pupils_met=None, mean_minutes=None, users=None)
+        return replace(self, met_share=met_share)
 
     @property
     def differs(self) -> bool:

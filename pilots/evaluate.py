@@ -6,6 +6,7 @@ Its parts, in the order of reading: decision, why, how sure, for whom, did it ha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from pilots.effect_size import size_label
 from pilots.guardrails import SAFE, findings_on, is_ahead, told
 from pilots.judgement import Judged
 from pilots.plan import Plan
-from pilots.rollout import figures
+from pilots.rollout import Figures, figures
 from pilots.sample import CROSSOVER_WARNING, Sample, arms_differ, as_measured, better_up, make_sample
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def evaluate(
     if not isinstance(plan, Plan):
         plan = Plan.from_json(plan) if isinstance(plan, str) else Plan(plan)
     today = date.fromisoformat(data_date) if isinstance(data_date, str) else data_date
-    sample = make_sample(plan, pupils)
+    sample, rolled_out = make_sample(plan, pupils), figures(rollout, plan.pilot_id)
+    sample = replace(sample, dosage=sample.dosage.as_said(rolled_out.dosage_met_share))
     judged = Judged(
         plan,
         sample,
@@ -84,7 +86,7 @@ def evaluate(
     evidence = judgement.evidence(judged, rating, red_gates, arms_differ(plan, pupils), findings, not_as_drawn)
     said = decide(evidence)
     why_no_chance = _why_no_chance(judged, evidence)
-    happened = _happened(plan, sample, rollout, today) | _beside_dosage(judged, why_no_chance is None)
+    happened = _happened(plan, sample, rolled_out, today) | _beside_dosage(judged, why_no_chance is None)
     return {
         "pilot_id": plan.pilot_id,
         "title": plan.title,
@@ -215,13 +217,13 @@ def _beside_dosage(judged: Judged, is_told: bool) -> dict[str, Any]:
     return {"by_dosage": rows, "by_dosage_note": NOT_CAUSAL if rows else None}
 
 
-def _happened(plan: Plan, sample: Sample, rollout: pd.DataFrame, today: date) -> dict[str, Any]:
+def _happened(plan: Plan, sample: Sample, said: Figures, today: date) -> dict[str, Any]:
     """What the rollout page says, in the same figures (:func:`pilots.rollout.figures`), and whose work it was.
 
     ``minutes_in_step`` are those of a pupil in step with the plan while work goes on: its share of days that are over;
     ``milestones_each`` the plan's for a school.
     """
-    said, got = figures(rollout, plan.pilot_id), sample.dosage
+    got = sample.dosage
     starts, ends = plan.starts_on, date.fromisoformat(plan.implementation["ends_on"])
     over = min(1.0, max(0.0, ((today - starts).days + 1) / ((ends - starts).days + 1)))
     planned = float(plan.implementation["dosage_minutes_planned"])

@@ -83,6 +83,22 @@ def made_pupils(
     )
 
 
+def rollout_of(plan: Plan, pupils: pd.DataFrame) -> pd.DataFrame:
+    """``mart_rollout_school`` of a pilot whose minutes were sent: a row for each treated school."""
+    minutes = pupils[pupils.arm == "treatment"].groupby("school_id").dosage_minutes
+    planned = float(plan.implementation["dosage_minutes_planned"])
+    frame = pd.DataFrame(
+        {
+            "pupils_planned": minutes.size(),
+            "pupils_reached": minutes.agg(lambda each: int((each > 0).sum())),
+            "dosage_minutes_mean": minutes.mean(),
+            "dosage_met_share": minutes.agg(lambda each: float((each >= planned).mean())),
+        }
+    ).reset_index()
+    nothing = ("milestones_planned", "milestones_done", "milestones_late", "cost_usd")
+    return frame.assign(pilot_id=plan.pilot_id, **dict.fromkeys(nothing, float("nan")))
+
+
 def names(count: int, prefix: str) -> list[str]:
     """School ids."""
     return [f"{prefix}{number:02d}" for number in range(count)]

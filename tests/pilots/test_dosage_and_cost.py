@@ -18,7 +18,7 @@ from pilots.cost import cost_of, protected, when_money_ends
 from pilots.evaluate import evaluate
 from pilots.plan import Plan, check_plan
 from pilots.sample import make_sample
-from tests.pilots.made_districts import AFTER, EXAMPLE, NO_MARTS, made_plan, made_pupils, names
+from tests.pilots.made_districts import AFTER, EXAMPLE, NO_MARTS, made_plan, made_pupils, names, rollout_of
 
 TREATED, COMPARISON = names(6, "t"), names(6, "c")
 TODAY = date(2026, 11, 10)
@@ -138,7 +138,8 @@ def test_nothing_is_divided_by_nobody(pupils: pd.DataFrame) -> None:
 def test_cost_by_what_it_bought(pupils: pd.DataFrame) -> None:
     half = pupils.assign(dosage_minutes=np.where(pupils.index % 2 == 0, pupils.dosage_minutes, 0.0))
     plan = plan_with(funding=FUNDING)
-    card = evaluate(plan, half, schools_of(plan, licences_bought=30.0), NO_MARTS[1], "learning-1", AFTER)
+    schools = schools_of(plan, licences_bought=30.0)
+    card = evaluate(plan, half, schools, rollout_of(plan, half), "learning-1", AFTER)
     cost = card["cost"]
     assert (cost["total_usd"], cost["per_pupil_usd"], cost["per_pupil_met_dosage_usd"]) == (6_000.0, 50.0, 100.0)
     assert (cost["licences_bought"], cost["licences_unused"]) == (180, 120)
@@ -151,6 +152,25 @@ def test_cost_by_what_it_bought(pupils: pd.DataFrame) -> None:
     )
     assert when_money_ends(plan, date(2027, 7, 1)).startswith("State grant ended on 2027-06-30")
     assert when_money_ends(plan_with(), TODAY) == "The plan does not say what happens when the money ends."
+
+
+def test_minutes_that_nobody_sent_are_no_minutes_of_nought(pupils: pd.DataFrame) -> None:
+    """The mart holds 0 minutes for all of them; the rollout's figures say that nothing was sent, and that counts."""
+    plan = plan_with()
+    nothing = made_pupils(np.random.default_rng(3), plan, effect=-0.05, school_sd=0.02).assign(dosage_minutes=0.0)
+    schools, sent = schools_of(plan, licences_bought=30.0), rollout_of(plan, nothing)
+    not_sent = sent.assign(pupils_reached=np.nan, dosage_minutes_mean=np.nan, dosage_met_share=np.nan)
+    card = evaluate(plan, nothing, schools, not_sent, "learning-1", AFTER)
+    said = " ".join([card["recommendation_text"], *card["why"], *card["cost"]["notes"]])
+    assert "0%" not in said and "not tested as intended" not in said and "No pupil had the planned time" not in said
+    assert "Nobody measured the time pupils spent" in said
+    assert card["did_it_happen"]["dosage_met_share"] is card["did_it_happen"]["mean_minutes"] is None
+    cost = card["cost"]
+    assert cost["pupils_met_dosage"] is cost["per_pupil_met_dosage_usd"] is cost["licences_unused"] is None
+    assert {one["mean_minutes"] for one in card["schools"]} == {None}
+    none_got = evaluate(plan, nothing, schools, sent, "learning-1", AFTER)
+    assert "Not yet tested as intended: 0% of pupils" in " ".join(none_got["why"]), "0 that was sent is 0"
+    assert none_got["cost"]["pupils_met_dosage"] == 0
 
 
 def test_where_no_cost_was_sent_there_is_no_cost_of_nought(pupils: pd.DataFrame) -> None:

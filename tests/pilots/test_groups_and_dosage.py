@@ -14,14 +14,14 @@ from pilots.by_dosage import NOT_CAUSAL
 from pilots.evaluate import evaluate
 from pilots.plan import Plan
 from pilots.sample import make_sample
-from tests.pilots.made_districts import AFTER, BEFORE, NO_MARTS, made_plan, made_pupils, names
+from tests.pilots.made_districts import AFTER, BEFORE, NO_MARTS, made_plan, made_pupils, names, rollout_of
 
 GROUPS = {"subgroups": ["grade", "start"]}
 
 
 def card(plan: Plan, pupils: pd.DataFrame, day: str = AFTER, **more: Any) -> dict[str, Any]:
     """The pilot's card."""
-    return evaluate(plan, pupils, *NO_MARTS, "learning-1", day, **more)
+    return evaluate(plan, pupils, NO_MARTS[0], rollout_of(plan, pupils), "learning-1", day, **more)
 
 
 def pilot(schools: int = 12, **more: Any) -> tuple[Plan, pd.DataFrame]:
