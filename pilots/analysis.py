@@ -98,7 +98,8 @@ class Analysis:
 
     ``beliefs`` are those that decide, by name of the prior, ``others`` show what hangs on it; both are empty where
     schools leave no degree of freedom. ``notes`` say what was done to the data beside the plan. ``scored`` holds the
-    pupils behind it; None of waves, whose pupils have a score in every window.
+    pupils behind it; None of waves, whose pupils have a score in every window. ``compared`` holds the rows of
+    the sample that the effect rests on, in waves too: who is not among them was lost.
     """
 
     rung: str
@@ -110,6 +111,7 @@ class Analysis:
     beliefs: dict[str, posterior.Posterior]
     others: dict[str, posterior.Posterior]
     adjustments: list[Adjustment]
+    compared: pd.DataFrame
     notes: list[str] = field(default_factory=list)
     scored: Scored | None = None
 
@@ -225,6 +227,7 @@ def _compared(
         beliefs=posterior.beliefs(model, posterior.deciding_priors(float(prior["effect_sd"])), plan.is_random),
         others=posterior.beliefs(model, OTHER_PRIORS, plan.is_random),
         adjustments=_adjustments(plan, frame, schools, model, variance, blocks, baseline.sd),
+        compared=frame,
         notes=notes,
         scored=Scored(frame, baseline.score, outcome.score),
     )

@@ -27,8 +27,11 @@ def for_whom(judged: Judged, is_told: bool) -> dict[str, Any]:
         notes.append(f"{sample.joiners} pupils joined after the start; they are counted apart.")
     if sample.of_other_grades:
         notes.append(f"{sample.of_other_grades} pupils of these schools are in other grades than the plan's.")
-    if sample.schools_lost and not judged.too_early:
-        notes.append(f"{len(sample.schools_lost)} schools have no pupil with both scores.")
+    compared = sample.analytic if analysis is None else analysis.compared
+    present = set(compared["school_id"])
+    if (lost := len(set(plan.arms) - present)) and not judged.too_early:
+        what = "with both scores" if analysis is None else "who is compared"
+        notes.append(f"{lost} schools have no pupil {what}.")
     groups: list[dict[str, Any]] = []
     if not plan.subgroups:
         notes.append("Findings for single groups of pupils were not planned and are not shown.")
@@ -37,10 +40,10 @@ def for_whom(judged: Judged, is_told: bool) -> dict[str, Any]:
             notes.append("Groups of pupils are not told apart for a pilot in waves.")
         else:
             groups = subgroups_of(plan, sample, analysis.scored, judged.n_min)
-    grades = sample.assigned["grade"].dropna() if judged.too_early else sample.grades
+    grades = (sample.assigned if judged.too_early else compared)["grade"].dropna()
     return {
-        "pupils": len(sample.analytic),
-        "schools": sample.schools_treatment + sample.schools_comparison,
+        "pupils": len(compared),
+        "schools": len(present),
         "pupils_assigned": len(sample.assigned),
         "schools_assigned": len(plan.arms),
         "scores_from": plan.outcome_opens_on.isoformat(),

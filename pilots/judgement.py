@@ -15,7 +15,7 @@ from pilots.decision import FORMATIVE_BELOW, Evidence
 from pilots.guardrails import Finding, for_decision
 from pilots.plan import Plan
 from pilots.posterior import chances_of
-from pilots.sample import Sample
+from pilots.sample import Lost, Sample, lost_from
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,13 @@ class Judged:
     def baseline_g(self) -> float | None:
         """Difference at the start: of the pupils compared, and until they are of everybody assigned."""
         return balance_at_start(self.sample, self.n_min) if self.effect is None else self.effect.baseline_g
+
+    @cached_property
+    def lost(self) -> tuple[Lost, Lost]:
+        """(schools, pupils of those that stayed) lost to the comparison; while there is none, to any."""
+        if self.effect is None:
+            return self.sample.lost_schools, self.sample.lost_pupils
+        return lost_from(self.plan, self.sample.assigned, self.effect.compared)
 
     @property
     def schools_smaller_arm(self) -> int:
@@ -135,11 +142,11 @@ def rating(judged: Judged) -> dict[str, Any]:
 
     Attrition is told once the effect is looked at or no outcome is to come: before that, who has none yet is not lost.
     """
-    plan, sample, analysis = judged.plan, judged.sample, judged.effect
+    plan, analysis = judged.plan, judged.effect
     boundary = plan.analysis["attrition_boundary"]
     lost_schools, lost_pupils = (
         wwc.Attrition(units, lost.overall, lost.differential, boundary)
-        for units, lost in (("schools", sample.lost_schools), (wwc.PUPILS_THAT_STAYED, sample.lost_pupils))
+        for units, lost in zip(("schools", wwc.PUPILS_THAT_STAYED), judged.lost, strict=True)
     )
     level = "high" if "high" in (lost_schools.level, lost_pupils.level) else "low"
     g = judged.baseline_g

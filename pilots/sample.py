@@ -62,13 +62,13 @@ class Sample:
 def make_sample(plan: Plan, pupils: pd.DataFrame) -> Sample:
     """Count everybody once. ``pupils`` has the columns of ``mart_pilot_pupil``; other pilots' rows are ignored."""
     there, of_other_grades = _of_plan(plan, pupils)
-    there = better_up(plan, there, SCORES)
+    there = better_up(plan, there, SCORES).reset_index(drop=True)
     is_joiner = _true(there["is_joiner"])
     original = there[~is_joiner]
     has_both = original["baseline_score"].notna() & original["outcome_score"].notna()
     analytic = original[has_both]
     present = set(analytic["school_id"])
-    stayed = original["school_id"].isin(present)
+    lost_schools, lost_pupils = lost_from(plan, original, analytic)
     arms = list(plan.arms.items())
     return Sample(
         assigned=original,
@@ -76,8 +76,8 @@ def make_sample(plan: Plan, pupils: pd.DataFrame) -> Sample:
         joiners=int(is_joiner.sum()),
         of_other_grades=of_other_grades,
         coverage=float(original["outcome_score"].notna().mean()) if len(original) else 0.0,
-        lost_schools=_lost([(arm, school in present) for school, arm in arms]),
-        lost_pupils=_lost(list(zip(original["arm"][stayed], has_both[stayed], strict=True))),
+        lost_schools=lost_schools,
+        lost_pupils=lost_pupils,
         schools_treatment=sum(arm == "treatment" and school in present for school, arm in arms),
         schools_comparison=sum(arm == "comparison" and school in present for school, arm in arms),
         schools_lost=sorted(set(plan.arms) - present),
@@ -122,6 +122,20 @@ def _of_plan(plan: Plan, pupils: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     wanted = {grade_key(grade) for grade in plan.grades}
     is_wanted = frame["grade"].map(lambda grade: grade_key(grade) in wanted).astype(bool)
     return frame[is_wanted], int((~is_wanted).sum())
+
+
+def lost_from(plan: Plan, assigned: pd.DataFrame, kept: pd.DataFrame) -> tuple[Lost, Lost]:
+    """(schools lost, pupils lost in the schools that stayed) where ``kept`` are those of ``assigned`` who are analysed.
+
+    Whoever is left out of the analysis is lost to it, for whatever reason: WWC counts the sample that is analysed.
+    """
+    present = set(kept["school_id"])
+    stayed = assigned["school_id"].isin(present)
+    is_kept = assigned.index.isin(kept.index)
+    return (
+        _lost([(arm, school in present) for school, arm in plan.arms.items()]),
+        _lost(list(zip(assigned["arm"][stayed], is_kept[stayed.to_numpy()], strict=True))),
+    )
 
 
 def _lost(units: list[tuple[str, bool]]) -> Lost:

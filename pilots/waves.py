@@ -256,6 +256,7 @@ def _judged(
         beliefs=posterior.beliefs(spread, prior, plan.is_random),
         others=posterior.beliefs(spread, OTHER_PRIORS, plan.is_random),
         adjustments=[Adjustment("as planned: changes of schools since before they started", line.estimate)],
+        compared=frame,
         notes=[*notes, *(f"Waves: {_in_waves(one, wave_of_window)}." for one in overall.warnings)],
         overall=overall,
         by_group=by_group,

@@ -134,6 +134,27 @@ def test_missing_windows_are_said() -> None:
     assert any("3 of 400 pupils with both scores lack one" in warning for warning in card["warnings"])
 
 
+def test_who_lacks_a_window_between_is_lost_and_is_not_for_whom_the_card_is() -> None:
+    """45 % of treated pupils were not there in one window: they are compared with nobody, and so they are lost."""
+    plan = waved(12, 8)
+    frame, between = scored(plan, 0.4, 1)
+    treated = frame[frame.arm == "treatment"]
+    gone = set(treated.student_key[treated.groupby("school_id").cumcount() < 9])
+    thin = between[~((between.from_date == OPENS[1]) & between.student_key.isin(gone))]
+    card = evaluate(plan, frame, *NO_MARTS, "learning-1", AFTER, windows=thin)
+    attrition = card["rating"]["attrition"]
+    assert attrition["differential_share"] == pytest.approx(0.45)
+    assert attrition["overall_share"] == pytest.approx(len(gone) / len(frame))
+    assert (attrition["of_pupils"], attrition["of_schools"], attrition["level"]) == ("high", "low", "high")
+    assert not any("attrition is low" in reason for reason in card["rating"]["reasons"])
+    assert card["for_whom"]["pupils"] == len(frame) - len(gone) == sum(one["pupils"] for one in card["schools"])
+    no_school = between[~between.student_key.isin(set(frame.student_key[frame.school_id == "t00"]))]
+    card = evaluate(plan, frame, *NO_MARTS, "learning-1", AFTER, windows=no_school)
+    assert card["rating"]["attrition"]["schools_overall_share"] == pytest.approx(0.05)
+    assert card["for_whom"]["schools"] == 19
+    assert "1 schools have no pupil who is compared." in card["for_whom"]["notes"]
+
+
 def test_before_the_window_nothing_of_the_waves_is_told() -> None:
     frame, between = scored(waved(12, 8), 0.4, 1)
     card = evaluate(waved(12, 8), frame, *NO_MARTS, "learning-1", "2026-10-20", windows=between)
