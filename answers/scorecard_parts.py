@@ -292,7 +292,7 @@ def effect_told(card: dict[str, Any]) -> str:
 
 def waves_told(card: dict[str, Any]) -> str:
     """What the event study's chart says, for those who cannot see it."""
-    study = (card["waves"] or {}).get("event_study") or []
+    study = [one for one in (card["waves"] or {}).get("event_study") or [] if one["effect_sd"] is not None]
     each = (f"{since_start(one['windows_since_start'])} {wording.number(one['effect_sd'], 2)}" for one in study)
     return f"Effect in SD by windows since a school started: {', '.join(each)}." if study else "No effect by window."
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import CairnError
+from cairn.mastery.subgroups import held_back
 from cairn.privacy import DEFAULT_SMALLEST_GROUP
 from pilots import inference, posterior
 from pilots.analysis import (
@@ -26,6 +27,7 @@ from pilots.analysis import (
     Analysis,
     Inference,
     NoComparison,
+    Schools,
     baseline_g_of,
     numbered,
     school_means,
@@ -75,13 +77,16 @@ class Spread:
 class WavesAnalysis(Analysis):
     """An analysis of waves. ``overall`` and ``by_group`` are one estimate, averaged over all treated cells and by
     wave; ``wave_of_window`` names the waves that start before each window (from 1), ``schools_by_start`` their schools
-    that are compared. ``orders`` is how many orders of the waves the starts were permuted over, None where they were
-    not, or not over a stored set."""
+    that are compared. ``hidden_starts`` and ``hidden_events`` (windows since the start) rest on too few pupils, or
+    could be told from one another: their effects are not told. ``orders`` is how many orders of the waves the starts
+    were permuted over, None where they were not, or not over a stored set."""
 
     overall: StaggeredResult
     by_group: StaggeredResult
     wave_of_window: dict[int, list[int]]
     schools_by_start: dict[int, list[str]]
+    hidden_starts: set[int]
+    hidden_events: set[int]
     orders: int | None
 
 
@@ -158,7 +163,7 @@ def analyse_waves(
     table = _rows(sorted(set(frame["school_id"].astype(str))), school, values, start_of)
     try:
         return _judged(
-            plan, sample, frame, values, table, orders, float(standard[-1].sd if standard[-1] else 1.0), notes
+            plan, sample, frame, values, table, orders, float(standard[-1].sd if standard[-1] else 1.0), notes, n_min
         )
     except CairnError as error:
         return NoComparison(f"Waves cannot be compared: {error}")
@@ -220,6 +225,7 @@ def _judged(
     orders: Ints | None,
     sd_points: float,
     notes: list[str],
+    n_min: int,
 ) -> WavesAnalysis:
     """Estimates, inference and beliefs of the rows. Raises CairnError where the waves hold no comparison."""
     seed = int(plan.analysis["assignment"].get("seed", 0))
@@ -242,6 +248,7 @@ def _judged(
     treated, named = int(schools.is_treated.sum()), sorted({start for start in started if start is not None})
     wave_of_window = {k: sorted({plan.waves[one] for one, start in start_of.items() if start == k}) for k in named}
     line = overall.estimates[0]
+    hidden_starts, hidden_events = _hidden(schools, start_of, overall, n_min)
     is_formative = inference.ladder(min(treated, len(started) - treated), plan.is_random) == "formative"
     by_influence = overall if overall.method == "analytic" else found("simple", "analytic")
     spread = _spread(by_influence.estimates[0], len(started), len(set(started)))
@@ -262,8 +269,33 @@ def _judged(
         by_group=by_group,
         wave_of_window=wave_of_window,
         schools_by_start={k: [one for one in schools.ids if start_of[one] == k] for k in named},
+        hidden_starts=hidden_starts,
+        hidden_events=hidden_events,
         orders=None if drawn is None or overall.method != "permutation" else len(drawn),
     )
+
+
+def _hidden(
+    schools: Schools, start_of: Mapping[str, int | None], overall: StaggeredResult, n_min: int
+) -> tuple[set[int], set[int]]:
+    """(starts, windows since the start) whose effects are not told: those of fewer than ``n_min`` pupils, windows that
+    rest on one hidden start alone, and what all of these could be told from (the effect is an average over them)."""
+    pupils: dict[int, int] = {}
+    for school, count in zip(schools.ids, schools.pupils.tolist(), strict=True):
+        if (start := start_of[school]) is not None:
+            pupils[start] = pupils.get(start, 0) + count
+    starts_hidden = {int(one) for one in held_back({str(start): count for start, count in pupils.items()}, n_min)}
+    resting: dict[int, set[int]] = {}
+    for cell in overall.group_time:
+        resting.setdefault(int(cell.time - cell.cohort), set()).add(int(cell.cohort))
+    # What rests on one hidden start alone counts as a single pupil, so that it is held back with company.
+    sizes = {
+        str(event): 1 if len(cohorts) == 1 and cohorts <= starts_hidden else sum(pupils[one] for one in cohorts)
+        for event, cohorts in resting.items()
+    }
+    before = {name: size for name, size in sizes.items() if int(name) < 0}
+    after = {name: size for name, size in sizes.items() if int(name) >= 0}
+    return starts_hidden, {int(one) for part in (before, after) for one in held_back(part, n_min)}
 
 
 def _stored_starts(plan: Plan, ids: Sequence[str], orders: Ints) -> Floats:

@@ -1,6 +1,7 @@
 """What a card says of a pilot in waves: who started when, with whom they are compared, what came of it, and how sure.
 
-Effects are in SD. With too few schools there is no p and no interval.
+Effects are in SD. With too few schools there is no p and no interval. A wave of too few pupils has no effect of its
+own, nor have windows that rest on it alone, nor those that it could be told from.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ def told(analysis: WavesAnalysis, plan: Plan, names: Mapping[str, str]) -> dict[
     groups = []
     for start, schools in analysis.schools_by_start.items():
         line, waves = effects.get(start), analysis.wave_of_window[start]
+        line = None if start in analysis.hidden_starts else line
         groups.append(
             {
                 "waves": waves,
@@ -52,8 +54,12 @@ def told(analysis: WavesAnalysis, plan: Plan, names: Mapping[str, str]) -> dict[
         "windows": [{"name": one.name, "from_date": one.opens_on.isoformat()} for one in windows],
         "groups": groups,
         "event_study": [
-            numbers(one.p_value, one.low, one.high)
-            | {"windows_since_start": int(one.event_time), "effect_sd": one.estimate}
+            {"windows_since_start": int(one.event_time)}
+            | (
+                dict.fromkeys(("effect_sd", "p_value", "low", "high"))
+                if int(one.event_time) in analysis.hidden_events
+                else {"effect_sd": one.estimate} | numbers(one.p_value, one.low, one.high)
+            )
             for one in analysis.overall.event_study
         ],
         "pre_trend": None
@@ -111,13 +117,12 @@ def _before(found: Mapping[str, Any]) -> list[str]:
     short = [wave for group in found["groups"] if group["windows_before"] < WANTED_BEFORE for wave in group["waves"]]
     if trend is not None and trend["p_value"] < APART:
         said.append(
-            f"Before they started, later waves had already moved otherwise than the schools they are compared with"
-            f" (p {trend['p_value']:.2f}): part of the effect may be that."
+            "Before they started, later waves had already moved otherwise than the schools they are compared"
+            " with: part of the effect may be that."
         )
     elif trend is not None:
         said.append(
-            f"Before they started, later waves had moved like the schools they are compared with, as far as can be"
-            f" seen (p {trend['p_value']:.2f})."
+            "Before they started, later waves had moved like the schools they are compared with, as far as can be seen."
         )
     if short:
         said.append(

@@ -77,7 +77,7 @@ def waves_chart(card: dict[str, Any]) -> str | None:
 
     None where the pilot is not in waves, or where no effect may be drawn.
     """
-    study = (card["waves"] or {}).get("event_study") or []
+    study = [one for one in (card["waves"] or {}).get("event_study") or [] if one["effect_sd"] is not None]
     if not study or main_estimate(card) is None:
         return None
     rows = [

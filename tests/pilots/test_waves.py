@@ -155,6 +155,24 @@ def test_who_lacks_a_window_between_is_lost_and_is_not_for_whom_the_card_is() ->
     assert "1 schools have no pupil who is compared." in card["for_whom"]["notes"]
 
 
+def test_a_wave_of_a_few_pupils_has_no_effect_of_its_own_nor_what_it_could_be_told_from() -> None:
+    plan = waved(12, 8)
+    frame, between = scored(plan, 0.4, 1)
+    first = frame.school_id.map(lambda one: plan.arms[one] == "treatment" and plan.waves[one] == 1)
+    few = frame[~first | (frame.groupby("school_id").cumcount() < 2)]
+    card = evaluate(plan, few, *NO_MARTS, "learning-1", AFTER, windows=between)
+    groups, events = card["waves"]["groups"], card["waves"]["event_study"]
+    hidden = ("effect_sd", "p_value", "low", "high")
+    assert [one["effect_sd"] is None for one in groups] == [True, True, False], "8, 80 and 80 pupils"
+    told = {one["windows_since_start"]: one for one in events}
+    assert {at for at, one in told.items() if one["effect_sd"] is None} == {1, 2}, "two windows later is wave 1 alone"
+    assert all(told[at][name] is None for at in (1, 2) for name in hidden)
+    assert all(groups[at][name] is None for at in (0, 1) for name in hidden)
+    whole = card_of(plan, 0.4)["waves"]
+    assert not [one for one in whole["groups"] + whole["event_study"] if one["effect_sd"] is None]
+    assert "(p " not in " ".join(card["waves"]["sentences"] + whole["sentences"])
+
+
 def test_before_the_window_nothing_of_the_waves_is_told() -> None:
     frame, between = scored(waved(12, 8), 0.4, 1)
     card = evaluate(waved(12, 8), frame, *NO_MARTS, "learning-1", "2026-10-20", windows=between)
