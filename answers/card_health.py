@@ -9,7 +9,7 @@ rests on.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from answers import wording
@@ -53,8 +53,9 @@ class Check:
 
 
 def health(card: Mapping[str, Any]) -> list[Check]:
-    """The checks of a card with every part present (``scorecard_parts.present``)."""
-    return [
+    """The checks of a card with every part present (``scorecard_parts.present``). Of a card that says why its pilot
+    could not be evaluated none is told: nobody looked."""
+    found = [
         _schools(card),
         _start(card),
         *_before_waves(card),
@@ -65,6 +66,7 @@ def health(card: Mapping[str, Any]) -> list[Check]:
         _guardrails(card),
         _frozen(card),
     ]
+    return [replace(one, level=NOT_TOLD, says="Not evaluated.") for one in found] if card.get("failure") else found
 
 
 def read_with(checks: list[Check]) -> str | None:
@@ -154,8 +156,8 @@ def _before_waves(card: Mapping[str, Any]) -> list[Check]:
     if trend is None:
         return [Check(name, NOT_TOLD, f"No trend before the start could be looked at.{rest}")]
     if trend["p_value"] < APART:
-        return [Check(name, LOOK, f"Later waves had moved apart already (p {trend['p_value']:.2f}).{rest}")]
-    return [Check(name, GOOD, f"Later waves had moved like the others (p {trend['p_value']:.2f}).{rest}")]
+        return [Check(name, LOOK, f"Later waves had moved apart already.{rest}")]
+    return [Check(name, GOOD, f"Later waves had moved like the others.{rest}")]
 
 
 def _attrition(card: Mapping[str, Any]) -> Check:

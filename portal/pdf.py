@@ -36,6 +36,12 @@ def scorecard_pdf(
         )
 
 
+def _before_waves(card: dict[str, Any]) -> list[list[str]]:
+    """The p of waves' trend before they started, as a row of the method; none where there is no such trend."""
+    trend = (card["waves"] or {}).get("pre_trend")
+    return [["p of waves moving otherwise before they started", wording.number(trend["p_value"], 2)]] if trend else []
+
+
 def _group(one: dict[str, Any]) -> list[str]:
     """A group's row as text: name, pupils, effect, interval; what is not told is said in the last."""
     name = one["group"].capitalize()
@@ -120,6 +126,7 @@ def _printable(
             ["Degrees of freedom", wording.number(sure["df"], 1)],
             ["p-value", sure["p_value_told"]],
             ["Smallest p this design can reach", sure["smallest_p_told"]],
+            *_before_waves(card),
         ],
         "priors": [
             [row["prior_name"], wording.percent(row["chance_gained"]), wording.percent(row["chance_gained_enough"])]

@@ -263,7 +263,10 @@ def test_page_and_pdf_have_the_waves(evaluated: tuple[Settings, assignment.Draw,
     [before] = [one for one in present(card, 10)["health"] if one.name == "Before the waves started"]
     p_value = card["waves"]["pre_trend"]["p_value"]
     assert before.level == ("good" if p_value >= 0.10 else "care")
-    assert f"(p {p_value:.2f}). Of wave 1 too little is known before." in before.says
+    assert "Of wave 1 too little is known before." in before.says
+    first_screen, method = html.split("The numbers behind it")
+    assert not re.search(r"\(p [0-9<]|p-value", first_screen)
+    assert f"<dt>p of waves moving otherwise before they started</dt><dd>{p_value:.2f}</dd>" in method
     assert before.says in html
     assert page.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
     # What may be read as an effect nowhere may be read as one of a wave either.
