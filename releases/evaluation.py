@@ -41,8 +41,8 @@ create table pilot_result (
 def build_and_publish(settings: Settings, *, force: bool = False) -> store.Release:
     """Evaluate every frozen plan on the current learning release and publish the result.
 
-    Idempotent per learning release, set of plans and code: what stands is returned unless ``force``; by other code it
-    is another evaluation, under an id of its own. A pilot that cannot be evaluated is published with its failure, the
+    Idempotent per learning release, set of plans, smallest group and code: what stands is returned unless ``force``;
+    by other code it is another evaluation, under an id of its own. A pilot that cannot be evaluated is published with its failure, the
     others as they are. Raises CairnError where no learning release was published yet, or where the gate is red, naming
     its rule: the former evaluation then stays in place.
     """
@@ -64,14 +64,18 @@ def build_and_publish(settings: Settings, *, force: bool = False) -> store.Relea
 
 
 def _is_of(settings: Settings, release: store.Release, learning: store.Release, plans: Sequence[FrozenPlan]) -> bool:
-    """Whether the release is of this learning release and these plans, by the code that runs."""
+    """Whether the release is of this learning release and these plans, by the code that runs and the smallest group
+    that the district has now."""
     if release.based_on != learning.release_id or release.code_version != code_version():
         return False
     if any(plan.recorded_at > release.built_at for plan in plans):
         return False  # changed since, beside the analysis that is hashed
     with store.connect(settings, release) as connection:
-        known = dict(connection.execute("select pilot_id, plan_hash from pilot_scorecard").fetchall())
-    return known == _hashes(plans)
+        cards = connection.execute("select pilot_id, plan_hash, scorecard_json from pilot_scorecard").fetchall()
+    n_min = smallest_group(settings)
+    if any(json.loads(card).get("n_min") != n_min for _, _, card in cards):
+        return False
+    return {pilot_id: plan_hash for pilot_id, plan_hash, _ in cards} == _hashes(plans)
 
 
 def _hashes(plans: Sequence[FrozenPlan]) -> dict[str, str]:

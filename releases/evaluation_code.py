@@ -9,7 +9,13 @@ from importlib.metadata import version
 from cairn.settings import REPOSITORY
 
 # Everything between the marts and a published scorecard. Libraries whose numbers go into it count by their version.
-FILES = ("pilots/**/*.py", "releases/evaluation*.py", "releases/scorecards.py", "schemas/pilots/*.csv")
+FILES = (
+    "pilots/**/*.py",
+    *("releases/evaluation*.py", "releases/scorecards.py", "releases/pilot_scores.py"),
+    *("releases/rollout_tables.py", "releases/learning_marts.py"),
+    *("cairn/privacy.py", "cairn/grades.py", "cairn/mastery/subgroups.py"),
+    "schemas/pilots/*.csv",
+)
 LIBRARIES = ("duckdb", "numpy", "pandas", "scipy")
 CHARACTERS = 12
 

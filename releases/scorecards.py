@@ -195,6 +195,6 @@ def failed(frozen: FrozenPlan, learning: store.Release, why: str) -> dict[str, A
 
 def protected(card: Mapping[str, Any], n_min: int) -> dict[str, Any]:
     """The card as it may be published: schools with fewer than ``n_min`` pupils keep their name and arm only,
-    and costs of fewer pupils are left out (``pilots.cost.protected``)."""
+    and costs of fewer pupils are left out (``pilots.cost.protected``). It says by which ``n_min``."""
     schools = [school_told(school, n_min) for school in card["schools"]]
-    return dict(card) | {"schools": schools, "cost": cost.protected(card["cost"], n_min)}
+    return dict(card) | {"schools": schools, "cost": cost.protected(card["cost"], n_min), "n_min": n_min}

@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 import lake
+from answers.scorecard_parts import present
 from cairn.errors import CairnError
-from cairn.settings import Settings
+from cairn.settings import REPOSITORY, Settings
 from pilots import registry
 from pilots.plan import Plan
 from releases import evaluation, evaluation_code, evaluation_shown, pilot_scores, scorecards, store
+from releases.learning_marts import release_of
 from tests.pilots.released_pilots import release_pilots
 from tests.pilots.simulated_marts import simulated_pilots
 
@@ -214,6 +216,28 @@ def test_pilot_that_cannot_be_evaluated_stops_only_itself(released: Settings) ->
     assert found["fraction-studio"]["estimates"] and "failure" not in found["fraction-studio"]
     with pytest.raises(KeyError):  # the command shows the error itself
         evaluation_shown.evaluate(released, "broken")
+
+
+def test_a_card_that_failed_says_nothing_of_evidence_that_nobody_looked_at(released: Settings) -> None:
+    learning, frozen = release_of(released), registry.newest_plans(released)[0]
+    shown = present(scorecards.failed(frozen, learning, "broken"), 10)
+    assert {(one.level, one.says) for one in shown["health"]} == {("none", "Not evaluated.")}
+
+
+def test_a_raised_smallest_group_makes_the_evaluation_anew(released: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = evaluation.build_and_publish(released)
+    assert evaluation.build_and_publish(released) == first
+    monkeypatch.setattr(evaluation, "smallest_group", lambda _: 25)
+    assert evaluation.build_and_publish(released).release_id != first.release_id
+
+
+def test_every_file_between_marts_and_cards_counts_as_code() -> None:
+    counted = {path for pattern in evaluation_code.FILES for path in REPOSITORY.glob(pattern)}
+    for name in (
+        *("releases/pilot_scores.py", "releases/rollout_tables.py", "releases/learning_marts.py"),
+        *("cairn/privacy.py", "cairn/grades.py", "cairn/mastery/subgroups.py"),
+    ):
+        assert REPOSITORY / name in counted
 
 
 def test_red_gate_leaves_the_former_evaluation_and_records_nothing(
