@@ -41,10 +41,10 @@ create table pilot_result (
 def build_and_publish(settings: Settings, *, force: bool = False) -> store.Release:
     """Evaluate every frozen plan on the current learning release and publish the result.
 
-    Idempotent per learning release, set of plans, smallest group and code: what stands is returned unless ``force``;
-    by other code it is another evaluation, under an id of its own. A pilot that cannot be evaluated is published with its
-    failure, the others as they are. Raises CairnError where no learning release was published yet, or where the gate is red, naming
-    its rule: the former evaluation then stays in place.
+    Idempotent per learning release, set of plans, smallest group and code: what stands is returned unless ``force``; by
+    other code it is another evaluation, under an id of its own. A pilot that cannot be evaluated is published with its
+    failure, the others as they are. Raises CairnError where no learning release was published yet, or where the gate is
+    red, naming its rule: the former evaluation then stays in place.
     """
     with store.building(settings):
         learning = release_of(settings)
