@@ -100,7 +100,8 @@ def power(
     chances = decision_chances(design, (0.0, c, 2 * c), c, before, runs, seed, by)
     sizes = _wave_sizes(given) if given and waves is None and treated_schools is None else None
     steps = by_wave(design, int(_first(waves, len(sizes) if sizes else None, 1)), sizes)
-    waved = in_waves(design, steps, effect)
+    possible = _possible_orders(given) if given and sizes else None
+    waved = in_waves(design, steps, effect, possible)
     result = {
         "mdes": design.mdes,
         "smallest_p": design.smallest_p,
@@ -117,7 +118,7 @@ def power(
     }
     if page is not None:
         title = given.title if given else f"{design.treated_schools} schools with the change"
-        report = PowerReport(title, design, effect, c, chances, steps, change, pretest_r2 or None, seed)
+        report = PowerReport(title, design, effect, c, chances, steps, change, pretest_r2 or None, seed, possible)
         write_page(page, report)
         say(f"The page is in {page}.")
     emit(result, as_json, lambda r: _power_text(r, chances))
@@ -157,6 +158,20 @@ def _wave_sizes(plan: Plan) -> list[int]:
     """Schools that begin in each wave of the plan, wave 1 first."""
     begun = [wave for school, wave in plan.waves.items() if plan.arms[school] == "treatment"]
     return [begun.count(wave) for wave in sorted(set(begun))]
+
+
+def _possible_orders(plan: Plan) -> int:
+    """Orders that keep the size of every wave in every block of the plan."""
+    from pilots.order_sets import WaveBlock, possible_orders
+
+    schools = sorted(plan.arms)
+    last = max(plan.waves.values())
+    found = []
+    for block in plan.analysis["assignment"].get("blocks") or [schools]:
+        begun = [plan.waves[one] if plan.arms[one] == "treatment" else 0 for one in block]
+        sizes = tuple(begun.count(wave) for wave in range(last + 1))
+        found.append(WaveBlock(tuple(schools.index(one) for one in block), sizes))
+    return possible_orders(found)
 
 
 def _pupils_of(plan: Plan | None) -> float | None:

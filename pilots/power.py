@@ -10,6 +10,7 @@ from itertools import pairwise
 from scipy.special import stdtr, stdtrit
 
 from cairn.errors import CairnError
+from pilots.allocation_sets import MOST
 from pilots.decision import FORMATIVE_BELOW
 
 CAN, MAY, CANNOT = "can tell", "may tell", "cannot tell"
@@ -205,8 +206,11 @@ class InWaves:
     text: str
 
 
-def in_waves(design: Design, steps: Sequence[Step], effect: float) -> InWaves | None:
+def in_waves(design: Design, steps: Sequence[Step], effect: float, possible: int | None = None) -> InWaves | None:
     """What a pilot in these waves can tell of ``effect``, the one to find; None where all schools begin together.
+
+    ``possible`` is how many orders the plan's wave blocks have (``order_sets.possible_orders``); None: all schools are
+    one block. A draw keeps at most ``MOST`` of them, so p reaches no less than one over that.
 
     Its word rests on the best single window: the estimate over all windows is a little surer, by how much depends on
     how schools drift from window to window, which nobody knows before.
@@ -215,8 +219,8 @@ def in_waves(design: Design, steps: Sequence[Step], effect: float) -> InWaves | 
         return None
     begun = [0, *(one.treated_schools for one in steps)]
     sizes = [design.schools - begun[-1], *(later - earlier for earlier, later in pairwise(begun))]
-    orders = math.factorial(design.schools) // math.prod(math.factorial(size) for size in sizes)
-    smallest = min(1.0, 1 / orders)
+    orders = possible or math.factorial(design.schools) // math.prod(math.factorial(size) for size in sizes)
+    smallest = 1 / min(orders, MOST)
     best = min(steps, key=lambda one: one.mdes)
     if design.smaller_arm < FORMATIVE_BELOW or (design.is_random and smallest > design.alpha):
         verdict = CANNOT

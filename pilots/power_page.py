@@ -36,6 +36,7 @@ class PowerReport:
     change: Change | None
     pretest_r2: float | None
     seed: int
+    possible_orders: int | None = None
 
 
 def write_page(path: Path, report: PowerReport) -> None:
@@ -135,7 +136,7 @@ def _lines(report: PowerReport) -> list[Line]:
 
 
 def _waves(report: PowerReport) -> str:
-    told = in_waves(report.design, report.steps, report.effect)
+    told = in_waves(report.design, report.steps, report.effect, report.possible_orders)
     if told is None:
         return ""
     rows = "".join(
