@@ -92,7 +92,9 @@ def figures(rollout: pd.DataFrame, pilot_id: str | None = None) -> Figures:
         return round(float((known[column].astype(float) * weight).sum() / weight.sum()), digits)
 
     planned, reached, cost = total("pupils_planned"), total("pupils_reached"), total("cost_usd")
-    paid_for, paid_reached = total("pupils_planned", "cost_usd"), total("pupils_reached", "cost_usd")
+    paid_for = total("pupils_planned", "cost_usd")
+    # Both of the same rows: the cost of a pilot of whose work nothing was sent reached nobody who is known.
+    reaching_cost, paid_reached = total("cost_usd", "pupils_reached"), total("pupils_reached", "cost_usd")
     return Figures(
         schools=int(rows["school_id"].nunique()) if len(rows) else 0,
         pupils_planned=int(planned or 0),
@@ -105,7 +107,7 @@ def figures(rollout: pd.DataFrame, pilot_id: str | None = None) -> Figures:
         milestones_late=_whole(total("milestones_late")),
         cost_usd=None if cost is None else round(cost, 2),
         cost_per_pupil_usd=_each(cost or None, paid_for, 2),
-        cost_per_pupil_reached_usd=_each(cost or None, paid_reached, 2),
+        cost_per_pupil_reached_usd=_each(reaching_cost or None, paid_reached, 2),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import timedelta
 
 import duckdb
+import pandas as pd
 import pytest
 
 from answers import wording
@@ -108,3 +109,15 @@ def test_the_page_says_in_words_what_its_picture_shows(evaluated: Settings) -> N
     for chart in drawn.values():
         assert chart is not None and chart.startswith("<svg aria-hidden") and "<script" not in chart
     assert pilots_of(None, N_MIN) == []
+
+
+def test_a_cost_without_anybody_known_to_be_reached_is_in_no_cost_of_one_reached() -> None:
+    """Pilot b sent its cost and no dosage: over both, 100 pupils cost 1,000 dollars, and those reached are of a."""
+    columns = [*figures(pd.DataFrame()).__dict__, "pilot_id", "school_id"]
+    rows = [
+        {"pilot_id": "a", "school_id": "s1", "pupils_planned": 50, "pupils_reached": 40, "cost_usd": 400.0},
+        {"pilot_id": "b", "school_id": "s2", "pupils_planned": 50, "pupils_reached": None, "cost_usd": 600.0},
+    ]
+    said = figures(pd.DataFrame(rows, columns=columns))
+    assert (said.cost_per_pupil_usd, said.cost_per_pupil_reached_usd) == (10.0, 10.0)
+    assert figures(pd.DataFrame(rows[1:], columns=columns)).cost_per_pupil_reached_usd is None
