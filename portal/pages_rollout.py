@@ -38,9 +38,11 @@ def pilots_of(release: Opened | None, n_min: int) -> list[dict[str, Any]]:
     metrics, schools = load_rollout(release)
     parts = load_rollout_parts(release)
     for row in schools:
+        # The release hides what few pupils could be told from; a threshold that was raised since hides more.
         row["is_small"] = (row["pupils_planned"] or 0) < n_min
-        is_known = row["is_small"] or row["pupils_reached"] is not None
-        row["reached"] = protect(row["pupils_reached"] or 0, n_min) if is_known else "–"
+        planned, reached = row["pupils_planned"], row["pupils_reached"]
+        row["planned"] = "–" if planned is None else protect(planned, n_min)
+        row["reached"] = "–" if reached is None else protect(reached, n_min)
     cards = {card["pilot_id"]: card for card in load_scorecards(release)}
     found = {row["pilot_id"] for row in [*metrics, *schools] if row["pilot_id"]}
     shown = []
@@ -51,7 +53,9 @@ def pilots_of(release: Opened | None, n_min: int) -> list[dict[str, Any]]:
         planned = (card.get("did_it_happen") or {}).get("planned_minutes")
         title = "All pilots together" if pilot_id == DISTRICT else card.get("title") or pilot_id
         of_schools = [row for row in schools if row["pilot_id"] == pilot_id]
-        told = Told(release.release_id, release.data_date, own, of_schools, planned, n_min)
+        figures = {row["name"]: row["value"] for row in metrics if row["pilot_id"] == pilot_id}
+        reached = figures.get("pupils_reached")
+        told = Told(release.release_id, release.data_date, own, of_schools, planned, n_min, reached)
         sent = {row["fact_type"]: row for row in own["sent"]}
         shown.append(
             own
