@@ -19,6 +19,7 @@ from portal.web import guarded, portal_of, render
 
 # Scope of the metrics over all pilots (pilots.rollout).
 DISTRICT = "district"
+NOT_TRIED = "schools in which the pilot is not tried"
 
 
 @guarded("central_office", "engineer")
@@ -78,10 +79,11 @@ def pilots_of(release: Opened | None, n_min: int) -> list[dict[str, Any]]:
 def _unknown(metrics: list[dict[str, Any]], sent: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
     """The names of metrics without a value by the reason for it."""
     found: dict[str, list[str]] = {}
+    barriers_open = next((row["value"] for row in metrics if row["name"] == "barriers_open"), None)
     for row in metrics:
         if row["value"] is None:
             name = wording.METRICS.get(row["name"]) or wording.plain(row["name"])
-            found.setdefault(why_empty(row["name"], sent), []).append(name)
+            found.setdefault(why_empty(row["name"], sent, barriers_open), []).append(name)
     return found
 
 
@@ -89,7 +91,7 @@ def _notes(own: dict[str, list[dict[str, Any]]]) -> list[str]:
     """What was sent and counts nowhere, a sentence each."""
     found = [
         f"{wording.plural(row['facts_elsewhere'], 'row', 'rows')} of {wording.plain(row['fact_type']).lower()} of"
-        " schools in which the pilot is not tried: not counted"
+        f" {'a name that no barrier of the plan has' if row['fact_type'] == 'barrier' else NOT_TRIED}: not counted"
         for row in own["sent"]
         if row["facts_elsewhere"]
     ]
