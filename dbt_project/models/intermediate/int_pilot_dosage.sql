@@ -38,7 +38,7 @@ work as (
     inner join {{ ref('stg_pilot_event') }} as event
         on
             rules.source_id = event.source_id
-            and event.work_date <= rules.ends_date
+            and rules.ends_date >= event.work_date
             and list_contains(rules.dosage_activity_types, event.activity_type)
     inner join {{ ref('stg_subject_link') }} as link
         on
