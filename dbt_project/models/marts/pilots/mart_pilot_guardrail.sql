@@ -1,4 +1,4 @@
--- Guardrails of each pilot by school: of pupils as assigned, since their school started, and before where that is known.
+-- Guardrails of each pilot by school: of pupils as assigned, since their school started and before where known.
 -- A school whose wave has not begun is not treated yet and no comparison school either: it is left out of both arms.
 with planned as (
     select

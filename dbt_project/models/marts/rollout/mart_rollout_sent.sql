@@ -11,8 +11,8 @@ told as (
         fact.pilot_id,
         fact.fact_type,
         fact.fact_date,
-        -- Of a school where the pilot is not tried, or of a barrier that the plan does not name: no mart counts them, and
-        -- the page says so.
+        -- Of a school where the pilot is not tried, or of a barrier that the plan does not name: no mart counts them,
+        -- and the page says so.
         case fact.fact_type
             when 'barrier'
                 then not coalesce(
