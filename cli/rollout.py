@@ -35,11 +35,12 @@ def report(
 
     def text(result: dict[str, Any]) -> str:
         lines = [f"release {result['release_id']}"]
+        barriers = {row["scope"]: row["value"] for row in result["metrics"] if row["name"] == "barriers_open"}
         for metric in result["metrics"]:
             own = [row for row in result.get("sent", ()) if f"pilot:{row['pilot_id']}" == metric["scope"]]
             sent = {row["fact_type"]: row for row in own}
-            has_value = metric["value"] is not None
-            value = f"{metric['value']:g} {metric['unit']}" if has_value else why_empty(metric["name"], sent)
+            value = f"{metric['value']:g} {metric['unit']}" if metric["value"] is not None else None
+            value = value or why_empty(metric["name"], sent, barriers.get(metric["scope"]))
             lines.append(f"{metric['scope']}  {metric['name'].replace('_', ' ')}: {value}")
         return "\n".join(lines)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -220,12 +221,16 @@ def _beside_dosage(judged: Judged, is_told: bool) -> dict[str, Any]:
 def _happened(plan: Plan, sample: Sample, said: Figures, today: date) -> dict[str, Any]:
     """What the rollout page says, in the same figures (:func:`pilots.rollout.figures`), and whose work it was.
 
-    ``minutes_in_step`` are those of a pupil in step with the plan while work goes on: its share of days that are over;
+    ``minutes_in_step`` are those of a pupil in step with the plan while work goes on: the share of days that are over,
+    from the first day of a school's wave, the mean of treated schools;
     ``milestones_each`` the plan's for a school.
     """
     got = sample.dosage
-    starts, ends = plan.starts_on, date.fromisoformat(plan.implementation["ends_on"])
-    over = min(1.0, max(0.0, ((today - starts).days + 1) / ((ends - starts).days + 1)))
+    ends = date.fromisoformat(plan.implementation["ends_on"])
+    waves_of = [plan.waves[school] for school, arm in plan.arms.items() if arm == "treatment"]
+    began = [plan.wave_starts[wave - 1] if plan.wave_starts else plan.starts_on for wave in waves_of]
+    # A wave that was to start after the last day has none of its own: all or nothing of it is over.
+    over = fmean(min(1.0, max(0.0, ((today - one).days + 1) / max(1, (ends - one).days + 1))) for one in began)
     planned = float(plan.implementation["dosage_minutes_planned"])
     return {
         "dosage_met_share": said.dosage_met_share,

@@ -33,6 +33,7 @@ MORE_UNITS = {
     "barriers_open": "barriers",
     "barrier_days_open_max": "days",
 }
+BARRIERS = ("barriers_open", "barrier_days_open_max")
 # The kind of fact without which a metric has no value, and the layout by which it is loaded.
 NEEDS = {
     **dict.fromkeys(("pupils_reached", "pupils_reached_share", "dosage_minutes_mean", "dosage_met_share"), "dosage"),
@@ -92,7 +93,9 @@ def figures(rollout: pd.DataFrame, pilot_id: str | None = None) -> Figures:
         return round(float((known[column].astype(float) * weight).sum() / weight.sum()), digits)
 
     planned, reached, cost = total("pupils_planned"), total("pupils_reached"), total("cost_usd")
-    paid_for, paid_reached = total("pupils_planned", "cost_usd"), total("pupils_reached", "cost_usd")
+    paid_for = total("pupils_planned", "cost_usd")
+    # Both of the same rows: the cost of a pilot of whose work nothing was sent reached nobody who is known.
+    reaching_cost, paid_reached = total("cost_usd", "pupils_reached"), total("pupils_reached", "cost_usd")
     return Figures(
         schools=int(rows["school_id"].nunique()) if len(rows) else 0,
         pupils_planned=int(planned or 0),
@@ -105,7 +108,7 @@ def figures(rollout: pd.DataFrame, pilot_id: str | None = None) -> Figures:
         milestones_late=_whole(total("milestones_late")),
         cost_usd=None if cost is None else round(cost, 2),
         cost_per_pupil_usd=_each(cost or None, paid_for, 2),
-        cost_per_pupil_reached_usd=_each(cost or None, paid_reached, 2),
+        cost_per_pupil_reached_usd=_each(reaching_cost or None, paid_reached, 2),
     )
 
 
@@ -186,11 +189,14 @@ def classroom_share(costs: Sequence[Mapping[str, Any]]) -> float | None:
     return round(classroom / (classroom + central), 4) if classroom + central > 0 else None
 
 
-def why_empty(name: str, sent: Mapping[str, Mapping[str, Any]]) -> str:
+def why_empty(name: str, sent: Mapping[str, Mapping[str, Any]], barriers_open: float | None = None) -> str:
     """Why a metric has no value, in words: what of it was not sent and how it comes, or that it is not known.
 
     ``sent`` are the rows of ``rollout_sent`` of one pilot by kind of fact; none for all pilots together.
+    ``barriers_open`` is the metric of that name beside this one: 0 where all are closed, None where no plan names one.
     """
+    if name in BARRIERS:
+        return "the plan names none" if barriers_open is None else "no barrier is open"
     kind = NEEDS.get(name)
     if kind is None or (row := sent.get(kind)) is None or row["facts"]:
         return "the costs do not say where they go (column Code)" if name == "cost_classroom_share" else "not known"

@@ -5,7 +5,7 @@ From ``mart_rollout_reach``: what was to begin and what began at each school, da
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from math import ceil, sqrt
@@ -113,6 +113,39 @@ def hidden_groups(groups: Sequence[tuple[str, int, int]], n_min: int) -> list[Gr
         )
         for name, planned, reached in groups
     ]
+
+
+# A school's numbers of its pupils; whoever has its cost beside what each cost has how many they are.
+OF_PLANNED = ("pupils_planned", "dosage_minutes_mean", "cost_per_pupil_usd")
+
+
+def hidden_schools(rows: Sequence[Mapping[str, Any]], n_min: int) -> list[dict[str, Any]]:
+    """A pilot's rows of ``mart_rollout_school`` as they may be published beside its figures, by :func:`hidden_groups`.
+
+    Where planned pupils are hidden all numbers of them are; pupils reached, and the share with the planned time, which
+    is a number of pupils too, also where few are on one side. What was not sent stays empty.
+    """
+
+    def shown(part: Callable[[Mapping[str, Any]], float | None]) -> list[Group]:
+        """The groups of one part of the planned pupils; one that nothing is known of hides none."""
+        groups = []
+        for row in rows:
+            planned, known = int(row["pupils_planned"] or 0), part(row)
+            groups.append((str(row["school_id"]), planned, planned if known is None else round(known)))
+        return hidden_groups(groups, n_min)
+
+    def met(row: Mapping[str, Any]) -> float | None:
+        share = row["dosage_met_share"]
+        return None if share is None else float(share) * int(row["pupils_planned"] or 0)
+
+    found = []
+    reached, with_time = shown(lambda row: row["pupils_reached"]), shown(met)
+    for row, by_reach, by_time in zip(rows, reached, with_time, strict=True):
+        hidden = [name for name in OF_PLANNED if by_reach.planned is None]
+        hidden += ["pupils_reached"] if by_reach.reached is None else []
+        hidden += ["dosage_met_share"] if by_time.reached is None else []
+        found.append({**row, **dict.fromkeys(hidden)})
+    return found
 
 
 def forecast(course: Sequence[Step], data_date: date) -> Forecast:

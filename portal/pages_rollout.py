@@ -19,6 +19,7 @@ from portal.web import guarded, portal_of, render
 
 # Scope of the metrics over all pilots (pilots.rollout).
 DISTRICT = "district"
+NOT_TRIED = "schools in which the pilot is not tried"
 
 
 @guarded("central_office", "engineer")
@@ -38,9 +39,11 @@ def pilots_of(release: Opened | None, n_min: int) -> list[dict[str, Any]]:
     metrics, schools = load_rollout(release)
     parts = load_rollout_parts(release)
     for row in schools:
+        # The release hides what few pupils could be told from; a threshold that was raised since hides more.
         row["is_small"] = (row["pupils_planned"] or 0) < n_min
-        is_known = row["is_small"] or row["pupils_reached"] is not None
-        row["reached"] = protect(row["pupils_reached"] or 0, n_min) if is_known else "–"
+        planned, reached = row["pupils_planned"], row["pupils_reached"]
+        row["planned"] = "–" if planned is None else protect(planned, n_min)
+        row["reached"] = "–" if reached is None else protect(reached, n_min)
     cards = {card["pilot_id"]: card for card in load_scorecards(release)}
     found = {row["pilot_id"] for row in [*metrics, *schools] if row["pilot_id"]}
     shown = []
@@ -51,7 +54,9 @@ def pilots_of(release: Opened | None, n_min: int) -> list[dict[str, Any]]:
         planned = (card.get("did_it_happen") or {}).get("planned_minutes")
         title = "All pilots together" if pilot_id == DISTRICT else card.get("title") or pilot_id
         of_schools = [row for row in schools if row["pilot_id"] == pilot_id]
-        told = Told(release.release_id, release.data_date, own, of_schools, planned, n_min)
+        figures = {row["name"]: row["value"] for row in metrics if row["pilot_id"] == pilot_id}
+        reached = figures.get("pupils_reached")
+        told = Told(release.release_id, release.data_date, own, of_schools, planned, n_min, reached)
         sent = {row["fact_type"]: row for row in own["sent"]}
         shown.append(
             own
@@ -74,10 +79,11 @@ def pilots_of(release: Opened | None, n_min: int) -> list[dict[str, Any]]:
 def _unknown(metrics: list[dict[str, Any]], sent: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
     """The names of metrics without a value by the reason for it."""
     found: dict[str, list[str]] = {}
+    barriers_open = next((row["value"] for row in metrics if row["name"] == "barriers_open"), None)
     for row in metrics:
         if row["value"] is None:
             name = wording.METRICS.get(row["name"]) or wording.plain(row["name"])
-            found.setdefault(why_empty(row["name"], sent), []).append(name)
+            found.setdefault(why_empty(row["name"], sent, barriers_open), []).append(name)
     return found
 
 
@@ -85,7 +91,7 @@ def _notes(own: dict[str, list[dict[str, Any]]]) -> list[str]:
     """What was sent and counts nowhere, a sentence each."""
     found = [
         f"{wording.plural(row['facts_elsewhere'], 'row', 'rows')} of {wording.plain(row['fact_type']).lower()} of"
-        " schools in which the pilot is not tried: not counted"
+        f" {'a name that no barrier of the plan has' if row['fact_type'] == 'barrier' else NOT_TRIED}: not counted"
         for row in own["sent"]
         if row["facts_elsewhere"]
     ]

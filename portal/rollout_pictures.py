@@ -40,6 +40,7 @@ class Told:
     schools: Rows
     planned_minutes: float | None
     n_min: int
+    pupils_reached: float | None
 
     def missing(self, kind: str) -> str | None:
         """That nothing of a kind was sent and how it comes; None where it was, or a release of before does not say."""
@@ -68,7 +69,7 @@ def _missing(told: Told, title: str, kind: str) -> Picture | None:
 
 def _course(told: Told) -> Picture | None:
     title = "Reached by date against plan"
-    course, said = told.parts["course"], "; ".join(now(told.parts["course"], told.data_date))
+    course, said = told.parts["course"], "; ".join(now(told.parts["course"], told.data_date, told.pupils_reached))
     svg = _course_svg(told.release_id, told.data_date, _frozen(course))
     if svg is None:
         return _missing(told, title, "dosage")
@@ -205,14 +206,20 @@ def _costs(told: Told) -> Picture | None:
     return Picture(title, caption, bars(kinds, drawn[:MOST_BARS]), f"{title}: {said}")
 
 
-def now(course: Rows, data_date: date) -> list[str]:
-    """What the picture of the course shows at the data date, a sentence a unit."""
+def now(course: Rows, data_date: date, pupils_reached: float | None) -> list[str]:
+    """What the picture of the course shows at the data date, a sentence a unit.
+
+    The course of pupils goes by steps of the smallest group: how many are reached is said as the figures beside it say
+    it (``pupils_reached``, None where they do not).
+    """
     said = []
     for unit, one in zip(UNITS, ("school", "class", "pupil"), strict=True):
         rows = [row for row in course if row["unit"] == unit]
         if rows and rows[-1]["planned"]:
             by_now = [row for row in rows if row["on_date"] <= data_date]
             begun, reached = (by_now[-1]["planned"], by_now[-1]["reached"]) if by_now else (0, 0)
+            if unit == "pupils" and pupils_reached is not None:
+                reached = int(pupils_reached)
             said.append(
                 f"{reached:,} of {wording.plural(rows[-1]['planned'], 'planned ' + one, 'planned ' + unit)} reached,"
                 f" {begun:,} were to be by now"

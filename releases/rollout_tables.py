@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from pilots.rollout import metrics, more_metrics
-from pilots.rollout_reach import UNITS, forecast, hidden_groups, hidden_small, rows_of, steps
+from pilots.rollout_reach import UNITS, forecast, hidden_groups, hidden_schools, hidden_small, rows_of, steps
 from releases import store
 from releases.learning_marts import frame, marts_of
 
@@ -27,8 +27,6 @@ TABLES = {
     "rollout_forecast": "pilot_id varchar not null, unit varchar not null, code varchar not null, likely date,"
     " earliest date, latest date",
 }
-# Numbers of a school's pupils: empty where the school has fewer than the smallest group.
-_OF_PUPILS = ("pupils_planned", "pupils_reached", "dosage_minutes_mean", "dosage_met_share", "cost_per_pupil_usd")
 _OF_SCHOOL = "left join mart_rollout_school as school using (pilot_id, school_id)"
 # Tables that are a query of a mart, which stands first; none of them counts pupils. ``n_min`` is filled in.
 _QUERIES = {
@@ -96,12 +94,7 @@ def tables(source: duckdb.DuckDBPyConnection, learning: store.Release, n_min: in
     """The tables by name, as they may be published: what the release writes, and ``cairn rollout report`` prints."""
     present = marts_of(source)
     schools = frame(source, "mart_rollout_school")
-    hidden = ", ".join(f"case when pupils_planned >= {n_min} then {name} end as {name}" for name in _OF_PUPILS)
-    found = {
-        "rollout_school": source.sql(
-            f"select * replace ({hidden}) from mart_rollout_school order by all"
-        ).to_arrow_table()
-    }
+    found = {"rollout_school": _schools(source, n_min)}
     for name, (mart, query) in _QUERIES.items():
         if mart in present:
             found[name] = source.sql(f"{query.format(n_min=n_min)} order by all").to_arrow_table()
@@ -113,6 +106,16 @@ def tables(source: duckdb.DuckDBPyConnection, learning: store.Release, n_min: in
         courses, forecasts = _courses(source, learning, n_min)
         found |= {"rollout_course": pa.Table.from_pylist(courses), "rollout_forecast": pa.Table.from_pylist(forecasts)}
     return found
+
+
+def _schools(source: duckdb.DuckDBPyConnection, n_min: int) -> pa.Table:
+    """Every treated school of each pilot, numbers of few pupils hidden, also where they could be counted out."""
+    mart = source.sql("select * from mart_rollout_school order by all").to_arrow_table()
+    by_pilot: dict[str, Rows] = {}
+    for row in mart.to_pylist():
+        by_pilot.setdefault(row["pilot_id"], []).append(row)
+    shown = [row for rows in by_pilot.values() for row in hidden_schools(rows, n_min)]
+    return pa.Table.from_pylist(shown, schema=mart.schema)
 
 
 def _groups(source: duckdb.DuckDBPyConnection, n_min: int) -> Rows:

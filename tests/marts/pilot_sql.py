@@ -21,7 +21,7 @@ MODELS = (
     *("stg_pilot_event", "stg_subject_link", "stg_item_alignment"),
     *("int_student_enrollment", "int_pupil_last_school", "int_pilot_fact", "int_pilot_pupil", "int_pilot_window"),
     *("int_pilot_score", "mart_pilot_window"),
-    "int_pilot_dosage",
+    *("int_pilot_start", "int_pilot_dosage"),
     *("mart_pilot_pupil", "mart_pilot_school", "mart_pilot_guardrail", "int_pilot_reached"),
     *("mart_rollout_sent", "mart_rollout_milestone", "mart_rollout_school", "mart_rollout_reach", "mart_rollout_cost"),
     *("mart_rollout_group", "mart_rollout_barrier", "mart_rollout_learning", "mart_rollout_readiness"),

@@ -23,7 +23,8 @@ EVENTS = (
     " competency_ids varchar[], duration_ms bigint, voids_statement_id varchar)"
 )
 DAYS = {"CAIRN_DATA_DATE": DATA_DATE.isoformat(), "CAIRN_DOSAGE_SINCE": STARTS.isoformat()}
-MODELS = {name: query(name, DAYS) for name in ("stg_pilot_plan", "stg_pilot_event", "int_pilot_dosage")}
+NAMES = ("stg_pilot_plan", "stg_pilot_event", "int_pilot_start", "int_pilot_dosage")
+MODELS = {name: query(name, DAYS) for name in NAMES}
 # i1 shows k1 up to the tenth, k2 from then on; i2 shows k2 for ever.
 ALIGNED = [("i1", "k1", None, date(2026, 9, 10)), ("i1", "k2", date(2026, 9, 10), None), ("i2", "k2", None, None)]
 # The key "moved" was p1's up to noon of the eighth and p2's from then on; p3 is nobody's pupil in the pilot.
@@ -162,8 +163,12 @@ def by_models(events: list[Event], voided: set[int], rule: Rule) -> duckdb.DuckD
     )
     connection.executemany("insert into stg_subject_link values (?, ?, ?, ?)", LINKS)
     connection.execute(
-        "create table int_pilot_pupil as select pilot.pilot_id, pupil.student_key from (values ('x'), ('old'))"
-        " as pilot (pilot_id) cross join (values ('p1'), ('p2')) as pupil (student_key)"
+        "create table int_pilot_pupil as select pilot.pilot_id, 's' as school_id, pupil.student_key"
+        " from (values ('x'), ('old')) as pilot (pilot_id) cross join (values ('p1'), ('p2')) as pupil (student_key)"
+    )
+    connection.execute(
+        "create table stg_pilot_arm as select pilot_id, plan_hash, 's' as school_id, 'treatment' as arm, 1 as wave"
+        " from gold_pilot_plan"
     )
     for name, text in MODELS.items():
         connection.execute(f"create table {name} as {text}")

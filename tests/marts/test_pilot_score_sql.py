@@ -58,8 +58,9 @@ Score = tuple[float | None, float | None]
 
 def by_hand(loaded: list[Result], subject: str | None, make_up: int) -> dict[tuple[str, str], Score]:
     """Score and its standard error by part and pupil, None where no result of hers counts; nothing where she has none
-    of the part. Of two like results the one that tells no error counts: it is no worse known than it says."""
-    found: dict[tuple[str, str], Score] = {}
+    of the part. Of two like results the one that tells no error counts: it is no worse known than it says. Without a
+    subject in the plan one before and another after leave no score at all."""
+    parts: dict[str, tuple[list[Result], list[Result]]] = {}
     for part, window in PARTS.items():
         mine = [
             one
@@ -70,8 +71,10 @@ def by_hand(loaded: list[Result], subject: str | None, make_up: int) -> dict[tup
             and (subject is None or same(one.subject) == subject)
         ]
         until = FROM[window] + LAST + timedelta(days=make_up)
-        inside = [one for one in mine if one.taken and FROM[window] <= one.taken <= until]
-        is_mixed = len({same(one.subject) for one in inside}) > 1
+        parts[part] = mine, [one for one in mine if one.taken and FROM[window] <= one.taken <= until]
+    is_mixed = len({same(one.subject) for _, inside in parts.values() for one in inside}) > 1
+    found: dict[tuple[str, str], Score] = {}
+    for part, (mine, inside) in parts.items():
         for pupil in {one.pupil for one in mine}:
             hers = [
                 (one.taken, one.score, one.error is None, one.error or 0.0)

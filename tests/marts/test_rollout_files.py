@@ -92,6 +92,7 @@ def test_what_is_published_says_what_was_sent_and_sums_to_the_metrics(marts: duc
     assert metrics["support_hours"] is None and metrics["cost_classroom_share"] is None
     sent: dict[str, dict[str, Any]] = {row["fact_type"]: row for row in found["rollout_sent"]}
     assert {kind: (row["facts"], row["facts_elsewhere"]) for kind, row in sent.items()} == {
+        "barrier": (0, 0),
         "cost": (1, 0),
         "dosage": (1, 0),
         "milestone": (1, 0),

@@ -6,13 +6,14 @@ from dataclasses import asdict
 from datetime import timedelta
 
 import duckdb
+import pandas as pd
 import pytest
 
 from answers import wording
 from answers.pilot_answers import load_rollout, load_rollout_parts, load_scorecard
 from answers.pinned_releases import Reader
 from cairn.settings import Settings
-from pilots.rollout import figures
+from pilots.rollout import figures, more_metrics, why_empty
 from portal.pages_rollout import pilots_of
 from releases import evaluation, evaluation_shown, store
 from releases.learning_marts import frame, release_of
@@ -108,3 +109,30 @@ def test_the_page_says_in_words_what_its_picture_shows(evaluated: Settings) -> N
     for chart in drawn.values():
         assert chart is not None and chart.startswith("<svg aria-hidden") and "<script" not in chart
     assert pilots_of(None, N_MIN) == []
+
+
+def test_a_cost_without_anybody_known_to_be_reached_is_in_no_cost_of_one_reached() -> None:
+    """Pilot b sent its cost and no dosage: over both, 100 pupils cost 1,000 dollars, and those reached are of a."""
+    columns = [*figures(pd.DataFrame()).__dict__, "pilot_id", "school_id"]
+    rows = [
+        {"pilot_id": "a", "school_id": "s1", "pupils_planned": 50, "pupils_reached": 40, "cost_usd": 400.0},
+        {"pilot_id": "b", "school_id": "s2", "pupils_planned": 50, "pupils_reached": None, "cost_usd": 600.0},
+    ]
+    said = figures(pd.DataFrame(rows, columns=columns))
+    assert (said.cost_per_pupil_usd, said.cost_per_pupil_reached_usd) == (10.0, 10.0)
+    assert figures(pd.DataFrame(rows[1:], columns=columns)).cost_per_pupil_reached_usd is None
+
+
+@pytest.mark.parametrize(
+    ("barriers", "said"),
+    [
+        ([{"pilot_id": "a", "closed_date": DAY, "days_open": 4}], {"barrier_days_open_max": "no barrier is open"}),
+        ([], {"barriers_open": "the plan names none", "barrier_days_open_max": "the plan names none"}),
+        ([{"pilot_id": "a", "closed_date": None, "days_open": 4}], {}),
+    ],
+)
+def test_why_no_barrier_is_told_of_is_said(barriers: list[dict[str, object]], said: dict[str, str]) -> None:
+    parts: dict[str, list[dict[str, object]]] = {"rollout_school": [{"pilot_id": "a"}], "rollout_barrier": barriers}
+    values = {row["name"]: row["value"] for row in more_metrics(parts) if row["scope"] == "pilot:a"}
+    why = {name: why_empty(name, {}, values["barriers_open"]) for name, value in values.items() if value is None}
+    assert why == said

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilots.rollout_reach import Step, forecast, hidden_groups, hidden_small, steps
+from pilots.rollout_reach import Step, forecast, hidden_groups, hidden_schools, hidden_small, steps
 
 START = date(2026, 9, 7)
 N_MIN = 10
@@ -62,6 +62,38 @@ def test_no_few_pupils_can_be_had_from_the_groups_and_their_total(drawn: list[tu
         rest = [(planned, reached) for (_, planned, reached), one in pairs if one.reached is None]
         reached, missing = sum(r for _, r in rest), sum(p - r for p, r in rest)
         assert not rest or (reached >= N_MIN and (missing == 0 or missing >= N_MIN))
+
+
+def school(name: str, planned: int, reached: int | None, met: float | None) -> dict[str, object]:
+    return {
+        "school_id": name,
+        "pupils_planned": planned,
+        "pupils_reached": reached,
+        "dosage_minutes_mean": None if reached is None else 20.0,
+        "dosage_met_share": met,
+        "cost_usd": 400.0,
+        "cost_per_pupil_usd": 400.0 / planned,
+    }
+
+
+def test_a_school_tells_no_few_pupils_by_reach_share_or_cost() -> None:
+    """3 of 40 are reached, and 5 % of 40 are 2: neither is told, nor had from the total less what is shown."""
+    rows = [school("s1", 40, 3, 0.05), school("s2", 60, 40, 0.5), school("s3", 50, 20, 0.4)]
+    shown = hidden_schools(rows, N_MIN)
+    assert [row["pupils_planned"] for row in shown] == [40, 60, 50]
+    assert {row["pupils_reached"] for row in shown} == {row["dosage_met_share"] for row in shown} == {None}
+    assert [row["dosage_minutes_mean"] for row in shown] == [20.0] * 3
+    large = hidden_schools([*rows[1:], school("s4", 30, 30, 1.0)], N_MIN)
+    assert [row["pupils_reached"] for row in large] == [40, 20, 30]
+    assert [row["dosage_met_share"] for row in large] == [0.5, 0.4, 1.0]
+
+
+def test_a_single_small_school_is_not_counted_out_of_the_total() -> None:
+    shown = hidden_schools([school("s1", 8, 4, 0.5), school("s2", 60, 40, 0.5)], N_MIN)
+    told = {name for row in shown for name, value in row.items() if value is not None}
+    assert told == {"school_id", "cost_usd"}
+    unsent = hidden_schools([school("s1", 40, None, None), school("s2", 60, None, None)], N_MIN)
+    assert [(row["pupils_planned"], row["pupils_reached"]) for row in unsent] == [(40, None), (60, None)]
 
 
 def test_a_steady_rollout_is_forecast_to_the_day_and_an_uneven_one_with_a_band() -> None:

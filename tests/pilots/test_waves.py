@@ -179,6 +179,20 @@ def test_before_the_window_nothing_of_the_waves_is_told() -> None:
     assert (card["recommendation"], card["waves"]) == ("TOO EARLY", None)
 
 
+@pytest.mark.parametrize(
+    ("today", "over"),
+    # To 23 October wave 1 has 54 days, wave 2 33, wave 3 12: on 27 September 28, 7 and none of them are over.
+    [("2026-09-27", (28 / 54 + 7 / 33) / 3), ("2026-10-12", (43 / 54 + 22 / 33 + 1 / 12) / 3), ("2026-10-23", None)],
+)
+def test_minutes_in_step_count_from_the_start_of_each_wave(today: str, over: float | None) -> None:
+    raw = json.loads(waved(12, 8).canonical)
+    raw["implementation"] |= {"starts_on": WAVE_STARTS[0], "ends_on": "2026-10-23"}
+    frame, between = scored(plan := Plan(raw), 0.0, 1)
+    happened = evaluate(plan, frame, *NO_MARTS, "learning-1", today, windows=between)["did_it_happen"]
+    expected = None if over is None else round(over * happened["planned_minutes"], 1)
+    assert happened["minutes_in_step"] == expected
+
+
 def test_over_districts_intervals_hold_the_effect_and_agree_with_p() -> None:
     """Nine schools in three waves, six held back, by permutation."""
     plan, runs, effect = waved(9, 6), 8, 0.2

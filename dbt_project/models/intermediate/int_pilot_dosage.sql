@@ -1,4 +1,5 @@
--- Minutes of each pilot's pupils by the plan's rule over the event stream, in the pilot's days and up to the data date.
+-- Minutes of each pilot's pupils by the plan's rule over the event stream, from the day on which their school starts to
+-- the pilot's last and up to the data date.
 with rules as (
     select
         plan.pilot_id,
@@ -7,7 +8,6 @@ with rules as (
         plan.dosage_counts,
         plan.dosage_minutes_per_event_max,
         plan.dosage_minutes_each,
-        plan.starts_date,
         plan.ends_date,
         unnest(plan.dosage_sources) as source_id
     from {{ ref('stg_pilot_plan') }} as plan
@@ -38,7 +38,7 @@ work as (
     inner join {{ ref('stg_pilot_event') }} as event
         on
             rules.source_id = event.source_id
-            and event.work_date between rules.starts_date and rules.ends_date
+            and rules.ends_date >= event.work_date
             and list_contains(rules.dosage_activity_types, event.activity_type)
     inner join {{ ref('stg_subject_link') }} as link
         on
@@ -49,6 +49,11 @@ work as (
         on
             rules.pilot_id = pupil.pilot_id
             and link.student_key = pupil.student_key
+    inner join {{ ref('int_pilot_start') }} as school
+        on
+            pupil.pilot_id = school.pilot_id
+            and pupil.school_id = school.school_id
+            and event.work_date >= school.starts_date
     where
         rules.dosage_competencies is null
         or list_has_any(event.competency_ids, rules.dosage_competencies)

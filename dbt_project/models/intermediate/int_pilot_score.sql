@@ -4,6 +4,8 @@ with results as (
         wanted.pilot_id,
         wanted.window_number,
         wanted.part,
+        {{ same_name('wanted.assessment') }} as assessment,
+        wanted.subject is not null as names_subject,
         pupil.student_key,
         result.scale_score,
         result.standard_error,
@@ -20,47 +22,59 @@ with results as (
             and result.student_key = pupil.student_key
 ),
 
--- A plan that names no subject, and results of several: there is no telling which is meant.
+-- A plan that names no subject, and results of several in all windows of the test: there is no telling which is meant,
+-- and one subject before with another after is no growth.
 subjects as (
     select
         results.pilot_id,
-        results.window_number,
+        results.assessment,
         count(distinct results.subject) as subjects
     from results
     where results.is_inside
     group by all
+),
+
+counted as (
+    select
+        results.*,
+        -- A window that names its subject has results of that one only.
+        case
+            when results.names_subject then least(subjects.subjects, 1)
+            else subjects.subjects
+        end as subjects
+    from results
+    left join subjects
+        on
+            results.pilot_id = subjects.pilot_id
+            and results.assessment = subjects.assessment
 )
 
 select
-    results.pilot_id,
-    results.window_number,
-    results.part,
-    results.student_key,
+    counted.pilot_id,
+    counted.window_number,
+    counted.part,
+    counted.student_key,
     case
-        when coalesce(subjects.subjects, 0) <= 1
-            then {{ newest_score('results') }} filter (
-                where results.is_inside
+        when coalesce(counted.subjects, 0) <= 1
+            then {{ newest_score('counted') }} filter (
+                where counted.is_inside
             )
     end as score,
     case
-        when coalesce(subjects.subjects, 0) <= 1
+        when coalesce(counted.subjects, 0) <= 1
             -- That of the very score: a result that tells none lends none from another day.
             then arg_max_null(
-                results.standard_error, row(results.taken_date, results.scale_score, results.standard_error)
+                counted.standard_error, row(counted.taken_date, counted.scale_score, counted.standard_error)
             ) filter (
-                where results.is_inside
+                where counted.is_inside
             )
     end as standard_error,
-    cast(coalesce(subjects.subjects, 0) as integer) as subjects,
-    not bool_or(results.is_inside) and bool_or(results.is_near) as is_only_outside
-from results
-left join subjects
-    on
-        results.pilot_id = subjects.pilot_id
-        and results.window_number = subjects.window_number
+    cast(coalesce(counted.subjects, 0) as integer) as subjects,
+    not bool_or(counted.is_inside) and bool_or(counted.is_near) as is_only_outside
+from counted
 group by
-    results.pilot_id,
-    results.window_number,
-    results.part,
-    results.student_key,
-    subjects.subjects
+    counted.pilot_id,
+    counted.window_number,
+    counted.part,
+    counted.student_key,
+    counted.subjects

@@ -1,8 +1,8 @@
--- Guardrails of each pilot by school: of pupils as assigned, since the start, and before it where that is known.
+-- Guardrails of each pilot by school: of pupils as assigned, since their school started and before where known.
+-- A school whose wave has not begun is not treated yet and no comparison school either: it is left out of both arms.
 with planned as (
     select
         plan.pilot_id,
-        plan.starts_date,
         least(plan.ends_date, release.data_date) as until_date,
         release.data_date,
         unnest(plan.guardrails) as guardrail
@@ -13,7 +13,6 @@ with planned as (
 guardrails as (
     select
         planned.pilot_id,
-        planned.starts_date,
         planned.until_date,
         planned.data_date,
         planned.guardrail ->> '$.name' as guardrail,
@@ -32,9 +31,17 @@ pupils as (
         pupil.school_id,
         pupil.arm,
         pupil.student_key,
-        pupil.grade
+        pupil.grade,
+        school.starts_date
     from {{ ref('mart_pilot_pupil') }} as pupil
-    where not pupil.is_joiner
+    cross join {{ ref('stg_release') }} as release
+    inner join {{ ref('int_pilot_start') }} as school
+        on
+            pupil.pilot_id = school.pilot_id
+            and pupil.school_id = school.school_id
+    where
+        not pupil.is_joiner
+        and school.starts_date <= release.data_date
 ),
 
 scores as (
@@ -52,11 +59,12 @@ scores as (
     inner join {{ ref('stg_assessment_result') }} as result
         on
             {{ is_planned_result('guardrails', 'result') }}
-            and result.taken_date between guardrails.starts_date and guardrails.data_date
+            and guardrails.data_date >= result.taken_date
     inner join pupils
         on
             guardrails.pilot_id = pupils.pilot_id
             and result.student_key = pupils.student_key
+            and result.taken_date >= pupils.starts_date
     where guardrails.source = 'assessment'
     group by
         guardrails.pilot_id,
@@ -99,19 +107,19 @@ facts as (
         pupils.school_id,
         pupils.student_key,
         fact.value,
-        fact.fact_date >= guardrails.starts_date as is_since
+        fact.fact_date >= pupils.starts_date as is_since
     from guardrails
     inner join {{ ref('stg_guardrail_fact') }} as fact
         on
             guardrails.source = fact.fact_type
             and {{ same_name('guardrails.fact_name') }} = {{ same_name('fact.name') }}
-            -- Absences of two months before the start; the last survey before it may be a year old.
-            and guardrails.starts_date - case guardrails.source when 'survey' then 400 else 60 end <= fact.fact_date
             and guardrails.until_date >= fact.fact_date
     inner join pupils
         on
             guardrails.pilot_id = pupils.pilot_id
             and fact.student_key = pupils.student_key
+            -- Absences of two months before the start; the last survey before it may be a year old.
+            and pupils.starts_date - case guardrails.source when 'survey' then 400 else 60 end <= fact.fact_date
 ),
 
 -- Absences: a school without any has none where others have some, and is not known where nobody has.
@@ -121,7 +129,7 @@ absences as (
         guardrails.guardrail,
         pupils.school_id,
         30.0 * coalesce(sum(facts.value) filter (where facts.is_since), 0)
-        / (count(distinct pupils.student_key) * (guardrails.until_date - guardrails.starts_date + 1)) as value,
+        / (count(distinct pupils.student_key) * (guardrails.until_date - pupils.starts_date + 1)) as value,
         30.0 * coalesce(sum(facts.value) filter (where not facts.is_since), 0)
         / (count(distinct pupils.student_key) * 60) as value_before,
         count(distinct pupils.student_key) as people,
@@ -136,12 +144,12 @@ absences as (
             and pupils.student_key = facts.student_key
     where
         guardrails.source = 'attendance'
-        and guardrails.until_date >= guardrails.starts_date
+        and guardrails.until_date >= pupils.starts_date
     group by
         guardrails.pilot_id,
         guardrails.guardrail,
         pupils.school_id,
-        guardrails.starts_date,
+        pupils.starts_date,
         guardrails.until_date
 ),
 

@@ -17,17 +17,29 @@ with thirds as (
     )
 ),
 
-told as (
+sent as (
     select
         fact.student_key,
-        fact.name as grouping_name,
-        arg_max(fact.text_value, fact.fact_date) as group_name
+        -- A grouping of the district's that is called as one of ours is another one: its pupils are not ours again.
+        case
+            when {{ same_name('fact.name') }} in ('grade', 'score at the start') then fact.name || ' (as sent)'
+            else fact.name
+        end as grouping_name,
+        fact.text_value,
+        fact.fact_date
     from {{ ref('stg_fact') }} as fact
+    where fact.fact_type = 'pupil_group'
+),
+
+told as (
+    select
+        sent.student_key,
+        sent.grouping_name,
+        arg_max(sent.text_value, sent.fact_date) as group_name
+    from sent
     cross join {{ ref('stg_release') }} as release
-    where
-        fact.fact_type = 'pupil_group'
-        and fact.fact_date <= release.data_date
-    group by fact.student_key, fact.name
+    where sent.fact_date <= release.data_date
+    group by sent.student_key, sent.grouping_name
 ),
 
 groupings as (

@@ -53,9 +53,12 @@ schools as (
         school.pilot_id,
         school.school_id,
         school.pupils_assigned,
-        coalesce(cast(plan.wave_starts[school.wave] as date), plan.starts_date) as starts_date
+        began.starts_date
     from {{ ref('mart_pilot_school') }} as school
-    inner join {{ ref('stg_pilot_plan') }} as plan on school.pilot_id = plan.pilot_id
+    inner join {{ ref('int_pilot_start') }} as began
+        on
+            school.pilot_id = began.pilot_id
+            and school.school_id = began.school_id
     where school.arm = 'treatment'
 ),
 

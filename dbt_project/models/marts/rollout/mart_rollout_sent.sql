@@ -1,6 +1,9 @@
 -- What of each kind was sent for each pilot up to the data date: nothing sent is no nought.
 with kinds as (
-    select unnest(['dosage', 'cost', 'milestone', 'training', 'readiness', 'support', 'pupil_group']) as fact_type
+    select
+        unnest(
+            ['dosage', 'cost', 'milestone', 'training', 'readiness', 'support', 'pupil_group', 'barrier']
+        ) as fact_type
 ),
 
 told as (
@@ -8,8 +11,21 @@ told as (
         fact.pilot_id,
         fact.fact_type,
         fact.fact_date,
-        -- Of a school where the pilot is not tried: no mart counts them, and the page says so.
-        fact.school_id is not null and school.school_id is null as is_elsewhere
+        -- Of a school where the pilot is not tried, or of a barrier that the plan does not name: no mart counts them,
+        -- and the page says so.
+        case fact.fact_type
+            when 'barrier'
+                then not coalesce(
+                    list_contains(
+                        list_transform(
+                            plan.barriers, lambda barrier: {{ same_name("(barrier ->> '$.what')") }}
+                        ),
+                        {{ same_name('fact.name') }}
+                    ),
+                    false
+                )
+            else fact.school_id is not null and school.school_id is null
+        end as is_elsewhere
     from {{ ref('stg_fact') }} as fact
     cross join {{ ref('stg_release') }} as release
     inner join {{ ref('stg_pilot_plan') }} as plan on fact.pilot_id = plan.pilot_id
