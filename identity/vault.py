@@ -144,6 +144,12 @@ class Vault:
             touched = claims.claim(connection, claimed, living, reason, instant)
         return TakenIn(keys, self._links(keys.values(), touched))
 
+    def merged_away(self, sourced_ids: Iterable[str]) -> set[str]:
+        """Those whose record was merged into another: that such a row ends does not end the person."""
+        sources = {self._keys.subject_key(SOURCED_ID, sourced): sourced for sourced in sourced_ids}
+        with self._store.connect() as connection:
+            return {sources[source] for source in merging.gone_among(connection, list(sources))}
+
     def shared(self) -> list[SharedIdentifier]:
         """Identifiers that more than one living person claims, and which mean nobody, or whom a hand chose."""
         with self._store.connect() as connection:
