@@ -41,17 +41,20 @@ def claim(
     living: Collection[str] | None,
     reason: str,
     instant: datetime,
+    added_to: Set[str] = frozenset(),
 ) -> set[str]:
     """Put people's claims (student key -> identifiers) in place of those they had, and end and begin links by them.
 
-    ``living``: who has a claim beside them, others lose theirs; None: everybody keeps hers. Returns the identifiers
-    (subject keys) whose claims changed, whoever they mean.
+    ``living``: who has a claim beside them, others lose theirs; None: everybody keeps hers. ``added_to``: whose
+    claims come beside those they had, since not all that speaks for them came. Returns the identifiers (subject keys)
+    whose claims changed, whoever they mean.
     """
-    were_shared = _shared_keys(connection)
+    were_shared = shared_keys(connection)
     touched = _forget(connection, living, claimed) if living is not None else set()
     query = "SELECT subject_key, student_key, kind FROM claim WHERE source = 'roster' AND student_key IN ({})"
     before = {(subject, student, kind) for subject, student, kind in select_in(connection, query, sorted(claimed))}
     now = {(subject, student, kind) for student, own in claimed.items() for subject, kind in own}
+    now |= {one for one in before if one[1] in added_to}
     connection.executemany(
         "DELETE FROM claim WHERE subject_key = ? AND student_key = ? AND source = 'roster'",
         [(subject, student) for subject, student, _ in before - now],
@@ -82,7 +85,7 @@ def _forget(connection: sqlite3.Connection, living: Collection[str], claimed: Ma
     return touched
 
 
-def _shared_keys(connection: sqlite3.Connection) -> set[str]:
+def shared_keys(connection: sqlite3.Connection) -> set[str]:
     """Identifiers (subject keys) that more than one person claims."""
     query = "SELECT subject_key FROM claim GROUP BY subject_key HAVING count(DISTINCT student_key) > 1"
     return {row[0] for row in connection.execute(query)}
