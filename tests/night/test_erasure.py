@@ -28,8 +28,9 @@ from live.store import Store
 from loading import one_student
 from night import erasure, lock
 from releases import store
-from spark_jobs import lake_erasure, night_record
+from spark_jobs import intake_state, lake_erasure, night_record
 from spark_jobs.intake_ledger import ledger
+from streaming import topics
 from streaming.seals import SealStore
 
 HOME_PAGE = "https://id.cedar.example"
@@ -275,11 +276,11 @@ def test_an_erasure_waits_for_what_is_on_its_way(settings: Settings, monkeypatch
     keys = vault.register([ANN, TOM])
     ends, waited = {"learner.activity.v1": {"0": 7}}, []
     running = settings.model_copy(update={"kafka_bootstrap": "broker:9092"})
-    monkeypatch.setattr(erasure.topics, "end_offsets", lambda _address: ends)
-    monkeypatch.setattr(erasure.intake_state, "wait_until_passed", lambda _settings, cut: waited.append(cut))
+    monkeypatch.setattr(topics, "end_offsets", lambda _address: ends)
+    monkeypatch.setattr(intake_state, "wait_until_passed", lambda _settings, cut: waited.append(cut))
     erasure.erase(running, keys["u-tom-88"], reason="request", by="tester", places=[])
     assert waited == []
-    with erasure.intake_state.lease(settings):
+    with intake_state.lease(settings):
         erasure.erase(running, keys["u-ann-77"], reason="request", by="tester", places=[])
     assert waited == [ends]
 
