@@ -18,7 +18,8 @@ from datetime import UTC, datetime
 from identity.vault_file import select_in
 
 ROSTER, HAND = "roster", "hand"
-# The first link of an identifier holds for all time: work done before the roster came is the same person's.
+# The first link of an identifier that one person claims holds for all time: work done before the roster came is the
+# same person's.
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 # Subject key and kind.
 Identifier = tuple[str, str]
@@ -40,16 +41,20 @@ def claim(
     living: Collection[str] | None,
     reason: str,
     instant: datetime,
+    added_to: Set[str] = frozenset(),
 ) -> set[str]:
     """Put people's claims (student key -> identifiers) in place of those they had, and end and begin links by them.
 
-    ``living``: who has a claim beside them, others lose theirs; None: everybody keeps hers. Returns the identifiers
-    (subject keys) whose claims changed, whoever they mean.
+    ``living``: who has a claim beside them, others lose theirs; None: everybody keeps hers. ``added_to``: whose
+    claims come beside those they had, since not all that speaks for them came. Returns the identifiers (subject keys)
+    whose claims changed, whoever they mean.
     """
+    were_shared = shared_keys(connection)
     touched = _forget(connection, living, claimed) if living is not None else set()
     query = "SELECT subject_key, student_key, kind FROM claim WHERE source = 'roster' AND student_key IN ({})"
     before = {(subject, student, kind) for subject, student, kind in select_in(connection, query, sorted(claimed))}
     now = {(subject, student, kind) for student, own in claimed.items() for subject, kind in own}
+    now |= {one for one in before if one[1] in added_to}
     connection.executemany(
         "DELETE FROM claim WHERE subject_key = ? AND student_key = ? AND source = 'roster'",
         [(subject, student) for subject, student, _ in before - now],
@@ -58,7 +63,7 @@ def claim(
         "INSERT INTO claim (subject_key, student_key, kind, source) VALUES (?,?,?,'roster')", sorted(now - before)
     )
     touched.update(subject for subject, _, _ in before ^ now)
-    _settle(connection, touched, reason, instant)
+    settle(connection, touched, reason, instant, were_shared)
     return touched
 
 
@@ -80,8 +85,20 @@ def _forget(connection: sqlite3.Connection, living: Collection[str], claimed: Ma
     return touched
 
 
-def _settle(connection: sqlite3.Connection, touched: Set[str], reason: str, instant: datetime) -> None:
-    """End and begin links so that each of the identifiers means what its claims say."""
+def shared_keys(connection: sqlite3.Connection) -> set[str]:
+    """Identifiers (subject keys) that more than one person claims."""
+    query = "SELECT subject_key FROM claim GROUP BY subject_key HAVING count(DISTINCT student_key) > 1"
+    return {row[0] for row in connection.execute(query)}
+
+
+def settle(
+    connection: sqlite3.Connection, touched: Set[str], reason: str, instant: datetime, were_shared: Set[str]
+) -> None:
+    """End and begin links so that each of the identifiers means what its claims say.
+
+    ``were_shared``: those that several claimed until now. Work that waits under one may be anybody's of them, so that
+    whoever is left has it from ``instant`` on and not for all time.
+    """
     subjects = sorted(touched)
     claimants: dict[str, dict[str, str]] = defaultdict(dict)
     kinds: dict[str, str] = {}
@@ -101,7 +118,7 @@ def _settle(connection: sqlite3.Connection, touched: Set[str], reason: str, inst
         if owner is not None:
             ended.append((iso(instant), subject))
         if meant is not None:
-            begins = instant if subject in used else ALWAYS
+            begins = instant if subject in used or subject in were_shared else ALWAYS
             begun.append((subject, meant, kinds[subject], iso(begins), reason))
     connection.executemany("UPDATE identifier SET valid_to = ? WHERE subject_key = ? AND valid_to IS NULL", ended)
     connection.executemany(

@@ -26,7 +26,8 @@ class Receipt:
 
     ``periods``: (subject key, from, to) of identifiers that meant others too, instants ISO 8601; ``kinds``: of her
     identifiers. ``topic_until_date``:
-    the last local day on which the topic may still hold records; ``finished_at`` is empty while it is being done.
+    the last local day on which the topic may still hold records; ``finished_at`` is empty while it is being done;
+    ``passes``: how often it went through all places.
     """
 
     erasure_id: str
@@ -40,6 +41,7 @@ class Receipt:
     topic_until_date: date
     removed: Mapping[str, int] = field(default_factory=dict)
     finished_at: datetime | None = None
+    passes: int = 0
 
     @property
     def words(self) -> list[str]:
@@ -99,7 +101,13 @@ def finished(receipt: Receipt, removed: Mapping[str, int], topic_until_date: dat
     """The receipt of an erasure that has been through all places now; counts of earlier tries are added up."""
     total = {name: receipt.removed.get(name, 0) + removed.get(name, 0) for name in {*receipt.removed, *removed}}
     kept = {name: count for name, count in sorted(total.items()) if count}
-    return replace(receipt, removed=kept, topic_until_date=topic_until_date, finished_at=datetime.now(UTC))
+    return replace(
+        receipt,
+        removed=kept,
+        topic_until_date=topic_until_date,
+        finished_at=datetime.now(UTC),
+        passes=receipt.passes + 1,
+    )
 
 
 def _text(value: object) -> str:
@@ -123,6 +131,8 @@ def _read(path: Path) -> Receipt:
             topic_until_date=date.fromisoformat(raw["topic_until_date"]),
             removed=raw["removed"],
             finished_at=datetime.fromisoformat(raw["finished_at"]) if raw["finished_at"] else None,
+            # Receipts of before were not counted: what is finished went through once at least.
+            passes=raw.get("passes", 1 if raw["finished_at"] else 0),
         )
     except (ValueError, KeyError) as error:
         raise CairnError(f"{path} is no receipt of an erasure: restore it from its copy") from error

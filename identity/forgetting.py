@@ -14,8 +14,11 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from identity import claims
 from identity.vault_file import select_in
 
+# Whom an identifier ever meant, or who claims it.
+_EVER = "SELECT subject_key, student_key FROM identifier UNION SELECT subject_key, student_key FROM claim"
 Period = tuple[str, datetime, datetime | None]
 
 
@@ -38,12 +41,11 @@ def identity_of(connection: sqlite3.Connection, student_key: str) -> Identity:
     """All that the vault holds of a person by key; records merged into hers are hers."""
     people = sorted(_records(connection, student_key))
     marks = ",".join("?" * len(people))
-    ever = "SELECT subject_key, student_key FROM identifier UNION SELECT subject_key, student_key FROM claim"
-    hers = f"SELECT subject_key FROM ({ever}) WHERE student_key IN ({marks})"
+    hers = f"SELECT subject_key FROM ({_EVER}) WHERE student_key IN ({marks})"
     others = {
         row[0]
         for row in connection.execute(
-            f"SELECT subject_key FROM ({ever}) WHERE subject_key IN ({hers}) AND student_key NOT IN ({marks})",
+            f"SELECT subject_key FROM ({_EVER}) WHERE subject_key IN ({hers}) AND student_key NOT IN ({marks})",
             (*people, *people),
         )
     }
@@ -64,10 +66,15 @@ def identity_of(connection: sqlite3.Connection, student_key: str) -> Identity:
 
 
 def forget(connection: sqlite3.Connection, student_keys: Collection[str], erasure_id: str, erased_at: str) -> int:
-    """Delete all rows about the people, and note that this vault went through the erasure; rows that went."""
+    """Delete all rows about the people, and note that this vault went through the erasure; rows that went.
+
+    An identifier that one other is left with means that one from ``erased_at`` on.
+    """
     people = sorted(student_keys)
-    hers = f"SELECT subject_key FROM identifier WHERE student_key IN ({','.join('?' * len(people))})"
+    hers = f"SELECT subject_key FROM ({_EVER}) WHERE student_key IN ({','.join('?' * len(people))})"
     others = hers.replace(" IN ", " NOT IN ")
+    touched = {row[0] for row in connection.execute(hers, people)}
+    were_shared = claims.shared_keys(connection)
     gone = connection.execute(
         f"DELETE FROM identifier_value WHERE subject_key IN ({hers}) AND subject_key NOT IN ({others})",
         (*people, *people),
@@ -82,6 +89,7 @@ def forget(connection: sqlite3.Connection, student_keys: Collection[str], erasur
         for column in columns:
             marks = ",".join("?" * len(people))
             gone += connection.execute(f"DELETE FROM {table} WHERE {column} IN ({marks})", people).rowcount
+    claims.settle(connection, touched, "erasure", datetime.fromisoformat(erased_at), were_shared)
     connection.execute("INSERT OR IGNORE INTO erasure (erasure_id, erased_at) VALUES (?,?)", (erasure_id, erased_at))
     return gone
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -55,6 +55,24 @@ def stands_for(connection: sqlite3.Connection, student_keys: Iterable[str]) -> d
             present = into[present]
         found[student] = present
     return found
+
+
+def named_in_part(connection: sqlite3.Connection, came: Collection[str]) -> set[str]:
+    """People of several merged records of whom some, but not all, are among those that ``came`` (their own keys)."""
+    gone = [row[0] for row in connection.execute("SELECT gone_key FROM merge WHERE split_at IS NULL")]
+    present = stands_for(connection, {*gone, *came})
+    missing = {kept for own, kept in present.items() if own not in came}
+    missing.update(kept for kept in (present[one] for one in gone) if kept not in came)
+    return missing & {present[own] for own in came}
+
+
+def gone_among(connection: sqlite3.Connection, source_keys: Sequence[str]) -> set[str]:
+    """Those (keyed sourcedIds) whose record was merged into another."""
+    query = (
+        "SELECT source_key FROM person WHERE source_key IN ({})"
+        " AND student_key IN (SELECT gone_key FROM merge WHERE split_at IS NULL)"
+    )
+    return {row[0] for row in select_in(connection, query, source_keys)}
 
 
 def merge(connection: sqlite3.Connection, kept_key: str, gone_key: str, instant: datetime) -> Merge:

@@ -131,6 +131,7 @@ class Vault:
             }
             self._save_people(connection, records, keys, source_keys, found, instant)
             # A record that was merged keeps its own name and speaks for the person it was merged into.
+            in_part = merging.named_in_part(connection, set(keys.values()))
             present = merging.stands_for(connection, keys.values())
             keys = {sourced: present[student] for sourced, student in keys.items()}
             claimed: dict[str, set[claims.Identifier]] = {student: set() for student in keys.values()}
@@ -141,8 +142,16 @@ class Vault:
                 )
                 for kind, value in record["identifiers"]:
                     rotation.keep_value(connection, self._sealer, self._keys, kind, value)
-            touched = claims.claim(connection, claimed, living, reason, instant)
+            # What a record claims that did not come stays, but for a whole roster, which has it no more.
+            added_to = in_part if living is None else in_part.intersection(living)
+            touched = claims.claim(connection, claimed, living, reason, instant, added_to)
         return TakenIn(keys, self._links(keys.values(), touched))
+
+    def merged_away(self, sourced_ids: Iterable[str]) -> set[str]:
+        """Those whose record was merged into another: that such a row ends does not end the person."""
+        sources = {self._keys.subject_key(SOURCED_ID, sourced): sourced for sourced in sourced_ids}
+        with self._store.connect() as connection:
+            return {sources[source] for source in merging.gone_among(connection, list(sources))}
 
     def shared(self) -> list[SharedIdentifier]:
         """Identifiers that more than one living person claims, and which mean nobody, or whom a hand chose."""

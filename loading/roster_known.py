@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date
 
 import lake
@@ -32,9 +31,7 @@ def living_beside(settings: Settings, vault: Vault, roster: Roster) -> set[str]:
     section = roster.sections[PERSON]
     if not section.is_present:
         return current
-    ended, kept = (_keys(vault, ids) for ids in (section.ended_ids, section.kept_ids))
-    return set(kept.values()) if section.ends_unnamed else current - set(ended.values())
-
-
-def _keys(vault: Vault, sourced_ids: list[str]) -> Mapping[str, str]:
-    return vault.resolve(SOURCED_ID, sourced_ids)
+    if section.ends_unnamed:
+        return set(vault.resolve(SOURCED_ID, section.kept_ids).values())
+    ended = set(section.ended_ids) - vault.merged_away(section.ended_ids)
+    return current - set(vault.resolve(SOURCED_ID, ended).values())

@@ -79,18 +79,22 @@ def keyed_sections(vault: Vault, roster: Roster, keys: Mapping[str, str]) -> lis
         if table not in OWN_ID:
             named.update(section.ended_ids, section.kept_ids)
     known = {**vault.resolve(SOURCED_ID, named - set(keys)), **keys}
+    merged = vault.merged_away(named)
     keyed = []
     for table, section in roster.sections.items():
         if not section.is_present:
             continue
         rows, ended, kept = section.rows, section.ended_ids, section.kept_ids
         if table in FILE_OF:
-            rows = [_keyed(row, known) for row in rows if row["sourced_id"] in known]
+            # Of a person who came twice the last row counts: that of the record which stayed.
+            own = sorted(rows, key=lambda row: row["sourced_id"] not in merged)
+            rows = [_keyed(row, known) for row in own if row["sourced_id"] in known]
             file = FILE_OF[table]
             reason = "names a person who is in no roster yet: load users.csv first"
             unknown = [row for row in section.rows if row["sourced_id"] not in known]
             roster.problems += [Problem(file, row["line"], reason) for row in unknown]
             if table not in OWN_ID:
+                ended = [one for one in ended if one not in merged]
                 ended, kept = ([known[i] for i in ids if i in known] for ids in (ended, kept))
             else:  # it may be known, of somebody else
                 kept = [*kept, *(row[OWN_ID[table]] for row in unknown)]

@@ -2,7 +2,8 @@
 
 Every place has a way to take the keys out and a way to look for them; the vault is the last, so that whatever is killed
 between can be done again. A receipt that is not finished, or that lake or vault have not gone through (they came from
-an older backup), is gone through again by the next night, before it works anything out.
+an older backup), is gone through again by the next night, before it works anything out; so is one whose records came
+back, as long as the topic may hold some.
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ from identity.disclosure_log import forget_in_log, log_path
 from identity.erasures import Receipt
 from identity.texts import names_one_of
 from identity.vault import Vault
+from loading.history import apply
+from loading.sections import LINKS
+from loading.snapshot import Snapshot
 from night import home_sweep, lock
 from releases import erasure as of_releases
-from spark_jobs import lake_erasure
+from spark_jobs import intake_state, lake_erasure
 from streaming import topics
 from streaming.seals import SealStore
 
@@ -55,11 +59,17 @@ class Found:
 
 
 def erase(settings: Settings, student_key: str, *, reason: str, by: str, places: list[Place]) -> Receipt:
-    """Erase a person known by key; returns the receipt. Raises CairnError where a night is running."""
+    """Erase a person known by key; returns the receipt.
+
+    Where intake is at work, waits until it has passed the topics' present end, so that nothing of the person is on its
+    way. What comes later still goes with a night. Raises CairnError where a night is running, or intake does not come
+    that far.
+    """
     vault = Vault(settings)
     who = vault.identity(student_key)
     now = datetime.now(UTC)
     with lock.one_night(settings):
+        _wait_for_intake(settings)
         receipt = Receipt(
             erasure_id=erasures.new_id(),
             erased_at=now,
@@ -75,6 +85,18 @@ def erase(settings: Settings, student_key: str, *, reason: str, by: str, places:
         )
         erasures.save(settings, receipt)
         return _go_through(settings, vault, receipt, places)
+
+
+def _wait_for_intake(settings: Settings) -> None:
+    """Wait until the lake holds what the topics hold now, where a broker answers and intake is at work."""
+    try:
+        ends = topics.end_offsets(settings.address("broker"))
+    except (KafkaError, LookupError):
+        return  # no stack runs: the night that takes the records in finds them
+    with intake_state.lease(settings) as is_free:
+        pass
+    if not is_free:
+        intake_state.wait_until_passed(settings, ends)
 
 
 def replay(settings: Settings, places: list[Place]) -> list[Receipt]:
@@ -134,8 +156,22 @@ def _topic(settings: Settings, receipt: Receipt) -> str:
 
 
 def _is_behind(settings: Settings, vault: Vault, receipt: Receipt) -> bool:
+    """Whether a place has not gone through the erasure, or the topic brought something of the person back since."""
     is_through = vault.has_gone_through(receipt.erasure_id) and lake_erasure.is_done(settings, receipt.erasure_id)
-    return receipt.finished_at is None or not is_through
+    if receipt.finished_at is None or not is_through:
+        return True
+    if datetime.now(UTC).astimezone(settings.zone).date() > receipt.topic_until_date:
+        return False
+    return lake_erasure.has_come_back(settings, _subject(settings, receipt))
+
+
+def _subject(settings: Settings, receipt: Receipt) -> lake_erasure.Subject:
+    """Who goes from the lake. An identifier that others had too is the person's until the erasure, and no longer."""
+    periods = [
+        (key, datetime.fromisoformat(begins), datetime.fromisoformat(ends) if ends else receipt.erased_at)
+        for key, begins, ends in receipt.periods
+    ]
+    return lake_erasure.subject(settings, receipt.student_keys, receipt.subject_keys, periods)
 
 
 def _go_through(settings: Settings, vault: Vault, receipt: Receipt, places: list[Place]) -> Receipt:
@@ -153,14 +189,15 @@ def _go_through(settings: Settings, vault: Vault, receipt: Receipt, places: list
     for path in home_sweep.files_that_say(settings, words):
         home_sweep.overwrite(path, words)
         removed[str(path.relative_to(settings.home))] = 1
-    periods = [
-        (key, datetime.fromisoformat(begins), datetime.fromisoformat(ends) if ends else None)
-        for key, begins, ends in receipt.periods
-    ]
-    who = lake_erasure.subject(settings, receipt.student_keys, receipt.subject_keys, periods)
-    in_lake = lake_erasure.erase(settings, who, receipt.erasure_id, receipt.erased_at)
+    in_lake = lake_erasure.erase(
+        settings, _subject(settings, receipt), receipt.erasure_id, receipt.erased_at, receipt.passes
+    )
     removed |= {f"lake {name}": rows for name, rows in in_lake.items()}
+    left = {one.subject_key for one in vault.shared() if not set(one.student_keys).isdisjoint(receipt.student_keys)}
     removed["vault"] = vault.forget(receipt.student_keys, receipt.erasure_id)
+    # What several claimed may mean the one who is left now.
+    links = [link.as_row() for link in vault.links_of(left)]
+    apply(settings, Snapshot(LINKS, links))
     # What came to the topic before now may be there; an erasure that is gone through again counts from then.
     done = erasures.finished(receipt, removed, topics.gone_by(settings, datetime.now(UTC)))
     erasures.save(settings, done)

@@ -26,6 +26,7 @@ from spark_jobs import key_index, night_record, upkeep
 from spark_jobs.mastery_layout import LAYOUT
 
 TABLE = "ops.erasure"
+BRONZE = "bronze.activity"
 SILVER, QUARANTINE = "silver.learner_activity", "silver.activity_quarantine"
 LAYOUTS = {**LAYOUT, key_index.TABLE: key_index.LAYOUT}
 # Lease of mastery's nights (spark_jobs.mastery, which needs Spark to be imported).
@@ -76,18 +77,53 @@ def subject(
     for key, begins, ends in periods:
         wanted = (pc.field("subject_key") == key) & (pc.field("event_time") >= begins)
         of_periods |= _event_ids(settings, wanted if ends is None else wanted & (pc.field("event_time") < ends))
+    of_periods |= _quarantined_ids(settings, periods)
     every = frozenset(events | of_periods)
     return Subject(frozenset(student_keys), frozenset(subject_keys), every, is_mixed=bool(of_periods))
+
+
+def _quarantined_ids(settings: Settings, periods: Collection[Period]) -> set[str]:
+    """Events of the periods among the records set aside, but for ids under which silver holds another's event.
+
+    A record whose time cannot be read is nobody's in particular, and stays.
+    """
+    if not periods or not lake.exists(settings, QUARANTINE):
+        return set()
+    texts = lake.read(settings, QUARANTINE, ["record_value"], None, lake.EVERY)["record_value"]
+    keys = pa.array({key for key, _, _ in periods}, pa.string())
+    texts = texts.filter(pc.fill_null(pc.is_in(_field(texts, "subject_key"), value_set=keys), False))
+    fields = zip(*(_field(texts, name).to_pylist() for name in ("event_id", "subject_key", "event_time")), strict=True)
+    found = {event for event, subject, at in fields if event and _is_within(subject, at, periods)}
+    return found - _event_ids(settings, pc.field("event_id").isin(pa.array(sorted(found), pa.string())))
+
+
+def _is_within(subject: str, event_time: str | None, periods: Collection[Period]) -> bool:
+    try:
+        at = datetime.fromisoformat(event_time or "")
+    except ValueError:
+        return False
+    if at.tzinfo is None:
+        return False
+    return any(key == subject and begins <= at and (ends is None or at < ends) for key, begins, ends in periods)
 
 
 def _event_ids(settings: Settings, wanted: Any) -> set[str]:
     return set(lake.read(settings, SILVER, ["event_id"], wanted, lake.EVERY)["event_id"].to_pylist())
 
 
-def erase(settings: Settings, who: Subject, erasure_id: str, erased_at: datetime) -> dict[str, int]:
+def has_come_back(settings: Settings, who: Subject) -> bool:
+    """Whether the lake holds records of the person: intake took them in after the erasure, or a backup had them."""
+    wanted = pc.field("record_key").isin(pa.array(sorted(who.subject_keys), pa.string()))
+    return bool(who.event_ids) or lake.read(settings, BRONZE, ["record_key"], wanted, lake.EVERY).num_rows > 0
+
+
+def erase(
+    settings: Settings, who: Subject, erasure_id: str, erased_at: datetime, pass_number: int = 0
+) -> dict[str, int]:
     """Take the person out of every table; rows that went (or were changed) by table.
 
-    Done again it does what is left to do. Raises CairnError where a night, a load or an upkeep does not end.
+    Done again it does what is left to do; ``pass_number``, from 0, tells a new pass, whose rows the books get too, from
+    one that is tried again. Raises CairnError where a night, a load or an upkeep does not end.
     """
     with (
         lake.lease(settings, MASTERY_LEASE, wait_seconds=WAIT_SECONDS) as is_night_ours,
@@ -99,7 +135,7 @@ def erase(settings: Settings, who: Subject, erasure_id: str, erased_at: datetime
         if last is not None:  # before the first night on record, gold may wait for its migration
             night_record.roll_back(settings, last)
         before = _versions(settings)
-        _write_books(settings, who, erasure_id, erased_at)
+        _write_books(settings, who, erasure_id, erased_at, pass_number)
         counts = _evidence_counts(settings, who)
         removed = {contract.name: _erase_from(settings, contract, who) for contract in person_tables()}
         if last is not None:
@@ -191,12 +227,14 @@ def _without(rows: pa.Table, column: Column, who: Subject) -> tuple[pa.Table, in
     return rows.set_column(place, kind, pa.array(edited, kind.type)), count
 
 
-def _write_books(settings: Settings, who: Subject, erasure_id: str, erased_at: datetime) -> None:
-    """Count what is about to go, by batch and fate; once an erasure, however often it is tried."""
+def _write_books(settings: Settings, who: Subject, erasure_id: str, erased_at: datetime, pass_number: int) -> None:
+    """Count what is about to go, by batch and fate; once a pass, however often it is tried."""
     keys = ["intake_app_id", "batch_id", "received_date", "source_id", "org_id", "fate"]
     one = {"erasure_id": erasure_id, "erased_at": erased_at}
     marker = {"intake_app_id": "", "batch_id": 0, "received_date": erased_at.date(), "source_id": "unknown"}
     rows = [{**marker, "org_id": "unknown", "fate": "none", "records": 0, **one}]
+    if is_done(settings, erasure_id):
+        rows = []
     for name, fixed in ((SILVER, "accepted"), (QUARANTINE, None)):
         if not lake.exists(settings, name):
             continue
@@ -212,7 +250,7 @@ def _write_books(settings: Settings, who: Subject, erasure_id: str, erased_at: d
         for row in gone.select(keys).group_by(keys).aggregate([([], "count_all")]).to_pylist():
             records = row.pop("count_all")
             rows.append({**row, "org_id": row["org_id"] or "unknown", "records": records, **one})
-    lake.append_rows(settings, TABLE, rows, (f"erasure-{erasure_id}", 0))
+    lake.append_rows(settings, TABLE, rows, (f"erasure-{erasure_id}", pass_number))
 
 
 def _evidence_counts(settings: Settings, who: Subject) -> dict[str, int]:

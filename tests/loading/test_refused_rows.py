@@ -1,4 +1,4 @@
-"""Rows that were refused end nobody, whatever the size of the file; and what a later package leans on."""
+"""Rows that were refused, or of a merged record, end nobody; and what a later package leans on."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import lake
 import loading
 from cairn.errors import CairnError
 from cairn.settings import Settings
+from identity import Vault
 from loading.history import CURRENT
 
 START = datetime(2026, 9, 1, 12, tzinfo=UTC)
@@ -129,3 +130,39 @@ def test_a_sibling_in_a_delta_is_listed_by_line_without_a_value(load: Load) -> N
     ]
     ended = load(2, {"users": ["u0,tobedeleted,2026-09-03T00:00:00Z,true,s1,student,user0,G,F0,"]}, "delta")
     assert ended["shared_identifiers"] == 0, "whoever has left claims nothing"
+
+
+@pytest.fixture
+def twice(settings: Settings, load: Load) -> tuple[str, int]:
+    """Somebody with two records, u1 and u2, made one; the person's key and the first day after that."""
+    load(0, WHOLE)
+    loading.merge_students(settings, "u1", "u2", by="tester", reason="registered twice")
+    (key,) = Vault(settings).find("u1")
+    return key, (datetime.now(UTC) - START).days + 1
+
+
+def test_the_end_of_a_record_that_was_merged_ends_nobody(
+    settings: Settings, load: Load, twice: tuple[str, int]
+) -> None:
+    key, day = twice
+    link = loading.link_student(settings, "u1", "account:https://id.cedar.example", "one", by="tester", reason="asked")
+    assert len(link["links"]) == 1
+    at = f"{START + timedelta(days=day):%Y-%m-%dT00:00:00Z}"
+    done = load(day, {"users": [f"u2,tobedeleted,{at},true,s1,student,user2,G,F2,"]}, "delta")
+    assert (done["ended"], key in living(settings, "silver.person", "student_key")) == (0, True)
+    # Nothing of hers is free for whoever comes with it next.
+    newcomer = f"u9,active,{at},true,s1,student,user9,G,F9,u1@alder.example"
+    assert load(day + 1, {"users": [newcomer]}, "delta")["shared_identifiers"] == 1
+    # She ends with the record that stayed.
+    assert load(day + 2, {"users": [f"u1,tobedeleted,{at},true,s1,student,user1,G,F1,"]}, "delta")["ended"] == 1
+    assert key not in living(settings, "silver.person", "student_key")
+
+
+def test_of_two_merged_rows_the_one_of_the_record_that_stayed_counts(
+    settings: Settings, load: Load, twice: tuple[str, int]
+) -> None:
+    key, day = twice
+    moved = [row.replace(",s1,", ",s2,") if row.startswith("u2") else row for row in WHOLE["users"]]
+    load(day, WHOLE | {"users": moved})
+    people = lake.read(settings, "silver.person", filters=CURRENT).to_pylist()
+    assert [row["school_id"] for row in people if row["student_key"] == key] == ["s1"]

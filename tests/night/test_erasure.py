@@ -28,8 +28,9 @@ from live.store import Store
 from loading import one_student
 from night import erasure, lock
 from releases import store
-from spark_jobs import lake_erasure, night_record
+from spark_jobs import intake_state, lake_erasure, night_record
 from spark_jobs.intake_ledger import ledger
+from streaming import topics
 from streaming.seals import SealStore
 
 HOME_PAGE = "https://id.cedar.example"
@@ -249,6 +250,50 @@ def test_the_books_still_add_up(district: tuple[Settings, str, str]) -> None:
     assert [{name: row[name] for name in counts} for row in ledger(settings)] == before
 
 
+def test_what_the_topic_brings_back_goes_with_the_next_night_and_the_books_add_up(
+    district: tuple[Settings, str, str],
+) -> None:
+    settings, gone, _ = district
+    subject = DistrictKeys.load(settings).subject_key(f"account:{HOME_PAGE}", "aarcherington")
+    batch = {"intake_app_id": "app", "end_offsets": "{}", "records": 2, "written_at": NOON, "written_date": DAY}
+    lake.append(settings, "ops.intake_batch", [{**batch, "batch_id": number} for number in (1, 2)])
+    receipt = erasure.erase(settings, gone, reason="request", by="tester", places=[])
+    assert (receipt.passes, erasure.replay_within_night(settings)) == (1, 0)
+    for contract in lake_erasure.person_tables():
+        if contract.name in ("bronze.activity", "silver.learner_activity"):
+            row = {column.name: value(column, gone, subject) for column in contract.columns}
+            lake.append(settings, contract.name, [row | {"batch_id": 2}])
+    before = ledger(settings)
+    assert erasure.replay_within_night(settings) == 1
+    assert ledger(settings) == before
+    assert erasure.replay_within_night(settings) == 0
+    assert lake.tables_that_say(settings, receipt.words) == {}
+
+
+def test_an_erasure_waits_for_what_is_on_its_way(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only where intake is at work: nobody else would come to an end."""
+    vault = Vault(settings)
+    keys = vault.register([ANN, TOM])
+    ends, waited = {"learner.activity.v1": {"0": 7}}, []
+    running = settings.model_copy(update={"kafka_bootstrap": "broker:9092"})
+    monkeypatch.setattr(topics, "end_offsets", lambda _address: ends)
+    monkeypatch.setattr(intake_state, "wait_until_passed", lambda _settings, cut: waited.append(cut))
+    erasure.erase(running, keys["u-tom-88"], reason="request", by="tester", places=[])
+    assert waited == []
+    with intake_state.lease(settings):
+        erasure.erase(running, keys["u-ann-77"], reason="request", by="tester", places=[])
+    assert waited == [ends]
+
+
+def test_whoever_is_left_with_a_shared_address_is_told_to_the_lake(settings: Settings) -> None:
+    vault = Vault(settings)
+    keys = vault.register([ANN, TOM | {"email": ANN["email"]}])
+    erasure.erase(settings, keys["u-ann-77"], reason="request", by="tester", places=[])
+    (link,) = lake.read(settings, "silver.identity_link").to_pylist()
+    assert (link["student_key"], link["reason"]) == (keys["u-tom-88"], "erasure")
+    assert link["valid_from"].year > 1970
+
+
 def test_work_under_an_account_that_was_handed_on_stays_the_others(settings: Settings) -> None:
     vault = Vault(settings)
     first = vault.register([ANN], at=NOON - timedelta(days=90))["u-ann-77"]
@@ -267,8 +312,18 @@ def test_work_under_an_account_that_was_handed_on_stays_the_others(settings: Set
     ]
     lake.create(settings, contract.name)
     lake.append(settings, contract.name, rows)
+    aside = next(one for one in all_contracts() if one.name == "silver.activity_quarantine")
+    set_aside = []
+    for row in [*rows, {"event_id": "nobody's", "event_time": None}]:
+        event = {"event_id": f"aside-{row['event_id']}", "subject_key": subject}
+        event |= {"event_time": row["event_time"].isoformat()} if row["event_time"] else {}
+        plain = {column.name: value(column, first, subject) for column in aside.columns}
+        set_aside.append(plain | {"event_id": event["event_id"], "record_value": json.dumps(event)})
+    lake.create(settings, aside.name)
+    lake.append(settings, aside.name, set_aside)
     receipt = erasure.erase(settings, first, reason="request", by="tester", places=[])
     assert subject not in receipt.subject_keys
+    assert lake.read(settings, aside.name)["event_id"].to_pylist() == ["aside-his", "aside-nobody's"]
     assert lake.read(settings, contract.name)["event_id"].to_pylist() == ["his"]
     assert [link.student_key for link in vault.links_of([subject])] == [second]
 

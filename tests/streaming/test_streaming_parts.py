@@ -112,6 +112,31 @@ def test_seals_open_again_and_show_nothing(settings: Settings) -> None:
             store.read(wrong)
 
 
+def test_a_torn_seal_hides_no_other(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = SealStore(settings)
+    store.append([("xapi", b"first")])
+    (path,) = settings.sealed_dir.iterdir()
+    whole = path.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", lambda _file: (_ for _ in ()).throw(OSError("disk full")))
+        with pytest.raises(OSError, match="disk full"):
+            store.append([("xapi", b"lost")])
+    assert path.read_bytes() == whole
+    # As a process that was killed leaves it, with another one's behind it.
+    torn = whole[:-5]
+    for length in (len(whole), 1 << 20):
+        path.write_bytes(whole + length.to_bytes(4, "big") + torn[4:] + whole)
+        caplog.clear()
+        assert [original for *_, original in store.originals()] == [b"xapi\nfirst"] * 2
+        assert path.name in caplog.text
+    assert store.erase(lambda text: b"first" in text) == 2
+    assert list(store.originals()) == []
+    SealStore(settings).append([("xapi", b"second")])
+    assert len(list(settings.sealed_dir.iterdir())) == 2, "no two writers share a file"
+
+
 def test_a_bomb_is_not_unpacked() -> None:
     with pytest.raises(http.BodyError) as refused:
         http.unpack(gzip.compress(b" " * (100 << 20)))
