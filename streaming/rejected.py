@@ -1,7 +1,8 @@
 """What was refused, and sending it again after a fix.
 
 The list comes from the topic of refusals, which holds all of them. A replay is a request of its own, with its own
-receipt, under the original source: the books count it as received once more, and as accepted or refused once more.
+receipt, under the original source and when it first came: the books of that day count it as received once more, and as
+accepted or refused once more.
 An original that was replayed is not selected again; where it is still refused, its new refusal stands for it.
 """
 
@@ -16,7 +17,7 @@ import orjson
 
 from cairn.errors import CairnError
 from cairn.settings import Settings
-from streaming.process import Processor
+from streaming.process import MENDED_BY_SENDER, Processor
 from streaming.producer import Fate, GroupCommitter
 from streaming.seals import SealStore
 from streaming.sources import SourceRegistry
@@ -95,11 +96,17 @@ def replay(
     """Send refused originals again as their sources would. Returns selected, replayed, still_rejected.
 
     ``replayed`` counts originals that became evidence now. A refusal without an original (a body that was never
-    taken in, or whose person was erased) is not selected. ``dry_run`` only counts. Raises CairnError where a source is
-    gone or Kafka is not there; what was replayed until then stays replayed.
+    taken in, what its sender must mend, or whose person was erased) is not selected. An original that is sent twice,
+    because its replay was cut off before it was noted, becomes the same event. ``dry_run`` only counts. Raises
+    CairnError where a source is gone or Kafka is not there; what was replayed until then stays replayed.
     """
     seals = SealStore(settings)
-    listed = (refusal for refusal in list_rejected(settings, reason, source) if refusal["seal_ref"])
+    # Refusals from before the sender's own were left unsealed have an original too.
+    listed = (
+        refusal
+        for refusal in list_rejected(settings, reason, source)
+        if refusal["seal_ref"] and refusal["reason"] not in MENDED_BY_SENDER
+    )
     selected = [refusal for refusal in listed if not seals.is_erased(refusal["seal_ref"])]
     if dry_run or not selected:
         return {"selected": len(selected), "replayed": 0, "still_rejected": 0}
@@ -117,7 +124,7 @@ def replay(
                     f"source {refusal['source_id']!r} is not known here: 'cairn source add' it, then replay"
                 )
             kind, original = seals.read(refusal["seal_ref"])
-            outcome = processor.again(kind, original, sender, ENDPOINT)
+            outcome = processor.again(kind, original, sender, ENDPOINT, refusal)
             if committer.send(outcome.messages) is not Fate.COMMITTED:
                 raise CairnError(
                     f"Kafka took {replayed + still_rejected} of {len(selected)}: replay again for the rest"
