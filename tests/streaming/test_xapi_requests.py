@@ -26,6 +26,9 @@ pytestmark = pytest.mark.broker
 
 V1, V2 = {"X-Experience-API-Version": "1.0.3"}, {"X-Experience-API-Version": "2.0.0"}
 ADDRESS = "/xapi/statements"
+# In a certificate: the kind of its key (rsaEncryption) as one that is nobody's, its version (v3) as one to come.
+UNKNOWN_KEY = (bytes.fromhex("06092a864886f70d010101"), bytes.fromhex("06092a864886f70d01017f"))
+UNKNOWN_VERSION = (bytes.fromhex("a003020102"), bytes.fromhex("a003020109"))
 CLIENTS = Path(__file__).parent / "xapi_clients"
 
 
@@ -242,6 +245,8 @@ def test_attachments_come_as_parts_and_are_checked(gateway: RunningGateway, stri
         ("RS256", {"kind": "text/plain"}, "signature_invalid"),
         ("RS256", {"other_key": True}, "signature_invalid"),
         ("RS256", {"cut": True}, "signature_invalid"),
+        ("RS256", {"swap": UNKNOWN_KEY}, "signature_invalid"),
+        ("RS256", {"swap": UNKNOWN_VERSION}, "signature_invalid"),
     ],
 )
 def test_a_signature_is_held_against_its_statement(
