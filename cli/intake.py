@@ -143,7 +143,7 @@ def replay(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be accepted now.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Send refused statements again after a fix; exit status 1 where some are refused again.
+    """Send refused statements again after a fix; exit status 1 where some are, or would be, refused again.
 
     Example: cairn intake rejected replay --reason unknown_verb --dry-run
     """

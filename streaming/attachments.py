@@ -14,6 +14,7 @@ from typing import Any
 import jwt
 import orjson
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from cairn.evidence import xapi
@@ -98,7 +99,7 @@ def _key_of(header: Mapping[str, Any], path: str) -> RSAPublicKey | None:
         return None
     try:
         key = x509.load_der_x509_certificate(base64.b64decode(chain[0], validate=True)).public_key()
-    except (binascii.Error, IndexError, KeyError, TypeError, ValueError):
+    except (binascii.Error, IndexError, KeyError, TypeError, ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise Refusal("signature_invalid", "x5c of the signature is no chain of certificates", path) from None
     if not isinstance(key, RSAPublicKey):
         raise Refusal("signature_invalid", "the certificate of the signature is not for an RSA key", path)

@@ -3,7 +3,8 @@
 Bare ASGI, because the hot path wants no framework. A request is answered only when its records, refusals and receipt
 are committed in Kafka (all in-sync replicas): 200 all taken (204 for PUT), 207 some refused (sources in the partial
 mode only), 400 nothing taken (403 out of the token's scope, 409 another statement of the id is here, 413 too large),
-503 not committed or not known (send again; what was there already shows as duplicate), 429 too fast.
+503 not committed or not known (send again; what has an id of its own and was there already shows as duplicate), 429 too
+fast.
 """
 
 from __future__ import annotations
@@ -256,7 +257,8 @@ class Gateway:
                 METRICS.uncommitted.labels(fate.value).inc(outcome.statements)
                 said = "was not stored" if fate is Fate.NOT_SENT else "may or may not have been stored"
                 after = [(b"retry-after", str(RETRY_AFTER_SECONDS).encode())]
-                return error(503, "try_again", f"the request {said}: send it again; nothing is counted twice", after)
+                again = "send it again; a statement with an id of its own is not counted twice"
+                return error(503, "try_again", f"the request {said}: {again}", after)
         if source.rate:
             self._buckets[source.source_id].take(outcome.statements)
         duplicates, conflicts = self._recent.add(outcome.marks)

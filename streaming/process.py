@@ -42,17 +42,28 @@ class Terms:
 
     ``is_whole``: one refused statement refuses all (strict mode). ``parts``: the attachments that came, by their sums;
     None where they are not looked at, as in a replay. ``is_conflict`` (event_id, content_hash): whether another
-    statement of the id was taken before.
+    statement of the id was taken before. ``ids_from``: UUID of the refusal that is replayed, of which the id of a
+    statement without one is made, so that it is the same however often the replay is done.
     """
 
     judging: Judging = Judging.PARTIAL
     is_whole: bool = False
     parts: Mapping[str, Part] | None = None
     is_conflict: Callable[[str, str], bool] | None = None
+    ids_from: uuid.UUID | None = None
 
 
 ANY_TERMS = Terms()
 KEY_REPEATED = ("key_repeated", "an object has the same key twice: send each once")
+# What only the sender can mend: judged again, with less at hand than the request had (its parts, its address, its other
+# statements, the keys that a parser drops), it would be taken as it is. It is not sealed and not replayed.
+MENDED_BY_SENDER = frozenset(
+    (
+        *("key_repeated", "attachment_invalid", "signature_invalid", "multipart_invalid"),
+        *("id_mismatch", "id_repeated", "id_conflict", "batch_refused"),
+    )
+)
+NOT_KEPT = "; it is not kept for replay: send it again mended"
 
 
 @dataclass(frozen=True)
@@ -121,10 +132,16 @@ class Processor:
         return self._reader.vocabulary
 
     def xapi(
-        self, body: bytes, source: Source, endpoint: str, put_id: str | None = None, terms: Terms = ANY_TERMS
+        self,
+        body: bytes,
+        source: Source,
+        endpoint: str,
+        put_id: str | None = None,
+        terms: Terms = ANY_TERMS,
+        received: datetime | None = None,
     ) -> Outcome:
-        """A statement or an array of them; ``put_id`` is the ``statementId`` of a PUT."""
-        book = self._open(source, endpoint)
+        """A statement or an array of them; ``put_id`` is the ``statementId`` of a PUT, ``received`` when it came."""
+        book = self._open(source, endpoint, received)
         document = self._parse(body, book, XAPI)
         if document is None:
             return self._close(book)
@@ -138,6 +155,10 @@ class Processor:
             if not isinstance(given, str) or given.lower() != put_id.lower():
                 detail = "the id in the body is not the statementId in the address: send the same, or none in the body"
                 return self._refuse_whole(book, XAPI, body, "id_mismatch", detail)
+        if terms.ids_from is not None:
+            for index, statement in enumerate(statements):
+                if isinstance(statement, dict):
+                    statement.setdefault("id", str(uuid.uuid5(terms.ids_from, str(index))))
         used: set[str] = set()
         parents = xapi.parents_of(statements)
 
@@ -156,9 +177,9 @@ class Processor:
             return self._refuse_whole(fresh, XAPI, body, "multipart_invalid", detail)
         return self._close(book)
 
-    def caliper(self, body: bytes, source: Source, endpoint: str) -> Outcome:
+    def caliper(self, body: bytes, source: Source, endpoint: str, received: datetime | None = None) -> Outcome:
         """A Caliper envelope; each element of its ``data`` is one statement."""
-        book = self._open(source, endpoint)
+        book = self._open(source, endpoint, received)
         document = self._parse(body, book, CALIPER)
         if document is None:
             return self._close(book)
@@ -173,11 +194,18 @@ class Processor:
         self._read_all(book, elements, caliper.read_element, caliper.claimed_school, ELEMENT)
         return self._close(book)
 
-    def again(self, kind: str, original: bytes, source: Source, endpoint: str) -> Outcome:
-        """A refused original once more, as a request of its own."""
-        if kind != ELEMENT:
-            return (self.xapi if kind == XAPI else self.caliper)(original, source, endpoint)
-        book = self._open(source, endpoint)
+    def again(self, kind: str, original: bytes, source: Source, endpoint: str, refusal: Mapping[str, Any]) -> Outcome:
+        """A refused original once more, as a request of its own that came when the refused one did.
+
+        ``refusal``: its record on the topic of refusals. Done twice, it gives the same events.
+        """
+        received = datetime.fromisoformat(refusal["received_at"])
+        if kind == XAPI:
+            terms = Terms(ids_from=uuid.UUID(refusal["rejected_id"]))
+            return self.xapi(original, source, endpoint, terms=terms, received=received)
+        if kind == CALIPER:
+            return self.caliper(original, source, endpoint, received)
+        book = self._open(source, endpoint, received)
         document = self._parse(original, book, ELEMENT)
         if document is not None:
             self._read_all(book, [document.value], caliper.read_element, caliper.claimed_school, ELEMENT)
@@ -196,8 +224,8 @@ class Processor:
         book = self._open(source, endpoint)
         return self._refuse_whole(book, XAPI, b"", reason, detail)
 
-    def _open(self, source: Source, endpoint: str) -> _Book:
-        arrival = Arrival(source.source_id, source.schools, datetime.now(UTC), self._zone)
+    def _open(self, source: Source, endpoint: str, received: datetime | None = None) -> _Book:
+        arrival = Arrival(source.source_id, source.schools, received or datetime.now(UTC), self._zone)
         return _Book(arrival, endpoint, str(uuid.uuid4()), Outcome(), {}, [])
 
     def _parse(self, body: bytes, book: _Book, kind: str) -> json_body.Parsed | None:
@@ -222,7 +250,11 @@ class Processor:
         doubled: frozenset[int] = frozenset(),
         is_whole: bool = False,
     ) -> None:
-        """Judge each statement; in whole requests (``is_whole``) an id once, and all refused where one is."""
+        """Judge each statement; in whole requests (``is_whole``) an id once, and all refused where one is.
+
+        What a whole request has without an id of its own is not sealed: replayed, and sent again by its sender who was
+        told that nothing was taken, it would be counted twice.
+        """
         arrival = book.arrival
         reader, is_valid = self._reader, self._contract.is_valid
         taken: list[tuple[int, dict[str, Any]]] = []
@@ -239,8 +271,9 @@ class Processor:
                         raise Refusal("id_repeated", "another statement of this request has the same id", "id")
                     ids.add(record["source_statement_id"])
             except Refusal as refusal:
-                school = claimed(statement, arrival)
-                self._refuse(book, index, _shown_id(statement), school, refusal, kind, orjson.dumps(statement))
+                school, own_id, original = claimed(statement, arrival), _shown_id(statement), orjson.dumps(statement)
+                is_sealed = own_id is not None or not is_whole
+                self._refuse(book, index, own_id, school, refusal, kind, original, is_sealed)
                 continue
             taken.append((index, record))
         if is_whole and book.refused:
@@ -266,18 +299,14 @@ class Processor:
         claimed: Callable[[object, Arrival], str],
         kind: str,
     ) -> None:
-        """Refuse what is well but came with something bad: the sender repairs that and sends all again.
-
-        One without an id of its own is not sealed: replayed and sent again it would be counted twice.
-        """
+        """Refuse what is well but came with something bad: the sender repairs that and sends all again."""
         bad = ", ".join(str(told.index) for told, *_ in book.refused[:5])
         refusal = Refusal(
             "batch_refused", f"nothing is wrong here, but with statement {bad}: mend that, send all again"
         )
         for index, statement in good:
             school, own_id = claimed(statement, book.arrival), _shown_id(statement)
-            original = orjson.dumps(statement)
-            self._refuse(book, index, own_id, school, refusal, kind, original, is_sealed=own_id is not None)
+            self._refuse(book, index, own_id, school, refusal, kind, orjson.dumps(statement))
         book.refused.sort(key=lambda one: one[0].index)
 
     def _breach(self, record: dict[str, Any]) -> str:
@@ -296,7 +325,10 @@ class Processor:
         original: bytes,
         is_sealed: bool = True,
     ) -> None:
-        told = Rejection(index, own_id, refusal.reason, refusal.detail, refusal.path)
+        is_sealed = is_sealed and refusal.reason not in MENDED_BY_SENDER
+        # A good one of a refused batch is told already to come again with all; a body not taken in has no original.
+        more = "" if is_sealed or not original or refusal.reason == "batch_refused" else NOT_KEPT
+        told = Rejection(index, own_id, refusal.reason, refusal.detail + more, refusal.path)
         book.per_school[school] = book.per_school.get(school, 0) + 1
         book.refused.append((told, school, kind, original, is_sealed and bool(original)))
 

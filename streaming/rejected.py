@@ -1,7 +1,8 @@
 """What was refused, and sending it again after a fix.
 
 The list comes from the topic of refusals, which holds all of them. A replay is a request of its own, with its own
-receipt, under the original source: the books count it as received once more, and as accepted or refused once more.
+receipt, under the original source and when it first came: the books of that day count it as received once more, and as
+accepted or refused once more.
 An original that was replayed is not selected again; where it is still refused, its new refusal stands for it.
 """
 
@@ -16,7 +17,7 @@ import orjson
 
 from cairn.errors import CairnError
 from cairn.settings import Settings
-from streaming.process import Processor
+from streaming.process import MENDED_BY_SENDER, Processor
 from streaming.producer import Fate, GroupCommitter
 from streaming.seals import SealStore
 from streaming.sources import SourceRegistry
@@ -89,25 +90,40 @@ def list_rejected(settings: Settings, reason: str | None = None, source: str | N
         ) from error
 
 
+class _Unsealed(SealStore):
+    """Opens originals, and seals none: what a dry run refuses again has its original already."""
+
+    def append(self, originals: list[tuple[str, bytes]]) -> list[str]:
+        """No reference of anything."""
+        return [""] * len(originals)
+
+
 def replay(
     settings: Settings, reason: str | None = None, source: str | None = None, dry_run: bool = False
 ) -> dict[str, int]:
     """Send refused originals again as their sources would. Returns selected, replayed, still_rejected.
 
     ``replayed`` counts originals that became evidence now. A refusal without an original (a body that was never
-    taken in, or whose person was erased) is not selected. ``dry_run`` only counts. Raises CairnError where a source is
-    gone or Kafka is not there; what was replayed until then stays replayed.
+    taken in, what its sender must mend, or whose person was erased) is not selected. An original that is sent twice,
+    because its replay was cut off before it was noted, becomes the same event. With ``dry_run`` the counts are what
+    would be: every original is judged and nothing is sent. Raises CairnError where a source is gone or Kafka is
+    not there; what was replayed until then stays replayed.
     """
-    seals = SealStore(settings)
-    listed = (refusal for refusal in list_rejected(settings, reason, source) if refusal["seal_ref"])
+    seals = _Unsealed(settings) if dry_run else SealStore(settings)
+    # Refusals from before the sender's own were left unsealed have an original too.
+    listed = (
+        refusal
+        for refusal in list_rejected(settings, reason, source)
+        if refusal["seal_ref"] and refusal["reason"] not in MENDED_BY_SENDER
+    )
     selected = [refusal for refusal in listed if not seals.is_erased(refusal["seal_ref"])]
-    if dry_run or not selected:
+    if not selected:
         return {"selected": len(selected), "replayed": 0, "still_rejected": 0}
     registry = SourceRegistry(settings)
     sources = {known.source_id: known for known in registry.all()}
     registry.close()
     processor = Processor(settings, seals)
-    committer = GroupCommitter(settings, role=ENDPOINT).start()
+    committer = None if dry_run else GroupCommitter(settings, role=ENDPOINT).start()
     replayed = still_rejected = 0
     try:
         for refusal in selected:
@@ -117,16 +133,18 @@ def replay(
                     f"source {refusal['source_id']!r} is not known here: 'cairn source add' it, then replay"
                 )
             kind, original = seals.read(refusal["seal_ref"])
-            outcome = processor.again(kind, original, sender, ENDPOINT)
-            if committer.send(outcome.messages) is not Fate.COMMITTED:
-                raise CairnError(
-                    f"Kafka took {replayed + still_rejected} of {len(selected)}: replay again for the rest"
-                )
-            _mark_replayed(settings, refusal["rejected_id"])
+            outcome = processor.again(kind, original, sender, ENDPOINT, refusal)
+            if committer is not None:
+                if committer.send(outcome.messages) is not Fate.COMMITTED:
+                    raise CairnError(
+                        f"Kafka took {replayed + still_rejected} of {len(selected)}: replay again for the rest"
+                    )
+                _mark_replayed(settings, refusal["rejected_id"])
             if outcome.rejections:
                 still_rejected += 1
             else:
                 replayed += 1
     finally:
-        committer.stop()
+        if committer is not None:
+            committer.stop()
     return {"selected": len(selected), "replayed": replayed, "still_rejected": still_rejected}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.admin import KafkaAdminClient, NewTopic
-from kafka.errors import TopicAlreadyExistsError
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
+from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from cairn.settings import Settings
 from cairn.topics import ACTIVITY, ALL, RECEIPTS, REJECTED, Offsets
@@ -37,9 +37,9 @@ POLL_MS = 1_000
 
 
 def ensure_topics(settings: Settings, bootstrap: str | None = None) -> None:
-    """Create the topics that are not there; safe to call from several processes at once.
+    """Create the topics that are not there, configure those from before; safe to call from several processes at once.
 
-    Raises kafka.errors.KafkaError where the broker does not answer.
+    Raises kafka.errors.KafkaError where the broker does not answer, or does not let a topic be configured.
     """
     admin = KafkaAdminClient(
         bootstrap_servers=bootstrap or settings.address("broker"),
@@ -49,6 +49,8 @@ def ensure_topics(settings: Settings, bootstrap: str | None = None) -> None:
     )
     try:
         missing = set(ALL) - set(admin.list_topics())
+        for name in sorted(MORE_CONFIGS.keys() - missing):
+            _configure(admin, name, MORE_CONFIGS[name])
         for name in sorted(missing):
             partitions = settings.activity_partitions if name == ACTIVITY else 1
             topic = NewTopic(
@@ -69,6 +71,17 @@ def ensure_topics(settings: Settings, bootstrap: str | None = None) -> None:
             admin.wait_for_topics(sorted(missing))
     finally:
         admin.close()
+
+
+def _configure(admin: KafkaAdminClient, name: str, wanted: dict[str, str]) -> None:
+    """Give a topic the configuration that it has not; whatever else was set on it stays."""
+    asked = ConfigResource(ConfigResourceType.TOPIC, name, list(wanted))
+    # Listed are only keys that differ from the broker's own.
+    found = admin.describe_configs([asked])["topic"][name]
+    if any(found.get(key, {}).get("value") != value for key, value in wanted.items()):
+        done = admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, dict(wanted))])["topic"][name]
+        if done != "OK":
+            raise KafkaError(f"topic {name} cannot be configured: {done}")
 
 
 def gone_by(settings: Settings, last_received_at: datetime) -> date:

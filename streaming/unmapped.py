@@ -1,6 +1,7 @@
 """Statements whose verb the district has not mapped yet: how many of which, and making them count once it has.
 
-They were taken as engagement of the kind ``unmapped`` and lie in bronze, as they came. A replay is a request of its own
+They were taken as engagement of the kind ``unmapped`` and lie in bronze, as they came; those that silver did not take
+(another statement of their id came before) wait for nothing. A replay is a request of its own
 with its own receipt, under the original source; what was replayed and taken in is not replayed again.
 """
 
@@ -23,7 +24,7 @@ from streaming.producer import Fate, GroupCommitter
 from streaming.rejected import ENDPOINT
 from streaming.sources import Source, SourceRegistry
 
-TABLE = "bronze.activity"
+TABLE, APPLIED = "bronze.activity", "silver.learner_activity"
 GROUP = 1_000
 
 
@@ -52,12 +53,23 @@ def _records(settings: Settings, kind: str, source: str | None) -> Iterator[dict
                 yield record
 
 
+def _applied(settings: Settings, source: str | None) -> set[tuple[str, str]]:
+    """(event_id, content_hash) of the unmapped records that silver applied; others are conflicts, or on their way."""
+    found = {(record["event_id"], record["content_hash"]) for record in _records(settings, UNMAPPED, source)}
+    if not found:
+        return found
+    asked = pc.field("event_id").isin(sorted({event for event, _ in found}))
+    rows = lake.read(settings, APPLIED, ["event_id", "content_hash"], asked, lake.EVERY)
+    return found & set(zip(rows["event_id"].to_pylist(), rows["content_hash"].to_pylist(), strict=True))
+
+
 def _waiting(settings: Settings, source: str | None) -> Iterator[dict[str, Any]]:
-    """Unmapped records, each statement once, without those that were replayed."""
+    """Unmapped records that silver applied, each statement once, without those that were replayed."""
+    applied = _applied(settings, source)
     seen = {record["event_id"] for record in _records(settings, MAPPED, source)}
     for record in _records(settings, UNMAPPED, source):
         as_mapped = event_id(record["source_id"], record["source_statement_id"], MAPPED_PART)
-        if as_mapped not in seen:
+        if as_mapped not in seen and (record["event_id"], record["content_hash"]) in applied:
             seen.add(as_mapped)
             yield record
 

@@ -222,7 +222,7 @@ def _fill_score(
     kept = {"caliper_score": str(generated["type"])}
     if is_out_of_range(given, None, possible):
         # Extra credit or a mistake: nobody can tell, so no share of the possible may be made of it later either.
-        record["score_max"] = None
+        record["score_max"] = record["score_scaled"] = None
         kept |= {"score_range": "outside"}
     return kept
 

@@ -47,6 +47,8 @@ KIND, UNMAPPED, MAPPED = "xapi_kind", "unmapped", "mapped"
 MAPPED_PART = 1
 NOTHING: Mapping[str, Any] = {}
 SESSIONS_REMEMBERED = 16_384
+# Kind and value of the learner's identifier, registration ("" for none), verb, activity.
+Work = tuple[str, str, str, str, str]
 
 
 def claimed_school(statement: object, arrival: Arrival) -> str:
@@ -58,21 +60,30 @@ def claimed_school(statement: object, arrival: Arrival) -> str:
     return school_of_refused(claim, arrival)
 
 
-def parents_of(statements: Sequence[object]) -> frozenset[tuple[str, str]]:
-    """(verb, activity) of what statements of one request name as the parent of theirs, under the same verb.
+def parents_of(statements: Sequence[object]) -> frozenset[Work]:
+    """What statements of one request name as the parent of theirs, as the work of the same learner on it.
 
-    A submission of several questions comes as one statement a question and one for all: that one is their total. Never
-    raises: what is no statement names nothing.
+    A submission of several questions comes as one statement a question and one for all: that one is their total. In a
+    batch of many learners' statements it is theirs alone whose questions came. Never raises: what is no statement
+    names nothing.
     """
-    found: set[tuple[str, str]] = set()
+    found: set[Work] = set()
     for statement in statements if len(statements) > 1 else ():
         try:
             context = statement["context"]["contextActivities"]["parent"]  # type: ignore[index]
-            verb = statement["verb"]["id"]  # type: ignore[index]
-            found.update((verb, one["id"]) for one in (context if type(context) is list else (context,)))
-        except (KeyError, TypeError, IndexError):
+            found.update(
+                _work(statement, one["id"])  # type: ignore[arg-type]
+                for one in (context if type(context) is list else (context,))
+            )
+        except (AttributeError, KeyError, TypeError, IndexError):
             continue
     return frozenset(found)
+
+
+def _work(statement: Mapping[str, Any], activity: str) -> Work:
+    """A statement's learner, registration and verb, on an activity."""
+    registration = statement.get("context", NOTHING).get("registration", "")
+    return (*subject(statement["actor"], ""), registration.lower(), statement["verb"]["id"], activity)
 
 
 def read_statement(
@@ -80,7 +91,7 @@ def read_statement(
     arrival: Arrival,
     reader: Reader,
     judging: Judging = Judging.PARTIAL,
-    parents: frozenset[tuple[str, str]] = frozenset(),
+    parents: frozenset[Work] = frozenset(),
 ) -> dict[str, Any]:
     """The canonical record of a statement; an id is assigned (UUIDv4) where it has none.
 
@@ -233,7 +244,7 @@ def _fill_object(
     statement: Mapping[str, Any],
     reader: Reader,
     identifiers: tuple[str, ...],
-    parents: frozenset[tuple[str, str]],
+    parents: frozenset[Work],
 ) -> None:
     """Kind of evidence from the verb, item from the object, and the two IRIs that may lie in ``raw``.
 
@@ -258,7 +269,7 @@ def _fill_object(
         activity_type = thing.get("definition", NOTHING).get("type")
         if (shown := without_person(reader, activity_type, identifiers)) is not None:
             raw["activity_type"] = shown
-        if parents and (verb_id, thing["id"]) in parents:
+        if parents and _work(statement, thing["id"]) in parents:
             object_type = QUESTIONS
         if object_type != "Activity":
             raw["object_type"] = object_type

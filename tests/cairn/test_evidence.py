@@ -331,7 +331,9 @@ def test_a_caliper_event_without_what_it_needs_is_refused(
         caliper.read_element({**GRADED, field: value}, ARRIVAL, reader)
 
 
-@pytest.mark.parametrize("score", [{"maxScore": 0.0}, {"scoreGiven": 5, "maxScore": 1}])
+@pytest.mark.parametrize(
+    "score", [{"maxScore": 0.0}, {"scoreGiven": 5, "maxScore": 1}, {"scoreGiven": -5, "maxScore": 10}]
+)
 def test_odd_scores_of_vendors_are_kept_and_not_scaled(reader: Reader, score: dict[str, Any]) -> None:
     record = caliper.read_element(
         {**GRADED, "generated": {"id": "urn:x:score", "type": "Score", **score}}, ARRIVAL, reader

@@ -154,7 +154,14 @@ def test_a_submission_is_the_total_of_its_questions(shared_fixture: Callable[[st
         assert list(kinds.values()) == ["attempt"] * 3
     (alone,) = read(statements[:1])
     assert alone["activity_type"] == "attempt", "nothing says that there is more"
+    other = {"account": {"homePage": "https://id.cedar.example", "name": "p-08"}}
+    whole = next(one for one in statements if one["object"]["id"].endswith("block-set-4"))
+    for stranger in ({"actor": other}, {"context": {"registration": "00000000-0000-4000-8000-000000000001"}}):
+        *_, forwarded = read([*statements, whole | stranger])
+        assert forwarded["activity_type"] == "attempt", "questions of another learner, or of another time, say nothing"
     odd: list[Any] = [None, 7, {"context": {"contextActivities": {"parent": [[], "x", {"id": []}]}}, "verb": {"id": 1}}]
+    actors: list[Any] = [None, [], {"mbox": []}, {"account": 1}]
+    odd += [odd[2] | {"actor": actor} for actor in actors]
     assert xapi.parents_of(odd) == frozenset()
 
 

@@ -217,16 +217,17 @@ def test_a_file_is_sent_and_its_refusals_replayed(gateway: RunningGateway, tmp_p
 
     assert len(rejected.list_rejected(gateway.settings, source="filed")) == 2
     same = {"reason": "school_out_of_scope", "source": "filed"}
-    assert rejected.replay(gateway.settings, **same, dry_run=True) == {
-        "selected": 1,
-        "replayed": 0,
-        "still_rejected": 0,
-    }
-    assert rejected.replay(gateway.settings, **same) == {"selected": 1, "replayed": 0, "still_rejected": 1}
+    refused_again = {"selected": 1, "replayed": 0, "still_rejected": 1}
+    sealed = sorted((path, path.stat().st_size) for path in gateway.settings.sealed_dir.iterdir())
+    assert rejected.replay(gateway.settings, **same, dry_run=True) == refused_again
+    assert sorted((path, path.stat().st_size) for path in gateway.settings.sealed_dir.iterdir()) == sealed
+    assert rejected.replay(gateway.settings, **same) == refused_again
     registry.revoke("filed")
     registry.add("filed", ["sch-01", "sch-09"], mode=Mode.PARTIAL)
     registry.close()
-    assert rejected.replay(gateway.settings, **same) == {"selected": 1, "replayed": 1, "still_rejected": 0}
+    accepted_now = {"selected": 1, "replayed": 1, "still_rejected": 0}
+    assert rejected.replay(gateway.settings, **same, dry_run=True) == accepted_now
+    assert rejected.replay(gateway.settings, **same) == accepted_now
     found = committed(gateway.settings, since)
     assert books(found) == (1_205, 1_202, 3)
     assert odd["id"] in {record["source_statement_id"] for record in found[ACTIVITY]}

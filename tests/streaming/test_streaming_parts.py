@@ -167,7 +167,7 @@ def test_the_books_of_a_request_balance_and_hold_nobody(settings: Settings) -> N
         assert word not in everything
     kind, original = SealStore(settings).read(refused[0]["seal_ref"])
     assert (kind, orjson.loads(original)) == ("xapi", body[2])
-    again = processor.again(kind, original, Source("tilewise"), "replay")
+    again = processor.again(kind, original, Source("tilewise"), "replay", refused[0])
     assert len(again.accepted_ids) == 1
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +21,32 @@ from tests.streaming.xapi_bodies import answered
 
 pytestmark = pytest.mark.broker
 
+SILVER = "silver.learner_activity"
+
 PONDERED, SIGHED = "https://verbs.example/pondered", "https://verbs.example/sighed"
 
 
 def take_in(settings: Settings, values: list[bytes]) -> None:
-    """Records to bronze, as intake writes them."""
-    rows: list[dict[str, Any]] = [
-        {
-            "kafka_topic": ACTIVITY,
-            "kafka_partition": 0,
-            "kafka_offset": offset,
-            "record_key": orjson.loads(value)["subject_key"],
-            "record_value": value.decode(),
-            "received_date": date.fromisoformat(orjson.loads(value)["received_date"]),
-            "intake_app_id": "test",
-            "batch_id": 0,
-        }
-        for offset, value in enumerate(values)
-    ]
+    """Records to bronze, as intake writes them; the first of an id to silver too."""
+    stamp = {"kafka_partition": 0, "intake_app_id": "test", "batch_id": 0}
+    held = set(lake.read(settings, SILVER, ["event_id"], partitions=lake.EVERY)["event_id"].to_pylist())
+    rows: list[dict[str, Any]] = []
+    applied: list[dict[str, Any]] = []
+    for offset, value in enumerate(values):
+        record = orjson.loads(value)
+        day = date.fromisoformat(record["received_date"])
+        place = {**stamp, "kafka_offset": offset, "received_date": day}
+        named = {"kafka_topic": ACTIVITY, "record_key": record["subject_key"], "record_value": value.decode()}
+        rows.append(place | named)
+        if record["event_id"] not in held:
+            held.add(record["event_id"])
+            times = {name: datetime.fromisoformat(record[name]) for name in ("received_at", "event_time")}
+            days = {"work_date": date.fromisoformat(record["work_date"]), "ingest_date": day}
+            extensions = list((record["extensions"] or {}).items())
+            kept = {name: value for name, value in record.items() if name != "raw"}
+            applied.append(kept | place | times | days | {"extensions": extensions})
     lake.append(settings, "bronze.activity", rows)
+    lake.append(settings, SILVER, applied)
 
 
 def records(outcome: Outcome) -> list[bytes]:
@@ -98,6 +105,21 @@ def test_what_is_unmapped_waits_and_counts_once_it_is_mapped(broker: Settings, t
 
     take_in(settings, [orjson.dumps(record)])
     assert unmapped.replay_unmapped(mended, "tilewise") == {"selected": 2, "replayed": 0, "still_unmapped": 2}
+
+
+def test_what_silver_never_took_does_not_wait(settings: Settings) -> None:
+    """An id once with a verb that is mapped, and again with one that is not: a conflict, whatever is mapped later."""
+    registry = SourceRegistry(settings)
+    source, _ = registry.add("tilewise")
+    registry.close()
+    one, other = answered(), answered(verb={"id": SIGHED})
+    again = one | {"verb": {"id": SIGHED}}
+    sent = Processor(settings).xapi(
+        orjson.dumps([one, again, other, other | {"result": {}}]), source, "/xapi/statements"
+    )
+    take_in(settings, records(sent))
+    assert [(found.verb, found.statements) for found in unmapped.list_unmapped(settings)] == [(SIGHED, 1)]
+    assert unmapped.replay_unmapped(settings, dry_run=True)["selected"] == 1
 
 
 def test_a_source_that_is_gone_is_named(settings: Settings) -> None:

@@ -86,10 +86,18 @@ def signed(
     kind: str = "application/octet-stream",
     other_key: bool = False,
     cut: bool = False,
+    swap: tuple[bytes, bytes] | None = None,
 ) -> tuple[dict[str, Any], bytes]:
-    """The statement with its signature as attachment, and the signature; by ``other_key`` than its certificate's."""
+    """The statement with its signature as attachment, and the signature; by ``other_key`` than its certificate's.
+
+    ``swap``: octets of the certificate, and what stands in their place.
+    """
     payload = json.dumps(statement | (content or {})).encode()
     key, certificate = _key(0)
+    if swap is not None:
+        octets = base64.b64decode(certificate)
+        assert swap[0] in octets
+        certificate = base64.b64encode(octets.replace(*swap)).decode()
     secret: Any = _key(1)[0] if other_key else key
     if algorithm.startswith("HS"):
         secret = "x" * 64
