@@ -94,7 +94,7 @@ def test_pages_need_no_script(browser: Any, portal: Any) -> None:
     page.click("#decisions button[type=submit]")
     assert page.locator("#decisions tbody tr").count() == 1
     page.goto(portal["base"] + "/pilots/pilot-fractions")
-    page.click("details summary")
+    page.click("summary:text-is('Method')")
     assert page.locator("text=Smallest p this design can reach").is_visible()
     context.close()
 

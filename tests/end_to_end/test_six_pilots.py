@@ -27,7 +27,7 @@ from releases import evaluation, store
 from simulator import generate
 from simulator.pilot_kinds import DRAWN
 from streaming.client import send
-from streaming.sources import SourceRegistry
+from streaming.sources import Mode, SourceRegistry
 from tests.spark_jobs.intake_start import begin_at_present_end
 from tests.streaming.gateway_process import running_gateway
 
@@ -68,7 +68,7 @@ def send_activity(settings: Settings, folder: Path) -> dict[str, int]:
     """Every line through the gateway, each source by itself."""
     registry = SourceRegistry(settings)
     for source in yaml.safe_load((folder / "sources.yaml").read_text())["sources"]:
-        registry.add(source["source_id"], schools=source["schools"], save_token=True)
+        registry.add(source["source_id"], schools=source["schools"], save_token=True, mode=Mode(source["mode"]))
     registry.close()
     paths = sorted((folder / "activity").glob("*/*.jsonl.gz"))
     with running_gateway(settings), ThreadPoolExecutor(3) as pool:

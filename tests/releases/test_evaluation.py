@@ -126,7 +126,7 @@ def test_the_district_s_smallest_group_is_the_one_that_cards_are_made_by(release
     district.mkdir()
     (district / "privacy.yaml").write_text("n_min: 100000\n")
     larger = released.model_copy(update={"district_dir": district})
-    card = evaluation.evaluate(larger, "fraction-studio")
+    card = evaluation_shown.evaluate(larger, "fraction-studio")
     assert "fewer than 100000 pupils" in " ".join([*card["why"], *card["warnings"]])
 
 

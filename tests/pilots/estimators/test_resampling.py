@@ -43,7 +43,7 @@ def permuted(school: np.ndarray, treated: np.ndarray, before: np.ndarray, after:
 
 
 @given(seeds)
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 def test_permutation_is_that_of_the_definition_and_so_is_its_interval(seed: int) -> None:
     school, treated, before, after = made(seed, 8)
     found = permuted(school, treated, before, after)
@@ -81,7 +81,7 @@ def wild_p(school: np.ndarray, treated: np.ndarray, before: np.ndarray, after: n
 
 
 @given(seeds)
-@settings(max_examples=6)
+@settings(max_examples=6, deadline=None)
 def test_wild_bootstrap_is_that_of_the_definition_and_so_is_its_interval(seed: int) -> None:
     school, treated, before, after = made(seed, 7)
     parts = partial_out(np.column_stack([np.ones(len(school)), before]), treated[school].astype(float), after)
@@ -95,7 +95,7 @@ def test_wild_bootstrap_is_that_of_the_definition_and_so_is_its_interval(seed: i
 
 
 @given(seeds, st.sampled_from(["cr1", "cr2", "cr3", "permutation", "wild", "hc3", "classical"]), st.booleans())
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_interval_and_p_never_contradict(seed: int, method: str, has_covariate: bool) -> None:
     school, treated, before, after = made(seed, 12, effect=0.7)
     data = table(school=school, t=treated[school].astype(int), before=before, after=after)

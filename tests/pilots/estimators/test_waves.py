@@ -36,7 +36,7 @@ def waves(columns: dict[str, list[object]], **options: object) -> StaggeredResul
 
 
 @given(st.integers(0, 1000))
-@settings(max_examples=10)
+@settings(max_examples=10, deadline=None)
 def test_two_periods_and_two_groups_are_a_difference_of_differences(seed: int) -> None:
     columns = panel([2] * 5 + [0] * 7, 2, seed)
     change = np.diff(np.array(columns["y"], dtype=float).reshape(12, 2), axis=1)[:, 0]
@@ -52,7 +52,7 @@ def test_two_periods_and_two_groups_are_a_difference_of_differences(seed: int) -
 
 
 @given(st.integers(0, 1000))
-@settings(max_examples=10)
+@settings(max_examples=10, deadline=None)
 def test_a_known_effect_is_found_whoever_is_the_control(seed: int) -> None:
     columns = panel([3] * 12 + [4] * 12 + [5] * 12 + [0] * 12, 6, seed)
     for control in ("never", "not-yet"):
