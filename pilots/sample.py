@@ -134,7 +134,7 @@ def lost_from(plan: Plan, assigned: pd.DataFrame, kept: pd.DataFrame) -> tuple[L
     is_kept = assigned.index.isin(kept.index)
     return (
         _lost([(arm, school in present) for school, arm in plan.arms.items()]),
-        _lost(list(zip(assigned["arm"][stayed], is_kept[stayed.to_numpy()], strict=True))),
+        _lost(list(zip(assigned["arm"][stayed], is_kept[stayed.to_numpy()].tolist(), strict=True))),
     )
 
 
