@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from datetime import date
 
 import orjson
 import pytest
 from typer.testing import CliRunner
 
-import lake
 from cairn.errors import UsageError
 from cairn.settings import Settings
 from cli import intake, source
 from streaming.process import Processor
 from streaming.sources import Source
+from tests.streaming.taken_in import take_in
 
 SIGHED = "https://verbs.example/sighed"
 
@@ -41,20 +40,7 @@ def test_unmapped_verbs_are_named_with_what_to_do(settings: Settings, count: int
     }
     body = orjson.dumps([statement] * count)
     sent = Processor(settings).xapi(body, Source("tilewise"), "/xapi/statements")
-    rows = [
-        {
-            "kafka_topic": "t",
-            "kafka_partition": 0,
-            "kafka_offset": offset,
-            "intake_app_id": "a",
-            "batch_id": 0,
-            "record_key": "k",
-            "record_value": value.decode(),
-            "received_date": date(2026, 10, 14),
-        }
-        for offset, (_, value) in enumerate(sent.records())
-    ]
-    lake.append(settings, "bronze.activity", rows)
+    take_in(settings, [value for _, value in sent.records()])
     told = CliRunner().invoke(intake.app, ["unmapped", "list"]).output
     if count:
         assert SIGHED in told

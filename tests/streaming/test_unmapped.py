@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pytest
 
-import lake
 from cairn.errors import CairnError
 from cairn.settings import REPOSITORY, Settings
 from streaming import unmapped
@@ -17,36 +14,12 @@ from streaming.process import Outcome, Processor
 from streaming.sources import SourceRegistry
 from streaming.topics import ACTIVITY, RECEIPTS, end_offsets
 from tests.streaming.gateway_process import committed
+from tests.streaming.taken_in import take_in
 from tests.streaming.xapi_bodies import answered
 
 pytestmark = pytest.mark.broker
 
-SILVER = "silver.learner_activity"
-
 PONDERED, SIGHED = "https://verbs.example/pondered", "https://verbs.example/sighed"
-
-
-def take_in(settings: Settings, values: list[bytes]) -> None:
-    """Records to bronze, as intake writes them; the first of an id to silver too."""
-    stamp = {"kafka_partition": 0, "intake_app_id": "test", "batch_id": 0}
-    held = set(lake.read(settings, SILVER, ["event_id"], partitions=lake.EVERY)["event_id"].to_pylist())
-    rows: list[dict[str, Any]] = []
-    applied: list[dict[str, Any]] = []
-    for offset, value in enumerate(values):
-        record = orjson.loads(value)
-        day = date.fromisoformat(record["received_date"])
-        place = {**stamp, "kafka_offset": offset, "received_date": day}
-        named = {"kafka_topic": ACTIVITY, "record_key": record["subject_key"], "record_value": value.decode()}
-        rows.append(place | named)
-        if record["event_id"] not in held:
-            held.add(record["event_id"])
-            times = {name: datetime.fromisoformat(record[name]) for name in ("received_at", "event_time")}
-            days = {"work_date": date.fromisoformat(record["work_date"]), "ingest_date": day}
-            extensions = list((record["extensions"] or {}).items())
-            kept = {name: value for name, value in record.items() if name != "raw"}
-            applied.append(kept | place | times | days | {"extensions": extensions})
-    lake.append(settings, "bronze.activity", rows)
-    lake.append(settings, SILVER, applied)
 
 
 def records(outcome: Outcome) -> list[bytes]:
