@@ -158,7 +158,7 @@ def _erase_from(settings: Settings, contract: Contract, who: Subject) -> int:
 
     def changed(rows: pa.Table) -> pa.Table | None:
         nonlocal touched
-        is_gone, result = pa.array([False] * rows.num_rows), rows
+        is_gone, result = pa.array([False] * rows.num_rows, pa.bool_()), rows
         for column in contract.person_columns:
             if column.holds.endswith("s"):
                 result, edited = _without(result, column, who)
@@ -241,7 +241,7 @@ def _write_books(settings: Settings, who: Subject, erasure_id: str, erased_at: d
         contract = next(each for each in person_tables() if each.name == name)
         columns = [column.name for column in contract.person_columns]
         found = lake.read(settings, name, [*columns, *(k for k in keys if k != "fate" or not fixed)], None, lake.EVERY)
-        is_gone = pa.array([False] * found.num_rows)
+        is_gone = pa.array([False] * found.num_rows, pa.bool_())
         for column in contract.person_columns:
             is_gone = pc.or_(is_gone, _is_of(found[column.name], column, who))
         gone = found.filter(is_gone)

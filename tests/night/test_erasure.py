@@ -328,6 +328,18 @@ def test_work_under_an_account_that_was_handed_on_stays_the_others(settings: Set
     assert [link.student_key for link in vault.links_of([subject])] == [second]
 
 
+def test_an_erasure_goes_through_tables_that_hold_no_row(settings: Settings) -> None:
+    """A quarantine that nothing was ever set aside in is there and empty."""
+    key = Vault(settings).register([ANN])["u-ann-77"]
+    for contract in lake_erasure.person_tables():
+        lake.create(settings, contract.name)
+    assert lake.count_rows(settings, "silver.activity_quarantine") == 0
+    receipt = erasure.erase(settings, key, reason="request", by="tester", places=[])
+    assert receipt.finished_at is not None and not Vault(settings).knows(key)
+    assert erasure.scan(settings, receipt, []).remaining == 0
+    assert erasure.replay_within_night(settings) == 0
+
+
 def test_nothing_is_erased_while_a_night_runs_nor_of_nobody(settings: Settings) -> None:
     key = Vault(settings).register([ANN])["u-ann-77"]
     with lock.one_night(settings), pytest.raises(CairnError, match="another night is running"):
