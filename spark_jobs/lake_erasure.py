@@ -10,6 +10,8 @@ now. Where nothing had come since the last night the next one goes on from there
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -19,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import lake
-from cairn.contracts import Column, Contract, all_contracts
+from cairn.contracts import Column, Contract, all_contracts, load_contract
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from spark_jobs import key_index, night_record, upkeep
@@ -55,6 +57,10 @@ class Subject:
         """Texts that may be nowhere afterwards."""
         return sorted(self.student_keys | self.subject_keys)
 
+    def keys(self, holds: str) -> frozenset[str]:
+        """Those of the kind that a column holds, by its contract: "student_key", "subject_key" or "event_id"."""
+        return {"student_key": self.student_keys, "subject_key": self.subject_keys, "event_id": self.event_ids}[holds]
+
 
 def person_tables() -> list[Contract]:
     """Tables that hold people, by their contracts; last the one that tells which events are whose."""
@@ -62,7 +68,7 @@ def person_tables() -> list[Contract]:
     return sorted(found, key=lambda contract: contract.name == SILVER)
 
 
-Period = tuple[str, datetime, datetime | None]
+Period = tuple[str, datetime, datetime]
 
 
 def subject(
@@ -70,16 +76,18 @@ def subject(
 ) -> Subject:
     """Who goes, with the events: ``periods`` are those in which an identifier that meant others too meant the person.
 
-    A period is (subject key, from, to), its end open where None and never within.
+    A period is (subject key, from, to), its end never within.
     """
     events = _event_ids(settings, pc.field("subject_key").isin(pa.array(sorted(subject_keys), pa.string())))
-    of_periods: set[str] = set()
-    for key, begins, ends in periods:
-        wanted = (pc.field("subject_key") == key) & (pc.field("event_time") >= begins)
-        of_periods |= _event_ids(settings, wanted if ends is None else wanted & (pc.field("event_time") < ends))
-    of_periods |= _quarantined_ids(settings, periods)
+    of_periods = _ids_of_periods(settings, periods) | _quarantined_ids(settings, periods)
     every = frozenset(events | of_periods)
     return Subject(frozenset(student_keys), frozenset(subject_keys), every, is_mixed=bool(of_periods))
+
+
+def _ids_of_periods(settings: Settings, periods: Collection[Period]) -> set[str]:
+    key, at = pc.field("subject_key"), pc.field("event_time")
+    within = [(key == subject) & (at >= begins) & (at < ends) for subject, begins, ends in periods]
+    return _event_ids(settings, functools.reduce(operator.or_, within)) if within else set()
 
 
 def _quarantined_ids(settings: Settings, periods: Collection[Period]) -> set[str]:
@@ -87,7 +95,7 @@ def _quarantined_ids(settings: Settings, periods: Collection[Period]) -> set[str
 
     A record whose time cannot be read is nobody's in particular, and stays.
     """
-    if not periods or not lake.exists(settings, QUARANTINE):
+    if not periods:
         return set()
     texts = lake.read(settings, QUARANTINE, ["record_value"], None, lake.EVERY)["record_value"]
     keys = pa.array({key for key, _, _ in periods}, pa.string())
@@ -104,7 +112,7 @@ def _is_within(subject: str, event_time: str | None, periods: Collection[Period]
         return False
     if at.tzinfo is None:
         return False
-    return any(key == subject and begins <= at and (ends is None or at < ends) for key, begins, ends in periods)
+    return any(key == subject and begins <= at < ends for key, begins, ends in periods)
 
 
 def _event_ids(settings: Settings, wanted: Any) -> set[str]:
@@ -158,13 +166,11 @@ def _erase_from(settings: Settings, contract: Contract, who: Subject) -> int:
 
     def changed(rows: pa.Table) -> pa.Table | None:
         nonlocal touched
-        is_gone, result = pa.array([False] * rows.num_rows, pa.bool_()), rows
+        is_gone, result = _is_gone(rows, contract, who), rows
         for column in contract.person_columns:
-            if column.holds.endswith("s"):
+            if _is_list(column):
                 result, edited = _without(result, column, who)
                 touched += edited
-            else:
-                is_gone = pc.or_(is_gone, _is_of(rows[column.name], column, who))
         touched += int(pc.sum(is_gone).as_py() or 0)
         kept = result.filter(pc.invert(is_gone))
         return None if kept.num_rows == rows.num_rows and result is rows else kept
@@ -187,11 +193,21 @@ def _among(contract: Contract, who: Subject) -> Any:
     for column in contract.person_columns:
         if column.holds == "payload":
             continue
-        wanted = {"student_key": who.student_keys, "subject_key": who.subject_keys, "event_id": who.event_ids}
-        found = found | pc.field(column.name).isin(pa.array(sorted(wanted[column.holds]), pa.string()))
+        found = found | pc.field(column.name).isin(pa.array(sorted(who.keys(column.holds)), pa.string()))
         if has_text:  # a record without a key tells whose it is in its text alone
             found = found | pc.field(column.name).is_null()
     return found
+
+
+def _is_gone(rows: pa.Table, contract: Contract, who: Subject) -> Mask:
+    """Which rows are the person's; one that has her in a list of keys is not, and loses the key alone."""
+    columns = [column for column in contract.person_columns if not _is_list(column)]
+    nobody = pa.array([False] * rows.num_rows, pa.bool_())
+    return functools.reduce(pc.or_, (_is_of(rows[column.name], column, who) for column in columns), nobody)
+
+
+def _is_list(column: Column) -> bool:
+    return column.holds.endswith("s")
 
 
 def _is_of(values: pa.ChunkedArray, column: Column, who: Subject) -> Mask:
@@ -199,8 +215,7 @@ def _is_of(values: pa.ChunkedArray, column: Column, who: Subject) -> Mask:
         return pc.or_(
             _is_in(_field(values, "subject_key"), who.subject_keys), _is_in(_field(values, "event_id"), who.event_ids)
         )
-    wanted = {"student_key": who.student_keys, "subject_key": who.subject_keys, "event_id": who.event_ids}
-    return _is_in(values, wanted[column.holds])
+    return _is_in(values, who.keys(column.holds))
 
 
 def _field(values: pa.ChunkedArray, name: str) -> Any:
@@ -236,15 +251,11 @@ def _write_books(settings: Settings, who: Subject, erasure_id: str, erased_at: d
     if is_done(settings, erasure_id):
         rows = []
     for name, fixed in ((SILVER, "accepted"), (QUARANTINE, None)):
-        if not lake.exists(settings, name):
-            continue
-        contract = next(each for each in person_tables() if each.name == name)
+        contract = load_contract(name)
         columns = [column.name for column in contract.person_columns]
-        found = lake.read(settings, name, [*columns, *(k for k in keys if k != "fate" or not fixed)], None, lake.EVERY)
-        is_gone = pa.array([False] * found.num_rows, pa.bool_())
-        for column in contract.person_columns:
-            is_gone = pc.or_(is_gone, _is_of(found[column.name], column, who))
-        gone = found.filter(is_gone)
+        wanted = [*columns, *(key for key in keys if key != "fate" or not fixed)]
+        found = lake.read(settings, name, wanted, _among(contract, who), lake.EVERY)
+        gone = found.filter(_is_gone(found, contract, who))
         if fixed:
             gone = gone.append_column("fate", pa.repeat(fixed, gone.num_rows))
         for row in gone.select(keys).group_by(keys).aggregate([([], "count_all")]).to_pylist():
@@ -289,8 +300,7 @@ def _rewrite_one_file(settings: Settings) -> None:
     """Write silver's smallest file anew, so that its log says what the next night must hear."""
     smallest = min(lake.table_files(settings, SILVER), key=lambda file: file.size)
     rows = lake.dataset_of(settings, SILVER, [smallest]).to_table()
-    contract = next(each for each in person_tables() if each.name == SILVER)
-    values: dict[str, Any] = {column: rows[column][0].as_py() for column in contract.partitions}
+    values: dict[str, Any] = {column: rows[column][0].as_py() for column in load_contract(SILVER).partitions}
     base = lake.current_version(settings, SILVER)
     written = lake.write_file(settings, SILVER, rows, values)
     lake.commit_files(settings, SILVER, [written], removed=[smallest], base=base)
