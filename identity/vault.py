@@ -23,7 +23,7 @@ from cairn.sealing import Sealer
 from cairn.settings import Settings
 from cairn.sqlite_file import give_back
 from identity import claims, forgetting, merging, rotation
-from identity.claims import ALWAYS, SharedIdentifier, iso
+from identity.claims import SharedIdentifier, iso
 from identity.crosswalk import SOURCED_ID, identifiers_of, load_rules
 from identity.disclosure_log import Disclosure, DisclosureKind, write_down
 from identity.forgetting import Identity
@@ -253,20 +253,9 @@ class Vault:
         with self._store.transaction() as connection:
             if not connection.execute("SELECT 1 FROM person WHERE student_key = ?", (student_key,)).fetchone():
                 raise CairnError(f"nobody in the vault has the key {student_key}: see 'cairn students show'")
-            query = "SELECT student_key FROM identifier WHERE subject_key = ? AND valid_to IS NULL"
-            owner = connection.execute(query, (subject,)).fetchone()
-            if owner is None or owner[0] != student_key:
-                query = "SELECT 1 FROM identifier WHERE subject_key = ? LIMIT 1"
-                begins = instant if connection.execute(query, (subject,)).fetchone() else ALWAYS
-                connection.execute(
-                    "UPDATE identifier SET valid_to = ? WHERE subject_key = ? AND valid_to IS NULL",
-                    (iso(instant), subject),
-                )
-                connection.execute(
-                    "INSERT INTO identifier (subject_key, student_key, kind, valid_from, reason) VALUES (?,?,?,?,?)",
-                    (subject, student_key, kind, iso(begins), "crosswalk"),
-                )
             claims.claim_by_hand(connection, subject, student_key, kind)
+            # Shared until now or not: one that never meant anybody is the person's for all time, since a hand says so.
+            claims.settle(connection, {subject}, "crosswalk", instant, frozenset())
             rotation.keep_value(connection, self._sealer, self._keys, kind, value)
             _note(connection, instant, by, "link", student_key, subject, reason)
         return [link for link in self.links_for([student_key]) if link.subject_key == subject]

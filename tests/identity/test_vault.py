@@ -13,9 +13,9 @@ from cairn.errors import CairnError
 from cairn.keys import DistrictKeys
 from cairn.settings import Settings
 from identity import Vault
+from identity.claims import ALWAYS
 from identity.crosswalk import load_rules
 from identity.disclosure_log import list_disclosures
-from identity.vault import ALWAYS
 
 HOME_PAGE = "account:https://id.cedar.example"
 ANN = {
