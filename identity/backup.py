@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from cairn.sqlite_file import BUSY_SECONDS
+from cairn.whole_file import write_private
 from identity import erasures
 from identity.disclosure_log import log_path
 
@@ -60,7 +61,7 @@ def backup(settings: Settings, path: Path, passphrase: str) -> int:
                 names += 1
     salt, nonce = secrets.token_bytes(SALT_BYTES), secrets.token_bytes(NONCE_BYTES)
     sealed = AESGCM(_key(passphrase, salt)).encrypt(nonce, content.getvalue(), MAGIC)
-    _write(path, MAGIC + salt + nonce + sealed)
+    write_private(path, MAGIC + salt + nonce + sealed)
     return names
 
 
@@ -83,7 +84,7 @@ def restore(settings: Settings, path: Path, passphrase: str, *, replace: bool = 
         if name.startswith("erasures/") and target.exists():
             continue
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _write(target, content)
+        write_private(target, content)
     return Restored(len(files), len(known - {Path(name).stem for name in files}))
 
 
@@ -124,17 +125,6 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     member = tarfile.TarInfo(name)
     member.size, member.mode = len(content), 0o600
     tar.addfile(member, io.BytesIO(content))
-
-
-def _write(path: Path, content: bytes) -> None:
-    """A file for its owner only, the old one or the new one, on the disk when this returns."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.touch(mode=0o600)
-    with draft.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
 
 
 def _key(passphrase: str, salt: bytes) -> bytes:

@@ -8,7 +8,6 @@ apart from lake and vault, and for as long as their backups.
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -18,6 +17,7 @@ from typing import Any
 
 from cairn.errors import CairnError
 from cairn.settings import Settings
+from cairn.whole_file import write_private
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,7 @@ def save(settings: Settings, receipt: Receipt) -> Path:
     """Write a receipt so that a reader sees the old or the new one."""
     folder(settings).mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder(settings) / f"{receipt.erasure_id}.json"
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.touch(mode=0o600)
-    with draft.open("w", encoding="utf-8") as file:
-        json.dump(asdict(receipt), file, indent=1, default=_text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    write_private(path, json.dumps(asdict(receipt), indent=1, default=_text).encode())
     return path
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -27,6 +26,7 @@ import pyarrow.compute as pc
 import lake
 from cairn.errors import CairnError, UsageError
 from cairn.settings import Settings
+from cairn.whole_file import write_private
 
 KINDS = ("learning", "evaluation")
 KEEP = 7
@@ -146,19 +146,10 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file (0600) so that a reader sees the old or the new one, also after a crash."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(draft, "w", encoding="utf-8", opener=_private) as handle:
-        json.dump(content, handle, indent=1, default=str)
-        handle.flush()
-        os.fsync(handle.fileno())
-    draft.replace(path)
+    write_private(path, json.dumps(content, indent=1, default=str).encode())
 
 
 def kind_dir(settings: Settings, kind: str) -> Path:
