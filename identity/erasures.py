@@ -18,16 +18,16 @@ from typing import Any
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from cairn.whole_file import write_private
+from identity.forgetting import Period
 
 
 @dataclass(frozen=True)
 class Receipt:
     """What was erased: keys, who asked for it and why, rows by place.
 
-    ``periods``: (subject key, from, to) of identifiers that meant others too, instants ISO 8601; ``kinds``: of her
-    identifiers. ``topic_until_date``:
-    the last local day on which the topic may still hold records; ``finished_at`` is empty while it is being done;
-    ``passes``: how often it went through all places.
+    ``periods``: (subject key, from, to) of identifiers that meant others too; ``kinds``: of her identifiers.
+    ``topic_until_date``: the last local day on which the topic may still hold records; ``finished_at`` is empty while
+    it is being done; ``passes``: how often it went through all places.
     """
 
     erasure_id: str
@@ -36,7 +36,7 @@ class Receipt:
     reason: str
     student_keys: tuple[str, ...]
     subject_keys: tuple[str, ...]
-    periods: tuple[tuple[str, str, str | None], ...]
+    periods: tuple[Period, ...]
     kinds: tuple[str, ...]
     topic_until_date: date
     removed: Mapping[str, int] = field(default_factory=dict)
@@ -110,6 +110,10 @@ def _text(value: object) -> str:
     raise TypeError(f"a receipt holds no {type(value).__name__}")
 
 
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
 def _read(path: Path) -> Receipt:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
@@ -120,11 +124,13 @@ def _read(path: Path) -> Receipt:
             reason=raw["reason"],
             student_keys=tuple(raw["student_keys"]),
             subject_keys=tuple(raw["subject_keys"]),
-            periods=tuple((one[0], one[1], one[2]) for one in raw["periods"]),
+            periods=tuple(
+                (subject, datetime.fromisoformat(begins), _instant(ends)) for subject, begins, ends in raw["periods"]
+            ),
             kinds=tuple(raw["kinds"]),
             topic_until_date=date.fromisoformat(raw["topic_until_date"]),
             removed=raw["removed"],
-            finished_at=datetime.fromisoformat(raw["finished_at"]) if raw["finished_at"] else None,
+            finished_at=_instant(raw["finished_at"]),
             # Receipts of before were not counted: what is finished went through once at least.
             passes=raw.get("passes", 1 if raw["finished_at"] else 0),
         )

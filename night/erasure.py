@@ -77,9 +77,7 @@ def erase(settings: Settings, student_key: str, *, reason: str, by: str, places:
             reason=reason,
             student_keys=who.student_keys,
             subject_keys=who.subject_keys,
-            periods=tuple(
-                (key, begins.isoformat(), ends.isoformat() if ends else None) for key, begins, ends in who.periods
-            ),
+            periods=who.periods,
             kinds=who.kinds,
             topic_until_date=topics.gone_by(settings, now),
         )
@@ -167,10 +165,7 @@ def _is_behind(settings: Settings, vault: Vault, receipt: Receipt) -> bool:
 
 def _subject(settings: Settings, receipt: Receipt) -> lake_erasure.Subject:
     """Who goes from the lake. An identifier that others had too is the person's until the erasure, and no longer."""
-    periods = [
-        (key, datetime.fromisoformat(begins), datetime.fromisoformat(ends) if ends else receipt.erased_at)
-        for key, begins, ends in receipt.periods
-    ]
+    periods = [(key, begins, ends or receipt.erased_at) for key, begins, ends in receipt.periods]
     return lake_erasure.subject(settings, receipt.student_keys, receipt.subject_keys, periods)
 
 
