@@ -12,11 +12,12 @@ entity of it is looked at.
 from __future__ import annotations
 
 import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from xml.parsers import expat
 
 from cairn.errors import CairnError
 from cairn.rostering.items_named import Named, item_name
+from cairn.rostering.zips import opened_zip
 
 MANIFEST = "imsmanifest.xml"
 ITEM_TYPE = "imsqti_item"
@@ -48,8 +49,7 @@ def _manifest(path: Path) -> bytes:
         if not zipfile.is_zipfile(path):
             with path.open("rb") as file:
                 return _bounded(path, file.read(LARGEST_MANIFEST_BYTES + 1))
-        with zipfile.ZipFile(path) as archive:
-            named = {PurePosixPath(entry.filename.replace("\\", "/")): entry for entry in archive.infolist()}
+        with opened_zip(path) as (archive, named):
             found = sorted((name for name in named if name.name.lower() == MANIFEST), key=lambda name: len(name.parts))
             if not found:
                 raise CairnError(f"{path}: no {MANIFEST} in the zip: give the package as the authoring tool exports it")
@@ -57,8 +57,6 @@ def _manifest(path: Path) -> bytes:
                 return _bounded(path, file.read(LARGEST_MANIFEST_BYTES + 1))
     except OSError as error:
         raise CairnError(f"{path}: cannot be read ({error.strerror}): check the path") from error
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise CairnError(f"{path}: the zip cannot be read ({error}): export it again, without a password") from error
 
 
 def _bounded(path: Path, content: bytes) -> bytes:

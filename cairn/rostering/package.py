@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from cairn.errors import CairnError
 from cairn.rostering.tabular import Problem, read_table
+from cairn.rostering.zips import opened_zip
 
 MANIFEST = "manifest"
 MODES = ("absent", "bulk", "delta")
@@ -97,17 +98,10 @@ def _of_one_folder(path: Path, found: Mapping[PurePosixPath, Content]) -> dict[s
 
 def _read_zip(path: Path) -> dict[str, bytes]:
     """CSV files of the zip, within the limits."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            _check_limits(path, entries)
-            # Old archivers of Windows write backslashes, which the zip format does not know (APPNOTE 4.4.17.1).
-            named = {PurePosixPath(entry.filename.replace("\\", "/")): entry for entry in entries if not entry.is_dir()}
-            chosen = _of_one_folder(path, {name: entry for name, entry in named.items() if _is_csv(name)})
-            return {stem: _read_entry(archive, entry, path) for stem, entry in chosen.items()}
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        # RuntimeError is what zipfile raises for an encrypted entry, NotImplementedError for an unknown compression.
-        raise CairnError(f"{path}: the zip cannot be read ({error}): export it again, without a password") from error
+    with opened_zip(path) as (archive, named):
+        _check_limits(path, archive.infolist())
+        chosen = _of_one_folder(path, {name: entry for name, entry in named.items() if _is_csv(name)})
+        return {stem: _read_entry(archive, entry, path) for stem, entry in chosen.items()}
 
 
 def _check_limits(path: Path, entries: list[zipfile.ZipInfo]) -> None:
