@@ -25,6 +25,7 @@ from cairn.sqlite_file import BUSY_SECONDS
 from cairn.whole_file import write_private
 from identity import erasures
 from identity.disclosure_log import log_path
+from identity.vault_file import FILE
 
 MAGIC = b"cairn vault 1\n"
 SALT_BYTES, NONCE_BYTES = 16, 12
@@ -45,7 +46,7 @@ def backup(settings: Settings, path: Path, passphrase: str) -> int:
     Raises CairnError where there is no vault yet, or the passphrase is short.
     """
     _check(passphrase)
-    vault = settings.vault_dir / "vault.sqlite"
+    vault = settings.vault_dir / FILE
     if not vault.is_file():
         raise CairnError(f"no vault in {settings.vault_dir}: nothing to back up")
     content = io.BytesIO()
@@ -71,7 +72,7 @@ def restore(settings: Settings, path: Path, passphrase: str, *, replace: bool = 
     Call :func:`night.erasure.replay` then. Raises CairnError where the passphrase is not the one it was made with, the
     file is damaged, or a vault is there and ``replace`` is not said.
     """
-    here = settings.vault_dir / "vault.sqlite"
+    here = settings.vault_dir / FILE
     if here.exists() and not replace:
         raise CairnError(f"a vault is there, {here}: move it away, or say --replace")
     files = _opened(path, passphrase)

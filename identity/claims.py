@@ -17,12 +17,13 @@ from datetime import UTC, datetime
 
 from identity.vault_file import select_in
 
-ROSTER, HAND = "roster", "hand"
+HAND = "hand"
 # The first link of an identifier that one person claims holds for all time: work done before the roster came is the
 # same person's.
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 # Subject key and kind.
 Identifier = tuple[str, str]
+_SHARED = "SELECT subject_key FROM claim GROUP BY subject_key HAVING count(DISTINCT student_key) > 1"
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,7 @@ def _forget(connection: sqlite3.Connection, living: Collection[str], claimed: Ma
 
 def shared_keys(connection: sqlite3.Connection) -> set[str]:
     """Identifiers (subject keys) that more than one person claims."""
-    query = "SELECT subject_key FROM claim GROUP BY subject_key HAVING count(DISTINCT student_key) > 1"
-    return {row[0] for row in connection.execute(query)}
+    return {row[0] for row in connection.execute(_SHARED)}
 
 
 def settle(
@@ -137,8 +137,7 @@ def _meant(by_student: Mapping[str, str]) -> str | None:
 def shared(connection: sqlite3.Connection) -> list[SharedIdentifier]:
     """Every identifier that more than one living person claims."""
     query = (
-        "SELECT subject_key, kind, student_key, max(source = 'hand') FROM claim WHERE subject_key IN (SELECT"
-        " subject_key FROM claim GROUP BY subject_key HAVING count(DISTINCT student_key) > 1)"
+        f"SELECT subject_key, kind, student_key, max(source = 'hand') FROM claim WHERE subject_key IN ({_SHARED})"
         " GROUP BY subject_key, kind, student_key ORDER BY subject_key, student_key"
     )
     found: dict[Identifier, list[tuple[str, bool]]] = defaultdict(list)

@@ -78,6 +78,8 @@ CREATE TABLE identifier_value (subject_key TEXT PRIMARY KEY, sealed BLOB NOT NUL
 CREATE TABLE key_version (version INTEGER NOT NULL);
 INSERT INTO key_version VALUES (1)
 """
+# Its name in the folder of the vault.
+FILE = "vault.sqlite"
 MIGRATIONS = (FIRST, CLAIMS, MERGES)
 # SQLite takes at most 32,766 parameters a statement; stay well under.
 CHUNK = 5_000
@@ -87,7 +89,7 @@ class Store:
     """Connections to the vault's file. Made readable by the owner only."""
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / "vault.sqlite"
+        self.path = folder / FILE
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         prepare(self.path, *MIGRATIONS)
 

@@ -11,8 +11,7 @@ from cairn.settings import Settings
 from identity.crosswalk import SOURCED_ID
 from identity.vault import Vault
 from loading.history import CURRENT
-
-PERSON = "silver.person"
+from loading.sections import PERSON
 
 
 def known_now(settings: Settings, on_date: date) -> Known:

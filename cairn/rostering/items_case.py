@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from cairn.errors import CairnError
+from cairn.rostering.case import EXEMPLAR
 from cairn.rostering.items_named import Competencies, Named
-
-EXEMPLAR = "exemplar"
 
 
 def read_case_items(path: Path, content: bytes, loaded: Competencies) -> list[Named]:

@@ -107,7 +107,7 @@ def _fields(
         undecided.append("fields.taken_date: the day on which it was taken")
     elif len(formats) > 1:
         undecided.append(f"fields.taken_date: every cell could be of {' or '.join(formats)}; the first is written")
-    return {name: field for name, field in fields.items() if field or name == "taken_date"}
+    return fields
 
 
 def _measures(numeric: list[str], overall: str) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ A delta may bring an enrolment without its class, and a bulk package a class wit
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -30,17 +30,17 @@ class Known:
     def with_orgs(self, rows: Iterable[Mapping[str, Any]]) -> Known:
         """With a package's own schools and districts."""
         own = {row["org_id"]: row["org_type"] for row in rows}
-        return Known({**self.org_types, **own}, self.session_days, self.classes, self.on_date)
+        return replace(self, org_types={**self.org_types, **own})
 
     def with_sessions(self, rows: Iterable[Mapping[str, Any]]) -> Known:
         """With a package's own academic sessions."""
         own = {row["session_id"]: (row["valid_from_date"], row["valid_to_date"]) for row in rows}
-        return Known(self.org_types, {**self.session_days, **own}, self.classes, self.on_date)
+        return replace(self, session_days={**self.session_days, **own})
 
     def with_classes(self, rows: Iterable[Mapping[str, Any]]) -> Known:
         """With a package's own classes."""
         own = {row["class_id"]: row for row in rows}
-        return Known(self.org_types, self.session_days, {**self.classes, **own}, self.on_date)
+        return replace(self, classes={**self.classes, **own})
 
     def school_of_class(self, class_id: str) -> str | None:
         """The class's school; None where the class is not known."""
