@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cairn.keys import DistrictKeys, newest_version, version_of
@@ -51,19 +50,20 @@ def rotate(connection: sqlite3.Connection, settings: Settings, sealer: Sealer, r
     wanted = max(newest_version(settings), present + 1)
     old, new = DistrictKeys.load(settings, present), DistrictKeys.load(settings, wanted)
     becomes: dict[str, str] = {}
-    for kind, value in _known(connection, sealer, rules):
-        becomes[old.subject_key(kind, value)] = new.subject_key(kind, value)
-    for student, source in _sources(connection, sealer):
-        connection.execute(
-            "UPDATE person SET source_key = ? WHERE student_key = ?", (new.subject_key(SOURCED_ID, source), student)
-        )
+    for student, sealed in connection.execute("SELECT student_key, sealed FROM person").fetchall():
+        fields = json.loads(sealer.open(sealed, student.encode()))
+        for kind, value in identifiers_of(fields, rules):
+            becomes[old.subject_key(kind, value)] = new.subject_key(kind, value)
+        source = new.subject_key(SOURCED_ID, fields["sourced_id"])
+        connection.execute("UPDATE person SET source_key = ? WHERE student_key = ?", (source, student))
     for subject, sealed in connection.execute("SELECT subject_key, sealed FROM identifier_value").fetchall():
-        if subject in becomes:
-            plain = sealer.open(sealed, subject.encode())
-            connection.execute(
-                "INSERT OR REPLACE INTO identifier_value VALUES (?, ?)",
-                (becomes[subject], sealer.seal(plain, becomes[subject].encode())),
-            )
+        plain = sealer.open(sealed, subject.encode())
+        kind, value = json.loads(plain)
+        present_form, new_form = old.subject_key(kind, value), new.subject_key(kind, value)
+        becomes[present_form] = new_form
+        if subject == present_form:  # forms of earlier keys stay beside it
+            resealed = sealer.seal(plain, new_form.encode())
+            connection.execute("INSERT OR REPLACE INTO identifier_value VALUES (?, ?)", (new_form, resealed))
     _copy(connection, becomes)
     connection.execute("UPDATE key_version SET version = ?", (wanted,))
     query = "SELECT DISTINCT subject_key FROM identifier WHERE valid_to IS NULL"
@@ -86,18 +86,3 @@ def _copy(connection: sqlite3.Connection, becomes: dict[str, str]) -> None:
     connection.executemany(
         f"INSERT OR IGNORE INTO claim ({columns}) VALUES (?,?,?,?)", [(becomes[row[0]], *row[1:]) for row in rows]
     )
-
-
-def _known(connection: sqlite3.Connection, sealer: Sealer, rules: tuple[Rule, ...]) -> Iterator[tuple[str, str]]:
-    """(kind, value) of every identifier that the vault has in plain, under its seal."""
-    for student, sealed in connection.execute("SELECT student_key, sealed FROM person").fetchall():
-        yield from identifiers_of(json.loads(sealer.open(sealed, student.encode())), rules)
-    for subject, sealed in connection.execute("SELECT subject_key, sealed FROM identifier_value").fetchall():
-        kind, value = json.loads(sealer.open(sealed, subject.encode()))
-        yield kind, value
-
-
-def _sources(connection: sqlite3.Connection, sealer: Sealer) -> Iterator[tuple[str, str]]:
-    """(student_key, sourcedId) of everybody."""
-    for student, sealed in connection.execute("SELECT student_key, sealed FROM person").fetchall():
-        yield student, json.loads(sealer.open(sealed, student.encode()))["sourced_id"]
