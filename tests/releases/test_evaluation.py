@@ -224,11 +224,14 @@ def test_a_card_that_failed_says_nothing_of_evidence_that_nobody_looked_at(relea
     assert {(one.level, one.says) for one in shown["health"]} == {("none", "Not evaluated.")}
 
 
-def test_a_raised_smallest_group_makes_the_evaluation_anew(released: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_raised_smallest_group_makes_the_evaluation_anew(released: Settings) -> None:
     first = evaluation.build_and_publish(released)
     assert evaluation.build_and_publish(released) == first
-    monkeypatch.setattr(evaluation, "smallest_group", lambda _: 25)
-    assert evaluation.build_and_publish(released).release_id != first.release_id
+    district = released.home / "district"
+    district.mkdir()
+    (district / "privacy.yaml").write_text("n_min: 25\n")
+    raised = released.model_copy(update={"district_dir": district})
+    assert evaluation.build_and_publish(raised).release_id != first.release_id
 
 
 def test_every_file_between_marts_and_cards_counts_as_code() -> None:
