@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,9 +71,14 @@ def differences(allocations: Bools, traits: Floats, blocks: Sequence[Block]) -> 
     for block in blocks:
         share[list(block.schools)] = block.share
     weight = float((share * (1 - share)).sum())
+    return np.asarray((allocations - share) @ in_school_sds(traits) / weight)
+
+
+def in_school_sds(traits: Floats) -> Floats:
+    """Each trait [school, trait] as distance from its mean, in SD of schools; 0 where schools do not differ."""
     spread = traits.std(axis=0, ddof=1)
     scaled = np.divide(traits - traits.mean(axis=0), spread, out=np.zeros_like(traits), where=spread > 0)
-    return np.asarray((allocations - share) @ scaled / weight)
+    return np.asarray(scaled)
 
 
 def balanced_set(traits: Floats, blocks: Sequence[Block], seed: int) -> AllocationSet:
@@ -94,9 +100,7 @@ def balanced_set(traits: Floats, blocks: Sequence[Block], seed: int) -> Allocati
     if possible <= LEAST:
         return AllocationSet(candidates, apart, possible, None)
     worst = np.abs(apart).max(axis=1, initial=0.0)
-    limit = FIRST_LIMIT
-    while not _is_enough(candidates[worst <= limit + SLACK]):
-        limit = round(limit + LIMIT_STEP, 2)
+    limit = limit_of(candidates, worst)
     kept = _at_most(candidates[worst <= limit + SLACK], blocks, seed)
     return AllocationSet(kept, differences(kept, traits, blocks), possible, limit)
 
@@ -113,12 +117,18 @@ def _candidates(blocks: Sequence[Block], schools: int, seed: int) -> Bools:
     return np.asarray(np.unique(found[1:], axis=0))
 
 
-def _is_enough(allocations: Bools) -> bool:
-    """Whether there are so many of them, and no school is bound to one arm."""
-    if len(allocations) < LEAST:
-        return False
-    chance = allocations.mean(axis=0)
-    return bool(((chance > 0) & (chance < 1)).all())
+def limit_of(candidates: NDArray[Any], worst: Floats) -> float:
+    """The smallest limit by which enough ``candidates`` [allocation, school] are let in, each by its ``worst``
+    difference; of orders of waves as of arms."""
+    limit = FIRST_LIMIT
+    while not _is_enough(candidates[worst <= limit + SLACK]):
+        limit = round(limit + LIMIT_STEP, 2)
+    return limit
+
+
+def _is_enough(candidates: NDArray[Any]) -> bool:
+    """Whether there are so many of them, and no school is bound to one arm, or to one wave."""
+    return len(candidates) >= LEAST and bool((candidates != candidates[0]).any(axis=0).all())
 
 
 def _at_most(allocations: Bools, blocks: Sequence[Block], seed: int) -> Bools:

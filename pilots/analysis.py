@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from cairn.grades import grade_order
 from cairn.privacy import DEFAULT_SMALLEST_GROUP
 from pilots import effect_size, inference, permutation, posterior, school_model
 from pilots.plan import Plan
@@ -161,7 +162,7 @@ def analyse(
     can = compared_grades(grade, school, treated)
     notes = []
     if not can.all():
-        left_out = sorted({str(one) for one in frame["grade"][~can]})
+        left_out = sorted({str(one) for one in frame["grade"][~can]}, key=grade_order)
         notes.append(
             f"{int((~can).sum())} pupils of grades that only one arm has ({', '.join(left_out)}) are compared with"
             " nobody and left out."

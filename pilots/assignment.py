@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,7 @@ class Draw:
         """Which schools get the change [allocation, school]."""
         return np.asarray(self.orders > 0)
 
-    @property
+    @cached_property
     def waves(self) -> dict[str, int]:
         """School with the change to its wave, as drawn; empty where all start together."""
         if int(self.orders.max()) < 2:

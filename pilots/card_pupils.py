@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cairn.grades import grade_order
 from pilots.judgement import Judged
 from pilots.plan import Plan
 from pilots.sample import as_measured, of_pilot
@@ -48,7 +49,7 @@ def for_whom(judged: Judged, is_told: bool) -> dict[str, Any]:
         "schools_assigned": len(plan.arms),
         "scores_from": plan.outcome_opens_on.isoformat(),
         "scores_until": plan.outcome_closes_on.isoformat(),
-        "grades": sorted({str(grade) for grade in grades}),
+        "grades": sorted({str(grade) for grade in grades}, key=grade_order),
         "groups": groups,
         "notes": notes,
     }

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pilots.allocation_sets import FIRST_LIMIT, LEAST, LIMIT_STEP, MOST, SLACK
+from pilots.allocation_sets import LEAST, MOST, SLACK, in_school_sds, limit_of
 from pilots.estimators.waves_inference import every_order
 
 # Where a design has more orders, so many candidates are drawn instead of all listed.
@@ -60,8 +60,7 @@ def possible_orders(blocks: Sequence[WaveBlock]) -> int:
 def group_differences(orders: Ints, traits: Floats, blocks: Sequence[WaveBlock]) -> Floats:
     """Each group less all other schools in each trait [school, trait], within blocks, in SD of schools: [order, trait,
     group]. A trait in which schools do not differ, or a group that fills its blocks, makes no difference."""
-    spread = traits.std(axis=0, ddof=1)
-    scaled = np.divide(traits - traits.mean(axis=0), spread, out=np.zeros_like(traits), where=spread > 0)
+    scaled = in_school_sds(traits)
     groups = len(blocks[0].sizes)
     found = np.zeros((len(orders), traits.shape[1], groups))
     for group in range(groups):
@@ -87,9 +86,7 @@ def balanced_orders(traits: Floats, blocks: Sequence[WaveBlock], seed: int) -> O
     if possible <= LEAST:
         return OrderSet(candidates, apart, possible, None)
     worst = np.abs(apart).max(axis=(1, 2), initial=0.0)
-    limit = FIRST_LIMIT
-    while not _is_enough(candidates[worst <= limit + SLACK]):
-        limit = round(limit + LIMIT_STEP, 2)
+    limit = limit_of(candidates, worst)
     kept = np.flatnonzero(worst <= limit + SLACK)
     kept = np.sort(rng.permutation(kept)[:MOST])
     return OrderSet(candidates[kept], apart[kept], possible, limit)
@@ -109,8 +106,3 @@ def _candidates(blocks: Sequence[WaveBlock], schools: int, possible: int, rng: n
         one = np.repeat(np.arange(len(block.sizes)), block.sizes)
         drawn[:, list(block.schools)] = rng.permuted(np.tile(one, (LIST_UP_TO, 1)), axis=1)
     return np.asarray(np.unique(drawn, axis=0))
-
-
-def _is_enough(orders: Ints) -> bool:
-    """Whether there are so many of them, and no school is bound to one group."""
-    return len(orders) >= LEAST and bool((orders != orders[0]).any(axis=0).all())

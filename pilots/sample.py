@@ -51,7 +51,6 @@ class Sample:
     schools_lost: list[str]
     moved_share: float
     dosage: Dosage
-    grades: list[str]
 
     @property
     def schools_smaller_arm(self) -> int:
@@ -83,7 +82,6 @@ def make_sample(plan: Plan, pupils: pd.DataFrame) -> Sample:
         schools_lost=sorted(set(plan.arms) - present),
         moved_share=float(_true(original["has_moved_school"]).mean()) if len(original) else 0.0,
         dosage=dosage_of(plan, original, there),
-        grades=sorted({str(grade) for grade in analytic["grade"].dropna()}),
     )
 
 

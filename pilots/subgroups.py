@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cairn.grades import grade_key
+from cairn.grades import grade_key, grade_order
 from cairn.mastery.subgroups import held_back
 from pilots import inference, school_model
 from pilots.analysis import Scored, blocks_of, numbered, school_means
@@ -56,7 +56,7 @@ def subgroups_of(plan: Plan, sample: Sample, scored: Scored, n_min: int) -> list
 
 def _by_grade(scored: Scored) -> dict[str, Bools]:
     grade = scored.frame["grade"].map(grade_key).to_numpy()
-    names = sorted(set(grade), key=lambda one: (len(str(one)), str(one)))
+    names = sorted(set(grade), key=grade_order)
     return {f"grade {name}": np.asarray(grade == name) for name in names}
 
 

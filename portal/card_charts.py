@@ -5,11 +5,10 @@ As :mod:`portal.charts`: SVG without scripts, made of the protected card, with a
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from cairn.vega import INK
-from portal.svg import AMBER, ARMS, LABELS, REACH_SD, ROOM, WIDTH, as_svg, effect_axis, line_at
+from portal.svg import AMBER, ARMS, LABELS, ROOM, WIDTH, as_svg, effect_reach, effect_x, line_at, names_y
 
 ARM_NAMES = {"treatment": "with the change", "comparison": "without"}
 
@@ -69,23 +68,9 @@ def groups_chart(card: dict[str, Any]) -> str | None:
     ]
     if len(rows) < 2:
         return None
-    reach = max([REACH_SD, *(abs(row[key]) for row in rows for key in ("low", "high"))])
-    reach = math.ceil(reach * 10 - 1e-9) / 10
     colour = ARMS["treatment"][0]
-    x = {
-        "field": "low",
-        "type": "quantitative",
-        "title": "Difference of arms (SD, right is better)",
-        "scale": {"domain": [-reach, reach], "nice": False},
-        "axis": effect_axis(reach),
-    }
-    y = {
-        "field": "name",
-        "type": "nominal",
-        "title": None,
-        "sort": None,
-        "axis": {"labelLimit": LABELS + 20, "ticks": False, "domain": False},
-    }
+    x = effect_x(effect_reach(row[key] for row in rows for key in ("low", "high")), "SD")
+    y = names_y(LABELS + 20)
     interval = {
         "data": {"values": rows},
         "mark": {"type": "rule", "strokeWidth": 2, "color": colour},

@@ -5,7 +5,6 @@ Each returns SVG text without scripts or style attributes, to be put into the pa
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from answers import wording
@@ -14,7 +13,7 @@ from answers.scorecard_parts import main_estimate
 from cairn.vega import FONT, INK
 from pilots.decision import FORMATIVE_BELOW
 from portal.card_charts import dosage_chart, groups_chart
-from portal.svg import AMBER, ARMS, BLUE, LABELS, REACH_SD, ROOM, WIDTH, as_svg, effect_axis, line_at
+from portal.svg import AMBER, ARMS, BLUE, LABELS, ROOM, WIDTH, as_svg, effect_reach, effect_x, line_at, names_y
 
 # Most schools of an arm that are drawn one by one.
 MARKS = 22
@@ -32,28 +31,14 @@ def effect_chart(card: dict[str, Any]) -> str | None:
     unit, rows = first.get("unit"), []
     shown = [one for one in card["estimates"] if one.get("unit") == unit and one.get("value") is not None]
     shown = [one for one in shown if one is first or one.get("low") is not None]
-    reach = max([REACH_SD, *(abs(one[key]) for one in shown for key in ("low", "value", "high") if one.get(key))])
-    reach = math.ceil(reach * 10 - 1e-9) / 10
+    reach = effect_reach(one[key] for one in shown for key in ("low", "value", "high") if one.get(key))
     for one in shown:
         is_open = one.get("low") is None
         # What stands in brackets is in the table beside; here it would be cut off or leave the picture no room.
         label = str(one.get("label") or one["name"]).replace("_", " ").split(" (")[0]
         ends = (-reach, reach) if is_open else (one["low"], one["high"])
         rows.append({"name": label, "value": one["value"], "low": ends[0], "high": ends[1], "is_open": is_open})
-    low = {
-        "field": "low",
-        "type": "quantitative",
-        "title": f"Difference of arms ({wording.unit(unit)}, right is better)",
-        "scale": {"domain": [-reach, reach], "nice": False},
-        "axis": effect_axis(reach),
-    }
-    name = {
-        "field": "name",
-        "type": "nominal",
-        "title": None,
-        "sort": None,
-        "axis": {"labelLimit": LABELS, "ticks": False, "domain": False},
-    }
+    low, name = effect_x(reach, wording.unit(unit)), names_y(LABELS)
     dash = {"condition": {"test": "datum.is_open", "value": [6, 5]}, "value": [1, 0]}
     interval = {
         "data": {"values": rows},

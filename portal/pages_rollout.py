@@ -54,7 +54,8 @@ def pilots_of(release: Opened | None, n_min: int) -> list[dict[str, Any]]:
         planned = (card.get("did_it_happen") or {}).get("planned_minutes")
         title = "All pilots together" if pilot_id == DISTRICT else card.get("title") or pilot_id
         of_schools = [row for row in schools if row["pilot_id"] == pilot_id]
-        figures = {row["name"]: row["value"] for row in metrics if row["pilot_id"] == pilot_id}
+        said = [row for row in metrics if row["pilot_id"] == pilot_id]
+        figures = {row["name"]: row["value"] for row in said}
         reached = figures.get("pupils_reached")
         told = Told(release.release_id, release.data_date, own, of_schools, planned, n_min, reached)
         sent = {row["fact_type"]: row for row in own["sent"]}
@@ -64,8 +65,8 @@ def pilots_of(release: Opened | None, n_min: int) -> list[dict[str, Any]]:
                 "pilot_id": pilot_id,
                 "is_pilot": pilot_id != DISTRICT,
                 "title": title,
-                "metrics": [row for row in metrics if row["pilot_id"] == pilot_id and row["value"] is not None],
-                "unknown": _unknown([row for row in metrics if row["pilot_id"] == pilot_id], sent),
+                "metrics": [row for row in said if row["value"] is not None],
+                "unknown": _unknown(figures, sent),
                 "schools": of_schools,
                 "pictures": pictures(told) if pilot_id != DISTRICT else [],
                 "notes": _notes(own),
@@ -76,14 +77,13 @@ def pilots_of(release: Opened | None, n_min: int) -> list[dict[str, Any]]:
     return shown
 
 
-def _unknown(metrics: list[dict[str, Any]], sent: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
-    """The names of metrics without a value by the reason for it."""
+def _unknown(figures: dict[str, float | None], sent: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
+    """The names of figures without a value by the reason for it."""
     found: dict[str, list[str]] = {}
-    barriers_open = next((row["value"] for row in metrics if row["name"] == "barriers_open"), None)
-    for row in metrics:
-        if row["value"] is None:
-            name = wording.METRICS.get(row["name"]) or wording.plain(row["name"])
-            found.setdefault(why_empty(row["name"], sent, barriers_open), []).append(name)
+    for name, value in figures.items():
+        if value is None:
+            why = why_empty(name, sent, figures.get("barriers_open"))
+            found.setdefault(why, []).append(wording.METRICS.get(name) or wording.plain(name))
     return found
 
 

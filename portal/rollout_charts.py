@@ -10,9 +10,8 @@ from datetime import date
 from typing import Any
 
 from cairn.vega import INK
-from portal.svg import BLUE, ROOM, as_svg
+from portal.svg import AMBER, BLUE, ROOM, as_svg
 
-ORANGE = "#a4580c"
 WIDTH, NAMES = 400, 150
 KINDS = ("planned", "reached")
 UNITS = ("schools", "classes", "pupils")
@@ -55,7 +54,7 @@ def course_chart(course: Sequence[Mapping[str, Any]], data_date: date) -> str | 
                         "scale": {"domain": [0, 1]},
                         "axis": {"format": ".0%", "tickCount": 3},
                     },
-                    "color": kind | {"scale": {"domain": list(KINDS), "range": [ORANGE, BLUE]}},
+                    "color": kind | {"scale": {"domain": list(KINDS), "range": [AMBER, BLUE]}},
                     "strokeDash": kind | {"scale": {"domain": list(KINDS), "range": [[5, 4], [1, 0]]}},
                     "strokeWidth": kind | {"scale": {"domain": list(KINDS), "range": [2, 3]}},
                 },
@@ -105,7 +104,7 @@ def dosage_chart(schools: Sequence[Mapping[str, Any]], planned_minutes: float | 
     }
     plan = {
         "data": {"values": [{"minutes": planned_minutes}]},
-        "mark": {"type": "rule", "strokeDash": [5, 4], "strokeWidth": 2, "color": ORANGE},
+        "mark": {"type": "rule", "strokeDash": [5, 4], "strokeWidth": 2, "color": AMBER},
         "encoding": {"x": x},
     }
     layers = [dots, plan] if planned_minutes is not None else [dots]

@@ -5,6 +5,8 @@ Colours hold 3:1 against white; arms differ in shape as well.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import Any
 
 from cairn import vega
@@ -24,11 +26,33 @@ def as_svg(spec: dict[str, Any]) -> str:
     return vega.drawn(spec).replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
 
 
-def effect_axis(reach: float) -> dict[str, Any]:
-    """The axis of a chart of effects that reaches ``reach`` SD to both sides: marked at every half SD, so that cards
+def effect_reach(values: Iterable[float]) -> float:
+    """How far a chart of effects reaches to both sides: :data:`REACH_SD`, or up to the next tenth what is farther."""
+    return math.ceil(max([REACH_SD, *(abs(value) for value in values)]) * 10 - 1e-9) / 10
+
+
+def effect_x(reach: float, unit: str) -> dict[str, Any]:
+    """The field ``low`` of a chart of effects that reaches ``reach`` to both sides: marked at every half, so that cards
     compare and no two labels meet."""
     halves = int(2 * reach)
-    return {"values": [half / 2 for half in range(-halves, halves + 1)], "grid": False}
+    return {
+        "field": "low",
+        "type": "quantitative",
+        "title": f"Difference of arms ({unit}, right is better)",
+        "scale": {"domain": [-reach, reach], "nice": False},
+        "axis": {"values": [half / 2 for half in range(-halves, halves + 1)], "grid": False},
+    }
+
+
+def names_y(limit: int) -> dict[str, Any]:
+    """The field ``name`` at a chart's side, in the order of its rows, in ``limit`` pixels."""
+    return {
+        "field": "name",
+        "type": "nominal",
+        "title": None,
+        "sort": None,
+        "axis": {"labelLimit": limit, "ticks": False, "domain": False},
+    }
 
 
 def line_at(at: float, label: str, colour: str, dash: list[int], side: str, field: str = "at") -> list[dict[str, Any]]:

@@ -48,16 +48,19 @@ def count(settings: Settings, words: Collection[str]) -> dict[str, int]:
     """Rows that name the person, by release."""
     found: dict[str, int] = {}
     for path in files(settings):
-        with duckdb.connect(str(path), read_only=True) as connection:
-            rows = sum(_count(connection, table, named) for table, named in _naming(connection, words))
-        if rows:
+        if rows := _rows_in(path, words):
             found[path.parent.name] = found.get(path.parent.name, 0) + rows
     return found
 
 
-def _erase_from(path: Path, words: Collection[str]) -> int:
+def _rows_in(path: Path, words: Collection[str]) -> int:
+    """Rows of a warehouse file that name the person."""
     with duckdb.connect(str(path), read_only=True) as connection:
-        rows = sum(_count(connection, table, named) for table, named in _naming(connection, words))
+        return sum(_count(connection, table, named) for table, named in _naming(connection, words))
+
+
+def _erase_from(path: Path, words: Collection[str]) -> int:
+    rows = _rows_in(path, words)
     if not rows:
         return 0
     work, made = path.with_suffix(".erasing"), path.with_suffix(".erased")

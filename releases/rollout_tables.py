@@ -100,10 +100,13 @@ def tables(source: duckdb.DuckDBPyConnection, learning: store.Release, n_min: in
             found[name] = source.sql(f"{query.format(n_min=n_min)} order by all").to_arrow_table()
     more = more_metrics({name: rows.to_pylist() for name, rows in found.items()})
     found["rollout_metric"] = pa.Table.from_pylist([*metrics(schools), *more])
+    # Pilots of whose work nothing was sent: nobody is known to be reached, nor not to be.
+    sent = found["rollout_sent"].to_pylist() if "rollout_sent" in found else []
+    unknown = {row["pilot_id"] for row in sent if row["fact_type"] == "dosage" and row["facts"] == 0}
     if "mart_rollout_group" in present:
-        found["rollout_group"] = pa.Table.from_pylist(_groups(source, n_min))
+        found["rollout_group"] = pa.Table.from_pylist(_groups(source, unknown, n_min))
     if "mart_rollout_reach" in present:
-        courses, forecasts = _courses(source, learning, n_min)
+        courses, forecasts = _courses(source, learning, unknown, n_min)
         found |= {"rollout_course": pa.Table.from_pylist(courses), "rollout_forecast": pa.Table.from_pylist(forecasts)}
     return found
 
@@ -118,13 +121,12 @@ def _schools(source: duckdb.DuckDBPyConnection, n_min: int) -> pa.Table:
     return pa.Table.from_pylist(shown, schema=mart.schema)
 
 
-def _groups(source: duckdb.DuckDBPyConnection, n_min: int) -> Rows:
-    """Planned and reached pupils of each pilot by group, the few hidden; reached is empty where nothing was sent."""
+def _groups(source: duckdb.DuckDBPyConnection, unknown: set[str], n_min: int) -> Rows:
+    """Planned and reached pupils of each pilot by group, the few hidden; reached is empty of the ``unknown`` pilots."""
     found = source.execute(
         "select pilot_id, grouping_name, group_name, cast(sum(pupils_planned) as integer),"
         " cast(sum(pupils_reached) as integer) from mart_rollout_group group by all order by 1, 2, 3"
     ).fetchall()
-    unknown = _without_dosage(source)
     rows: Rows = []
     for pilot_id, grouping in sorted({(row[0], row[1]) for row in found}):
         own = [(group, n, reached) for pilot, name, group, n, reached in found if (pilot, name) == (pilot_id, grouping)]
@@ -135,20 +137,14 @@ def _groups(source: duckdb.DuckDBPyConnection, n_min: int) -> Rows:
     return rows
 
 
-def _without_dosage(source: duckdb.DuckDBPyConnection) -> set[str]:
-    """Pilots of whose work nothing was sent: nobody is known to be reached, nor not to be."""
-    if "mart_rollout_sent" not in marts_of(source):
-        return set()
-    rows = source.execute("select pilot_id from mart_rollout_sent where fact_type = 'dosage' and facts = 0").fetchall()
-    return {pilot_id for (pilot_id,) in rows}
-
-
-def _courses(source: duckdb.DuckDBPyConnection, learning: store.Release, n_min: int) -> tuple[Rows, Rows]:
-    """What was planned and reached by date, and the forecast of each, of every pilot whose work was sent."""
+def _courses(
+    source: duckdb.DuckDBPyConnection, learning: store.Release, unknown: set[str], n_min: int
+) -> tuple[Rows, Rows]:
+    """What was planned and reached by date, and the forecast of each, of every pilot that is not ``unknown``."""
     reach = frame(source, "mart_rollout_reach")
     courses: Rows = []
     forecasts: Rows = []
-    for pilot_id in sorted(set(reach["pilot_id"]) - _without_dosage(source)):
+    for pilot_id in sorted(set(reach["pilot_id"]) - unknown):
         rows = rows_of(reach, pilot_id)
         for unit in UNITS:
             course = steps(rows, unit)

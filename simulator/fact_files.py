@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from simulator.pilot_design import PilotTruth
 from simulator.pupil_work import ATTEMPT, Work
-from simulator.rollout_facts import write_rollout_facts
+from simulator.rollout_facts import BY_SCHOOL, Rows, write_rollout_facts
 from simulator.roster_files import write_csv
 from simulator.world import World
 
 BY_STUDENT = ("StudentId", "PilotId", "Date", "Name", "Value", "Unit", "Code")
-BY_SCHOOL = ("SchoolId", "PilotId", "Date", "Name", "Value", "Unit", "Code")
 # Where a cost goes, as the district says it; of coaching it does not say.
 GOES_TO = {"licences": "classroom", "devices": "classroom", "training": "central"}
 ACTIONS = ("reteach", "small_group", "one_to_one", "extra_practice")
@@ -27,8 +24,6 @@ STUCK_WRONG = 5  # wrong first answers at one competency after which a teacher m
 # Of the pairs that the work shows otherwise than they are, the share of which a teacher says so.
 SAID_SHARE = 0.02
 SEVERAL_RIGHT = 4
-
-Rows = list[Sequence[Any]]
 
 
 def write_facts(world: World, work: Work, pilots: list[PilotTruth], out: Path, seed: int) -> None:

@@ -23,6 +23,7 @@ MODELS = (
     *("int_pilot_score", "mart_pilot_window"),
     *("int_pilot_start", "int_pilot_dosage"),
     *("mart_pilot_pupil", "mart_pilot_school", "mart_pilot_guardrail", "int_pilot_reached"),
+    "int_rollout_fact",
     *("mart_rollout_sent", "mart_rollout_milestone", "mart_rollout_school", "mart_rollout_reach", "mart_rollout_cost"),
     *("mart_rollout_group", "mart_rollout_barrier", "mart_rollout_learning", "mart_rollout_readiness"),
     "mart_rollout_support",

@@ -50,6 +50,21 @@ def test_groups_lean_on_each_other_and_their_effects_are_found() -> None:
     assert np.ptp([one["effect_sd"] for one in of_grades]) < 0.15, "grades do not differ, and say so"
 
 
+def test_grades_stand_in_their_own_order_everywhere_in_the_card() -> None:
+    """Kindergarten first and 9 before 10, not as texts are sorted: for whom, in the groups, and of whom is left out."""
+    plan, _ = pilot()
+    pupils = made_pupils(np.random.default_rng(5), plan, effect=0.3, pupils=60, grades=(0, 8, 9, 10, 11, 12))
+    called = pupils.grade.str.lstrip("0").replace("", "K")
+    found = card(plan, pupils.assign(grade=called))["for_whom"]
+    assert found["grades"] == ["K", "8", "9", "10", "11", "12"]
+    assert [one["group"] for one in found["groups"] if one["by"] == "grade"] == [
+        f"grade {grade}" for grade in found["grades"]
+    ]
+    alone = pupils.school_id.map({"t00": "10", "t01": "9", "t02": "K"})
+    one_arm = pupils.assign(grade=alone.fillna("8"))
+    assert "180 pupils of grades that only one arm has (K, 9, 10)" in " ".join(card(plan, one_arm)["warnings"])
+
+
 def test_a_small_group_hides_and_what_it_could_be_told_from_too() -> None:
     plan, pupils = pilot()
     is_fifth = pupils.grade == "05"

@@ -6,14 +6,6 @@ select
     -- What the district says of a cost, in the file's column Code; a cost of which nothing is said is in neither.
     cast(coalesce(sum(fact.value) filter (where fact.text_value = 'classroom'), 0) as double) as classroom_usd,
     cast(coalesce(sum(fact.value) filter (where fact.text_value = 'central'), 0) as double) as central_usd
-from {{ ref('stg_fact') }} as fact
-cross join {{ ref('stg_release') }} as release
-inner join {{ ref('mart_pilot_school') }} as school
-    on
-        fact.pilot_id = school.pilot_id
-        and fact.school_id = school.school_id
-where
-    fact.fact_type = 'cost'
-    and school.arm = 'treatment'
-    and fact.fact_date <= release.data_date
+from {{ ref('int_rollout_fact') }} as fact
+where fact.fact_type = 'cost'
 group by fact.pilot_id, fact.school_id, fact.name

@@ -2,7 +2,8 @@
 with thirds as (
     select
         pupil.pilot_id,
-        pupil.student_key,
+        pupil.school_id,
+        pupil.is_reached,
         case
             when pupil.baseline_score is null then 'no score'
             -- Within a grade; pupils of one score are in one third.
@@ -60,16 +61,12 @@ members as (
     from {{ ref('int_pilot_reached') }} as pupil
     union all
     select
-        pupil.pilot_id,
-        pupil.school_id,
+        thirds.pilot_id,
+        thirds.school_id,
         'score at the start' as grouping_name,
         thirds.third as group_name,
-        pupil.is_reached
-    from {{ ref('int_pilot_reached') }} as pupil
-    inner join thirds
-        on
-            pupil.pilot_id = thirds.pilot_id
-            and pupil.student_key = thirds.student_key
+        thirds.is_reached
+    from thirds
     union all
     select
         pupil.pilot_id,

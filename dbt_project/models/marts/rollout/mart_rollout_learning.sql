@@ -26,16 +26,8 @@ told as (
         arg_max(fact.value, fact.fact_date) filter (where fact.unit = 'adults_to_learn') as adults_to_learn,
         arg_max(fact.value, fact.fact_date) filter (where fact.unit = 'adults_shown') as adults_shown,
         max(fact.fact_date) as told_date
-    from {{ ref('stg_fact') }} as fact
-    cross join {{ ref('stg_release') }} as release
-    inner join {{ ref('mart_pilot_school') }} as school
-        on
-            fact.pilot_id = school.pilot_id
-            and fact.school_id = school.school_id
-    where
-        fact.fact_type = 'training'
-        and school.arm = 'treatment'
-        and fact.fact_date <= release.data_date
+    from {{ ref('int_rollout_fact') }} as fact
+    where fact.fact_type = 'training'
     group by
         fact.pilot_id,
         fact.school_id,

@@ -5,16 +5,8 @@ with told as (
         fact.name as item,
         fact.fact_date as answered_date,
         fact.text_value as answer
-    from {{ ref('stg_fact') }} as fact
-    cross join {{ ref('stg_release') }} as release
-    inner join {{ ref('mart_pilot_school') }} as school
-        on
-            fact.pilot_id = school.pilot_id
-            and fact.school_id = school.school_id
-    where
-        fact.fact_type = 'readiness'
-        and school.arm = 'treatment'
-        and fact.fact_date <= release.data_date
+    from {{ ref('int_rollout_fact') }} as fact
+    where fact.fact_type = 'readiness'
 ),
 
 days as (
