@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 import lake
 from cairn.errors import CairnError
+from cairn.evidence.meaning import Vocabulary
 from cairn.evidence.xapi import KIND, MAPPED, MAPPED_PART, UNMAPPED
 from cairn.keys import event_id
 from cairn.settings import Settings
@@ -76,7 +77,7 @@ def _waiting(settings: Settings, source: str | None) -> Iterator[dict[str, Any]]
 
 def list_unmapped(settings: Settings, source: str | None = None) -> list[Unmapped]:
     """What waits, by source and verb, the most frequent first."""
-    vocabulary = Processor(settings).vocabulary
+    vocabulary = Vocabulary.load(settings)
     found: dict[tuple[str, str], Unmapped] = {}
     for record in _waiting(settings, source):
         verb, day = (record["raw"] or {}).get("verb", "(longer than can be kept)"), record["work_date"]
