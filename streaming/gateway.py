@@ -22,6 +22,7 @@ from typing import Any
 import orjson
 
 from cairn.evidence.activity import REASONS, Refusal
+from cairn.evidence.caliper_model import models as caliper_models
 from cairn.evidence.times import instant_text
 from cairn.keys import event_id
 from cairn.settings import Settings
@@ -70,6 +71,8 @@ class Gateway:
         self.settings = settings
         self.sources = SourceRegistry(settings)
         self.processor = Processor(settings)
+        # Compiled here, so that no request waits for it and a broken file stops the start.
+        caliper_models()
         self.committer = committer or GroupCommitter(settings)
         self._recent = RecentEvents()
         self._sent = SentStatements()
