@@ -68,6 +68,7 @@ class Model:
 
     def __init__(self, raw: Mapping[str, Any], form: Form) -> None:
         self.form = form
+        self.check_time = _utc_instant if form.is_strict else _any_instant
         self._terms = {name: frozenset(words) for name, words in raw["terms"].items()}
         self._parents = {name: tuple(table.get("is", ())) for name, table in raw["entities"].items()}
         self._without_own_context = (None, *raw["contexts"]["strict"])
@@ -84,7 +85,6 @@ class Model:
             name: self._event(table, raw["events"]["Event"], event) for name, table in raw["events"].items()
         }
         self._configuration = self._kind(raw["endpoint_configuration"]).over(Kind(NOT_PROPERTIES))
-        self.check_time = _utc_instant if form.is_strict else _any_instant
 
     def is_event(self, element: Mapping[str, Any]) -> bool:
         """Whether an element is an event, by its type or, where the type is not known, by having an action."""
@@ -145,13 +145,11 @@ class Model:
         merged = {**base, **table, "required": base["required"]}
         actions = table.get("actions", self._terms["action"])
         action = self._action(frozenset(actions))
-        general = self._node(Kind({"action": action}).over(self._kind(merged)).over(event))
+        whole = Kind({"action": action}).over(self._kind(merged)).over(event)
+        general = self._node(whole)
         if not isinstance(actions, dict):
             return general
-        by_action = {
-            name: self._node(Kind({"action": action}).over(self._kind(narrow)).over(self._kind(merged)).over(event))
-            for name, narrow in actions.items()
-        }
+        by_action = {name: self._node(self._kind(narrow).over(whole)) for name, narrow in actions.items()}
 
         def check(element: Any) -> None:
             given = element.get("action")
@@ -185,7 +183,7 @@ class Model:
             return list_of(self._of(kind[0]))
         kind = kind.rstrip("!")
         if kind == "instant":
-            return _utc_instant if self.form.is_strict else _any_instant
+            return self.check_time
         if kind in VALUES:
             return VALUES[kind]
         if kind == "terms action":
