@@ -25,6 +25,7 @@ import yaml
 
 from cairn.errors import CairnError
 from cairn.evidence.activity import Refusal
+from cairn.evidence.formats import UUID_TEXT
 from cairn.evidence.rules import Rule, list_of
 from cairn.evidence.times import DURATION, INSTANT
 from cairn.settings import REPOSITORY
@@ -32,7 +33,7 @@ from cairn.settings import REPOSITORY
 MODEL = REPOSITORY / "schemas" / "standards" / "caliper_1_2.yaml"
 # An absolute IRI (RFC 3987: no blanks, none of the delimiters), or a blank node of JSON-LD.
 IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\x00-\x20\x7f-\xa0<>\"{}|\\^`]+|_:[^\x00-\x20]+")
-EVENT_ID = re.compile(r"urn:uuid:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+EVENT_ID = re.compile("urn:uuid:" + UUID_TEXT.pattern, re.ASCII)
 UTC_MILLISECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 # A property's name of this form may be shown to a sender; another might be somebody's.
 SHOWN_NAME = re.compile(r"@?[a-z][A-Za-z]{0,40}", re.ASCII)
