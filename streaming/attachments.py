@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cairn.evidence import xapi
 from cairn.evidence.activity import Refusal
 from cairn.evidence.xapi_rules import Judging, check_statement
-from streaming.multipart import Part
+from streaming.multipart import Part, media_type_of
 
 SIGNATURE = "http://adlnet.gov/expapi/attachments/signature"
 OCTETS = "application/octet-stream"
@@ -61,10 +61,7 @@ def _check_part(attachment: Mapping[str, Any], part: Part, path: str) -> None:
         raise Refusal("attachment_invalid", "length is not the number of octets that came", path)
     if SUMS[len(attachment["sha2"])](part.data).hexdigest() != attachment["sha2"].lower():
         raise Refusal("attachment_invalid", "sha2 is not the sum of the octets that came", path)
-    if (
-        "content-type" in part.headers
-        and part.media_type != attachment["contentType"].partition(";")[0].strip().lower()
-    ):
+    if "content-type" in part.headers and part.media_type != media_type_of(attachment["contentType"]):
         raise Refusal("attachment_invalid", "contentType and the part's Content-Type differ", path)
 
 

@@ -15,13 +15,13 @@ import binascii
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from cairn.evidence.activity import REASONS, Refusal
+from cairn.evidence.caliper_model import models as caliper_models
 from cairn.evidence.times import instant_text
 from cairn.keys import event_id
 from cairn.settings import Settings
@@ -70,6 +70,8 @@ class Gateway:
         self.settings = settings
         self.sources = SourceRegistry(settings)
         self.processor = Processor(settings)
+        # Compiled here, so that no request waits for it and a broken file stops the start.
+        caliper_models()
         self.committer = committer or GroupCommitter(settings)
         self._recent = RecentEvents()
         self._sent = SentStatements()
@@ -176,28 +178,27 @@ class Gateway:
         put_id = request.parameters.get("statementId") if request.method == "PUT" else None
         if put_id is not None and (failed := self._failed_condition(request, source, put_id)):
             return failed
-        terms = Terms(judging, is_strict, {}, self._recent.is_conflict if is_strict else None)
 
         def process(body: bytes) -> Outcome:
             try:
                 statements, parts = taken_apart(request, body, is_strict)
             except Refusal as refusal:
                 return self.processor.refuse_body(source, XAPI_ENDPOINT, refusal.reason, refusal.detail)
-            return self.processor.xapi(statements, source, XAPI_ENDPOINT, put_id, replace(terms, parts=parts))
+            terms = Terms(judging, is_strict, parts, self._recent.is_conflict if is_strict else None)
+            return self.processor.xapi(statements, source, XAPI_ENDPOINT, put_id, terms)
 
         if request.content is not None:
             outcome = process(request.content)
         else:
             outcome = await self._take(receive, request.headers, source, XAPI_ENDPOINT, process)
         response = await self._commit(outcome, source)
-        if response.status == 200:
+        if response.status in (200, 207):
             self._sent.add(source.source_id, outcome.records())
+        if response.status == 200:
             if put_id is not None:
                 response.status, response.body = 204, b""
             else:
                 response.body = orjson.dumps(outcome.accepted_ids)
-        elif response.status == 207:
-            self._sent.add(source.source_id, outcome.records())
         return response
 
     def _sent_statement(self, request: XapiRequest, source: Source) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Iterable
 
 BURST_SECONDS = 5.0
@@ -38,7 +39,8 @@ class RecentEvents:
 
     def __init__(self, limit: int = RECENT_EVENTS) -> None:
         self._limit = limit
-        self._seen: dict[int, int] = {}
+        # A dict would look through the places of all that went before to find its first.
+        self._seen: OrderedDict[int, int] = OrderedDict()
 
     def is_known(self, event_id: str) -> bool:
         """Whether an event of this id is remembered."""
@@ -63,7 +65,7 @@ class RecentEvents:
             else:
                 conflicts += 1
         while len(seen) > self._limit:
-            del seen[next(iter(seen))]
+            seen.popitem(last=False)
         return duplicates, conflicts
 
 

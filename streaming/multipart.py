@@ -13,6 +13,11 @@ BOUNDARY = re.compile(r'boundary\s*=\s*(?:"([^"\r\n]{1,70})"|([^\s";,]{1,70}))',
 MULTIPART, JSON = "multipart/mixed", "application/json"
 
 
+def media_type_of(content_type: str) -> str:
+    """Type and subtype of a Content-Type in lower case, without parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
 @dataclass(frozen=True)
 class Part:
     """One part: headers by their names in lower case, and the octets."""
@@ -23,7 +28,7 @@ class Part:
     @property
     def media_type(self) -> str:
         """Type and subtype in lower case, without parameters."""
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return media_type_of(self.headers.get("content-type", ""))
 
 
 def boundary_of(content_type: str) -> str:

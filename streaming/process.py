@@ -126,11 +126,6 @@ class Processor:
         """The district's keys."""
         return self._reader.keys
 
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The district's reading of verbs."""
-        return self._reader.vocabulary
-
     def xapi(
         self,
         body: bytes,
@@ -215,7 +210,7 @@ class Processor:
         """Unmapped records of one source as what their verbs mean by now, where they mean more than engagement."""
         book = self._open(source, endpoint)
         for record in records:
-            if (meant := xapi.mapped(record, self.vocabulary, book.arrival)) is not None:
+            if (meant := xapi.mapped(record, self._reader.vocabulary, book.arrival)) is not None:
                 self._take(book, meant)
         return self._close(book)
 

@@ -9,7 +9,7 @@ An original that was replayed is not selected again; where it is still refused, 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from cairn.settings import Settings
 from streaming.process import MENDED_BY_SENDER, Processor
 from streaming.producer import Fate, GroupCommitter
 from streaming.seals import SealStore
-from streaming.sources import SourceRegistry
+from streaming.sources import Source, SourceRegistry
 from streaming.topics import REJECTED
 
 ENDPOINT = "replay"
@@ -66,6 +66,22 @@ def _all_refusals(settings: Settings) -> Iterator[dict[str, Any]]:
                     yield orjson.loads(record.value)
     finally:
         consumer.close()
+
+
+def senders(settings: Settings) -> dict[str, Source]:
+    """Every sender by its name, revoked ones too."""
+    registry = SourceRegistry(settings)
+    try:
+        return {known.source_id: known for known in registry.all()}
+    finally:
+        registry.close()
+
+
+def sender_of(sources: Mapping[str, Source], name: str) -> Source:
+    """The sender to replay under. Raises CairnError where it is gone."""
+    if name not in sources:
+        raise CairnError(f"source {name!r} is not known here: 'cairn source add' it, then replay")
+    return sources[name]
 
 
 def list_rejected(settings: Settings, reason: str | None = None, source: str | None = None) -> list[dict[str, Any]]:
@@ -119,19 +135,13 @@ def replay(
     selected = [refusal for refusal in listed if not seals.is_erased(refusal["seal_ref"])]
     if not selected:
         return {"selected": len(selected), "replayed": 0, "still_rejected": 0}
-    registry = SourceRegistry(settings)
-    sources = {known.source_id: known for known in registry.all()}
-    registry.close()
+    sources = senders(settings)
     processor = Processor(settings, seals)
     committer = None if dry_run else GroupCommitter(settings, role=ENDPOINT).start()
     replayed = still_rejected = 0
     try:
         for refusal in selected:
-            sender = sources.get(refusal["source_id"])
-            if sender is None:
-                raise CairnError(
-                    f"source {refusal['source_id']!r} is not known here: 'cairn source add' it, then replay"
-                )
+            sender = sender_of(sources, refusal["source_id"])
             kind, original = seals.read(refusal["seal_ref"])
             outcome = processor.again(kind, original, sender, ENDPOINT, refusal)
             if committer is not None:

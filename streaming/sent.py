@@ -6,6 +6,7 @@ not kept (names, responses, definitions, attachments). What is older, or came be
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,8 +21,9 @@ class SentStatements:
 
     def __init__(self, limit: int = STATEMENTS_KEPT) -> None:
         self._limit = limit
-        self._records: dict[tuple[str, str], bytes] = {}
-        self._voided: dict[tuple[str, str], None] = {}
+        # A dict would look through the places of all that went before to find its first.
+        self._records: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._voided: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def add(self, source_id: str, records: Iterable[tuple[str, bytes]]) -> None:
         """Remember records (statement id, the record as produced); the first of an id stays."""
@@ -31,7 +33,7 @@ class SentStatements:
                 self._voided[source_id, orjson.loads(record)["voids_statement_id"]] = None
         for kept in (self._records, self._voided):
             while len(kept) > self._limit:
-                del kept[next(iter(kept))]
+                kept.popitem(last=False)
 
     def find(self, source_id: str, statement_id: str, is_voided: bool) -> dict[str, Any] | None:
         """The statement of this source, if it was voided (``is_voided``) or was not; None where there is none."""

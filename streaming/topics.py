@@ -129,7 +129,7 @@ def oldest_at(settings: Settings) -> datetime | None:
     try:
         partitions = [TopicPartition(ACTIVITY, number) for number in consumer.partitions_for_topic(ACTIVITY) or ()]
         begins, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
-        oldest: int | None = None
+        firsts: list[int] = []
         # Asked by time, a broker names no record where all before it were deleted: the first of each is read.
         for partition in (one for one in partitions if begins[one] < ends[one]):
             consumer.assign([partition])
@@ -137,11 +137,11 @@ def oldest_at(settings: Settings) -> datetime | None:
             while consumer.position(partition) < ends[partition]:
                 found = [one.timestamp for one in consumer.poll(timeout_ms=POLL_MS, max_records=1).get(partition, ())]
                 if found:
-                    oldest = min([*found, *([] if oldest is None else [oldest])])
+                    firsts += found
                     break
     finally:
         consumer.close()
-    return None if oldest is None else datetime.fromtimestamp(oldest / 1000, UTC)
+    return datetime.fromtimestamp(min(firsts) / 1000, UTC) if firsts else None
 
 
 class TopicEnds:

@@ -16,13 +16,14 @@ import pyarrow.compute as pc
 
 import lake
 from cairn.errors import CairnError
+from cairn.evidence.meaning import Vocabulary
 from cairn.evidence.xapi import KIND, MAPPED, MAPPED_PART, UNMAPPED
 from cairn.keys import event_id
 from cairn.settings import Settings
 from streaming.process import Processor
 from streaming.producer import Fate, GroupCommitter
-from streaming.rejected import ENDPOINT
-from streaming.sources import Source, SourceRegistry
+from streaming.rejected import ENDPOINT, sender_of, senders
+from streaming.sources import Source
 
 TABLE, APPLIED = "bronze.activity", "silver.learner_activity"
 GROUP = 1_000
@@ -76,7 +77,7 @@ def _waiting(settings: Settings, source: str | None) -> Iterator[dict[str, Any]]
 
 def list_unmapped(settings: Settings, source: str | None = None) -> list[Unmapped]:
     """What waits, by source and verb, the most frequent first."""
-    vocabulary = Processor(settings).vocabulary
+    vocabulary = Vocabulary.load(settings)
     found: dict[tuple[str, str], Unmapped] = {}
     for record in _waiting(settings, source):
         verb, day = (record["raw"] or {}).get("verb", "(longer than can be kept)"), record["work_date"]
@@ -96,9 +97,7 @@ def replay_unmapped(settings: Settings, source: str | None = None, dry_run: bool
     ``selected`` counts what waits; verbs that were mapped to engagement stay what they are and count as
     ``still_unmapped``. Raises CairnError where a source is gone or Kafka does not take it.
     """
-    registry = SourceRegistry(settings)
-    sources = {known.source_id: known for known in registry.all()}
-    registry.close()
+    sources = senders(settings)
     processor = Processor(settings)
     committer = None if dry_run else GroupCommitter(settings, role="replay-unmapped").start()
     counts = {"selected": 0, "replayed": 0, "still_unmapped": 0}
@@ -123,11 +122,10 @@ def _groups(
     held: dict[str, list[dict[str, Any]]] = {}
     for record in records:
         name = record["source_id"]
-        if name not in sources:
-            raise CairnError(f"source {name!r} is not known here: 'cairn source add' it, then replay")
+        sender = sender_of(sources, name)
         group = held.setdefault(name, [])
         group.append(record)
         if len(group) == GROUP:
-            yield sources[name], held.pop(name)
+            yield sender, held.pop(name)
     for name, group in held.items():
         yield sources[name], group

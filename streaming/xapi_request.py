@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from cairn.evidence.formats import UUID_TEXT
 from cairn.evidence.xapi_rules import Judging
 from streaming.http import BodyError, read_body
-from streaming.multipart import JSON, MULTIPART, Part, statements_and_attachments
+from streaming.multipart import JSON, MULTIPART, Part, media_type_of, statements_and_attachments
 
 VERSION_HEADER = b"x-experience-api-version"
 VERSIONS = ("1.0.3", "2.0.0")
@@ -55,7 +55,7 @@ class XapiRequest:
     @property
     def media_type(self) -> str:
         """Type and subtype in lower case."""
-        return self.content_type.partition(";")[0].strip().lower()
+        return media_type_of(self.content_type)
 
 
 def answer_version(headers: dict[bytes, bytes]) -> bytes:

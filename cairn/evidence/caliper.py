@@ -34,11 +34,12 @@ from cairn.evidence.activity import (
     without_person,
 )
 from cairn.evidence.caliper_model import models
+from cairn.evidence.formats import UUID_TEXT
 from cairn.evidence.outcome import is_out_of_range, outcome
 from cairn.evidence.times import duration_ms, instant_text, parse_instant
 from cairn.keys import event_id
 
-EVENT_ID = re.compile(r"(?:urn:uuid:)?[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+EVENT_ID = re.compile("(?:urn:uuid:)?" + UUID_TEXT.pattern, re.ASCII)
 WORD = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}", re.ASCII)
 SCHOOL, CLASS = "https://cairn.example/school", "https://cairn.example/class"
 HINTS = ("https://cairn.example/hints", EXTENSION + "hints")

@@ -15,7 +15,7 @@ A property that is null counts as absent, as the specification asks of readers.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -25,25 +25,25 @@ import yaml
 
 from cairn.errors import CairnError
 from cairn.evidence.activity import Refusal
+from cairn.evidence.formats import UUID_TEXT
+from cairn.evidence.rules import Rule, list_of
 from cairn.evidence.times import DURATION, INSTANT
 from cairn.settings import REPOSITORY
 
 MODEL = REPOSITORY / "schemas" / "standards" / "caliper_1_2.yaml"
 # An absolute IRI (RFC 3987: no blanks, none of the delimiters), or a blank node of JSON-LD.
 IRI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\x00-\x20\x7f-\xa0<>\"{}|\\^`]+|_:[^\x00-\x20]+")
-EVENT_ID = re.compile(r"urn:uuid:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+EVENT_ID = re.compile("urn:uuid:" + UUID_TEXT.pattern, re.ASCII)
 UTC_MILLISECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 # A property's name of this form may be shown to a sender; another might be somebody's.
 SHOWN_NAME = re.compile(r"@?[a-z][A-Za-z]{0,40}", re.ASCII)
-
-Check = Callable[[Any], None]
 
 
 @dataclass(frozen=True)
 class Kind:
     """One type: its checks by property, what must be there, and what may be left out but not be null."""
 
-    checks: Mapping[str, Check]
+    checks: Mapping[str, Rule]
     required: tuple[str, ...] = ()
     never_null: frozenset[str] = frozenset()
 
@@ -69,11 +69,12 @@ class Model:
 
     def __init__(self, raw: Mapping[str, Any], form: Form) -> None:
         self.form = form
+        self.check_time = _utc_instant if form.is_strict else _any_instant
         self._terms = {name: frozenset(words) for name, words in raw["terms"].items()}
         self._parents = {name: tuple(table.get("is", ())) for name, table in raw["entities"].items()}
         self._without_own_context = (None, *raw["contexts"]["strict"])
-        self._nodes: dict[str, Check] = {}
-        self._references: dict[str, Check] = {}
+        self._nodes: dict[str, Rule] = {}
+        self._references: dict[str, Rule] = {}
         thing = Kind({"id": _iri if form.is_strict else _text, **NOT_PROPERTIES}, ("id",))
         for name in raw["entities"]:
             self._nodes[name] = self._node(self._entity(name, raw["entities"]).over(thing))
@@ -85,7 +86,6 @@ class Model:
             name: self._event(table, raw["events"]["Event"], event) for name, table in raw["events"].items()
         }
         self._configuration = self._kind(raw["endpoint_configuration"]).over(Kind(NOT_PROPERTIES))
-        self.check_time = _utc_instant if form.is_strict else _any_instant
 
     def is_event(self, element: Mapping[str, Any]) -> bool:
         """Whether an element is an event, by its type or, where the type is not known, by having an action."""
@@ -106,7 +106,7 @@ class Model:
             check = self._events["Event"] if "action" in element else self._unknown_node
         check(element)
 
-    def _node(self, kind: Kind) -> Check:
+    def _node(self, kind: Kind) -> Rule:
         """The check of an object of a kind: every property, then what must be there."""
         find, required, never_null = kind.checks.get, kind.required, kind.never_null
         has_other_terms, without_own = self.form.has_other_terms, self._without_own_context
@@ -139,20 +139,18 @@ class Model:
             found = self._entity(parent, tables).over(found)
         return self._kind(tables[name]).over(found)
 
-    def _event(self, table: Mapping[str, Any], base: Mapping[str, Any], event: Kind) -> Check:
+    def _event(self, table: Mapping[str, Any], base: Mapping[str, Any], event: Kind) -> Rule:
         """The check of one type of event, narrowed further by its action where the table says so."""
         if not self.form.is_strict:
             return self._node(self._kind({**base, "navigatedFrom": "Entity"}).over(event))
         merged = {**base, **table, "required": base["required"]}
         actions = table.get("actions", self._terms["action"])
         action = self._action(frozenset(actions))
-        general = self._node(Kind({"action": action}).over(self._kind(merged)).over(event))
+        whole = Kind({"action": action}).over(self._kind(merged)).over(event)
+        general = self._node(whole)
         if not isinstance(actions, dict):
             return general
-        by_action = {
-            name: self._node(Kind({"action": action}).over(self._kind(narrow)).over(self._kind(merged)).over(event))
-            for name, narrow in actions.items()
-        }
+        by_action = {name: self._node(self._kind(narrow).over(whole)) for name, narrow in actions.items()}
 
         def check(element: Any) -> None:
             given = element.get("action")
@@ -160,7 +158,7 @@ class Model:
 
         return check
 
-    def _action(self, allowed: frozenset[str]) -> Check:
+    def _action(self, allowed: frozenset[str]) -> Rule:
         known = self._terms["action"]
 
         def check(value: Any) -> None:
@@ -181,12 +179,12 @@ class Model:
             frozenset(never_null if self.form.is_strict else ()),
         )
 
-    def _of(self, kind: str | list[str]) -> Check:
+    def _of(self, kind: str | list[str]) -> Rule:
         if isinstance(kind, list):
-            return _each(self._of(kind[0]))
+            return list_of(self._of(kind[0]))
         kind = kind.rstrip("!")
         if kind == "instant":
-            return _utc_instant if self.form.is_strict else _any_instant
+            return self.check_time
         if kind in VALUES:
             return VALUES[kind]
         if kind == "terms action":
@@ -197,7 +195,7 @@ class Model:
             self._references[kind] = self._reference(kind)
         return self._references[kind]
 
-    def _reference(self, expected: str) -> Check:
+    def _reference(self, expected: str) -> Rule:
         """An entity of a type or of one below it, or its IRI alone."""
         tops = expected.split(" | ")
         names = {*tops, *(name for name in self._parents if any(self._is_a(name, top) for top in tops))}
@@ -247,7 +245,7 @@ def _text(value: Any) -> None:
         raise Refusal("field_invalid", "must be a string")
 
 
-def _plain(types: tuple[type, ...], expected: str) -> Check:
+def _plain(types: tuple[type, ...], expected: str) -> Rule:
     def check(value: Any) -> None:
         if type(value) not in types:
             raise Refusal("field_invalid", expected)
@@ -285,7 +283,7 @@ def _any_instant(value: Any) -> None:
         raise Refusal("timestamp_invalid", "must be RFC 3339 with a zone, such as 2026-10-14T08:00:00.000Z")
 
 
-def _term(words: frozenset[str]) -> Check:
+def _term(words: frozenset[str]) -> Rule:
     def check(value: Any) -> None:
         if type(value) is not str or value not in words:
             raise Refusal("value_unknown", "is none of the words that Caliper has for it")
@@ -293,21 +291,8 @@ def _term(words: frozenset[str]) -> Check:
     return check
 
 
-def _each(check: Check) -> Check:
-    def check_all(value: Any) -> None:
-        if type(value) is not list:
-            raise Refusal("field_invalid", "must be a list")
-        for number, item in enumerate(value):
-            try:
-                check(item)
-            except Refusal as refusal:
-                raise refusal.within(f"[{number}]") from None
-
-    return check_all
-
-
-NOT_PROPERTIES: Mapping[str, Check] = {"type": _anything, "@context": _anything}
-VALUES: Mapping[str, Check] = {
+NOT_PROPERTIES: Mapping[str, Rule] = {"type": _anything, "@context": _anything}
+VALUES: Mapping[str, Rule] = {
     "string": _plain((str,), "must be a string"),
     "boolean": _plain((bool,), "must be true or false"),
     "number": _plain((int, float), "must be a number"),

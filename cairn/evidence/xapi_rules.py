@@ -101,14 +101,10 @@ INTERACTIONS = (
 )
 
 
-def _components_also(value: Any) -> None:
-    if len({one["id"] for one in value}) < len(value):
-        raise Refusal("field_invalid", "two components have the same id: each id once")
-
-
 def _components(value: Any) -> None:
     _listed_components(value)
-    _components_also(value)
+    if len({one["id"] for one in value}) < len(value):
+        raise Refusal("field_invalid", "two components have the same id: each id once")
 
 
 def _definition_also(value: Any) -> None:

@@ -11,9 +11,8 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from cairn.evidence.formats import UUID_TEXT
 from cairn.rostering.tabular import CellError
-
-UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 class Ends:
@@ -52,7 +51,7 @@ def _spellings(node: object) -> Iterator[str]:
         if last:
             yield last
         yield plain
-        yield from reversed(UUID.findall(uri))
+        yield from reversed(UUID_TEXT.findall(uri))
 
 
 def _plain(uri: str) -> str:
