@@ -35,6 +35,21 @@ def smallest_group(settings: Settings) -> int:
     return given
 
 
+def held_back(pupils: Mapping[str, int], n_min: int) -> set[str]:
+    """Names of groups of which nothing is told, by how many pupils each has; ``n_min``: the district's smallest group.
+
+    Those under ``n_min``, and of the next larger ones as many as it takes for all that are held back to have ``n_min``
+    pupils together: else what is left of a total, when the others are taken off, would tell on the few.
+    """
+    found: set[str] = set()
+    together = 0
+    for name, size in sorted(pupils.items(), key=lambda one: (one[1], one[0])):
+        if size < n_min or 0 < together < n_min:
+            found.add(name)
+            together += size
+    return found
+
+
 # What a card tells of a school's pupils; a school of too few keeps its name and arm.
 _OF_A_SCHOOL = ("pupils", "mean_baseline", "mean_outcome", "mean_minutes")
 

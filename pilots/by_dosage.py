@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cairn.mastery.subgroups import held_back
+from cairn.privacy import held_back
 from pilots.analysis import Analysis
 from pilots.plan import Plan
 

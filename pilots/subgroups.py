@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.grades import grade_key, grade_order
-from cairn.mastery.subgroups import held_back
+from cairn.privacy import held_back
 from pilots import inference, school_model
 from pilots.analysis import Scored, blocks_of, numbered, school_means
 from pilots.decision import FORMATIVE_BELOW

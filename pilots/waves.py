@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cairn.errors import CairnError
-from cairn.mastery.subgroups import held_back
-from cairn.privacy import DEFAULT_SMALLEST_GROUP
+from cairn.privacy import DEFAULT_SMALLEST_GROUP, held_back
 from pilots import inference, posterior
 from pilots.analysis import (
     OTHER_PRIORS,

@@ -13,7 +13,7 @@ FILES = (
     "pilots/**/*.py",
     *("releases/evaluation*.py", "releases/scorecards.py", "releases/pilot_scores.py"),
     *("releases/rollout_tables.py", "releases/learning_marts.py"),
-    *("cairn/privacy.py", "cairn/grades.py", "cairn/mastery/subgroups.py"),
+    *("cairn/privacy.py", "cairn/grades.py"),
     "schemas/pilots/*.csv",
 )
 LIBRARIES = ("duckdb", "numpy", "pandas", "scipy")

@@ -37,7 +37,8 @@ from cairn.mastery.share.durable import (
 )
 from cairn.mastery.share.policy import ask_in_a_week
 from cairn.mastery.share.state import COUNT, DAY_SECONDS
-from cairn.mastery.subgroups import NOT_TOLD, held_back
+from cairn.mastery.subgroups import NOT_TOLD
+from cairn.privacy import held_back
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -235,7 +236,7 @@ def of_those_that_the_logistic_calls(calls: Calls, is_called: BoolArray, enough:
 def by_subgroup(calls: Calls, enough: BoolArray, smallest_group: int) -> list[dict[str, Any]]:
     """The calls by the subgroup of the pupil, by name; empty where the files tell none.
 
-    Of groups that :func:`cairn.mastery.subgroups.held_back` names nothing is told (is_suppressed); what came next is
+    Of groups that :func:`cairn.privacy.held_back` names nothing is told (is_suppressed); what came next is
     told only of ``smallest_group`` pupils at least.
     """
     evidence, names = calls.evidence, calls.evidence.data.subgroup_of

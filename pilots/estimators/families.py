@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cairn.errors import CairnError
-from cairn.mastery.subgroups import held_back
+from cairn.privacy import held_back
 from pilots.estimators.pooling import USUAL_SPREAD, pool, widened
 from pilots.estimators.result import Result, sd_within_arms
 from pilots.estimators.table import MISSING, Table

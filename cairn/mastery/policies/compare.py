@@ -23,7 +23,8 @@ from cairn.mastery.policies.rules import CognitiveTutor, DurableShare
 from cairn.mastery.predictors import BktRule
 from cairn.mastery.responses import Responses
 from cairn.mastery.share.state import DAY_SECONDS
-from cairn.mastery.subgroups import NOT_TOLD, held_back
+from cairn.mastery.subgroups import NOT_TOLD
+from cairn.privacy import held_back
 
 # "A week later": the first answer of the pair so many days after the call, from the first, below the second.
 WEEK_LATER_DAYS = (4.0, 14.0)

@@ -15,7 +15,8 @@ from cairn.errors import CairnError
 from cairn.mastery.follow_up import Calls, by_subgroup
 from cairn.mastery.responses import Responses, read_table, responses_from
 from cairn.mastery.share.durable import evidence_of
-from cairn.mastery.subgroups import NOT_TOLD, held_back
+from cairn.mastery.subgroups import NOT_TOLD
+from cairn.privacy import held_back
 
 N_MIN = 10
 EACH = 6  # attempts of each pupil: the call is behind the first, then five more
