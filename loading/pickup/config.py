@@ -149,7 +149,7 @@ def load_sources(settings: Settings) -> list[Source]:
     """The district's sources, in the order of the file. Raises CairnError naming file and key of what is wrong."""
     path = district_path(settings, PICKUP_FILE)
     raw = load_yaml_mapping(path)
-    check(raw, "pickup", str(path))
+    check(raw, "pickup", str(path), mask="what is written")
     return [_source(name, given, path) for name, given in raw["sources"].items()]
 
 
@@ -169,7 +169,7 @@ def _source(name: str, raw: Mapping[str, Any], path: Path) -> Source:
     if kind == "folder":
         place = FolderPlace(Path(raw["path"]).expanduser())
     elif kind == "sftp":
-        place = _sftp(raw)
+        place = _sftp(raw, where)
     else:
         place = _rest(raw, where)
     takes = tuple(Take(one["match"], one["load"], one.get("layout", "")) for one in raw.get("take") or ())
@@ -187,8 +187,10 @@ def _source(name: str, raw: Mapping[str, Any], path: Path) -> Source:
     )
 
 
-def _sftp(raw: Mapping[str, Any]) -> SftpPlace:
+def _sftp(raw: Mapping[str, Any], where: str) -> SftpPlace:
     key = raw.get("client_key")
+    if not key and "password" not in raw:
+        raise CairnError(f"{where}: give client_key (the path of a private key) or password")
     return SftpPlace(
         host=raw["host"],
         port=raw.get("port", 22),

@@ -131,9 +131,7 @@ def test_what_is_refused_is_put_aside_with_its_reason_and_the_next_source_goes_o
     assert {name: one.state for name, one in pick_up().items()} == {"broken": "done", "gone": "failed", "good": "done"}
 
 
-def test_refused_rows_turn_a_run_red_and_can_be_accepted(
-    drop: Path, configure: Configure, pick_up: RunPickup
-) -> None:
+def test_refused_rows_turn_a_run_red_and_can_be_accepted(drop: Path, configure: Configure, pick_up: RunPickup) -> None:
     configure(drop=source(drop, after="keep"))
     costs(drop / "costs.csv", 5, "0:45", -3)
     done = pick_up()["drop"]
