@@ -16,3 +16,7 @@ class UsageError(CairnError):
     """The call itself was wrong."""
 
     exit_status = 2
+
+
+class BusyError(CairnError):
+    """Somebody else is at work there just now: nothing is wrong with what was given, and later it can be done."""

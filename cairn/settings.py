@@ -228,6 +228,11 @@ class Settings(BaseSettings):
         return self.home / "reports"
 
     @property
+    def pickup_dir(self) -> Path:
+        """Files that the scheduled pick-up took or refused, by source, and what it remembers."""
+        return self.home / "pickup"
+
+    @property
     def night_dir(self) -> Path:
         """State of each night: what ran, how long, from where to resume."""
         return self.home / "nights"

@@ -17,6 +17,7 @@ NOUNS = {
     "source": ("cli.source", "Senders and their tokens."),
     "activity": ("cli.activity", "Send learner activity through the gateway."),
     "roster": ("cli.roster", "Load OneRoster packages."),
+    "pickup": ("cli.pickup", "Fetch rosters and files where others leave them."),
     "competencies": ("cli.competencies", "Load CASE frameworks."),
     "items": ("cli.items", "Load item alignments."),
     "resources": ("cli.resources", "Load corrective resources by competency."),

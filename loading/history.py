@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 import lake
 from cairn.contracts import Contract, load_contract
-from cairn.errors import CairnError
+from cairn.errors import BusyError
 from cairn.settings import Settings
 from lake import sql
 from loading.snapshot import Change, Snapshot, keys_of, payload_of, refuse_older
@@ -64,8 +64,8 @@ def apply(settings: Settings, snapshot: Snapshot, recorded_at: datetime | None =
     """Apply one snapshot; ``recorded_at`` (UTC) is when it became known, now where None.
 
     Raises CairnError where the table already knows something of a key from that instant or later (history is not
-    rewritten), or where another load of the table does not end; pyarrow.ArrowInvalid where a value does not fit the
-    contract.
+    rewritten), BusyError where another load of the table does not end; pyarrow.ArrowInvalid where a value does not fit
+    the contract.
     """
     instant = recorded_at or datetime.now(UTC)
     if not (len(snapshot.rows) or snapshot.ended_ids or snapshot.is_bulk):
@@ -73,7 +73,7 @@ def apply(settings: Settings, snapshot: Snapshot, recorded_at: datetime | None =
     # Two loads at once would each add what the other adds.
     with lake.lease(settings, f"load-{snapshot.table}", wait_seconds=WAIT_SECONDS) as is_ours:
         if not is_ours:
-            raise CairnError(f"{snapshot.table} is being loaded by another process: load again when that has ended")
+            raise BusyError(f"{snapshot.table} is being loaded by another process: load again when that has ended")
         return _apply(settings, snapshot, instant)
 
 

@@ -180,7 +180,11 @@ class Layout:
     def required_columns(self) -> list[str]:
         """Columns without which a file of this layout cannot be taken."""
         always = [item.column for item in self.fields.values() if item.column and item.is_required]
-        scores = [m.scale_score.column for m in self.measures if not m.is_optional and m.scale_score.column]
+        scores = [
+            measure.scale_score.column
+            for measure in self.measures
+            if measure.scale_score.column and (measure.scale_score.is_required or not measure.is_optional)
+        ]
         return list(dict.fromkeys([*always, *scores]))
 
 

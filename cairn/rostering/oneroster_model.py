@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from cairn.rostering.tabular import CellError, Problem, Row, Table
 
 ACTIVE, TO_BE_DELETED = "active", "tobedeleted"
+# What a spreadsheet makes of a long number, or of one with an E in it: the id that it was is lost.
+SHORTENED = re.compile(r"\d(\.\d+)?E\+\d+", re.IGNORECASE)
 STATUS = {"": ACTIVE, "active": ACTIVE, "tobedeleted": TO_BE_DELETED, "inactive": TO_BE_DELETED}
 
 
@@ -92,9 +95,12 @@ def read_rows(
     section.unreadable += table.unreadable
     for row in table.rows:
         identity = row.get(id_column)
+        is_lost = SHORTENED.fullmatch(identity) is not None
         try:
             if not identity:
                 raise CellError(f"{id_column} is empty")
+            if is_lost:
+                raise CellError(f"{id_column} is a number that a spreadsheet has shortened: export the file again")
             first = seen.setdefault(identity, row)
             if first is not row:
                 if first.cells == row.cells:
@@ -108,7 +114,7 @@ def read_rows(
             section.rows.append(convert(row))
         except CellError as error:
             roster.problems.append(Problem(table.name, row.line, str(error)))
-            if identity:
+            if identity and not is_lost:
                 section.kept_ids.append(identity)
             else:
                 section.unreadable += 1

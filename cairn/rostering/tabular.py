@@ -1,7 +1,8 @@
 """Reading delimited files as real systems write them: by column name, with BOMs, and every row with its line.
 
 RFC 4180 with tolerance: UTF-8 with or without BOM (or Windows-1252), any newline, columns in any order, header compared
-without case, empty cells beyond the last column, rows of nothing but commas. Cells are text and stay text.
+without case, another separator where the header says so, empty cells beyond the last column, rows of nothing but
+commas, blanks around a cell (those that take no width too). Cells are text and stay text.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Protocol
 
 from cairn.errors import CairnError
 from cairn.rostering.decoding import decode
+from cairn.rostering.separators import separated
 from cairn.spreadsheets import NUMBER_RULES, SPREADSHEET_DAY, day_meant, day_of_number, number_meant
 
 # A cell longer than this is a file gone wrong (an open quote), not data.
@@ -26,6 +28,8 @@ TRUE_WORDS = frozenset({"true", "t", "yes", "y", "1"})
 FALSE_WORDS = frozenset({"false", "f", "no", "n", "0"})
 ISO_DATE = "%Y-%m-%d"
 ISO_DATE_FORMATS = (ISO_DATE,)
+# Marks that take no width, as pasting and joining files leave them; blanks of all widths are stripped by Python itself.
+WIDTHLESS = "\ufeff\u200b\u2060"
 ISO_DAY = re.compile(r"(\d{4}-\d\d-\d\d)([T ]\d\d:\d\d.*)?")
 
 
@@ -104,24 +108,24 @@ def read_table(name: str, content: bytes, known: Sequence[str] = (), delimiter: 
     file and line for a file that is empty, not UTF-8, has a column twice, or is cut inside quotes.
     """
     text, note = decode(name, content)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    found = separated(text, delimiter, known)
+    reader = csv.reader(io.StringIO(found.text, newline=""), delimiter=found.delimiter, strict=True)
     csv.field_size_limit(LONGEST_CELL)
-    lines = _numbered(name, reader)
-    try:
-        _, header = next(lines)
-    except StopIteration:
-        raise CairnError(f"{name}:1: the file is empty: expected a header row") from None
-    header = [column.strip() for column in header]
+    lines = _numbered(name, reader, found.lines_before)
+    header_line, header = next(((line, cells) for line, cells in lines if _says_something(cells)), (0, []))
+    if not header:
+        raise CairnError(f"{name}:1: the file is empty: expected a header row")
+    header = [_bare(column) for column in header]
     named = [column.lower() for column in header if column]
     spelling = {column.lower(): column for column in known}
     # Some vendors name a column twice; which of the two is meant matters only where it is read.
     repeated = sorted({column for column in named if named.count(column) > 1 and (column in spelling or not spelling)})
     if repeated:
-        raise CairnError(f"{name}:1: column {', '.join(repeated)} is there more than once: keep one")
+        raise CairnError(f"{name}:{header_line}: column {', '.join(repeated)} is there more than once: keep one")
     keys = [spelling.get(column.lower(), column) for column in header]
     table = Table(name=name, header=list(dict.fromkeys(filter(None, header))), rows=[])
-    if note:
-        table.problems.append(Problem(name, 1, note, is_rejected=False))
+    for said in filter(None, (note, found.note)):
+        table.problems.append(Problem(name, 1, said, is_rejected=False))
     _read_rows(table, keys, lines)
     return table
 
@@ -130,18 +134,28 @@ def _read_rows(table: Table, keys: Sequence[str], lines: Iterator[tuple[int, lis
     """Rows under the header. A surplus cell is refused with its row where it holds something, else read past."""
     surplus: list[int] = []
     for line, cells in lines:
-        if not any(cell.strip() for cell in cells):
+        if not _says_something(cells):
             continue
-        if any(cell.strip() for cell in cells[len(keys) :]):
+        if _says_something(cells[len(keys) :]):
             reason = f"{len(cells)} values for {len(keys)} columns: quote values that hold a comma"
             table.problems.append(Problem(table.name, line, reason))
             continue
         if len(cells) > len(keys):
             surplus.append(line)
-        table.rows.append(Row(line, {key: cell.strip() for key, cell in zip(keys, cells, strict=False) if key}))
+        table.rows.append(Row(line, {key: _bare(cell) for key, cell in zip(keys, cells, strict=False) if key}))
     if surplus:
         reason = f"empty cells beyond the last column, here and in {len(surplus) - 1:,} more rows: read past"
         table.problems.append(Problem(table.name, surplus[0], reason, is_rejected=False))
+
+
+def _bare(cell: str) -> str:
+    """A cell without what surrounds it and is not seen."""
+    return cell.strip().strip(WIDTHLESS).strip()
+
+
+def _says_something(cells: Sequence[str]) -> bool:
+    """Whether any cell holds something. An old end-of-file mark (Ctrl-Z) alone does not."""
+    return any(_bare(cell).strip("\x1a") for cell in cells)
 
 
 def read_table_file(path: Path, known: Sequence[str] = (), delimiter: str = ",") -> Table:
@@ -162,10 +176,10 @@ class _CsvReader(Protocol):
         """The next row."""
 
 
-def _numbered(name: str, reader: _CsvReader) -> Iterator[tuple[int, list[str]]]:
-    """Rows with the line they start on (a quoted value may span several)."""
+def _numbered(name: str, reader: _CsvReader, before: int) -> Iterator[tuple[int, list[str]]]:
+    """Rows with the line they start on (a quoted value may span several), after ``before`` lines of the file."""
     while True:
-        line = reader.line_num + 1
+        line = before + reader.line_num + 1
         try:
             cells = next(reader)
         except StopIteration:

@@ -10,6 +10,7 @@ from cairn.grades import grade_key
 from cairn.settings import REPOSITORY
 
 WRITTEN = "K,KG,0K,kg,KN,Kindergarten,0,00,04,4,10,PK,PreK,pre-k,TK,UG,IT,013,5th, 07 ,,  "
+WRITTEN += ",4.0,Grade 04,gr. 4,4TH grade,grade,K5,-1"
 GRADES = [*WRITTEN.split(","), None]
 
 

@@ -36,6 +36,15 @@ def cells(content: bytes) -> list[tuple[int, str, str]]:
         (b"id,name\n1,\x80 5 \x96 \x93x\x94\n", [(2, "1", "€ 5 – “x”")]),
         ("id,name\n1,José\n".encode(), [(2, "1", "José")]),
         (b"id,name\n1E5,1.10\n007,TRUE\n", [(2, "1E5", "1.10"), (3, "007", "TRUE")]),
+        (b"id;name\n1;Ann, B\n", [(2, "1", "Ann, B")]),
+        (b"id\tname\n1\tAnn\n", [(2, "1", "Ann")]),
+        (b"ID|Name\r\n1|Ann\r\n", [(2, "1", "Ann")]),
+        (b"sep=;\r\nid;name\r\n1;Ann\r\n", [(3, "1", "Ann")]),
+        (b'"sep=,"\nid,name\n1,Ann;B\n', [(3, "1", "Ann;B")]),
+        (b"\n,,\nid,name\n1,Ann\n", [(4, "1", "Ann")]),
+        (b"id,name\r1,Ann\r2,Bo\r", [(2, "1", "Ann"), (3, "2", "Bo")]),
+        (b"id,name\n1,Ann\n\x1a", [(2, "1", "Ann")]),
+        ("\ufeff\ufeffid,\u200bname \n\xa0u1\xa0,Ann\u200b\n".encode(), [(2, "u1", "Ann")]),
     ],
 )
 def test_what_is_read(content: bytes, rows: list[tuple[int, str, str]]) -> None:
@@ -202,7 +211,7 @@ def test_refused_rows_leave_it_open_who_is_gone(package: Write, identity: dict[s
 
 def test_grades_are_one_however_they_are_written() -> None:
     assert {grade_key(text) for text in ("KG", "K", "0K", " kg ", "00", "Kindergarten")} == {"K"}
-    assert {grade_key(text) for text in ("04", "4", "004")} == {"4"}
+    assert {grade_key(text) for text in ("04", "4", "004", "4.0", "4th", "Grade 04", "Gr. 4", "4th grade")} == {"4"}
     assert [grade_key(text) for text in (None, "", "PK", "PreK", "UG")] == ["", "", "PK", "PK", "UG"]
     assert sorted(["10", "04", "UG", "KG", "PK", "1"], key=grade_order) == ["PK", "KG", "1", "04", "10", "UG"]
 

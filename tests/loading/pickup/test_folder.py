@@ -1,0 +1,214 @@
+"""A drop folder: a file is taken once, when it is whole; archived, or put aside with its reason."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lake
+from cairn.errors import CairnError
+from cairn.settings import Settings
+from loading import history
+from loading.pickup import run_pickup
+from tests.loading.pickup.conftest import USERS, Configure, RunPickup, grow, people, put_away, roster_zip, states
+
+ROSTERS = [{"match": "roster*", "load": "roster"}]
+COSTS = [{"match": "*.csv", "load": "facts", "layout": "cairn_costs"}]
+
+
+@pytest.fixture
+def drop(tmp_path: Path) -> Path:
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    return folder
+
+
+def source(drop: Path, **more: Any) -> dict[str, Any]:
+    return {"kind": "folder", "path": str(drop), "take": COSTS, "stable_seconds": 0, **more}
+
+
+def costs(path: Path, *values: object) -> Path:
+    """A file of costs, one row a value: the quickest load there is."""
+    rows = [f"s{n},reading-companion,2026-09-08,licence,{value},usd" for n, value in enumerate(values)]
+    path.write_text("\n".join(["SchoolId,PilotId,Date,Name,Value,Unit", *rows]) + "\n")
+    return path
+
+
+def test_a_file_is_loaded_once_and_archived(
+    settings: Settings, drop: Path, configure: Configure, pick_up: RunPickup
+) -> None:
+    configure(drop=source(drop, take=ROSTERS))
+    assert pick_up()["drop"].files == []
+    roster_zip(drop / "roster.zip")
+    (drop / "notes.txt").write_text("nobody asked for this one")
+    (drop / "roster-2.zip.part").write_text("not yet whole")
+    done = pick_up()["drop"]
+    assert (done.state, states(done), people(settings)) == ("done", [("roster.zip", "loaded")], 3)
+    assert sorted(path.name for path in drop.iterdir()) == ["notes.txt", "roster-2.zip.part"]
+    assert put_away(settings, "drop", "archive") == ["roster.zip"]
+    (kept,) = (settings.pickup_dir / "drop" / "archive").iterdir()
+    (drop / "roster-again.zip").write_bytes(kept.read_bytes())
+    again = pick_up()["drop"]
+    assert (again.state, states(again)) == ("done", [("roster-again.zip", "known")])
+    assert put_away(settings, "drop", "archive") == ["roster.zip"]
+    assert not (drop / "roster-again.zip").exists()
+
+
+def test_an_older_roster_that_comes_again_is_news(
+    settings: Settings, drop: Path, configure: Configure, pick_up: RunPickup
+) -> None:
+    configure(drop=source(drop, take=ROSTERS))
+    first = roster_zip(drop / "roster.zip").read_bytes()
+    pick_up()
+    roster_zip(drop / "roster.zip", USERS[:2])
+    pick_up()
+    assert people(settings) == 2
+    (drop / "roster.zip").write_bytes(first)
+    assert states(pick_up()["drop"]) == [("roster.zip", "loaded")]
+    assert people(settings) == 3, "whoever left has come back"
+
+
+def test_a_file_waits_until_it_has_not_changed(
+    settings: Settings, drop: Path, configure: Configure, pick_up: RunPickup
+) -> None:
+    configure(drop=source(drop, stable_seconds=60))
+    costs(drop / "costs.csv", 5)
+    for _ in range(3):
+        assert states(pick_up()["drop"]) == [("costs.csv", "waiting")], "it has grown each time"
+        grow(drop / "costs.csv")
+        _seen_earlier(settings, seconds=100)
+    costs(drop / "costs.csv", 6)
+    assert states(pick_up()["drop"]) == [("costs.csv", "waiting")]
+    _seen_earlier(settings, seconds=100)
+    assert states(pick_up()["drop"]) == [("costs.csv", "loaded")]
+
+
+def _seen_earlier(settings: Settings, seconds: int) -> None:
+    """As if the last looks had been so long ago."""
+    with sqlite3.connect(settings.pickup_dir / "state.sqlite") as database:
+        for name, seen_at in database.execute("SELECT name, first_seen_at FROM sight").fetchall():
+            earlier = datetime.fromisoformat(seen_at) - timedelta(seconds=seconds)
+            database.execute("UPDATE sight SET first_seen_at = ? WHERE name = ?", (earlier.isoformat(), name))
+
+
+def test_a_file_waits_for_its_marker(settings: Settings, drop: Path, configure: Configure, pick_up: RunPickup) -> None:
+    configure(drop=source(drop, marker="{name}.done", take=[{**COSTS[0], "match": "*"}]))
+    costs(drop / "costs.csv", 5)
+    waits = pick_up()["drop"].files
+    assert [(file.state, file.reason) for file in waits] == [("waiting", "waits for costs.csv.done")]
+    (drop / "costs.csv.done").touch()
+    assert states(pick_up()["drop"]) == [("costs.csv", "loaded")], "and not the marker itself"
+    assert list(drop.iterdir()) == []
+
+
+def test_what_is_refused_is_put_aside_with_its_reason_and_the_next_source_goes_on(
+    settings: Settings, drop: Path, tmp_path: Path, configure: Configure, pick_up: RunPickup
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    configure(
+        broken=source(drop, take=ROSTERS),
+        gone=source(tmp_path / "nowhere"),
+        good=source(other, after="keep"),
+    )
+    (drop / "roster.zip").write_bytes(b"no zip at all")
+    costs(other / "costs.csv", 5)
+    done = pick_up()
+    assert {name: one.state for name, one in done.items()} == {"broken": "refused", "gone": "failed", "good": "done"}
+    assert "roster.zip: neither a folder nor a zip file" in done["broken"].message
+    assert str(tmp_path) in done["gone"].message and "cannot be looked into" in done["gone"].message
+    assert put_away(settings, "broken", "quarantine") == ["roster.zip", "roster.zip.reason.txt"]
+    (said,) = (settings.pickup_dir / "broken" / "quarantine").glob("*.txt")
+    assert said.read_text().startswith("roster.zip: neither a folder nor a zip file")
+    assert (other / "costs.csv").exists()
+    assert {name: one.state for name, one in pick_up().items()} == {"broken": "done", "gone": "failed", "good": "done"}
+
+
+def test_refused_rows_turn_a_run_red_and_can_be_accepted(drop: Path, configure: Configure, pick_up: RunPickup) -> None:
+    configure(drop=source(drop, after="keep"))
+    costs(drop / "costs.csv", 5, "0:45", -3)
+    done = pick_up()["drop"]
+    assert (done.state, states(done)) == ("refused", [("costs.csv", "loaded_in_part")])
+    assert done.message == "costs.csv: 2 rows refused, the rest is loaded"
+    assert done.files[0].problems[1] == "costs.csv:4: Value is below 0"
+    assert pick_up()["drop"].files == [], "it still lies there and has been dealt with"
+    configure(drop=source(drop, after="keep", accept_refusals=True))
+    again = pick_up(again=True)["drop"]
+    assert (again.state, states(again)) == ("done", [("costs.csv", "loaded")])
+
+
+def test_a_roster_that_broke_off_is_refused_whole_until_somebody_says_that_it_is_right(
+    settings: Settings, drop: Path, configure: Configure, pick_up: RunPickup
+) -> None:
+    many = [f"u{n},,,true,user{n},Given{n},Family{n},,s1" for n in range(12)]
+    configure(drop=source(drop, after="keep", take=ROSTERS))
+    roster_zip(drop / "roster.zip", many)
+    pick_up()
+    roster_zip(drop / "roster.zip", many[:4])
+    refused = pick_up()["drop"]
+    assert (
+        refused.state == "refused" and "names 4 of 12 rows" in refused.message and "--allow-mass-end" in refused.message
+    )
+    assert people(settings) == 12
+    assert pick_up(again=True, allow_mass_end=True)["drop"].state == "done"
+    assert people(settings) == 4
+
+
+def test_files_come_in_the_order_of_the_rules_and_results_once(
+    drop: Path, configure: Configure, pick_up: RunPickup
+) -> None:
+    configure(drop=source(drop, take=[{**COSTS[0], "match": "z*"}, *COSTS]))
+    costs(drop / "z.csv", 1)
+    costs(drop / "a.csv", 2)
+    assert states(pick_up()["drop"]) == [("z.csv", "loaded"), ("a.csv", "loaded")]
+    costs(drop / "z-again.csv", 1)
+    assert states(pick_up()["drop"]) == [("z-again.csv", "known")], "an older one adds nothing and changes nothing back"
+
+
+def test_a_folder_is_a_package_too(settings: Settings, drop: Path, configure: Configure, pick_up: RunPickup) -> None:
+    configure(drop=source(drop, take=ROSTERS))
+    (drop / "roster-folder").mkdir()
+    (drop / "roster-folder" / "orgs.csv").write_text("sourcedId,name,type\ns1,One,school\n")
+    (drop / "roster-link").symlink_to(drop / "roster-folder")
+    assert states(pick_up()["drop"]) == [("roster-folder", "loaded")]
+    assert put_away(settings, "drop", "archive") == ["roster-folder"]
+    assert [path.name for path in drop.iterdir()] == ["roster-link"], "a link may lead anywhere: it is left alone"
+
+
+def test_a_load_that_others_are_at_work_on_is_tried_again(
+    settings: Settings, drop: Path, configure: Configure, pick_up: RunPickup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(drop=source(drop))
+    costs(drop / "costs.csv", 5)
+    monkeypatch.setattr(history, "WAIT_SECONDS", 0.0)
+    with lake.lease(settings, "load-silver.fact") as is_ours:
+        assert is_ours
+        waits = pick_up()["drop"]
+    assert (waits.state, states(waits)) == ("done", [("costs.csv", "waiting")])
+    assert states(pick_up()["drop"]) == [("costs.csv", "loaded")]
+
+
+def test_old_files_go(settings: Settings, drop: Path, configure: Configure, pick_up: RunPickup) -> None:
+    configure(drop=source(drop, keep_days=3))
+    costs(drop / "costs.csv", 5)
+    pick_up()
+    (kept,) = (settings.pickup_dir / "drop" / "archive").iterdir()
+    os.utime(kept, (time.time() - 4 * 86400,) * 2)
+    pick_up()
+    assert put_away(settings, "drop", "archive") == []
+
+
+def test_one_run_at_a_time(settings: Settings, drop: Path, configure: Configure) -> None:
+    configure(drop=source(drop))
+    settings.pickup_dir.mkdir(parents=True)
+    with (settings.pickup_dir / "run.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        with pytest.raises(CairnError, match="another pick-up is running"):
+            run_pickup(settings)

@@ -1,0 +1,191 @@
+"""SFTP against a real SSH server on the loopback: host keys verified, a key or a password, files whole."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import pytest
+
+from cairn.settings import Settings
+from loading.pickup import SourceOutcome
+from tests.loading.pickup.conftest import Configure, RunPickup, put_away, states
+
+PASSWORD = "not-to-be-shown"
+COSTS = "SchoolId,PilotId,Date,Name,Value,Unit\ns1,reading-companion,2026-09-08,licence,5,usd\n"
+Apart = Callable[..., dict[str, SourceOutcome]]
+
+
+class _Accounts(asyncssh.SSHServer):
+    """One account, district, with a password."""
+
+    def begin_auth(self, username: str) -> bool:
+        return True
+
+    def password_auth_supported(self) -> bool:
+        return True
+
+    def validate_password(self, username: str, password: str) -> bool:
+        return (username, password) == ("district", PASSWORD)
+
+
+@dataclass
+class Server:
+    """A running server. ``outgoing``: the folder that it shows as /outgoing; the rest is what a client needs."""
+
+    port: int
+    outgoing: Path
+    known_hosts: Path
+    client_key: Path
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for the file, in a thread with a loop of its own."""
+    folder = tmp_path_factory.mktemp("sftp")
+    host_key, client_key = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
+    (folder / "root" / "outgoing").mkdir(parents=True)
+    (folder / "authorized").write_text(client_key.export_public_key().decode())
+    client_key.write_private_key(str(folder / "client_key"))
+    (folder / "client_key").chmod(0o600)
+    ports: queue.Queue[int] = queue.Queue()
+    ends: queue.Queue[Callable[[], object]] = queue.Queue()
+
+    async def serve() -> None:
+        end = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        acceptor = await asyncssh.listen(
+            "127.0.0.1",
+            0,
+            server_factory=_Accounts,
+            server_host_keys=[host_key],
+            authorized_client_keys=str(folder / "authorized"),
+            sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=str(folder / "root").encode()),
+        )
+
+        ends.put(lambda: loop.call_soon_threadsafe(end.set))
+        ports.put(acceptor.get_port())
+        await end.wait()
+        acceptor.close()
+        await acceptor.wait_closed()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),), daemon=True)
+    thread.start()
+    port = ports.get(timeout=30)
+    (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key.export_public_key().decode()}")
+    yield Server(port, folder / "root" / "outgoing", folder / "known_hosts", folder / "client_key")
+    ends.get()()
+    thread.join(timeout=30)
+
+
+@pytest.fixture
+def source(server: Server) -> dict[str, Any]:
+    """The source as pickup.yaml has it; the server's folder is empty."""
+    for path in server.outgoing.iterdir():
+        path.unlink()
+    return {
+        "kind": "sftp",
+        "host": "127.0.0.1",
+        "port": server.port,
+        "username": "district",
+        "path": "/outgoing/",
+        "known_hosts": str(server.known_hosts),
+        "client_key": str(server.client_key),
+        "stable_seconds": 0,
+        "take": [{"match": "*.csv", "load": "facts", "layout": "cairn_costs"}],
+    }
+
+
+@pytest.fixture
+def apart(pick_up: RunPickup) -> Apart:
+    """The pick-up in a thread of its own: a browser's tests keep a loop running in this one."""
+
+    def run(*names: str, **options: bool) -> dict[str, SourceOutcome]:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(pick_up, *names, **options).result()
+
+    return run
+
+
+def test_files_are_fetched_once_and_stay_or_go(
+    settings: Settings, server: Server, source: dict[str, Any], configure: Configure, apart: Apart
+) -> None:
+    configure(vendor=source)
+    (server.outgoing / "costs.csv").write_text(COSTS)
+    (server.outgoing / "costs.csv.filepart").write_text("not yet whole")
+    done = apart()["vendor"]
+    assert (done.state, states(done)) == ("done", [("costs.csv", "loaded")])
+    assert put_away(settings, "vendor", "archive") == ["costs.csv"]
+    assert (apart()["vendor"].files, (server.outgoing / "costs.csv").exists()) == ([], True)
+    (server.outgoing / "costs.csv").write_text(COSTS.replace("5", "60"))
+    configure(vendor={**source, "after": "remove"})
+    assert states(apart()["vendor"]) == [("costs.csv", "loaded")]
+    assert [path.name for path in server.outgoing.iterdir()] == ["costs.csv.filepart"]
+
+
+def test_what_is_refused_is_tried_again_when_it_changed_or_somebody_says_so(
+    settings: Settings, server: Server, source: dict[str, Any], configure: Configure, apart: Apart
+) -> None:
+    configure(vendor=source)
+    (server.outgoing / "costs.csv").write_text("SchoolId\n")
+    refused = apart()["vendor"]
+    assert refused.state == "refused" and "costs.csv:1: missing columns PilotId" in refused.message
+    assert put_away(settings, "vendor", "quarantine") == ["costs.csv", "costs.csv.reason.txt"]
+    assert (apart()["vendor"].state, apart(again=True)["vendor"].state) == ("done", "refused")
+    (server.outgoing / "costs.csv").write_text(COSTS)
+    assert states(apart()["vendor"]) == [("costs.csv", "loaded")]
+
+
+def test_a_password_comes_from_a_private_file_and_is_shown_nowhere(
+    server: Server,
+    source: dict[str, Any],
+    configure: Configure,
+    apart: Apart,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("DEBUG")
+    secret = tmp_path / "password"
+    secret.write_text(f"{PASSWORD}\n")
+    own = {name: value for name, value in source.items() if name != "client_key"}
+    configure(vendor={**own, "password": {"file": str(secret)}})
+    secret.chmod(0o644)
+    refused = apart()["vendor"]
+    assert refused.state == "failed" and "chmod 600" in refused.message
+    secret.chmod(0o600)
+    assert apart()["vendor"].state == "done"
+    secret.write_text("another")
+    assert "takes neither key nor password of district" in apart()["vendor"].message
+    assert PASSWORD not in caplog.text
+
+
+def test_a_server_that_is_not_the_one_that_is_known_gets_nothing(
+    server: Server, source: dict[str, Any], configure: Configure, apart: Apart, tmp_path: Path
+) -> None:
+    other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
+    known = tmp_path / "known_hosts"
+    known.write_text(f"[127.0.0.1]:{server.port} {other}")
+    (server.outgoing / "costs.csv").write_text(COSTS)
+    configure(
+        changed={**source, "known_hosts": str(known)},
+        unknown={**source, "known_hosts": str(tmp_path / "nowhere")},
+        down={**source, "port": 1},
+        good=source,
+    )
+    done = apart()
+    assert {name: one.state for name, one in done.items()} == {
+        "changed": "failed",
+        "unknown": "failed",
+        "down": "failed",
+        "good": "done",
+    }
+    assert "the server's key is not the one in" in done["changed"].message
+    assert "ssh-keyscan -p" in done["unknown"].message
+    assert "no connection" in done["down"].message
