@@ -96,16 +96,50 @@ def _ledger_text(result: dict[str, Any]) -> str:
 
 @app.command()
 def watch(as_json: JsonOption = False) -> None:
-    """Lag, silent sources by the school calendar, rejection rate, books: one line a finding, exit status 1 if any.
+    """Look at lag, silent and surging sources by the school calendar, refusals and books; exit status 1 where any
+    alarm stands.
+
+    An alarm is raised once and stands until what it is about is over; engineers with an account are mailed when it is
+    raised and when it is over. Each line says since when, what was expected, what came, and the next command.
 
     Example: cairn intake watch
     """
-    from cli.intake_watch import findings
+    from cli.intake_watch import watch as watched
 
-    result = findings(settings())
+    result = watched(settings())
     emit(result, as_json, lambda found: "\n".join(found["findings"]) or "intake is well")
+    if not result["mailed"]:
+        say("the mail server did not take the mail about alarms: see 'cairn status'; the next look tries again")
     if result["findings"]:
         raise typer.Exit(1)
+
+
+@app.command()
+def alarms(
+    days: Annotated[int, typer.Option(min=0, help="Also those that were over within so many days.")] = 7,
+    as_json: JsonOption = False,
+) -> None:
+    """Alarms that the watch has raised: which stand, since when, and which are over.
+
+    Example: cairn intake alarms --days 30
+    """
+    from dataclasses import asdict
+    from datetime import UTC, datetime, timedelta
+
+    from gates.intake_alarms import since
+
+    found = since(settings(), datetime.now(UTC) - timedelta(days=days))
+    rows = [asdict(alarm) | {"line": alarm.line()} for alarm in found]
+    emit({"standing": sum(alarm.cleared_at is None for alarm in found), "alarms": rows}, as_json, _alarms_text)
+
+
+def _alarms_text(result: dict[str, Any]) -> str:
+    lines = [
+        f"{row['raised_at'][:16]}  {'stands' if row['cleared_at'] is None else 'over ' + row['cleared_at'][:16]}  "
+        f"{row['line']}"
+        for row in result["alarms"]
+    ]
+    return "\n".join(lines) or "no alarm"
 
 
 @unmapped_app.command("list")
