@@ -23,6 +23,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from benchmarks.intake import event
 from benchmarks.key_table import make_keys
+from cairn.evidence.clock import ClockRule
 from cairn.settings import Settings
 from cairn.topics import ACTIVITY
 from spark_jobs import intake
@@ -66,7 +67,9 @@ class Lake:
         numbers = range(number * BATCH_EVENTS, (number + 1) * BATCH_EVENTS)
         frame = batch_of(spark, numbers)
         started = time.monotonic()
-        result = write_batch(frame, Batch(self.settings, "benchmark", number, {}, self.index))
+        result = write_batch(
+            frame, Batch(self.settings, "benchmark", number, {}, self.index, ClockRule.load(self.settings))
+        )
         self.batches.append(time.monotonic() - started)
         self.duplicates += result.fates.get("duplicate", 0)
         ids = pa.array([event(number + 10**9)["event_id"] for number in numbers])

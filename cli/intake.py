@@ -1,26 +1,26 @@
-"""``cairn intake``: Kafka to lake, the books, what was refused, and the watch over all of it."""
+"""``cairn intake``: Kafka to lake, the books, what was refused or set aside, and the watch over all of it."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Any
 
 import typer
 
-from cairn.errors import CairnError, UsageError
+from cairn.errors import UsageError
 from cairn.settings import settings
 from cli.common import JsonOption, console, emit, say
+from cli.intake_quarantine import app as quarantine_app
+from cli.intake_rejected import app as rejected_app
 
 app = typer.Typer(help="Kafka to lake, and the books.", no_args_is_help=True)
-rejected_app = typer.Typer(help="What the gateway refused: see it, send it again after a fix.", no_args_is_help=True)
 app.add_typer(rejected_app, name="rejected")
+app.add_typer(quarantine_app, name="quarantine")
 unmapped_app = typer.Typer(
     help="Statements whose verb is not mapped yet: see which, make them count.", no_args_is_help=True
 )
 app.add_typer(unmapped_app, name="unmapped")
 
-ReasonOption = Annotated[str | None, typer.Option(help="Only refusals with this reason.")]
-SourceOption = Annotated[str | None, typer.Option(help="Only refusals of this source.")]
 SenderOption = Annotated[str | None, typer.Option("--source", help="Only statements of this source.")]
 
 
@@ -96,66 +96,50 @@ def _ledger_text(result: dict[str, Any]) -> str:
 
 @app.command()
 def watch(as_json: JsonOption = False) -> None:
-    """Lag, silent sources by the school calendar, rejection rate, books: one line a finding, exit status 1 if any.
+    """Look at lag, silent and surging sources by the school calendar, refusals and books; exit status 1 where any
+    alarm stands.
+
+    An alarm is raised once and stands until what it is about is over; engineers with an account are mailed when it is
+    raised and when it is over. Each line says since when, what was expected, what came, and the next command.
 
     Example: cairn intake watch
     """
-    from cli.intake_watch import findings
+    from cli.intake_watch import watch as watched
 
-    result = findings(settings())
+    result = watched(settings())
     emit(result, as_json, lambda found: "\n".join(found["findings"]) or "intake is well")
+    if not result["mailed"]:
+        say("the mail server did not take the mail about alarms: see 'cairn status'; the next look tries again")
     if result["findings"]:
         raise typer.Exit(1)
 
 
-@rejected_app.command("list")
-def list_rejected(reason: ReasonOption = None, source: SourceOption = None, as_json: JsonOption = False) -> None:
-    """What was refused, by source and reason, never what it said.
-
-    Example: cairn intake rejected list --reason unknown_verb
-    """
-    from streaming.rejected import list_rejected as listed
-
-    rows = listed(settings(), reason=reason, source=source)
-    emit({"selected": len(rows), "replayed": 0, "still_rejected": len(rows), "rows": rows}, as_json, _rejected_text)
-
-
-def _rejected_text(result: dict[str, Any]) -> str:
-    if not result["rows"]:
-        return "nothing refused"
-    lines = [
-        "  ".join(
-            [_day(row.get("received_at")), row["source_id"], row["org_id"], row["reason"], row.get("detail") or ""]
-        )
-        for row in result["rows"]
-    ]
-    return "\n".join([*lines, f"{len(lines)} refused"])
-
-
-def _day(value: object) -> str:
-    return value.date().isoformat() if isinstance(value, datetime) else str(value)[:10]
-
-
-@rejected_app.command()
-def replay(
-    reason: ReasonOption = None,
-    source: SourceOption = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be accepted now.")] = False,
+@app.command()
+def alarms(
+    days: Annotated[int, typer.Option(min=0, help="Also those that were over within so many days.")] = 7,
     as_json: JsonOption = False,
 ) -> None:
-    """Send refused statements again after a fix; exit status 1 where some are, or would be, refused again.
+    """Alarms that the watch has raised: which stand, since when, and which are over.
 
-    Example: cairn intake rejected replay --reason unknown_verb --dry-run
+    Example: cairn intake alarms --days 30
     """
-    from streaming.rejected import replay as replay_rejected
+    from dataclasses import asdict
+    from datetime import UTC, datetime, timedelta
 
-    try:
-        result = replay_rejected(settings(), reason=reason, source=source, dry_run=dry_run)
-    except LookupError as error:
-        raise CairnError(str(error)) from None
-    emit(result, as_json)
-    if result.get("still_rejected"):
-        raise typer.Exit(1)
+    from gates.intake_alarms import since
+
+    found = since(settings(), datetime.now(UTC) - timedelta(days=days))
+    rows = [asdict(alarm) | {"line": alarm.line()} for alarm in found]
+    emit({"standing": sum(alarm.cleared_at is None for alarm in found), "alarms": rows}, as_json, _alarms_text)
+
+
+def _alarms_text(result: dict[str, Any]) -> str:
+    lines = [
+        f"{row['raised_at'][:16]}  {'stands' if row['cleared_at'] is None else 'over ' + row['cleared_at'][:16]}  "
+        f"{row['line']}"
+        for row in result["alarms"]
+    ]
+    return "\n".join(lines) or "no alarm"
 
 
 @unmapped_app.command("list")

@@ -1,96 +1,50 @@
-"""What ``cairn intake watch`` looks at: lag, life of the service, silent sources, refusals, books."""
+"""What ``cairn intake watch`` does: one look, alarms brought in line with it, people told of what is new."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
-import lake
-from cairn.calendar import DistrictCalendar
+from answers.accounts import list_accounts
 from cairn.settings import Settings
-
-MOST_LAG = 5_000
-MOST_HEARTBEAT_AGE = timedelta(seconds=60)
-# Refusals are judged on the last days, not on all time: an old failure would never be over.
-RECENT_DAYS = 2
+from gates import intake_alarms
+from gates.intake_watch import look
+from infra import alerts
 
 
-def findings(settings: Settings, now: datetime | None = None) -> dict[str, Any]:
-    """``findings`` (one line each, empty where all is well), ``lag``, ``silent_sources``, ``rejection_rates``."""
-    from gates.silence import SilenceRule, silent_sources
-    from gates.thresholds import thresholds
+def watch(settings: Settings, now: datetime | None = None) -> dict[str, Any]:
+    """``findings`` (a line for each alarm that stands), ``alarms``, ``raised``, ``cleared``, and what was looked at.
 
-    today = (now or datetime.now(UTC)).astimezone(settings.zone).date()
-    limits = thresholds(settings, "bronze_to_silver")
-    lag, lines = _lag(settings)
-    lines += _heartbeat(settings, now or datetime.now(UTC))
-    rule = SilenceRule.of(limits["silence"])
-    silent = silent_sources(_received_days(settings, rule.starts(today)), DistrictCalendar.load(settings), today, rule)
-    lines += [f"source {source} is silent since {last}: ask its vendor" for source, last in sorted(silent.items())]
-    rates, refused = _refusals(settings, today, limits["refused_share"])
+    An alarm is raised once, written to the log of alerts and mailed once; ``mailed`` is false where the mail server did
+    not take it, and then the next look tries again.
+    """
+    at = now or datetime.now(UTC)
+    found = look(settings, at, intake_alarms.standing(settings))
+    change = intake_alarms.reconcile(settings, found.alarms, at, found.not_looked_at)
+    lines = [f"ALARM {alarm.line()}" for alarm in change.raised] + [f"CLEARED {one.line()}" for one in change.cleared]
+    alerts.note(settings, lines, at)
     return {
-        "findings": lines + refused,
-        "lag": lag,
-        "silent_sources": {source: last.isoformat() for source, last in silent.items()},
-        "rejection_rates": rates,
+        "findings": [alarm.line() for alarm in change.standing],
+        "alarms": [asdict(alarm) for alarm in change.standing],
+        "raised": len(change.raised),
+        "cleared": len(change.cleared),
+        "mailed": _mail(settings, at),
+        "lag": found.lag,
+        "silent_sources": {source: last.isoformat() for source, last in found.silent_sources.items()},
+        "rejection_rates": found.rejection_rates,
     }
 
 
-def _lag(settings: Settings) -> tuple[dict[str, int], list[str]]:
-    from kafka.errors import KafkaError
-
-    from cairn.topics import lag
-    from spark_jobs import intake_state
-    from streaming.topics import end_offsets
-
-    try:
-        end = end_offsets(settings.address("broker"))
-    except (LookupError, KafkaError) as error:
-        return {}, [f"broker cannot be asked ({type(error).__name__}): see 'cairn status'"]
-    behind = lag(intake_state.passed_offsets(settings), end)
-    total = sum(behind.values())
-    if total > MOST_LAG:
-        return behind, [f"intake is {total} records behind: see 'cairn logs intake'"]
-    return behind, []
-
-
-def _heartbeat(settings: Settings, now: datetime) -> list[str]:
-    path = settings.stack_state_path.parent / "intake.heartbeat"
-    if not path.is_file():
-        return []
-    age = now - datetime.fromisoformat(path.read_text(encoding="utf-8").strip())
-    if age <= MOST_HEARTBEAT_AGE:
-        return []
-    return [f"intake gave no sign of life for {int(age.total_seconds())} s: 'cairn up' starts it again"]
-
-
-def _received_days(settings: Settings, since: date) -> dict[str, set[date]]:
-    """Receipt days of each source."""
-    import pyarrow.compute as pc
-
-    rows = lake.read(settings, "bronze.receipts", ["source_id", "received_date"], pc.field("received_date") >= since)
-    days: dict[str, set[date]] = {}
-    for row in rows.group_by(["source_id", "received_date"]).aggregate([]).to_pylist():
-        days.setdefault(row["source_id"], set()).add(row["received_date"])
-    return days
-
-
-def _refusals(settings: Settings, today: date, limit: dict[str, Any]) -> tuple[dict[str, float], list[str]]:
-    """Share refused or set aside by source over the last days, with a line for each above the limit."""
-    from spark_jobs.intake_ledger import ledger
-
-    received: dict[str, int] = {}
-    refused: dict[str, int] = {}
-    lines = []
-    for row in ledger(settings, dates=[today - timedelta(days=back) for back in range(RECENT_DAYS)]):
-        source = row["source_id"]
-        received[source] = received.get(source, 0) + row["received"]
-        refused[source] = refused.get(source, 0) + row["rejected"] + row["conflict"] + row["quarantined"]
-        if row["unexplained"]:
-            where = f"{row['received_date']} {source} {row['org_id']}"
-            lines.append(f"books of {where}: {row['unexplained']} unexplained: see 'cairn intake ledger'")
-    rates = {source: refused[source] / count for source, count in sorted(received.items()) if count}
-    for source, rate in rates.items():
-        if rate > float(limit["most"]) and received[source] >= int(limit["least_received"]):
-            lines.append(f"source {source}: {rate:.0%} refused: see 'cairn intake rejected list --source {source}'")
-    return rates, lines
+def _mail(settings: Settings, at: datetime) -> bool:
+    """Tell the engineers of what was raised or cleared and nobody was told of; whether nothing is left to tell."""
+    raised, cleared = intake_alarms.untold(settings)
+    if not raised and not cleared:
+        return True
+    to = [account.mail for account in list_accounts(settings) if account.role == "engineer" and account.mail]
+    both = [alarm for alarm in raised if alarm.cleared_at]
+    lines = [f"Raised: {alarm.line()}" for alarm in raised] + [f"Over: {alarm.line()}" for alarm in (*both, *cleared)]
+    is_told = alerts.mail(settings, to, lines)
+    if is_told:
+        intake_alarms.note_told(settings, raised, cleared, at)
+    return is_told

@@ -20,17 +20,20 @@ from night.command import run_cairn
     dagrun_timeout=timedelta(minutes=9),
     doc_md="""
     ### What
-    Looks at how far intake is behind the topic, which sources are silent on a school day, and how much is refused.
+    Looks at how far intake is behind the topic, which sources are silent or send far too much at which school, how much
+    is refused, and whether the books balance.
 
     ### Why
-    A source that falls silent at nine is found at nine, not by a principal the next morning.
+    An app that is silent by half past nine, where it never was at that hour, is found then, not by a principal the
+    next morning.
 
     ### When it fails
-    A red run is the alarm: its log names what is late, silent or refused, and since when.
+    Runs are red while an alarm stands; its log names what is wrong, since when, what was expected and what came. The
+    alarm itself is raised once: one mail to the engineers, one when it is over, both in `cairn logs alerts`.
 
     ### What to do
-    `cairn intake watch` shows the same by hand. Lag: `cairn logs intake`. Silence: ask the sender, see
-    `cairn source list`. Refusals: `cairn intake ledger`.
+    `cairn intake watch` shows the same by hand, `cairn intake alarms` what was raised and is over. Each line ends with
+    the next command; docs/how-to/intake-alarms.md goes through them.
     """,
 )
 def intake_watch() -> None:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import lake
 from cairn.calendar import DistrictCalendar
 from cairn.contracts import load_contract
+from cairn.evidence.clock import ClockRule
 from cairn.settings import Settings
 from gates import frames, suites
 from gates.engine import Engine
@@ -52,7 +53,7 @@ def check(engine: Engine, settings: Settings, data_date: date) -> list[Finding]:
     found += engine.check(frame, rules, SCOPE)
     limits = thresholds(settings, "bronze_to_silver")
     found += _books(engine, settings, night, limits)
-    found += _future(engine, frame, limits["future_share"])
+    found += _future(engine, settings, frame, limits["future_share"])
     found += _unlinked(engine, settings, frame, limits["unlinked_share"])
     found += _silence(engine, settings, data_date, SilenceRule.of(limits["silence"]))
     return found
@@ -156,8 +157,9 @@ def _share_rule(rule_id: str, most: float, message: str) -> Rule:
     return Rule(rule_id, "ExpectColumnValuesToBeBetween", arguments, WARNING, message)
 
 
-def _future(engine: Engine, frame: Frame, limit: dict[str, Any]) -> list[Finding]:
-    seconds = int(limit["tolerance_seconds"])
+def _future(engine: Engine, settings: Settings, frame: Frame, limit: dict[str, Any]) -> list[Finding]:
+    """Work dated ahead all the same: intake sets it aside, so it was released so, or came before the rule."""
+    seconds = ClockRule.load(settings).ahead_tolerance_seconds
     rows = _shares(frame, "source", "source_id", f"event_time > received_at + interval {seconds} second")
     message = "work dated after it was received: the sender's clock is wrong; it counts in the night of its own date"
     return engine.check_scopes(SILVER, _share_rule("event_time.future", float(limit["most"]), message), rows, "events")

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 import lake
+from cairn.evidence.clock import ClockRule
 from cairn.evidence.times import microseconds
 from cairn.mastery import arrow
 from cairn.settings import Settings
@@ -49,6 +50,7 @@ class Engine:
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings, self.store = settings, store
+        self.clock = ClockRule.load(settings)
         self.base: Base | None = None
         self.compared: Reconciliation | None = None
         # When the newest event was received by the gateway.
@@ -119,7 +121,7 @@ class Engine:
 
     def take(self, records: Sequence[Record], positions: Mapping[int, int]) -> int:
         """Take in records and note how far the topic has been read, in one commit; how many events are new."""
-        events = sound_events(records, self.settings.timezone)
+        events = sound_events(records, self.clock)
         with self.store.writing():
             new = self.store.add_events(events)
             self._mark([event.subject_key for event in new if event.content is not None])

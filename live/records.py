@@ -16,6 +16,7 @@ import orjson
 import pyarrow as pa
 
 from cairn import topics
+from cairn.evidence.clock import ClockRule
 from cairn.keys import event_id
 from cairn.mastery import arrow
 from cairn.mastery.resolve import EVENT_COLUMNS, SILVER_COLUMNS, VOID, events_of, voids_of
@@ -71,11 +72,11 @@ class _WrongTypeError(ValueError):
     """A field of another type than the contract's."""
 
 
-def sound_events(records: Sequence[Record], timezone: str) -> list[Event]:
+def sound_events(records: Sequence[Record], rule: ClockRule) -> list[Event]:
     """The events of records that keep the contract, in order of partition and offset; of an id the first stands."""
     if not records:
         return []
-    checked = check(_table(records), timezone)
+    checked = check(_table(records), rule)
     checked = checked.filter(pa.compute.is_null(checked["problem"]))
     order = checked.sort_by([("kafka_partition", "ascending"), ("kafka_offset", "ascending")])
     first: dict[str, int] = {}

@@ -14,6 +14,7 @@ from answers.pinned_releases import Opened
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from cairn.topics import Offsets, lag
+from gates import intake_alarms
 from spark_jobs import intake_state
 from spark_jobs.intake_ledger import ledger as ledger_of
 from streaming.topics import end_offsets
@@ -23,6 +24,7 @@ NEWEST_RELEASES = 12
 NEWEST_NIGHTS = 8
 LEDGER_DAYS = 7
 SAMPLE_IDS = 3
+ALARM_DAYS = 7
 
 
 def address(settings: Settings, service: str) -> str | None:
@@ -59,6 +61,24 @@ def _service(details: Row) -> Row:
         return row | {"state": "stopped"}
     since = datetime.fromtimestamp(created, UTC)
     return row | {"state": "running", "since": since, "memory_mb": round(memory / 2**20)}
+
+
+def alarms(settings: Settings) -> list[Row]:
+    """Alarms of the watch over intake that stand, then those that were over within the newest days."""
+    found = intake_alarms.since(settings, datetime.now(UTC) - timedelta(days=ALARM_DAYS))
+    return [
+        {
+            "where": alarm.where,
+            "what": intake_alarms.KINDS[alarm.kind],
+            "since": alarm.since,
+            "expected": alarm.expected,
+            "came": alarm.came,
+            "command": alarm.command,
+            "raised_at": datetime.fromisoformat(alarm.raised_at),
+            "cleared_at": datetime.fromisoformat(alarm.cleared_at) if alarm.cleared_at else None,
+        }
+        for alarm in sorted(found, key=lambda alarm: alarm.cleared_at is not None)
+    ]
 
 
 def ledger(settings: Settings, release: Opened | None) -> tuple[list[Row], str]:

@@ -34,6 +34,7 @@ def operations_page(request: Request, account: Account) -> Response:
         "title": "Operations",
         "services": reads.services(settings),
         "airflow": reads.address(settings, "airflow"),
+        "alarms": reads.alarms(settings),
         "ledger": ledger,
         "ledger_from": ledger_from,
         "lag": reads.intake_lag(settings),

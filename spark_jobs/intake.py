@@ -17,6 +17,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 import lake
 from cairn.errors import CairnError
+from cairn.evidence.clock import ClockRule
 from cairn.settings import Settings
 from cairn.topics import ALL, Offsets
 from spark_jobs import intake_migration, intake_state, upkeep
@@ -116,9 +117,11 @@ def start_query(spark: SparkSession, settings: Settings, on_batch: OnBatch, keys
 def _writer(
     settings: Settings, checkpoint: Path, on_batch: OnBatch, keys: KeyIndex
 ) -> Callable[[DataFrame, int], None]:
+    clock = ClockRule.load(settings)
+
     def write(frame: DataFrame, batch_id: int) -> None:
         ends = intake_state.offsets_of(checkpoint, batch_id)
-        on_batch(write_batch(frame, Batch(settings, checkpoint.name, batch_id, ends, keys)))
+        on_batch(write_batch(frame, Batch(settings, checkpoint.name, batch_id, ends, keys, clock)))
         upkeep.after_batch(settings, batch_id)
 
     return write

@@ -25,6 +25,7 @@ from pyspark.sql import DataFrame
 import lake
 from cairn import topics
 from cairn.contracts import load_contract
+from cairn.evidence.clock import ClockRule
 from cairn.settings import Settings
 from cairn.topics import Offsets
 from spark_jobs import intake_dedupe
@@ -39,13 +40,17 @@ _WRITERS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="intake-write")
 
 @dataclass(frozen=True)
 class Batch:
-    """A micro-batch: the checkpoint's application id, its number, its end offsets, and the events accepted before."""
+    """A micro-batch: the checkpoint's application id, its number, its end offsets, and the events accepted before.
+
+    ``clock`` judges the times of work.
+    """
 
     settings: Settings
     app_id: str
     batch_id: int
     end_offsets: Offsets
     keys: KeyIndex
+    clock: ClockRule
 
     @property
     def transaction(self) -> tuple[str, int]:
@@ -76,7 +81,7 @@ class BatchResult:
 def write_batch(records: DataFrame, batch: Batch) -> BatchResult:
     """Write one micro-batch (Kafka's columns) to bronze, silver and ops."""
     started = time.monotonic()
-    stamped = stamp(check(parse(records).toArrow(), batch.settings.timezone), batch)
+    stamped = stamp(check(parse(records).toArrow(), batch.clock), batch)
     # What came is kept as it came, whatever is made of it: it is written while the events are looked up.
     name, rows = _rows(stamped, "bronze.activity", pc.equal(stamped.column("kafka_topic"), topics.ACTIVITY))
     kept = _WRITERS.submit(lake.append_once, batch.settings, name, rows, batch.transaction)

@@ -14,6 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cairn import topics
+from cairn.evidence import clock
+from cairn.evidence.clock import ClockRule
+from cairn.evidence.meaning import HISTORY
+from cairn.evidence.xapi import KIND, MAPPED
 from spark_jobs.intake_parse import event_columns, value_fields
 
 UNKNOWN = "unknown"
@@ -27,17 +31,19 @@ _UNREADABLE = "unreadable: not JSON, or a field of another type than the contrac
 Problem = tuple[Any, str]  # which records, and "reason: detail"
 
 
-def check(parsed: pa.Table, timezone: str) -> pa.Table:
+def check(parsed: pa.Table, rule: ClockRule) -> pa.Table:
     """The parsed records with ``problem``, local days (``received_date``, ``work_date``) and the scope in the books.
 
     ``problem`` is null where the record keeps its contract, else "reason: detail"; the detail names a field and never
-    a value. ``scope_source`` and ``scope_org`` are 'unknown' where they cannot be read. ``timezone`` is the district's.
+    a value. ``scope_source`` and ``scope_org`` are 'unknown' where they cannot be read.
     """
     arrived = pc.coalesce(parsed.column("received_at"), parsed.column("kafka_timestamp"))
+    received_date = local_date(arrived, rule.timezone)
+    work_date = local_date(parsed.column("event_time"), rule.timezone)
     added = {
-        "problem": _problems(parsed),
-        "received_date": local_date(arrived, timezone),
-        "work_date": local_date(parsed.column("event_time"), timezone),
+        "problem": _with_clocks(parsed, _problems(parsed), received_date, work_date, rule),
+        "received_date": received_date,
+        "work_date": work_date,
         "scope_source": _named(parsed.column("source_id")),
         "scope_org": _named(parsed.column("org_id")),
     }
@@ -49,6 +55,53 @@ def check(parsed: pa.Table, timezone: str) -> pa.Table:
 def local_date(instants: pa.ChunkedArray, timezone: str) -> pa.ChunkedArray:
     """The local day of each instant."""
     return pc.local_timestamp(instants.cast(pa.timestamp("us", timezone))).cast(pa.date32(), safe=False)
+
+
+def _with_clocks(
+    parsed: pa.Table,
+    problem: pa.ChunkedArray,
+    received_date: pa.ChunkedArray,
+    work_date: pa.ChunkedArray,
+    rule: ClockRule,
+) -> pa.ChunkedArray:
+    """The problems, with those of records that are sound but for the clock that dated the work."""
+    latest = pc.add(parsed.column("received_at"), pa.scalar(rule.ahead, pa.duration("us")))
+    year_start, former = (pa.scalar(day, pa.date32()) for day in (rule.school_year_start, rule.former_year_start))
+    earliest = pc.if_else(pc.greater_equal(received_date, year_start), year_start, former)
+    odd: list[Problem] = [
+        (
+            pc.greater(parsed.column("event_time"), latest),
+            f"{clock.AHEAD}: event_time lies more than {rule.ahead_tolerance_seconds} s after received_at: "
+            "set the clock right, then 'cairn intake quarantine release'",
+        ),
+        (
+            pc.less(work_date, earliest),
+            f"{clock.BEFORE_YEAR}: event_time lies before the school year: 'cairn intake quarantine release' if so",
+        ),
+    ]
+    is_sound = pc.and_(pc.is_null(problem), pc.equal(parsed.column("kafka_topic"), topics.ACTIVITY))
+    for which, text in odd:
+        bad = pc.and_(is_sound, pc.fill_null(which, False))
+        if pc.any(bad).as_py():
+            bad = pc.and_(bad, pc.invert(_is_let_in(parsed, text.partition(":")[0])))
+            problem = pc.if_else(bad, text, problem)
+    return problem
+
+
+def _is_let_in(parsed: pa.Table, reason: str) -> Any:
+    """Which records may have the time that they have: released, history that says so, or of what was let in before."""
+    extensions = parsed.column("extensions")
+    let_in = [_extension_is(extensions, clock.RELEASED, name) for name in clock.WORK_TIMES]
+    if reason == clock.BEFORE_YEAR:
+        let_in += [_extension_is(extensions, HISTORY, "true"), _extension_is(extensions, KIND, MAPPED)]
+    found = let_in[0]
+    for one in let_in[1:]:
+        found = pc.or_(found, one)
+    return found
+
+
+def _extension_is(extensions: pa.ChunkedArray, name: str, value: str) -> Any:
+    return pc.fill_null(pc.equal(pc.map_lookup(extensions, pa.scalar(name), "first"), value), False)
 
 
 def _named(values: pa.ChunkedArray) -> pa.ChunkedArray:

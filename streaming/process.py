@@ -31,8 +31,8 @@ from streaming.topics import ACTIVITY, RECEIPTS, REJECTED
 
 MOST_STATEMENTS = 5_000
 ACTIVITY_SCHEMA = REPOSITORY / "schemas" / "events" / ACTIVITY / "schema.json"
-# How a sealed original is to be read again.
-XAPI, CALIPER, ELEMENT = "xapi", "caliper", "element"
+# How a sealed original is to be read again; TOTAL is a statement that others of its request named as their parent.
+XAPI, TOTAL, CALIPER, ELEMENT = "xapi", "total", "caliper", "element"
 Read = Callable[[object, Arrival, Reader], dict[str, Any]]
 
 
@@ -43,7 +43,8 @@ class Terms:
     ``is_whole``: one refused statement refuses all (strict mode). ``parts``: the attachments that came, by their sums;
     None where they are not looked at, as in a replay. ``is_conflict`` (event_id, content_hash): whether another
     statement of the id was taken before. ``ids_from``: UUID of the refusal that is replayed, of which the id of a
-    statement without one is made, so that it is the same however often the replay is done.
+    statement without one is made, so that it is the same however often the replay is done. ``is_total``: the one
+    statement is the total of questions that came beside it.
     """
 
     judging: Judging = Judging.PARTIAL
@@ -51,6 +52,7 @@ class Terms:
     parts: Mapping[str, Part] | None = None
     is_conflict: Callable[[str, str], bool] | None = None
     ids_from: uuid.UUID | None = None
+    is_total: bool = False
 
 
 ANY_TERMS = Terms()
@@ -155,7 +157,10 @@ class Processor:
                 if isinstance(statement, dict):
                     statement.setdefault("id", str(uuid.uuid5(terms.ids_from, str(index))))
         used: set[str] = set()
-        parents = xapi.parents_of(statements)
+        parents = xapi.own_work(statements[0]) if terms.is_total else xapi.parents_of(statements)
+
+        def kind_of(statement: object) -> str:
+            return TOTAL if parents and not xapi.own_work(statement).isdisjoint(parents) else XAPI
 
         def read(statement: object, arrival: Arrival, reader: Reader) -> dict[str, Any]:
             record = xapi.read_statement(statement, arrival, reader, terms.judging, parents)
@@ -165,7 +170,7 @@ class Processor:
                 raise Refusal("id_conflict", "another statement of this id was taken before: send it under a new id")
             return record
 
-        self._read_all(book, statements, read, xapi.claimed_school, XAPI, document.doubled, terms.is_whole)
+        self._read_all(book, statements, read, xapi.claimed_school, kind_of, document.doubled, terms.is_whole)
         if terms.parts and not book.refused and len(used) < len(terms.parts):
             fresh = self._open(source, endpoint)
             detail = "a part belongs to no attachment of a statement: send only those that do"
@@ -186,7 +191,7 @@ class Processor:
             return self._refuse_whole(book, CALIPER, body, refusal.reason, refusal.detail)
         if len(elements) > MOST_STATEMENTS:
             return self._refuse_whole(book, CALIPER, body, "too_many_statements", _too_many(len(elements)))
-        self._read_all(book, elements, caliper.read_element, caliper.claimed_school, ELEMENT)
+        self._read_all(book, elements, caliper.read_element, caliper.claimed_school, _as_element)
         return self._close(book)
 
     def again(self, kind: str, original: bytes, source: Source, endpoint: str, refusal: Mapping[str, Any]) -> Outcome:
@@ -195,15 +200,15 @@ class Processor:
         ``refusal``: its record on the topic of refusals. Done twice, it gives the same events.
         """
         received = datetime.fromisoformat(refusal["received_at"])
-        if kind == XAPI:
-            terms = Terms(ids_from=uuid.UUID(refusal["rejected_id"]))
+        if kind in (XAPI, TOTAL):
+            terms = Terms(ids_from=uuid.UUID(refusal["rejected_id"]), is_total=kind == TOTAL)
             return self.xapi(original, source, endpoint, terms=terms, received=received)
         if kind == CALIPER:
             return self.caliper(original, source, endpoint, received)
         book = self._open(source, endpoint, received)
         document = self._parse(original, book, ELEMENT)
         if document is not None:
-            self._read_all(book, [document.value], caliper.read_element, caliper.claimed_school, ELEMENT)
+            self._read_all(book, [document.value], caliper.read_element, caliper.claimed_school, _as_element)
         return self._close(book)
 
     def mapped(self, records: list[dict[str, Any]], source: Source, endpoint: str) -> Outcome:
@@ -212,6 +217,13 @@ class Processor:
         for record in records:
             if (meant := xapi.mapped(record, self._reader.vocabulary, book.arrival)) is not None:
                 self._take(book, meant)
+        return self._close(book)
+
+    def released(self, records: list[dict[str, Any]], source_id: str, endpoint: str, received: datetime) -> Outcome:
+        """Records of one source and day that intake had set aside, as they are, under a receipt of when they came."""
+        book = self._open(Source(source_id), endpoint, received)
+        for record in records:
+            self._take(book, record)
         return self._close(book)
 
     def refuse_body(self, source: Source, endpoint: str, reason: str, detail: str) -> Outcome:
@@ -241,7 +253,7 @@ class Processor:
         statements: list[Any],
         read: Read,
         claimed: Callable[[object, Arrival], str],
-        kind: str,
+        kind_of: Callable[[object], str],
         doubled: frozenset[int] = frozenset(),
         is_whole: bool = False,
     ) -> None:
@@ -268,11 +280,11 @@ class Processor:
             except Refusal as refusal:
                 school, own_id, original = claimed(statement, arrival), _shown_id(statement), orjson.dumps(statement)
                 is_sealed = own_id is not None or not is_whole
-                self._refuse(book, index, own_id, school, refusal, kind, original, is_sealed)
+                self._refuse(book, index, own_id, school, refusal, kind_of(statement), original, is_sealed)
                 continue
             taken.append((index, record))
         if is_whole and book.refused:
-            self._refuse_good(book, [(index, statements[index]) for index, _ in taken], claimed, kind)
+            self._refuse_good(book, [(index, statements[index]) for index, _ in taken], claimed, kind_of)
             return
         for _, record in taken:
             self._take(book, record)
@@ -292,7 +304,7 @@ class Processor:
         book: _Book,
         good: list[tuple[int, Any]],
         claimed: Callable[[object, Arrival], str],
-        kind: str,
+        kind_of: Callable[[object], str],
     ) -> None:
         """Refuse what is well but came with something bad: the sender repairs that and sends all again."""
         bad = ", ".join(str(told.index) for told, *_ in book.refused[:5])
@@ -301,7 +313,7 @@ class Processor:
         )
         for index, statement in good:
             school, own_id = claimed(statement, book.arrival), _shown_id(statement)
-            self._refuse(book, index, own_id, school, refusal, kind, orjson.dumps(statement))
+            self._refuse(book, index, own_id, school, refusal, kind_of(statement), orjson.dumps(statement))
         book.refused.sort(key=lambda one: one[0].index)
 
     def _breach(self, record: dict[str, Any]) -> str:
@@ -372,6 +384,10 @@ def _shown_id(statement: object) -> str | None:
     """The statement's own id where it has the form of one: anything else may be a name."""
     own_id = statement.get("id") if isinstance(statement, dict) else None
     return own_id if isinstance(own_id, str) and caliper.EVENT_ID.fullmatch(own_id) else None
+
+
+def _as_element(_element: object) -> str:
+    return ELEMENT
 
 
 def _too_many(found: int) -> str:

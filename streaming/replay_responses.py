@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from cairn.calendar import DistrictCalendar
 from cairn.errors import CairnError
 from cairn.evidence.activity import EXTENSION
+from cairn.evidence.meaning import HISTORY
 from cairn.evidence.times import instant_text, parse_instant
 from cairn.settings import Settings
 from streaming.replay_packages import (
@@ -61,6 +62,7 @@ class Prepared:
     items: int
     has_own_times: bool
     last_work_date: date
+    year_starts_at: datetime
 
     @property
     def roster_path(self) -> Path:
@@ -80,7 +82,10 @@ class Prepared:
     def statements(self) -> Iterator[bytes]:
         """xAPI statements, each as JSON; the same file gives the same ids."""
         classes = class_of(self.responses)
-        return (statement(self.stem, each, classes[each.user]) for each in self.responses)
+        return (
+            statement(self.stem, each, classes[each.user], is_history=each.worked_at < self.year_starts_at)
+            for each in self.responses
+        )
 
 
 def prepare(settings: Settings, file: Path | str, limit: int | None = None, until: date | None = None) -> Prepared:
@@ -112,6 +117,7 @@ def prepare(settings: Settings, file: Path | str, limit: int | None = None, unti
         items=len({each.item for each in responses}),
         has_own_times=has_own_times,
         last_work_date=max(each.worked_at for each in responses).astimezone(calendar.zone).date(),
+        year_starts_at=calendar.day_bounds(calendar.school_year_start_date)[0],
     )
     write_competencies(prepared.competencies_path, stem, responses, prepared.last_work_date)
     write_items(prepared.items_path, stem, responses)
@@ -131,12 +137,16 @@ def split_skills(value: object) -> tuple[str, ...]:
     return (text,) if text else ()
 
 
-def statement(stem: str, response: Response, class_number: int) -> bytes:
-    """One xAPI statement; every part of it is an identifier made here, so nothing needs escaping."""
+def statement(stem: str, response: Response, class_number: int, *, is_history: bool = False) -> bytes:
+    """One xAPI statement; every part of it is an identifier made here, so nothing needs escaping.
+
+    ``is_history``: it says that it is of an earlier school year, else intake would take its time for an error.
+    """
     own_id = uuid.uuid5(NAMESPACE, f"{stem}/{response.place}/{response.user}/{response.item}")
     competencies = ",".join(f'"{competency_id(stem, skill)}"' for skill in response.skills)
     truth = "true" if response.is_correct else "false"
     score = 1 if response.is_correct else 0
+    history = f',"{HISTORY}":true' if is_history else ""
     return (
         f'{{"id":"{own_id}","actor":{{"objectType":"Agent","account":{{"homePage":"{HOME_PAGE}",'
         f'"name":"{username(stem, response.user)}"}}}},"verb":{{"id":"http://adlnet.gov/expapi/verbs/answered"}},'
@@ -144,7 +154,7 @@ def statement(stem: str, response: Response, class_number: int) -> bytes:
         f'"result":{{"success":{truth},"score":{{"scaled":{score},"raw":{score},"min":0,"max":1}},'
         f'"extensions":{{"{EXTENSION}attempt-number":{response.attempt}}}}},'
         f'"context":{{"extensions":{{"{EXTENSION}school":"{stem}","{EXTENSION}class":"{stem}-c{class_number:03d}",'
-        f'"{EXTENSION}competencies":[{competencies}]}}}},"timestamp":"{instant_text(response.worked_at)}"}}'
+        f'"{EXTENSION}competencies":[{competencies}]{history}}}}},"timestamp":"{instant_text(response.worked_at)}"}}'
     ).encode("ascii")
 
 

@@ -86,6 +86,14 @@ def _work(statement: Mapping[str, Any], activity: str) -> Work:
     return (*subject(statement["actor"], ""), registration.lower(), statement["verb"]["id"], activity)
 
 
+def own_work(statement: object) -> frozenset[Work]:
+    """What a statement is about, as :func:`parents_of` gives it where others name it as their parent; else nothing."""
+    try:
+        return frozenset((_work(statement, statement["object"]["id"]),))  # type: ignore[arg-type, index]
+    except (AttributeError, KeyError, TypeError):
+        return frozenset()
+
+
 def read_statement(
     statement: object,
     arrival: Arrival,

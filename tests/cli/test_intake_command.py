@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import lake
 from cairn.settings import Settings
 from cli.intake import app
-from cli.intake_watch import findings
+from cli.intake_watch import watch
 
 AT = datetime(2026, 10, 14, 15, tzinfo=UTC)  # a Wednesday
 
@@ -56,16 +56,19 @@ def test_ledger_of_a_day_and_of_all(books: Settings) -> None:
 
 
 def test_watch_says_lag_silence_and_holes(books: Settings) -> None:
-    found = findings(books, now=AT)
+    # Friday, a holiday, Tuesday and Wednesday without anything: on Wednesday only one whole day was silent.
+    assert watch(books, now=AT)["silent_sources"] == {}
+    found = watch(books, now=AT + timedelta(days=1))
     assert found["silent_sources"] == {"quiet-app": "2026-10-09"}
+    assert any("quiet-app at school-1: silent since 2026-10-13" in line for line in found["findings"])
     assert any("broker cannot be asked" in line for line in found["findings"])
     heartbeat = books.stack_state_path.parent / "intake.heartbeat"
     heartbeat.parent.mkdir(parents=True)
     heartbeat.write_text((AT - timedelta(minutes=5)).isoformat())
-    later = findings(books, now=AT - timedelta(days=5))  # on 9 October
+    later = watch(books, now=AT - timedelta(days=5))  # on 9 October
     assert any("2 unexplained" in line for line in later["findings"])
     assert later["rejection_rates"] == {"quiet-app": 0.5}
-    assert any("no sign of life for 300 s" in line for line in findings(books, now=AT)["findings"])
+    assert any("no sign of life for 300 s" in line for line in watch(books, now=AT)["findings"])
 
 
 def test_a_date_that_is_none_is_wrong_use(settings: Settings) -> None:

@@ -197,7 +197,7 @@ def test_memory_is_bounded_and_what_was_let_go_is_read_again(settings: Settings)
         assert engine.base.loads > PUPILS
 
 
-def test_work_of_a_clock_that_runs_ahead_counts_when_its_time_comes(settings: Settings) -> None:
+def test_work_released_with_a_time_to_come_counts_when_it_has_come(settings: Settings) -> None:
     seed(settings)
     sender = Sender(11)
     sender.some(40)
@@ -217,6 +217,8 @@ def test_work_of_a_clock_that_runs_ahead_counts_when_its_time_comes(settings: Se
             competency_ids=[],
         )
         sender.send(value)
+        assert engine.take(sender.records[-1:], dict(sender.ends)) == 0, "intake sets it aside, and so does live"
+        sender.send({**value, "extensions": {"released": "as-sent"}})
         engine.take(sender.records[-1:], dict(sender.ends))
         engine.fold_waiting(at - timedelta(hours=1))
         assert store.states(["pupil-1"]) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ import lake
 from answers.pinned_releases import Reader
 from cairn.settings import Settings
 from feeds.write import write
+from gates import intake_alarms
+from gates.intake_alarms import Alarm
 from identity.disclosure_log import list_disclosures
 from portal.app import create_app
 from tests.portal.fixture_release import EVALUATION_ID, LEARNING_ID, pupil_name, sourced
@@ -44,6 +47,23 @@ def test_pages_print_both_release_ids_and_have_a_frame(pages: Any, account: str,
     assert '<html lang="en">' in answer.text and 'class="skip"' in answer.text and answer.text.count("<h1") == 1
     assert "<script" not in answer.text and " style=" not in answer.text
     assert answer.headers["cache-control"] == "no-store" and "script" not in answer.headers["content-security-policy"]
+
+
+def test_alarms_that_stand_come_first_and_name_the_next_command(pages: Any) -> None:
+    now = datetime.now(UTC)
+    alarms = [
+        Alarm("silent", "tilewise", school, "2026-10-14", "60 statements a school day", "none", "ask its vendor")
+        for school in ("sch-1", "sch-2")
+    ]
+    try:
+        intake_alarms.reconcile(pages.settings, alarms, now)
+        intake_alarms.reconcile(pages.settings, alarms[1:], now)
+        text = pages.client("engineer").get("/operations").text
+    finally:
+        intake_alarms.reconcile(pages.settings, [], now)
+    assert "1 alarm standing" in text
+    assert text.index("source tilewise at sch-2") < text.index("source tilewise at sch-1")
+    assert "60 statements a school day" in text and "ask its vendor" in text
 
 
 def test_titles_are_unique(pages: Any) -> None:

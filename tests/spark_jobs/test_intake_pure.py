@@ -14,12 +14,16 @@ import pytest
 import lake
 from cairn import topics
 from cairn.errors import CairnError
+from cairn.evidence.clock import ClockRule
+from cairn.evidence.meaning import HISTORY
 from cairn.settings import Settings
 from portal import operations_reads
 from spark_jobs import intake_check, intake_dedupe, intake_parse, intake_state
 from spark_jobs.intake_ledger import ledger
 
 AT = datetime(2026, 10, 15, 3, 30, tzinfo=UTC)  # still 14 October in Chicago
+RULE = ClockRule("America/Chicago", ahead_tolerance_seconds=300, school_year_start=date(2026, 8, 17))
+YEAR_BEGINS = datetime(2026, 8, 17, 5, tzinfo=UTC)  # midnight in Chicago
 
 
 def checked(**changes: Any) -> dict[str, Any]:
@@ -37,7 +41,7 @@ def checked(**changes: Any) -> dict[str, Any]:
     sound |= {"kafka_topic": topics.ACTIVITY, "record_key": "s1_a", "subject_key": "s1_a"}
     sound |= {"received_at": AT, "event_time": AT, "kafka_timestamp": AT, "activity_type": "attempt"}
     row = dict.fromkeys(fields) | sound | {"is_unreadable": False} | changes
-    table = intake_check.check(pa.Table.from_pylist([row], schema=pa.schema(list(fields.items()))), "America/Chicago")
+    table = intake_check.check(pa.Table.from_pylist([row], schema=pa.schema(list(fields.items()))), RULE)
     [result] = table.to_pylist()
     return result
 
@@ -66,6 +70,36 @@ def test_a_sound_record_has_no_problem_and_local_days() -> None:
 def test_each_breach_is_named_without_its_value(changes: dict[str, Any], problem: str) -> None:
     assert checked(**changes)["problem"].startswith(problem)
     assert "daydream" not in checked(**changes)["problem"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"event_time": AT + timedelta(seconds=300)}, None),
+        ({"event_time": AT + timedelta(seconds=301)}, "clock_ahead"),
+        ({"event_time": AT + timedelta(days=1), "extensions": [("released", "as-sent")]}, None),
+        ({"event_time": AT + timedelta(days=1), "extensions": [(HISTORY, "true")]}, "clock_ahead"),
+        ({"event_time": YEAR_BEGINS}, None),
+        ({"event_time": YEAR_BEGINS - timedelta(seconds=1)}, "before_school_year"),
+        ({"event_time": YEAR_BEGINS - timedelta(days=900), "extensions": [(HISTORY, "true")]}, None),
+        ({"event_time": YEAR_BEGINS - timedelta(days=900), "extensions": [("xapi_kind", "mapped")]}, None),
+        # Summer school: received before this year begins, it may be of the year before.
+        ({"event_time": AT - timedelta(days=90), "received_at": AT - timedelta(days=89)}, None),
+        # Whose other fields break the contract is named for them.
+        ({"event_time": AT + timedelta(days=1), "record_key": None}, "key_mismatch"),
+    ],
+)
+def test_a_wrong_clock_is_named_unless_it_was_let_in(changes: dict[str, Any], problem: str | None) -> None:
+    found = checked(**changes)["problem"]
+    assert (found and found.partition(":")[0]) == problem
+
+
+def test_the_clock_rule_is_the_districts_and_is_checked(settings: Settings) -> None:
+    assert ClockRule.load(settings) == RULE
+    settings.district_dir.mkdir(parents=True)
+    (settings.district_dir / "intake.yaml").write_text("clock: {ahead_tolerance_seconds: five}\n")
+    with pytest.raises(CairnError, match=r"intake.yaml: clock.ahead_tolerance_seconds: expected whole seconds"):
+        ClockRule.load(settings)
 
 
 def batch(*rows: tuple[str, str]) -> pa.Table:

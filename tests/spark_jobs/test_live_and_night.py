@@ -49,7 +49,7 @@ def today(make_event: Any, numbers: range) -> list[dict[str, Any]]:
     events = []
     for number in numbers:
         at = RECEIVED_AT + timedelta(days=0 if number % 11 == 0 else 1, minutes=number % 300)
-        events.append(make_event(number, event_time=iso(at)))
+        events.append(make_event(number, event_time=iso(at), received_at=iso(at)))
         if number % 7 == 0:
             events.append(events[-1])
         if number % 13 == 0:
@@ -60,7 +60,8 @@ def today(make_event: Any, numbers: range) -> list[dict[str, Any]]:
             taken = {"activity_type": "void", "voids_statement_id": statement, "success": None, "item_id": None}
             subject = make_event(number - 300)["subject_key"]
             scores = dict.fromkeys(("score_raw", "score_min", "score_max", "score_scaled"))
-            events.append(make_event(number + 5_000, event_time=iso(at), subject_key=subject, **taken, **scores))
+            times = {"event_time": iso(at), "received_at": iso(at)}
+            events.append(make_event(number + 5_000, subject_key=subject, **times, **taken, **scores))
         if number % 19 == 0:
             events.append(make_event(number + 9_000, activity_type="dance"))
     return events

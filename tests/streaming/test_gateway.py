@@ -215,23 +215,31 @@ def test_a_file_is_sent_and_its_refusals_replayed(gateway: RunningGateway, tmp_p
     assert len(problems) == 1
     assert books(committed(gateway.settings, since)) == (1_203, 1_201, 2)
 
-    assert len(rejected.list_rejected(gateway.settings, source="filed")) == 2
+    listed = {one.reason: one for one in rejected.list_rejected(gateway.settings, source="filed")}
+    assert {reason: (one.statements, one.kept) for reason, one in listed.items()} == {
+        "malformed_json": (1, 1),
+        "school_out_of_scope": (1, 1),
+    }
+    assert "cairn source add" in listed["school_out_of_scope"].what_to_do
     same = {"reason": "school_out_of_scope", "source": "filed"}
     refused_again = {"selected": 1, "replayed": 0, "still_rejected": 1}
     sealed = sorted((path, path.stat().st_size) for path in gateway.settings.sealed_dir.iterdir())
     assert rejected.replay(gateway.settings, **same, dry_run=True) == refused_again
     assert sorted((path, path.stat().st_size) for path in gateway.settings.sealed_dir.iterdir()) == sealed
     assert rejected.replay(gateway.settings, **same) == refused_again
+    assert sorted((path, path.stat().st_size) for path in gateway.settings.sealed_dir.iterdir()) == sealed
+    assert books(committed(gateway.settings, since)) == (1_203, 1_201, 2), "as before, so nothing was sent"
     registry.revoke("filed")
     registry.add("filed", ["sch-01", "sch-09"], mode=Mode.PARTIAL)
     registry.close()
     accepted_now = {"selected": 1, "replayed": 1, "still_rejected": 0}
     assert rejected.replay(gateway.settings, **same, dry_run=True) == accepted_now
     assert rejected.replay(gateway.settings, **same) == accepted_now
+    assert rejected.replay(gateway.settings, **same) == {"selected": 0, "replayed": 0, "still_rejected": 0}
     found = committed(gateway.settings, since)
-    assert books(found) == (1_205, 1_202, 3)
+    assert books(found) == (1_204, 1_202, 2)
     assert odd["id"] in {record["source_statement_id"] for record in found[ACTIVITY]}
-    assert [each["reason"] for each in rejected.list_rejected(gateway.settings, source="filed")] == ["malformed_json"]
+    assert [each.reason for each in rejected.list_rejected(gateway.settings, source="filed")] == ["malformed_json"]
 
 
 def test_live_counts_what_came_in_today(gateway: RunningGateway) -> None:

@@ -76,3 +76,25 @@ def test_a_replay_came_when_it_first_came_and_is_the_same_twice(settings: Settin
     assert [receipt["received_date"] for receipt in of_topic(again[0], RECEIPTS)] == ["2026-09-14"]
     other = processor.again(kind, original, wide, "replay", refusal | {"rejected_id": answered()["id"]})
     assert of_topic(other, ACTIVITY)[0]["event_id"] != first["event_id"]
+
+
+def test_the_total_of_questions_that_were_refused_together_stays_their_total(settings: Settings) -> None:
+    """Each original is replayed by itself: that others of its request named it as their parent is sealed with it."""
+    block = "https://items.example/block-4"
+    named = {**ELSEWHERE, "contextActivities": {"parent": [{"id": block}]}}
+    total = answered(object={"id": block}, context=ELSEWHERE)
+    questions = [answered(object={"id": f"{block}/{n}"}, context=named) for n in (1, 2)]
+    body = orjson.dumps([total, *questions])
+    processor = Processor(settings)
+    narrow, wide = Source("tilewise", frozenset({"sch-01"})), Source("tilewise")
+    refused = of_topic(processor.xapi(body, narrow, ADDRESS), REJECTED)
+    assert [each["reason"] for each in refused] == ["school_out_of_scope"] * 3
+    seals = SealStore(settings)
+    replayed = [
+        of_topic(processor.again(*seals.read(each["seal_ref"]), wide, "replay", each), ACTIVITY)[0] for each in refused
+    ]
+    at_once = of_topic(processor.xapi(body, wide, ADDRESS), ACTIVITY)
+    kinds = [each["activity_type"] for each in at_once]
+    assert kinds == ["assessment", "attempt", "attempt"]
+    assert [each["activity_type"] for each in replayed] == kinds
+    assert [each["content_hash"] for each in replayed] == [each["content_hash"] for each in at_once]

@@ -21,6 +21,7 @@ from pyarrow import parquet
 
 from cairn import sqlite_file
 from cairn.errors import CairnError
+from cairn.evidence.meaning import HISTORY
 from cairn.settings import Settings
 from streaming import client, http
 from streaming.limits import RecentEvents, TokenBucket
@@ -262,6 +263,13 @@ def test_a_table_of_responses_becomes_a_small_school(settings: Settings, tmp_pat
     assert mine[0]["timestamp"] < mine[1]["timestamp"] < "2026-10-15"
     outcome = Processor(settings).xapi(orjson.dumps(statements), Source("replay"), "/xapi/statements")
     assert outcome.rejections == []
+    assert [each["extensions"] for each in of_topic(outcome, ACTIVITY)] == [None] * len(statements)
+    # Of an earlier school year it is history on purpose, and says so: intake would take its times for errors.
+    old = prepare(settings, path, until=datetime(2026, 8, 1, tzinfo=UTC).date())
+    outcome = Processor(settings).xapi(
+        orjson.dumps([json.loads(each) for each in old.statements()]), Source("replay"), "/xapi/statements"
+    )
+    assert [each["extensions"] for each in of_topic(outcome, ACTIVITY)] == [{HISTORY: "true"}] * len(statements)
     assert {each["org_id"] for each in of_topic(outcome, ACTIVITY)} == {"small-table"}
     with prepared.items_path.open() as file:
         assert len(list(csv.DictReader(file))) == 3
