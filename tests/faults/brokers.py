@@ -1,4 +1,4 @@
-"""Real Kafka brokers that faults are done to: one as the stack starts it, or three that hold every record three times."""
+"""Real Kafka brokers that faults are done to: one as the stack starts it, or three that hold each record thrice."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Node:
 
 
 class Brokers:
-    """``count`` brokers (1 or 3) under ``home``: a full disk, a hang and a kill may come to each, by its number from 0."""
+    """``count`` brokers (1 or 3) under ``home``: each may be filled, hung or killed, by its number from 0."""
 
     def __init__(self, home: Path, cache_dir: Path, count: int) -> None:
         self._cache_dir = cache_dir

@@ -1,4 +1,4 @@
-"""Senders as real ones are: statements with ids of their own, posted until they are acknowledged, some of them twice."""
+"""Senders as real ones are: statements with ids of their own, posted until they are acknowledged, some twice."""
 
 from __future__ import annotations
 
