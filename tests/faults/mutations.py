@@ -54,6 +54,7 @@ class Material:
 def load_material(fixtures: Path) -> Material:
     """Of the folder of fixtures: xapi and caliper, with statements, attachments and signatures of our own."""
     xapi = _objects(fixtures, "xapi/**/*.json")
+    assert xapi, f"no fixtures in {fixtures}"
     valid, invalid = (_objects(fixtures, f"caliper/{folder}/*.json") for folder in ("valid", "invalid"))
     statements = [one for one in xapi if "actor" in one and "verb" in one]
     plain = answered(id=str(uuid.UUID(int=7, version=4)))
