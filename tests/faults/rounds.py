@@ -4,7 +4,7 @@
 
 Gateway, broker (or three) and the intake service run as in a stack, while two senders post statements and repeat what
 was not acknowledged. Each round does one or two faults, chosen and timed by the seed; then everything runs again, the
-senders end, intake takes in what waits, and the whole lake is looked at. Exit status 1 where anything was lost or is
+senders end, and at every so many rounds intake takes in what waits and the whole lake is looked at. Exit status 1 where anything was lost or is
 there twice, or where the books do not balance.
 """
 
@@ -23,13 +23,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import lake
 from cairn.settings import Settings
 from infra.ports import free_port
-from spark_jobs import intake, intake_state
+from spark_jobs import intake, intake_hops, intake_state
 from spark_jobs.intake_ledger import ledger
+from spark_jobs.intake_topic import topic_breaks
 from streaming.sources import Mode, SourceRegistry
 from streaming.topics import ensure_topics
 from tests.faults.brokers import Brokers
@@ -61,6 +63,7 @@ class Round:
     double: int = 0
     unknown: int = 0
     unbalanced: list[str] = field(default_factory=list)
+    is_checked: bool = False
     seconds: float = 0.0
 
     @property
@@ -71,9 +74,10 @@ class Round:
     def line(self) -> str:
         """One line of progress."""
         books = "balanced" if not self.unbalanced else "; ".join(self.unbalanced)
+        found = f"lost {self.lost}  double {self.double}  never sent {self.unknown}  books {books}"
         return (
             f"round {self.number:3d}  {'+'.join(self.faults):44s} acknowledged {self.acknowledged:6d}"
-            f"  lost {self.lost}  double {self.double}  never sent {self.unknown}  books {books}"
+            f"  {found if self.is_checked else 'looked at later'}"
             f"  {self.seconds:.0f} s{'  RED' if self.is_red else ''}"
         )
 
@@ -208,8 +212,8 @@ def chosen(chance: random.Random, names: Sequence[str], number: int) -> list[str
     return [first, chance.choice(others)] if others and chance.random() < 0.5 else [first]
 
 
-def run_round(stand: Stand, number: int, faults: list[str]) -> Round:
-    """Send, do the faults, let everything come to rest, look at the whole lake."""
+def run_round(stand: Stand, number: int, faults: list[str], is_checked: bool) -> Round:
+    """Send, do the faults, let everything run again; where it is due, come to rest and look at the whole lake."""
     done = Round(number, faults)
     began = time.monotonic()
     for sender in stand.senders:
@@ -221,8 +225,10 @@ def run_round(stand: Stand, number: int, faults: list[str]) -> Round:
     time.sleep(0.5)
     for sender in stand.senders:
         sender.end()
-    intake_state.wait_until_passed(stand.settings, intake.present_end(stand.settings), DRAIN_SECONDS)
-    check(stand, done)
+    done.acknowledged = sum(len(sender.told.acknowledged) for sender in stand.senders)
+    if is_checked:
+        intake_state.wait_until_passed(stand.settings, intake.present_end(stand.settings), DRAIN_SECONDS)
+        check(stand, done)
     done.seconds = time.monotonic() - began
     return done
 
@@ -232,17 +238,15 @@ def check(stand: Stand, done: Round) -> None:
     settings = stand.settings
     found = Counter(lake.read(settings, "silver.learner_activity", ["event_id"])["event_id"].to_pylist())
     expected: set[str] = set().union(*(sender.event_ids() for sender in stand.senders))
-    done.acknowledged = len(expected)
+    done.is_checked = True
     done.lost = len(expected - found.keys())
     done.double = sum(count - 1 for count in found.values())
     # All that was posted was acknowledged in the end: what is there besides came from nobody.
     done.unknown = len(found.keys() - expected)
-    rows = ledger(settings)
-    done.unbalanced = [
-        f"{row['received_date']} {row['source_id']} {row['org_id']}: {row['unexplained']} unexplained"
-        for row in rows
-        if row["unexplained"]
-    ]
+    books = [f"{row['unexplained']} unexplained" for row in ledger(settings) if row["unexplained"]]
+    at_rest = datetime.now(UTC) + intake_hops.STILL_WRITTEN
+    hops = [*topic_breaks(settings), *intake_hops.breaks(settings, now=at_rest)]
+    done.unbalanced = books + [one.line() for one in hops]
     columns = ["kafka_partition", "kafka_offset"]
     bronze = lake.read(settings, "bronze.activity", columns)
     if bronze.group_by(columns).aggregate([]).num_rows != bronze.num_rows:
@@ -260,7 +264,10 @@ def summary(rounds: Sequence[Round], names: Sequence[str]) -> str:
     lost, double = (max((getattr(one, what) for one in rounds), default=0) for what in ("lost", "double"))
     acknowledged = rounds[-1].acknowledged if rounds else 0
     red = sum(bool(one.unbalanced) for one in rounds)
-    lines.append(f"{'all':26s} {len(rounds):6d} {lost:5d} {double:7d} {red:5d}   {acknowledged} acknowledged")
+    looked = sum(one.is_checked for one in rounds)
+    lines.append(
+        f"{'all':26s} {len(rounds):6d} {lost:5d} {double:7d} {red:5d}   {acknowledged} acknowledged, {looked} looks"
+    )
     return "\n".join(lines)
 
 
@@ -270,11 +277,13 @@ def run(
     brokers: int,
     seed: str,
     say: Callable[[str], None],
+    check_every: int = 1,
     is_over: Callable[[], bool] = lambda: False,
 ) -> list[Round]:
     """The rounds of a plan (faults by name, in order).
 
-    Ends early where one is red, for its traces are still fresh, and after a round at whose end ``is_over``.
+    Ends early where one is red, for its traces are still fresh, and after the first round at whose start ``is_over``.
+    What a round that is not looked at lost is found by the next that is.
     """
     chance = random.Random(seed)
     stand = Stand(home, brokers, chance, seed)
@@ -282,9 +291,10 @@ def run(
     try:
         stand.start()
         for number, faults in enumerate(plan, 1):
-            rounds.append(run_round(stand, number, list(faults)))
+            is_last = number == len(plan) or is_over()
+            rounds.append(run_round(stand, number, list(faults), is_last or number % check_every == 0))
             say(rounds[-1].line())
-            if rounds[-1].is_red or is_over():
+            if rounds[-1].is_red or is_last:
                 break
     finally:
         stand.stop()
@@ -297,6 +307,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--seed", default=None, help="of an earlier run, to repeat its faults and their times")
     parser.add_argument("--brokers", type=int, choices=(1, 3), default=1)
+    parser.add_argument("--check-every", type=int, default=1, help="rounds between two looks at the lake")
     parser.add_argument("--faults", default=",".join(FAULTS), help="only these, in turn")
     given = parser.parse_args(arguments)
     names = given.faults.split(",")
@@ -309,7 +320,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     home = Path(tempfile.mkdtemp(prefix="cairn-faults-"))
     ended: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _frame: ended.append(number))
-    rounds = run(home, plan, given.brokers, seed, lambda line: print(line, flush=True), lambda: bool(ended))
+    rounds = run(
+        home, plan, given.brokers, seed, lambda line: print(line, flush=True), given.check_every, lambda: bool(ended)
+    )
     print(summary(rounds, names), flush=True)
     if any(one.is_red for one in rounds):
         print(f"red: --seed {seed} repeats it; logs and lake are in {home}", flush=True)

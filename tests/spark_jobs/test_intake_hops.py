@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pyarrow.compute as pc
 import pytest
@@ -31,6 +31,8 @@ from spark_jobs.intake_hops import (
 from spark_jobs.intake_ledger import ledger
 from spark_jobs.intake_topic import topic_breaks
 from streaming.topics import end_offsets
+from tests.spark_jobs.conftest import Sender, make_event
+from tests.spark_jobs.intake_start import begin_at_present_end
 
 pytestmark = [pytest.mark.spark, pytest.mark.broker]
 
@@ -44,33 +46,38 @@ def named(found: list[Break]) -> list[Named]:
     return [(one.hop, one.received_date, one.source_id, one.org_id, one.statements) for one in found]
 
 
-@pytest.fixture
-def taken(spark: SparkSession, intake_home: Settings, sender: Any, make_event: Any) -> Settings:
+@pytest.fixture(scope="module")
+def taken(spark: SparkSession, broker: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A lake of two batches: 60 events of three schools, then ten new ones, two repeats, a conflict, a refusal and a
     record of no known kind. Nothing in it is wrong."""
+    settings = Settings(home=tmp_path_factory.mktemp("taken"), kafka_bootstrap=broker.kafka_bootstrap)
+    begin_at_present_end(settings)
+    sender = Sender(broker.kafka_bootstrap)
     sender.events([make_event(n) for n in range(60)])
-    intake.run_once(intake_home, spark)
+    intake.run_once(settings, spark)
     odd = [make_event(3), make_event(4), make_event(5, content_hash="other"), make_event(99, activity_type="daydream")]
     sender.events([*(make_event(n) for n in range(60, 70)), *odd])
     sender.refusal("school-1")
-    intake.run_once(intake_home, spark)
-    assert breaks(intake_home) == topic_breaks(intake_home) == []
-    return intake_home
+    intake.run_once(settings, spark)
+    sender.producer.close()
+    assert breaks(settings) == topic_breaks(settings) == []
+    yield settings
 
 
 @pytest.fixture
-def damaged(taken: Settings, tmp_path: Path) -> Iterator[Any]:
+def damaged(taken: Settings, tmp_path: Path) -> Callable[[], Settings]:
     """``damaged()``: a copy of the lake to do damage to."""
+    numbers = itertools.count()
 
     def copy() -> Settings:
-        home = tmp_path / f"damaged-{len(list(tmp_path.glob('damaged-*')))}"
+        home = tmp_path / f"damaged-{next(numbers)}"
         shutil.copytree(taken.home, home)
         return taken.model_copy(update={"home": home})
 
-    yield copy
+    return copy
 
 
-def test_each_damage_is_named(damaged: Any, make_event: Any) -> None:
+def test_each_damage_is_named(damaged: Callable[[], Settings]) -> None:
     one = make_event(61)
     school = one["org_id"]
 
@@ -108,7 +115,7 @@ def test_each_damage_is_named(damaged: Any, make_event: Any) -> None:
     assert named(breaks(lost)) == [(GATEWAY_TO_TOPIC, DAY, APP, "school-0", -receipted)]
 
 
-def test_a_torn_batch_is_named(damaged: Any, make_event: Any) -> None:
+def test_a_torn_batch_is_named(damaged: Callable[[], Settings]) -> None:
     """Its row is gone, so that the ledger counts nothing of it on either side."""
     torn = damaged()
     assert lake.delete_rows(torn, "ops.intake_batch", pc.field("batch_id") == 1) == 1
@@ -128,28 +135,31 @@ def test_a_torn_batch_is_named(damaged: Any, make_event: Any) -> None:
 
 
 def test_an_emptied_topic_is_named_stops_intake_and_is_accepted_by_a_person(
-    spark: SparkSession, taken: Settings, sender: Any, make_event: Any
+    spark: SparkSession, damaged: Callable[[], Settings]
 ) -> None:
+    emptied = damaged()
+    sender = Sender(emptied.kafka_bootstrap)
     sender.events([make_event(n) for n in range(100, 130)])
-    admin = KafkaAdminClient(bootstrap_servers=taken.kafka_bootstrap)
-    ends = end_offsets(taken.kafka_bootstrap)[ACTIVITY]
+    admin = KafkaAdminClient(bootstrap_servers=emptied.kafka_bootstrap)
+    ends = end_offsets(emptied.kafka_bootstrap)[ACTIVITY]
     admin.delete_records({TopicPartition(ACTIVITY, int(number)): end for number, end in ends.items()})
     admin.close()
     sender.events([make_event(n) for n in range(130, 140)])
+    sender.producer.close()
 
     expected = [
         (GATEWAY_TO_TOPIC, DAY, APP, school, sum(make_event(n)["org_id"] == school for n in range(100, 130)))
         for school in ("school-0", "school-1", "school-2")
     ]
-    assert named(topic_breaks(taken)) == expected
-    assert "lost offsets" in topic_breaks(taken)[0].detail
+    assert named(topic_breaks(emptied)) == expected
+    assert "lost offsets" in topic_breaks(emptied)[0].detail
     with pytest.raises(CairnError, match="intake stopped: "):
-        intake.run_once(taken, spark)
+        intake.run_once(emptied, spark)
 
-    intake_state.accept_loss(taken)
-    intake.run_once(taken, spark)
-    assert topic_breaks(taken) == []
-    assert named(breaks(taken)) == expected, "what the topic had is in the lake, and the books say what it lost"
-    kept = set(lake.read(taken, "silver.learner_activity", ["event_id"])["event_id"].to_pylist())
+    intake_state.accept_loss(emptied)
+    intake.run_once(emptied, spark)
+    assert topic_breaks(emptied) == []
+    assert named(breaks(emptied)) == expected, "what the topic had is in the lake, and the books say what it lost"
+    kept = set(lake.read(emptied, "silver.learner_activity", ["event_id"])["event_id"].to_pylist())
     assert {make_event(n)["event_id"] for n in (*range(70), *range(130, 140))} == kept
-    assert not intake_state.loss_path(taken).exists()
+    assert not intake_state.loss_path(emptied).exists()
