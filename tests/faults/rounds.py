@@ -4,8 +4,8 @@
 
 Gateway, broker (or three) and the intake service run as in a stack, while two senders post statements and repeat what
 was not acknowledged. Each round does one or two faults, chosen and timed by the seed; then everything runs again, the
-senders end, and at every so many rounds intake takes in what waits and the whole lake is looked at. Exit status 1 where anything was lost or is
-there twice, or where the books do not balance.
+senders end, and at every so many rounds intake takes in what waits and the whole lake is looked at. Exit status 1 where
+anything was lost or is there twice, or where the books do not balance.
 """
 
 from __future__ import annotations
