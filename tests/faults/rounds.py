@@ -11,6 +11,7 @@ anything was lost or is there twice, or where the books do not balance.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
 import secrets
@@ -46,10 +47,11 @@ COMMITTED = (
     "bronze.receipts",
     "ops.intake_ledger",
 )
-# A hang shorter than the gateway's patience, and one longer, so that the outcome of a commit is not known.
-HANG_SECONDS = (1.0, 14.0)
+# Longer than the gateway's patience with a commit, so that its outcome is not known; many hangs are shorter.
+LONGEST_HANG_SECONDS = 14.0
 DRAIN_SECONDS = 420.0
 COMMIT_SECONDS = 60.0
+END_SECONDS = 60.0
 
 
 @dataclass
@@ -85,8 +87,9 @@ class Round:
 class Stand:
     """The processes under test and the faults that can be done to them."""
 
-    def __init__(self, home: Path, brokers: int, chance: random.Random, seed: str) -> None:
+    def __init__(self, home: Path, brokers: int, chance: random.Random, seed: str, hang_seconds: float) -> None:
         self.chance = chance
+        self._longest_hang = hang_seconds
         self.brokers = Brokers(home, Settings().cache_dir, brokers)
         self.settings = Settings(home=home, kafka_bootstrap=self.brokers.bootstrap)
         self._logs = home / "logs"
@@ -121,7 +124,11 @@ class Stand:
         self._gateway.wait_ready(120)
 
     def stop(self) -> None:
-        """Nothing runs afterwards."""
+        """Nothing runs afterwards. Intake is asked to end, and ends in order."""
+        if self._intake is not None and self._intake.poll() is None:
+            self._intake.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._intake.wait(END_SECONDS)
         self.kill_intake()
         self.kill_gateway()
         self.brokers.stop()
@@ -154,7 +161,7 @@ class Stand:
         """A broker answers nothing for a while and then goes on."""
         number = self._a_broker()
         self.brokers.hang(number)
-        time.sleep(self.chance.uniform(*HANG_SECONDS))
+        time.sleep(self.chance.uniform(1.0, self._longest_hang))
         self.brokers.resume(number)
 
     def disk_full(self) -> None:
@@ -279,6 +286,7 @@ def run(
     say: Callable[[str], None],
     check_every: int = 1,
     is_over: Callable[[], bool] = lambda: False,
+    hang_seconds: float = LONGEST_HANG_SECONDS,
 ) -> list[Round]:
     """The rounds of a plan (faults by name, in order).
 
@@ -286,7 +294,7 @@ def run(
     What a round that is not looked at lost is found by the next that is.
     """
     chance = random.Random(seed)
-    stand = Stand(home, brokers, chance, seed)
+    stand = Stand(home, brokers, chance, seed, hang_seconds)
     rounds = []
     try:
         stand.start()
