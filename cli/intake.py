@@ -37,6 +37,9 @@ def parse_date(text: str | None) -> date | None:
 @app.command()
 def run(
     follow: Annotated[bool, typer.Option("--follow", help="Go on until interrupted.")] = False,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Go on although a topic lost records; the books say which.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Take in what the topics hold, once or for good.
@@ -49,8 +52,10 @@ def run(
         from spark_jobs import intake_service
 
         raise typer.Exit(intake_service.main())
-    from spark_jobs import intake
+    from spark_jobs import intake, intake_state
 
+    if accept_loss:
+        intake_state.accept_loss(settings())
     with console.status("taking in what the topics hold"):
         result = intake.run_once(settings(), on_batch=lambda done: say(done.line()), report=say)
     emit(dict(result), as_json)
@@ -63,12 +68,19 @@ def show_ledger(
 ) -> None:
     """The books: per receipt date, source and school, what was received and what became of it.
 
+    Where they do not balance, the lines below name the hop, the day, the source, the school and the count.
+
     Example: cairn intake ledger --date 2026-10-14
     """
+    from releases.books import breaks
     from spark_jobs.intake_ledger import ledger, totals
 
-    rows = ledger(settings(), parse_date(date))
-    emit({**totals(rows), "rows_by": ["received_date", "source_id", "org_id"], "rows": rows}, as_json, _ledger_text)
+    day = parse_date(date)
+    rows = ledger(settings(), day)
+    found, unseen = breaks(settings(), None if day is None else [day])
+    result = {**totals(rows), "rows_by": ["received_date", "source_id", "org_id"], "rows": rows}
+    result |= {"breaks": [one.row() for one in found], "break_lines": [one.line() for one in found], "unseen": unseen}
+    emit(result, as_json, _ledger_text)
 
 
 def _ledger_text(result: dict[str, Any]) -> str:
@@ -79,7 +91,7 @@ def _ledger_text(result: dict[str, Any]) -> str:
 
     from spark_jobs.intake_ledger import COUNTS
 
-    if not result["rows"]:
+    if not result["rows"] and not result["break_lines"]:
         return "nothing received yet: send some with 'cairn activity send', then 'cairn intake run'"
     table = Table("date", "source", "school", box=None, header_style="bold")
     for name in COUNTS:
@@ -91,7 +103,8 @@ def _ledger_text(result: dict[str, Any]) -> str:
     table.add_row("all", "", "", *(f"{result[name]:,}" for name in COUNTS), style="bold")
     out = StringIO()
     Console(file=out, width=160).print(table)
-    return out.getvalue().rstrip()
+    said = result["break_lines"] or ["every hop balances, from the gateway to the page"]
+    return "\n".join([out.getvalue().rstrip(), *said, *filter(None, [result["unseen"]])])
 
 
 @app.command()

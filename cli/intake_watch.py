@@ -9,8 +9,9 @@ from typing import Any
 from answers.accounts import list_accounts
 from cairn.settings import Settings
 from gates import intake_alarms
-from gates.intake_watch import look
+from gates.intake_watch import look, recent_days
 from infra import alerts
+from releases.books import breaks
 
 
 def watch(settings: Settings, now: datetime | None = None) -> dict[str, Any]:
@@ -20,7 +21,8 @@ def watch(settings: Settings, now: datetime | None = None) -> dict[str, Any]:
     not take it, and then the next look tries again.
     """
     at = now or datetime.now(UTC)
-    found = look(settings, at, intake_alarms.standing(settings))
+    broken, _ = breaks(settings, recent_days(settings, at))
+    found = look(settings, at, intake_alarms.standing(settings), broken)
     change = intake_alarms.reconcile(settings, found.alarms, at, found.not_looked_at)
     lines = [f"ALARM {alarm.line()}" for alarm in change.raised] + [f"CLEARED {one.line()}" for one in change.cleared]
     alerts.note(settings, lines, at)

@@ -5,7 +5,7 @@ Every number is in ``rules/bronze_to_silver.yaml`` (or the district's own file):
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -21,6 +21,7 @@ from gates.silence import SilenceRule, silent_sources
 from gates.thresholds import thresholds
 from gates.volume import Pair, Unusual, VolumeRule, Volumes, silent_now, surges, volumes
 from spark_jobs import intake_state
+from spark_jobs.intake_hops import Break
 from spark_jobs.intake_ledger import ledger
 from streaming.rejected import senders
 from streaming.topics import end_offsets
@@ -41,15 +42,42 @@ class Look:
     rejection_rates: dict[str, float] = field(default_factory=dict)
 
 
-def look(settings: Settings, now: datetime, standing: list[Standing]) -> Look:
-    """Look at everything; ``standing`` are the alarms on record: silence stands until something comes."""
+def recent_days(settings: Settings, now: datetime) -> list[date]:
+    """The local days whose receipts a look judges."""
+    today = DistrictCalendar.load(settings).local_date(now)
+    return [today - timedelta(days=back) for back in range(RECENT_DAYS)]
+
+
+def look(settings: Settings, now: datetime, standing: list[Standing], broken: Sequence[Break]) -> Look:
+    """Look at everything; ``standing`` are the alarms on record: silence stands until something comes. ``broken``: the
+    hops of those days that do not balance."""
     found, limits = Look(), thresholds(settings, "bronze_to_silver")
     calendar = DistrictCalendar.load(settings)
     _lag(settings, found, limits["lag"], now)
     _heartbeat(settings, found, limits["lag"], now)
     _volumes(settings, found, limits, calendar, now, standing)
-    _refusals(settings, found, limits["refused_share"], calendar.local_date(now))
+    _refusals(settings, found, limits["refused_share"], now)
+    found.alarms += _books(broken)
     return found
+
+
+def _books(broken: Sequence[Break]) -> list[Alarm]:
+    """One alarm a source and school, which names each hop of theirs that lost something or has too much."""
+    of: dict[Pair, list[Break]] = {}
+    for one in broken:
+        of.setdefault((one.source_id, one.org_id), []).append(one)
+    return [
+        Alarm(
+            "books",
+            source,
+            school,
+            min((one.received_date.isoformat() for one in hops if one.received_date), default="a day that is unknown"),
+            "nothing missing",
+            "; ".join(one.line() for one in hops),
+            "see 'cairn intake ledger', then 'cairn logs intake'",
+        )
+        for (source, school), hops in sorted(of.items())
+    ]
 
 
 def _lag(settings: Settings, found: Look, limit: dict[str, Any], now: datetime) -> None:
@@ -175,21 +203,17 @@ def _still_silent(standing: list[Standing], seen: Volumes, first: date) -> list[
     return list(still)
 
 
-def _refusals(settings: Settings, found: Look, limit: dict[str, Any], today: date) -> None:
+def _refusals(settings: Settings, found: Look, limit: dict[str, Any], now: datetime) -> None:
     """Share refused or set aside over the last days, by source, and at a school where the source as a whole is well."""
     received: dict[Pair, int] = {}
     refused: dict[Pair, int] = {}
-    day = today.isoformat()
-    for row in ledger(settings, dates=[today - timedelta(days=back) for back in range(RECENT_DAYS)]):
+    days = recent_days(settings, now)
+    day = max(days).isoformat()
+    for row in ledger(settings, dates=days):
         bad = row["rejected"] + row["conflict"] + row["quarantined"]
         for pair in ((row["source_id"], ""), (row["source_id"], row["org_id"])):
             received[pair] = received.get(pair, 0) + row["received"]
             refused[pair] = refused.get(pair, 0) + bad
-        if row["unexplained"]:
-            came = f"{row['unexplained']} unexplained"
-            since = row["received_date"].isoformat()
-            command = "see 'cairn intake ledger', then 'cairn logs intake'"
-            found.alarms.append(Alarm("books", row["source_id"], row["org_id"], since, "0 unexplained", came, command))
     rates = {pair: refused[pair] / count for pair, count in sorted(received.items()) if count}
     found.rejection_rates = {source: rate for (source, school), rate in rates.items() if not school}
     most, least = float(limit["most"]), int(limit["least_received"])

@@ -73,14 +73,18 @@ def broker(settings: Settings) -> str:
 
 
 def source(spark: SparkSession, settings: Settings, start: str) -> DataFrame:
-    """The stream of the three topics, committed records only; lost data stops it rather than pass unseen."""
+    """The stream of the three topics, committed records only.
+
+    Lost data stops it rather than pass unseen, until somebody has accepted the loss.
+    """
+    is_accepted = intake_state.loss_path(settings).exists()
     return (
         spark.readStream.format("kafka")
         .option("kafka.bootstrap.servers", broker(settings))
         .option("subscribe", ",".join(ALL))
         .option("kafka.isolation.level", "read_committed")
         .option("startingOffsets", start)
-        .option("failOnDataLoss", "true")
+        .option("failOnDataLoss", "false" if is_accepted else "true")
         .option("maxOffsetsPerTrigger", MAX_OFFSETS_PER_BATCH)
         .load()
     )
@@ -122,6 +126,7 @@ def _writer(
     def write(frame: DataFrame, batch_id: int) -> None:
         ends = intake_state.offsets_of(checkpoint, batch_id)
         on_batch(write_batch(frame, Batch(settings, checkpoint.name, batch_id, ends, keys, clock)))
+        intake_state.loss_path(settings).unlink(missing_ok=True)
         upkeep.after_batch(settings, batch_id)
 
     return write

@@ -9,7 +9,7 @@ that nobody receipted.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -59,8 +59,16 @@ from lines group by all order by all
 """
 
 
-def ledger(settings: Settings, date: date | None = None, dates: Iterable[date] | None = None) -> list[dict[str, Any]]:
-    """Rows ``received_date, source_id, org_id`` and the counts of :data:`COUNTS`, of one receipt date, some, or all."""
+def ledger(
+    settings: Settings,
+    date: date | None = None,
+    dates: Iterable[date] | None = None,
+    until: datetime | None = None,
+) -> list[dict[str, Any]]:
+    """Rows ``received_date, source_id, org_id`` and the counts of :data:`COUNTS`, of one receipt date, some, or all.
+
+    ``until``: only of batches that were written by then.
+    """
     wanted = [date] if date is not None else list(dates) if dates is not None else None
     if wanted == []:
         return []
@@ -69,7 +77,7 @@ def ledger(settings: Settings, date: date | None = None, dates: Iterable[date] |
     connection = duckdb.connect()
     try:
         connection.execute("set memory_limit = '512MB'; set threads = 2")
-        connection.register("whole", _whole_batches(settings, wanted))
+        connection.register("whole", whole_batches(settings, wanted, until))
         for alias, name, extra in (
             ("receipts", "bronze.receipts", ["statements_received"]),
             ("activity", "silver.learner_activity", []),
@@ -78,7 +86,7 @@ def ledger(settings: Settings, date: date | None = None, dates: Iterable[date] |
             ("counted", "ops.intake_ledger", ["fate", "records"]),
             ("erased", "ops.erasure", ["fate", "records"]),
         ):
-            connection.register(alias, _scanner(settings, name, [*scope, *extra], wanted))
+            connection.register(alias, scanner(settings, name, [*scope, *extra], wanted))
         rows: list[dict[str, Any]] = connection.sql(_QUERY).to_arrow_table().to_pylist()
     finally:
         connection.close()
@@ -87,18 +95,19 @@ def ledger(settings: Settings, date: date | None = None, dates: Iterable[date] |
     return rows
 
 
-def _whole_batches(settings: Settings, wanted: list[date] | None) -> pa.Table:
+def whole_batches(settings: Settings, wanted: list[date] | None, until: datetime | None = None) -> pa.Table:
     """The batches that may hold what was received on the days wanted: nothing is taken in before it is received."""
     name, identity = "ops.intake_batch", ["intake_app_id", "batch_id"]
+    by_then = None if until is None else pc.field("written_at") <= until
     if wanted is None or not lake.exists(settings, name):
-        return lake.read(settings, name, identity, partitions=lake.EVERY)
+        return lake.read(settings, name, identity, by_then, lake.EVERY)
     first = min(wanted) - CLOCK_MARGIN
     days = lake.partition_values(settings, name, "written_date")
     newer = [day for day in days if not isinstance(day, date) or day >= first]
-    return lake.read(settings, name, identity, partitions={"written_date": newer})
+    return lake.read(settings, name, identity, by_then, {"written_date": newer})
 
 
-def _scanner(settings: Settings, name: str, columns: list[str], wanted: list[date] | None) -> ds.Scanner:
+def scanner(settings: Settings, name: str, columns: list[str], wanted: list[date] | None) -> ds.Scanner:
     """A table's columns as a stream, of the receipt dates wanted: never more than a few batches are in memory."""
     only = None if wanted is None else pc.field("received_date").isin(wanted)
     files = [file for file in lake.table_files(settings, name) if wanted is None or _may_hold(name, file, wanted)]

@@ -73,6 +73,18 @@ def request_path(settings: Settings) -> Path:
     return settings.checkpoints_dir / "intake.asked"
 
 
+def accept_loss(settings: Settings) -> None:
+    """Let the next batch go on although a topic lost records before they were taken in; the books say which."""
+    path = loss_path(settings)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(datetime.now(UTC).isoformat(), encoding="utf-8")
+
+
+def loss_path(settings: Settings) -> Path:
+    """The file that says so; the batch that goes on takes it away."""
+    return settings.checkpoints_dir / "intake.loss_accepted"
+
+
 def wait_until_passed(settings: Settings, cut: Offsets, timeout_seconds: float = 600) -> float:
     """Wait until the lake holds everything before ``cut`` ({topic: {partition: next offset}}); returns seconds waited.
 

@@ -66,7 +66,7 @@ def test_watch_says_lag_silence_and_holes(books: Settings) -> None:
     heartbeat.parent.mkdir(parents=True)
     heartbeat.write_text((AT - timedelta(minutes=5)).isoformat())
     later = watch(books, now=AT - timedelta(days=5))  # on 9 October
-    assert any("2 unexplained" in line for line in later["findings"])
+    assert any("gateway to topic: 2026-10-08 quiet-app school-1: 2 missing" in line for line in later["findings"])
     assert later["rejection_rates"] == {"quiet-app": 0.5}
     assert any("no sign of life for 300 s" in line for line in watch(books, now=AT)["findings"])
 

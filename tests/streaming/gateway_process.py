@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import orjson
@@ -32,6 +32,19 @@ class RunningGateway:
     address: str
     process: subprocess.Popen[bytes]
 
+    def wait_ready(self, seconds: float = READY_SECONDS) -> None:
+        """Until it answers and has a broker. Fails where it ends, or is late."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                if httpx.get(self.address + "/health", timeout=5).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            assert self.process.poll() is None, "the gateway ended while it started"
+            assert time.monotonic() < deadline, "the gateway did not become ready"
+            time.sleep(0.2)
+
     def token(self, name: str, **options: Any) -> str:
         """A new sender's token, in force at once; the sender's mode is partial unless another is named."""
         registry = SourceRegistry(self.settings)
@@ -46,10 +59,8 @@ class RunningGateway:
         return httpx.request(method, self.address + path, headers=headers, timeout=60, **options)
 
 
-@contextmanager
-def running_gateway(settings: Settings) -> Iterator[RunningGateway]:
-    """Start it, wait until it can take statements, end it in order."""
-    port = free_port()
+def launch_gateway(settings: Settings, port: int, log: IO[bytes] | None = None) -> RunningGateway:
+    """Start it and do not wait; senders find it by the stack's state file. It logs to ``log``, else where we do."""
     address = f"http://127.0.0.1:{port}"
     settings.stack_state_path.parent.mkdir(parents=True, exist_ok=True)
     settings.stack_state_path.write_text(json.dumps({"services": {"gateway": {"address": address + "/"}}}))
@@ -58,22 +69,21 @@ def running_gateway(settings: Settings) -> Iterator[RunningGateway]:
         "CAIRN_HOME": str(settings.home),
         "CAIRN_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
     }
-    process = subprocess.Popen([sys.executable, "-m", "streaming.gateway", "--port", str(port)], env=environment)
+    command = [sys.executable, "-m", "streaming.gateway", "--port", str(port)]
+    process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    return RunningGateway(settings, address, process)
+
+
+@contextmanager
+def running_gateway(settings: Settings) -> Iterator[RunningGateway]:
+    """Start it, wait until it can take statements, end it in order."""
+    gateway = launch_gateway(settings, free_port())
     try:
-        deadline = time.monotonic() + READY_SECONDS
-        while True:
-            try:
-                if httpx.get(address + "/health").status_code == 200:
-                    break
-            except httpx.TransportError:
-                pass
-            assert process.poll() is None, "the gateway ended while it started"
-            assert time.monotonic() < deadline, "the gateway did not become ready"
-            time.sleep(0.2)
-        yield RunningGateway(settings, address, process)
+        gateway.wait_ready()
+        yield gateway
     finally:
-        process.terminate()
-        process.wait(30)
+        gateway.process.terminate()
+        gateway.process.wait(30)
 
 
 def committed(settings: Settings, since: Offsets) -> dict[str, list[dict[str, Any]]]:
