@@ -6,7 +6,7 @@ import json
 from functools import lru_cache
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, field_validator
@@ -65,6 +65,25 @@ class Settings(BaseSettings):
     )
     key_buckets: int = Field(default=16, ge=1, description="ranges that the keys of accepted events are filed in")
     kafka_bootstrap: str = Field(default="", description="host:port of the broker; the local stack's where empty")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_SSL"] = Field(
+        default="PLAINTEXT",
+        description="how the platform's clients speak to the broker; SASL_SSL is with a user's name",
+    )
+    kafka_ca_file: str = Field(
+        default="", description="PEM file of who signs the broker's certificate; the machine's own list where empty"
+    )
+    kafka_certificate_file: str = Field(default="", description="PEM file of the platform's certificate, if asked for")
+    kafka_key_file: str = Field(default="", description="PEM file (PKCS #8) of that certificate's key")
+    kafka_username: str = Field(default="", description="the platform's user at the broker (SCRAM-SHA-512)")
+    kafka_password: SecretStr = Field(default=SecretStr(""), description="that user's password")
+    broker_direct_address: str = Field(
+        default="",
+        description="host:port at which systems of the district produce to the local stack's broker (SASL_SSL, ACLs);"
+        " nobody from outside where empty",
+    )
+    broker_direct_certificate_file: str = Field(
+        default="", description="PEM file for it: key (PKCS #8), certificate and what signed it, in this order"
+    )
     spark_master: str = Field(
         default="local[*]", description="Spark master: local[*], local[N], spark://host:port, yarn or k8s://..."
     )

@@ -44,7 +44,7 @@ def _lag(settings: Settings) -> tuple[dict[str, int], list[str]]:
     from streaming.topics import end_offsets
 
     try:
-        end = end_offsets(settings.address("broker"))
+        end = end_offsets(settings)
     except (LookupError, KafkaError) as error:
         return {}, [f"broker cannot be asked ({type(error).__name__}): see 'cairn status'"]
     behind = lag(intake_state.passed_offsets(settings), end)

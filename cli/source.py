@@ -160,6 +160,56 @@ def asked(
     emit({"requests": list_requests(settings(), source)}, as_json, _asked)
 
 
+@app.command()
+def acl(
+    name: Annotated[str, typer.Argument(help="Name of a sender that produces to Kafka itself.")],
+    principal: Annotated[
+        str | None,
+        typer.Option(help="Who the broker takes it for, if not User:NAME by password: User:CN=... of its certificate."),
+    ] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Make them at the broker; prints a password once.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Take them and its user away.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """What a direct producer may do at the broker: write activity and receipts, under transactional ids of its own.
+
+    Prints the commands for who runs the broker; --apply does the same itself, as kafka_username or on this machine, and
+    makes a user with a password. Done again it makes a new password, and the old one ends. Not needed by an app that
+    posts to the gateway.
+
+    Example: cairn source acl sis-bridge --apply
+    """
+    from cairn.settings import settings
+    from streaming import direct
+    from streaming.sources import SourceRegistry
+
+    if apply and remove:
+        raise UsageError("--apply or --remove, not both")
+    SourceRegistry(settings()).get(name)
+    who = direct.producer(name, principal)
+    result: dict[str, Any] = {
+        "principal": who.principal,
+        "transactional_id_prefix": who.transactional_id_prefix,
+        "commands": who.commands(),
+    }
+    if apply:
+        result |= {"username": name, "password": direct.let_in(settings(), who, with_password=principal is None)}
+    if remove:
+        result["removed"] = direct.shut_out(settings(), who)
+    emit(result, as_json, _acl)
+
+
+def _acl(result: dict[str, Any]) -> str:
+    if "removed" in result:
+        return f"{result['removed']} ACLs of {result['principal']} are gone, and its user"
+    if "password" in result:
+        lines = [f"{result['principal']} may write now, with ids that begin with {result['transactional_id_prefix']}"]
+        if result["password"]:
+            lines += [f"username: {result['username']}", f"password: {result['password']} (shown this once)"]
+        return "\n".join(lines)
+    return "\n".join(result["commands"])
+
+
 def _asked(result: dict[str, Any]) -> str:
     lines = [
         f"{row['asked_at'][:19]}Z  {row['source_id']:<24} asked for {row['identifiers']:>6,}, got {row['given']:>6,}"

@@ -64,7 +64,8 @@ def log_tail(path: Path, lines: int = 1) -> str:
 def _prepare(settings: Settings, state: StackState, preparation: str) -> None:
     """What must be there before the first start of a service: a formatted broker folder, Airflow's database."""
     if preparation == "broker":
-        broker.prepare(settings.home, settings.cache_dir, state.ports["broker"], state.ports["broker-controller"])
+        ports = state.ports["broker"], state.ports["broker-controller"]
+        broker.prepare(settings.home, settings.cache_dir, *ports, broker.DirectListener.of(settings))
     elif preparation == "airflow":
         airflow_home.prepare(settings, state.ports["airflow"], state.stack_id)
 

@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from cairn.errors import CairnError
+from cairn.kafka_access import client_options
 from cairn.settings import Settings
 from streaming.process import MENDED_BY_SENDER, Processor
 from streaming.producer import Fate, GroupCommitter
@@ -50,9 +51,7 @@ def _all_refusals(settings: Settings) -> Iterator[dict[str, Any]]:
     """Every committed refusal up to the topic's present end."""
     from kafka import KafkaConsumer, TopicPartition
 
-    consumer = KafkaConsumer(
-        bootstrap_servers=settings.address("broker"), isolation_level="read_committed", bootstrap_timeout_ms=5_000
-    )
+    consumer = KafkaConsumer(isolation_level="read_committed", bootstrap_timeout_ms=5_000, **client_options(settings))
     try:
         partitions = [TopicPartition(REJECTED, number) for number in consumer.partitions_for_topic(REJECTED) or ()]
         if not partitions:
