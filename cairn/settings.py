@@ -64,6 +64,20 @@ class Settings(BaseSettings):
         default=0, description="buckets of what grows with pupils, set when its tables are made; by the roster where 0"
     )
     key_buckets: int = Field(default=16, ge=1, description="ranges that the keys of accepted events are filed in")
+    gateway_host: str = Field(
+        default="127.0.0.1", description="address the gateway listens on; 0.0.0.0 lets other machines reach it"
+    )
+    gateway_port: int = Field(default=0, ge=0, description="port of the gateway; a free one where 0")
+    gateway_certificate_file: str = Field(
+        default="", description="PEM file of the gateway's certificate and what signed it: it speaks TLS then"
+    )
+    gateway_key_file: str = Field(default="", description="PEM file of that certificate's key")
+    gateway_url: str = Field(
+        default="", description="how senders on this machine call the gateway, as https://cairn.district.example:8443/"
+    )
+    gateway_ca_file: str = Field(
+        default="", description="PEM file of who signs the gateway's certificate; the machine's own list where empty"
+    )
     kafka_bootstrap: str = Field(default="", description="host:port of the broker; the local stack's where empty")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_SSL"] = Field(
         default="PLAINTEXT",
@@ -258,6 +272,8 @@ class Settings(BaseSettings):
         """
         if service == "broker" and self.kafka_bootstrap:
             return self.kafka_bootstrap
+        if service == "gateway" and self.gateway_url:
+            return self.gateway_url
         try:
             services = json.loads(self.stack_state_path.read_text())["services"]
             return str(services[service]["address"])

@@ -351,7 +351,7 @@ def _wrong_method(methods: tuple[str, ...]) -> Response:
 
 def main(arguments: list[str] | None = None) -> None:
     """Serve until SIGTERM."""
-    serve(Gateway, "Cairn's gateway", arguments)
+    serve(Gateway, "Cairn's gateway", arguments, has_tls=True)
 
 
 if __name__ == "__main__":

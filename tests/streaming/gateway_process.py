@@ -34,6 +34,7 @@ class RunningGateway:
     settings: Settings
     address: str
     process: subprocess.Popen[bytes]
+    trust: ssl.SSLContext = TRUST
 
     def token(self, name: str, **options: Any) -> str:
         """A new sender's token, in force at once; the sender's mode is partial unless another is named."""
@@ -46,7 +47,7 @@ class RunningGateway:
         """One request."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         headers.update(options.pop("headers", {}))
-        options = {"timeout": 60, "verify": TRUST, **options}
+        options = {"timeout": 60, "verify": self.trust, **options}
         return httpx.request(method, self.address + path, headers=headers, **options)
 
 
@@ -54,27 +55,24 @@ class RunningGateway:
 def running_gateway(settings: Settings) -> Iterator[RunningGateway]:
     """Start it, wait until it can take statements, end it in order."""
     port = free_port()
-    address = f"http://127.0.0.1:{port}"
+    address = f"{'https' if settings.gateway_certificate_file else 'http'}://127.0.0.1:{port}"
+    trust = ssl.create_default_context(cafile=settings.gateway_ca_file) if settings.gateway_ca_file else TRUST
     settings.stack_state_path.parent.mkdir(parents=True, exist_ok=True)
     settings.stack_state_path.write_text(json.dumps({"services": {"gateway": {"address": address + "/"}}}))
-    environment = {
-        **os.environ,
-        "CAIRN_HOME": str(settings.home),
-        "CAIRN_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
-    }
+    environment = {**os.environ, **settings.environment()}
     process = subprocess.Popen([sys.executable, "-m", "streaming.gateway", "--port", str(port)], env=environment)
     try:
         deadline = time.monotonic() + READY_SECONDS
         while True:
             try:
-                if httpx.get(address + "/health").status_code == 200:
+                if httpx.get(address + "/health", verify=trust).status_code == 200:
                     break
             except httpx.TransportError:
                 pass
             assert process.poll() is None, "the gateway ended while it started"
             assert time.monotonic() < deadline, "the gateway did not become ready"
             time.sleep(0.2)
-        yield RunningGateway(settings, address, process)
+        yield RunningGateway(settings, address, process, trust)
     finally:
         process.terminate()
         process.wait(30)

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from cairn.settings import Settings
 from cairn.settings import settings as process_settings
 from cli import source
-from streaming.sources import SourceRegistry, registry_path, sender_token_path
+from streaming.sources import registry_path, sender_token_path
 from tests.streaming.gateway_process import RunningGateway, running_gateway
 from tests.streaming.xapi_bodies import answered
 
@@ -130,15 +130,3 @@ def test_who_asks_for_subject_keys_is_limited_and_written_down(gateway: RunningG
     assert len(run("asked", "--source", "curious")["requests"]) == 1
     with closing(sqlite3.connect(registry_path(gateway.settings))) as database:
         assert "quill@" not in "\n".join(database.iterdump())
-
-
-def test_when_a_token_was_last_used_is_written_down(broker: Settings, tmp_path: Any) -> None:
-    home = Settings(home=tmp_path / "uses", kafka_bootstrap=broker.kafka_bootstrap)
-    with running_gateway(home) as running:
-        used, _ = running.token("used"), running.token("idle")
-        assert send(running, used) == 200
-    registry = SourceRegistry(home)
-    last = {name: registry.tokens(name)[0].last_used_at for name in ("used", "idle")}
-    registry.close()
-    assert last["idle"] is None
-    assert last["used"] is not None
