@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -51,6 +52,11 @@ class RunningGateway:
         return httpx.request(method, self.address + path, headers=headers, **options)
 
 
+def gateway_log(settings: Settings) -> Path:
+    """What the gateway says, as under the stack."""
+    return settings.logs_dir / "gateway.log"
+
+
 @contextmanager
 def running_gateway(settings: Settings) -> Iterator[RunningGateway]:
     """Start it, wait until it can take statements, end it in order."""
@@ -60,7 +66,10 @@ def running_gateway(settings: Settings) -> Iterator[RunningGateway]:
     settings.stack_state_path.parent.mkdir(parents=True, exist_ok=True)
     settings.stack_state_path.write_text(json.dumps({"services": {"gateway": {"address": address + "/"}}}))
     environment = {**os.environ, **settings.environment()}
-    process = subprocess.Popen([sys.executable, "-m", "streaming.gateway", "--port", str(port)], env=environment)
+    settings.logs_dir.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "streaming.gateway", "--port", str(port)]
+    with gateway_log(settings).open("ab") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:
         deadline = time.monotonic() + READY_SECONDS
         while True:
@@ -69,7 +78,7 @@ def running_gateway(settings: Settings) -> Iterator[RunningGateway]:
                     break
             except httpx.TransportError:
                 pass
-            assert process.poll() is None, "the gateway ended while it started"
+            assert process.poll() is None, f"the gateway ended: {gateway_log(settings).read_text()[-1000:]}"
             assert time.monotonic() < deadline, "the gateway did not become ready"
             time.sleep(0.2)
         yield RunningGateway(settings, address, process, trust)
