@@ -6,7 +6,7 @@ import json
 from functools import lru_cache
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, field_validator
@@ -64,7 +64,40 @@ class Settings(BaseSettings):
         default=0, description="buckets of what grows with pupils, set when its tables are made; by the roster where 0"
     )
     key_buckets: int = Field(default=16, ge=1, description="ranges that the keys of accepted events are filed in")
+    gateway_host: str = Field(
+        default="127.0.0.1", description="address the gateway listens on; 0.0.0.0 lets other machines reach it"
+    )
+    gateway_port: int = Field(default=0, ge=0, description="port of the gateway; a free one where 0")
+    gateway_certificate_file: str = Field(
+        default="", description="PEM file of the gateway's certificate and what signed it: it speaks TLS then"
+    )
+    gateway_key_file: str = Field(default="", description="PEM file of that certificate's key")
+    gateway_url: str = Field(
+        default="", description="how senders on this machine call the gateway, as https://cairn.district.example:8443/"
+    )
+    gateway_ca_file: str = Field(
+        default="", description="PEM file of who signs the gateway's certificate; the machine's own list where empty"
+    )
     kafka_bootstrap: str = Field(default="", description="host:port of the broker; the local stack's where empty")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_SSL"] = Field(
+        default="PLAINTEXT",
+        description="how the platform's clients speak to the broker; SASL_SSL is with a user's name",
+    )
+    kafka_ca_file: str = Field(
+        default="", description="PEM file of who signs the broker's certificate; the machine's own list where empty"
+    )
+    kafka_certificate_file: str = Field(default="", description="PEM file of the platform's certificate, if asked for")
+    kafka_key_file: str = Field(default="", description="PEM file (PKCS #8) of that certificate's key")
+    kafka_username: str = Field(default="", description="the platform's user at the broker (SCRAM-SHA-512)")
+    kafka_password: SecretStr = Field(default=SecretStr(""), description="that user's password")
+    broker_direct_address: str = Field(
+        default="",
+        description="host:port at which systems of the district produce to the local stack's broker (SASL_SSL, ACLs);"
+        " nobody from outside where empty",
+    )
+    broker_direct_certificate_file: str = Field(
+        default="", description="PEM file for it: key (PKCS #8), certificate and what signed it, in this order"
+    )
     spark_master: str = Field(
         default="local[*]", description="Spark master: local[*], local[N], spark://host:port, yarn or k8s://..."
     )
@@ -244,6 +277,8 @@ class Settings(BaseSettings):
         """
         if service == "broker" and self.kafka_bootstrap:
             return self.kafka_bootstrap
+        if service == "gateway" and self.gateway_url:
+            return self.gateway_url
         try:
             services = json.loads(self.stack_state_path.read_text())["services"]
             return str(services[service]["address"])

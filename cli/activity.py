@@ -114,7 +114,7 @@ def _next_response_auc(settings: Settings, framework: str) -> float | None:
 
     try:
         say("waiting until the lake holds it, then predicting the next response of a fifth of the learners")
-        wait_until_passed(settings, end_offsets(settings.address("broker")), INTAKE_SECONDS)
+        wait_until_passed(settings, end_offsets(settings), INTAKE_SECONDS)
         fitting = load_config(settings).fit
         rule = BktRule(fitting.bounds, fitting.default)
         auc: float | None = next_response_accuracy(settings, framework, "share", rule)["auc"]

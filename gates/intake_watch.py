@@ -82,7 +82,7 @@ def _books(broken: Sequence[Break]) -> list[Alarm]:
 
 def _lag(settings: Settings, found: Look, limit: dict[str, Any], now: datetime) -> None:
     try:
-        end = end_offsets(settings.address("broker"))
+        end = end_offsets(settings)
     except (LookupError, KafkaError) as error:
         found.not_looked_at.add("lag")
         why = f"broker cannot be asked ({type(error).__name__})"

@@ -15,7 +15,8 @@ from pathlib import Path
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from cairn.errors import CairnError
+from cairn.errors import CairnError, UsageError
+from cairn.settings import Settings
 from infra.java import find_java
 from infra.ports import free_port
 
@@ -28,11 +29,11 @@ START_SECONDS = 90.0
 PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
-listeners=BROKER://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=BROKER://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+listeners=BROKER://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{direct_listener}
+advertised.listeners=BROKER://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{direct_advertised}
 inter.broker.listener.name=BROKER
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT,DIRECT:SASL_SSL
 controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}
 log.dirs={log_dir}
 auto.create.topics.enable=false
@@ -53,6 +54,40 @@ num.network.threads=2
 broker.session.timeout.ms=5000
 broker.heartbeat.interval.ms=1000
 """
+# Who comes by the loopback's listener has no name and may do all, as before: it is on this machine. Who comes from
+# outside has TLS and a name (SCRAM), and may do what an ACL says and nothing else.
+DIRECT_PROPERTIES = """\
+listener.name.direct.sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.direct.scram-sha-512.sasl.jaas.config=\
+org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.direct.ssl.keystore.type=PEM
+listener.name.direct.ssl.keystore.location={certificate}
+listener.name.direct.connections.max.reauth.ms=3600000
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+"""
+
+
+@dataclass(frozen=True)
+class DirectListener:
+    """A second listener for systems that produce themselves: where they reach it, and its key and certificate (PEM)."""
+
+    host: str
+    port: int
+    certificate: Path
+
+    @classmethod
+    def of(cls, settings: Settings) -> DirectListener | None:
+        """What the settings ask for; None where they ask for none. Raises UsageError where they cannot be followed."""
+        if not settings.broker_direct_address:
+            return None
+        host, _, port = settings.broker_direct_address.rpartition(":")
+        certificate = Path(settings.broker_direct_certificate_file).expanduser().resolve()
+        if not host or not port.isdecimal():
+            raise UsageError(f"broker_direct_address {settings.broker_direct_address!r} is not host:port")
+        if not settings.broker_direct_certificate_file or not certificate.is_file():
+            raise UsageError("broker_direct_address needs broker_direct_certificate_file: a PEM file that is there")
+        return cls(host, int(port), certificate)
 
 
 def broker_jars(cache_dir: Path) -> Path:
@@ -82,7 +117,20 @@ def command(home: Path, cache_dir: Path) -> list[str]:
     return _java(cache_dir, "kafka.Kafka", str(home / "kafka" / "server.properties"))
 
 
-def prepare(home: Path, cache_dir: Path, port: int, controller_port: int) -> None:
+def _properties(port: int, controller_port: int, log_dir: Path, direct: DirectListener | None) -> str:
+    """The broker's configuration, with a listener for direct producers where there is to be one."""
+    text = PROPERTIES.format(
+        port=port,
+        controller_port=controller_port,
+        log_dir=log_dir,
+        # On every address of the machine: its host is how others call it.
+        direct_listener=f",DIRECT://0.0.0.0:{direct.port}" if direct else "",
+        direct_advertised=f",DIRECT://{direct.host}:{direct.port}" if direct else "",
+    )
+    return text + (DIRECT_PROPERTIES.format(certificate=direct.certificate) if direct else "")
+
+
+def prepare(home: Path, cache_dir: Path, port: int, controller_port: int, direct: DirectListener | None = None) -> None:
     """Write the broker's configuration under ``home/kafka`` and format its log folder once.
 
     Safe to call at every start: a formatted folder is left as it is. Raises CairnError where the format fails.
@@ -91,7 +139,7 @@ def prepare(home: Path, cache_dir: Path, port: int, controller_port: int) -> Non
     log_dir = folder / "data"
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "server.properties"
-    config.write_text(PROPERTIES.format(port=port, controller_port=controller_port, log_dir=log_dir))
+    config.write_text(_properties(port, controller_port, log_dir, direct))
     if not (log_dir / "meta.properties").exists():
         # The tool takes an id that begins with a dash for an option.
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
@@ -166,13 +214,13 @@ class BrokerProcess:
         raise CairnError(f"the broker did not start: {lines[-1][:200]} (log: {self.log_path})")
 
 
-def start_broker(home: Path, cache_dir: Path, port: int = 0) -> BrokerProcess:
+def start_broker(home: Path, cache_dir: Path, port: int = 0, direct: DirectListener | None = None) -> BrokerProcess:
     """A ready broker whose data lies in ``home/kafka``, on ``port`` or a free one.
 
     Call again with the same home and port after :meth:`BrokerProcess.kill` to go on with its data.
     """
     port = port or free_port()
-    prepare(home, cache_dir, port, free_port({port}))
+    prepare(home, cache_dir, port, free_port({port}), direct)
     log_path = home / "logs" / "broker.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("ab") as log:

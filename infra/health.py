@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import ssl
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,12 +20,22 @@ from infra.services import Ports, Service, address
 HEARTBEAT_SECONDS = 30.0
 # A busy machine answers late; a service that hangs costs one look this long.
 TIMEOUT_SECONDS = 10.0
+# A service on this machine is asked whether it answers, and told nothing: its certificate names another address.
+LOOPBACK = ssl.create_default_context()
+LOOPBACK.check_hostname = False
+LOOPBACK.verify_mode = ssl.CERT_NONE
 
 
 def _get(url: str) -> tuple[int, bytes]:
     """Status and body of a GET; 0 where nobody answers. Plain http.client: this runs many times a second at a start."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
+    where = parts.hostname or "", parts.port
+    if parts.scheme == "https":
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+            *where, timeout=TIMEOUT_SECONDS, context=LOOPBACK
+        )
+    else:
+        connection = http.client.HTTPConnection(*where, timeout=TIMEOUT_SECONDS)
     try:
         connection.request("GET", parts.path)
         reply = connection.getresponse()
@@ -73,9 +84,9 @@ def _heart_beats(path: Path, born: float) -> bool:
 def is_ready(settings: Settings, service: Service, ports: Ports, born: float) -> bool:
     """Whether the service, whose process was born at ``born`` (seconds since the epoch), does its work now."""
     if service.health == "broker":
-        return broker.is_ready(address(service, ports), TIMEOUT_SECONDS)
+        return broker.is_ready(address(settings, service, ports), TIMEOUT_SECONDS)
     if service.health == "http":
-        return all(200 <= _get(address(service, ports) + path)[0] < 400 for path in service.health_paths)
+        return all(200 <= _get(address(settings, service, ports) + path)[0] < 400 for path in service.health_paths)
     if service.health == "tcp":
         return _answers_tcp(ports[service.name])
     if service.health == "airflow_job":

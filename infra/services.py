@@ -63,9 +63,13 @@ def _broker(settings: Settings, _: Ports) -> list[str]:
     return broker.command(settings.home, settings.cache_dir)
 
 
+def _gateway(settings: Settings, ports: Ports) -> list[str]:
+    return [*_module("streaming.gateway", "gateway")(settings, ports), "--host", settings.gateway_host]
+
+
 SERVICES: tuple[Service, ...] = (
     Service("broker", "Apache Kafka", _broker, "broker", preparation="broker", stop_seconds=15),
-    Service("gateway", "where senders post", _module("streaming.gateway", "gateway"), "http", ("broker",)),
+    Service("gateway", "where senders post", _gateway, "http", ("broker",)),
     Service(
         "intake",
         "Kafka to lake",
@@ -160,15 +164,18 @@ def wanted(settings: Settings, only: list[str] | None, size: ClusterSize | None 
     return [service for service in services if service.name in names]
 
 
-def address(service: Service, ports: Ports) -> str:
+def address(settings: Settings, service: Service, ports: Ports) -> str:
     """``http://127.0.0.1:PORT/`` of an HTTP service, ``host:port`` of broker and mail, ``spark://`` of Spark's master.
+
+    ``https`` where the gateway has a certificate.
 
     Empty for the others.
     """
     if service.health == "spark_master":
         return spark_cluster.master_address(ports[service.name])
     if service.health == "http":
-        return f"http://127.0.0.1:{ports[service.name]}/"
+        has_tls = service.name == "gateway" and settings.gateway_certificate_file
+        return f"{'https' if has_tls else 'http'}://127.0.0.1:{ports[service.name]}/"
     return f"127.0.0.1:{ports[service.name]}" if service.health in ("broker", "tcp") else ""
 
 

@@ -64,7 +64,8 @@ def log_tail(path: Path, lines: int = 1) -> str:
 def _prepare(settings: Settings, state: StackState, preparation: str) -> None:
     """What must be there before the first start of a service: a formatted broker folder, Airflow's database."""
     if preparation == "broker":
-        broker.prepare(settings.home, settings.cache_dir, state.ports["broker"], state.ports["broker-controller"])
+        ports = state.ports["broker"], state.ports["broker-controller"]
+        broker.prepare(settings.home, settings.cache_dir, *ports, broker.DirectListener.of(settings))
     elif preparation == "airflow":
         airflow_home.prepare(settings, state.ports["airflow"], state.stack_id)
 
@@ -79,6 +80,8 @@ def _supervisor_for(settings: Settings, state: StackState, report: Report) -> Su
     if left:
         report(f"ended {left} processes that an earlier crash had left running")
     state.services = {}
+    if settings.gateway_port:
+        state.ports["gateway"] = settings.gateway_port
     choose_ports(state, port_names(state.cluster), report)
     state.save(settings.stack_state_path)
     return launch(settings, state)
@@ -180,7 +183,7 @@ class _Start:
             self._record(service, info["pid"], born)
 
     def _record(self, service: Service, pid: int, born: float) -> None:
-        where = address(service, self.state.ports)
+        where = address(self.settings, service, self.state.ports)
         self.state.services[service.name] = {"address": where, "pid": pid, "pid_created": born}
         self.state.save(self.settings.stack_state_path)
         self.ready.add(service.name)
@@ -277,7 +280,9 @@ def _one(settings: Settings, state: StackState, service: Service, info: ProcessI
         return ServiceStatus(service.name, "stopped" if stopped else "starting" if restarting else "failed")
     since = datetime.fromtimestamp(born, UTC).isoformat(timespec="seconds")
     ready = health.is_ready(settings, service, state.ports, born)
-    return ServiceStatus(service.name, "ready" if ready else "starting", address(service, state.ports), pid, since)
+    return ServiceStatus(
+        service.name, "ready" if ready else "starting", address(settings, service, state.ports), pid, since
+    )
 
 
 def status(settings: Settings) -> list[ServiceStatus]:

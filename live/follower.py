@@ -19,6 +19,7 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 
 from cairn.errors import CairnError
+from cairn.kafka_access import client_options
 from cairn.settings import Settings
 from cairn.topics import ACTIVITY
 from live import report
@@ -175,7 +176,7 @@ def _alone(settings: Settings) -> Iterator[None]:
 @contextmanager
 def _consumer(settings: Settings) -> Iterator[Any]:
     consumer = KafkaConsumer(
-        bootstrap_servers=settings.address("broker"),
+        **client_options(settings),
         isolation_level="read_committed",
         enable_auto_commit=False,
         # Positions are the store's: where the topic no longer has one, that is an error and no place to go on from.

@@ -88,7 +88,7 @@ def erase(settings: Settings, student_key: str, *, reason: str, by: str, places:
 def _wait_for_intake(settings: Settings) -> None:
     """Wait until the lake holds what the topics hold now, where a broker answers and intake is at work."""
     try:
-        ends = topics.end_offsets(settings.address("broker"))
+        ends = topics.end_offsets(settings)
     except (KafkaError, LookupError):
         return  # no stack runs: the night that takes the records in finds them
     with intake_state.lease(settings) as is_free:

@@ -48,10 +48,9 @@ class Night:
 def _cut(night: Night) -> str:
     """Note the instant and where the topics end, and wait until the lake holds everything before."""
     try:
-        broker = night.settings.address("broker")
+        cut = topics.end_offsets(night.settings)
     except LookupError as error:
         raise CairnError(str(error)) from None
-    cut = topics.end_offsets(broker)
     night.state["as_of"] = datetime.now(UTC).isoformat()
     if not is_passed(intake_state.passed_offsets(night.settings), cut):
         with intake_state.lease(night.settings) as is_free:

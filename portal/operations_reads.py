@@ -122,7 +122,7 @@ def _end_offsets(settings: Settings) -> Offsets | None:
     if not settings.kafka_bootstrap and (broker is None or broker["state"] != "running"):
         return None
     try:
-        return end_offsets(settings.address("broker"))
+        return end_offsets(settings)
     except (KafkaError, LookupError, OSError):  # the page says "not known"
         return None
 

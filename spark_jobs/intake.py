@@ -18,6 +18,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 import lake
 from cairn.errors import CairnError
 from cairn.evidence.clock import ClockRule
+from cairn.kafka_access import java_options
 from cairn.settings import Settings
 from cairn.topics import ALL, Offsets
 from spark_jobs import intake_migration, intake_state, upkeep
@@ -55,7 +56,7 @@ def present_end(settings: Settings) -> Offsets:
     """
     address = broker(settings)
     try:
-        ends = end_offsets(address)
+        ends = end_offsets(settings)
     except KafkaError as error:
         raise CairnError(f"no broker answers at {address} ({type(error).__name__}): start it with 'cairn up'") from None
     missing = [topic for topic in ALL if not ends.get(topic)]
@@ -81,6 +82,7 @@ def source(spark: SparkSession, settings: Settings, start: str) -> DataFrame:
     return (
         spark.readStream.format("kafka")
         .option("kafka.bootstrap.servers", broker(settings))
+        .options(**{f"kafka.{name}": value for name, value in java_options(settings).items()})
         .option("subscribe", ",".join(ALL))
         .option("kafka.isolation.level", "read_committed")
         .option("startingOffsets", start)

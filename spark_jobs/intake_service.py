@@ -92,7 +92,7 @@ def _wait_for_topics(settings: Settings, stop: threading.Event) -> None:
 def _follow_once(session: SparkSession, settings: Settings, stop: threading.Event) -> None:
     """Batch after batch; ends with ``stop`` or with a failure, which is logged and tried again."""
     try:
-        with TopicEnds(intake.broker(settings)) as ends:
+        with TopicEnds(settings) as ends:
             _take_in_turns(session, settings, ends, stop)
     except Exception as error:  # whatever a batch met, the same batch is tried again from the top
         log(f"stopped: {intake.one_line(error)}; trying again")

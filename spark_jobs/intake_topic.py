@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from kafka import KafkaConsumer, TopicPartition
 
+from cairn.kafka_access import client_options
 from cairn.settings import Settings
 from cairn.topics import ALL, RECEIPTS
 from spark_jobs import intake_state
@@ -24,9 +25,7 @@ def topic_breaks(settings: Settings) -> list[Break]:
     Raises kafka.errors.KafkaError where the broker does not answer, LookupError where there is none.
     """
     passed = intake_state.passed_offsets(settings)
-    consumer = KafkaConsumer(
-        bootstrap_servers=settings.address("broker"), isolation_level="read_committed", bootstrap_timeout_ms=5_000
-    )
+    consumer = KafkaConsumer(isolation_level="read_committed", bootstrap_timeout_ms=5_000, **client_options(settings))
     try:
         known = consumer.topics()
         partitions = [

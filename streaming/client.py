@@ -10,6 +10,7 @@ import gzip
 import http.client
 import json
 import os
+import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -311,7 +312,12 @@ class Connection:
             except LookupError as error:
                 raise CairnError(str(error)) from error
             parts = urlsplit(address)
-            self._http = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=TIMEOUT_SECONDS)
+            where = parts.hostname or "127.0.0.1", parts.port
+            if parts.scheme == "https":
+                trust = ssl.create_default_context(cafile=self._settings.gateway_ca_file or None)
+                self._http = http.client.HTTPSConnection(*where, timeout=TIMEOUT_SECONDS, context=trust)
+            else:
+                self._http = http.client.HTTPConnection(*where, timeout=TIMEOUT_SECONDS)
         self._http.request("POST", batch.endpoint, batch.body, self._headers)
         response = self._http.getresponse()
         body = response.read()

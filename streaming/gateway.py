@@ -14,6 +14,7 @@ import base64
 import binascii
 import hashlib
 import logging
+import sqlite3
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -26,13 +27,14 @@ from cairn.evidence.times import instant_text
 from cairn.keys import event_id
 from cairn.settings import Settings
 from streaming.http import BodyError, Response, error, json_response, read_body
-from streaming.limits import RecentEvents, TokenBucket
+from streaming.limits import RecentEvents, TokenBucket, WrongTokens, retry_after
 from streaming.metrics import METRICS, exposition
 from streaming.process import Outcome, Processor, Terms
 from streaming.producer import Fate, GroupCommitter
 from streaming.sent import SentStatements
 from streaming.serve import serve
-from streaming.sources import Mode, Source, SourceRegistry
+from streaming.sources import Mode, Source, SourceRegistry, write_uses
+from streaming.subjects import SubjectDesk
 from streaming.xapi_request import (
     METHODS,
     VERSION_HEADER,
@@ -59,7 +61,7 @@ STATUS = {
 }
 RETRY_AFTER_SECONDS = 2
 ANSWER_WITHIN_SECONDS = 45.0
-MOST_SUBJECTS = 10_000
+USES_SECONDS = 30.0
 REALM = b'Basic realm="cairn", Bearer realm="cairn"'
 
 
@@ -76,6 +78,8 @@ class Gateway:
         self._recent = RecentEvents()
         self._sent = SentStatements()
         self._buckets: dict[str, TokenBucket] = {}
+        self._wrong_tokens = WrongTokens()
+        self._subject_desk = SubjectDesk(settings, self.processor.keys.subject_key)
         self._routes: dict[str, Callable[[dict[str, Any], Any], Awaitable[Response]]] = {
             "/xapi/statements": self._xapi,
             "/xAPI/statements": self._xapi,
@@ -106,15 +110,32 @@ class Gateway:
         await response.send(send, has_body=scope["method"] != "HEAD")
 
     async def _lifespan(self, receive: Any, send: Any) -> None:
+        uses: asyncio.Task[None] | None = None
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 self.committer.start()
+                uses = asyncio.create_task(self._note_uses())
                 await send({"type": "lifespan.startup.complete"})
             else:
+                if uses is not None:
+                    uses.cancel()
+                await self._write_uses()
                 await asyncio.get_running_loop().run_in_executor(None, self.committer.stop)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+    async def _note_uses(self) -> None:
+        """Write down every half minute which tokens were used."""
+        while True:
+            await asyncio.sleep(USES_SECONDS)
+            await self._write_uses()
+
+    async def _write_uses(self) -> None:
+        try:
+            await asyncio.to_thread(write_uses, self.settings, self.sources.take_uses())
+        except (sqlite3.Error, OSError) as problem:
+            log.warning("when tokens were last used cannot be written down: %s", type(problem).__name__)
 
     def _plain(self, path: str, scope: dict[str, Any]) -> Response:
         """Addresses that need no token."""
@@ -132,42 +153,39 @@ class Gateway:
             return json_response(200, {"service": "cairn gateway", "addresses": addresses})
         return error(404, "not_found", "no such address here: GET / lists them")
 
-    def _authenticate(self, headers: dict[bytes, bytes]) -> Source | None:
-        """The sender of the request's token: ``Bearer TOKEN``, or the password of HTTP Basic."""
-        scheme, _, rest = headers.get(b"authorization", b"").partition(b" ")
-        scheme = scheme.lower()
-        try:
-            if scheme == b"bearer":
-                token = rest.strip().decode("ascii")
-            elif scheme == b"basic":
-                token = base64.b64decode(rest.strip(), validate=True).decode().partition(":")[2]
-            else:
-                return None
-        except (binascii.Error, UnicodeDecodeError):
-            return None
-        return self.sources.by_token(token)
-
-    def _admit(self, method: str, headers: dict[bytes, bytes], methods: tuple[str, ...]) -> Source | Response:
+    def _admit(
+        self, scope: dict[str, Any], method: str, headers: dict[bytes, bytes], methods: tuple[str, ...]
+    ) -> Source | Response:
         """The sender of a request that may go on, else the answer that ends it."""
         if method not in methods:
             return _wrong_method(methods)
-        source = self._authenticate(headers)
+        token = _shown_token(headers)
+        source = self.sources.by_token(token) if token is not None else None
         if source is None:
-            detail = "no valid token: send 'Authorization: Bearer TOKEN', or the token as password of HTTP Basic"
-            return error(401, "unauthorized", detail, [(b"www-authenticate", REALM)])
+            return self._not_let_in(scope, token is not None)
         if source.rate:
             bucket = self._buckets.get(source.source_id)
             if bucket is None or bucket.rate != source.rate:
                 bucket = self._buckets[source.source_id] = TokenBucket(source.rate)
             if (wait := bucket.wait_seconds()) > 0:
-                after = [(b"retry-after", str(max(1, round(wait))).encode())]
-                return error(429, "too_fast", f"this source may send {source.rate:g} statements a second", after)
+                said = f"this source may send {source.rate:g} statements a second"
+                return error(429, "too_fast", said, [retry_after(wait)])
         return source
+
+    def _not_let_in(self, scope: dict[str, Any], has_token: bool) -> Response:
+        """401; 429 where this address shows wrong tokens again and again."""
+        if has_token:
+            METRICS.wrong_tokens.inc()
+            client = scope.get("client")
+            if (wait := self._wrong_tokens.wait_seconds(client[0] if client else "")) > 0:
+                return error(429, "wrong_tokens", "too many wrong tokens from this address", [retry_after(wait)])
+        detail = "no valid token: send 'Authorization: Bearer TOKEN', or the token as password of HTTP Basic"
+        return error(401, "unauthorized", detail, [(b"www-authenticate", REALM)])
 
     async def _xapi(self, scope: dict[str, Any], receive: Any) -> Response:
         """The Statement Resource (1.0.3 part three, 2.1; 2.0, 4.1.6.1)."""
         request = await open_request(scope, receive)
-        source = self._admit(request.method, request.headers, METHODS)
+        source = self._admit(scope, request.method, request.headers, METHODS)
         if isinstance(source, Response):
             return source
         is_strict = source.mode is Mode.STRICT
@@ -225,7 +243,7 @@ class Gateway:
 
     async def _caliper(self, scope: dict[str, Any], receive: Any) -> Response:
         headers = dict(scope["headers"])
-        source = self._admit(scope["method"], headers, ("POST",))
+        source = self._admit(scope, scope["method"], headers, ("POST",))
         if isinstance(source, Response):
             return source
         outcome = await self._take(
@@ -298,25 +316,26 @@ class Gateway:
             return Fate.UNKNOWN
 
     async def _subjects(self, scope: dict[str, Any], receive: Any) -> Response:
-        """Keys for identifiers, for district systems that produce to Kafka themselves; needs a right of its own."""
+        """Keys for identifiers; needs a right of its own."""
         headers = dict(scope["headers"])
-        source = self._admit(scope["method"], headers, ("POST",))
+        source = self._admit(scope, scope["method"], headers, ("POST",))
         if isinstance(source, Response):
             return source
-        if not source.can_ask_subjects:
-            return error(403, "forbidden", "this token may not ask for subject keys: cairn source add NAME --subjects")
-        try:
-            asked = orjson.loads(await read_body(receive, headers))
-            pairs = [(item["kind"], item["value"]) for item in asked]
-            if not all(isinstance(kind, str) and isinstance(value, str) for kind, value in pairs):
-                raise TypeError
-        except (orjson.JSONDecodeError, KeyError, TypeError):
-            return error(400, "form", 'send a JSON array of {"kind": ..., "value": ...}, both strings')
-        if len(pairs) > MOST_SUBJECTS:
-            return error(413, "too_many", f"at most {MOST_SUBJECTS} identifiers a request")
-        METRICS.subjects.inc(len(pairs))
-        keys = self.processor.keys
-        return json_response(200, {"subject_keys": [keys.subject_key(kind, value) for kind, value in pairs]})
+        return await self._subject_desk.answer(source, await read_body(receive, headers))
+
+
+def _shown_token(headers: dict[bytes, bytes]) -> str | None:
+    """The token that a request shows: ``Bearer TOKEN``, or the password of HTTP Basic; None where it shows none."""
+    scheme, _, rest = headers.get(b"authorization", b"").partition(b" ")
+    scheme = scheme.lower()
+    try:
+        if scheme == b"bearer":
+            return rest.strip().decode("ascii")
+        if scheme == b"basic":
+            return base64.b64decode(rest.strip(), validate=True).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        pass
+    return None
 
 
 def status_of(outcome: Outcome) -> int:
@@ -332,7 +351,7 @@ def _wrong_method(methods: tuple[str, ...]) -> Response:
 
 def main(arguments: list[str] | None = None) -> None:
     """Serve until SIGTERM."""
-    serve(Gateway, "Cairn's gateway", arguments)
+    serve(Gateway, "Cairn's gateway", arguments, has_tls=True)
 
 
 if __name__ == "__main__":

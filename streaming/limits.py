@@ -1,12 +1,15 @@
-"""Small memories of the gateway: how fast a source sends, and which events it has seen lately."""
+"""Small memories of the gateway: how fast a source sends, who shows wrong tokens, which events came lately."""
 
 from __future__ import annotations
 
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
+from ipaddress import IPv6Address, ip_address
 
 BURST_SECONDS = 5.0
+WRONG_TOKENS_A_SECOND = 2.0
+ADDRESSES = 10_000
 RECENT_EVENTS = 300_000
 
 
@@ -32,6 +35,42 @@ class TokenBucket:
         """Count what was sent."""
         self._fill()
         self._level -= statements
+
+
+class WrongTokens:
+    """How often each client address has shown a wrong token lately, to slow down who guesses.
+
+    Asked only where a token is wrong: one that is right gets in from any address, whoever else uses that address.
+    """
+
+    def __init__(self, rate: float = WRONG_TOKENS_A_SECOND, limit: int = ADDRESSES) -> None:
+        self._rate, self._limit = rate, limit
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def wait_seconds(self, address: str) -> float:
+        """Count a wrong token of an address; seconds until it should try again, 0 where it may at once."""
+        network = _network(address)
+        bucket = self._buckets.pop(network, None) or TokenBucket(self._rate)
+        self._buckets[network] = bucket
+        while len(self._buckets) > self._limit:
+            self._buckets.popitem(last=False)
+        if (wait := bucket.wait_seconds()) == 0:
+            bucket.take(1)
+        return wait
+
+
+def _network(address: str) -> str:
+    """Whom an address stands for: itself, or the /64 that one customer has of IPv6."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    return str(int(parsed) >> 64) if isinstance(parsed, IPv6Address) else address
+
+
+def retry_after(wait_seconds: float) -> tuple[bytes, bytes]:
+    """The header that says when to come again."""
+    return b"retry-after", str(max(1, round(wait_seconds))).encode()
 
 
 class RecentEvents:

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from cairn.evidence.activity import UNKNOWN_SCHOOL
+from cairn.kafka_access import client_options
 from cairn.settings import Settings
 from streaming.topics import ACTIVITY
 
@@ -140,7 +141,7 @@ class Reader:
         from kafka import KafkaConsumer, TopicPartition
 
         consumer = KafkaConsumer(
-            bootstrap_servers=self._settings.address("broker"),
+            **client_options(self._settings),
             isolation_level="read_committed",
             bootstrap_timeout_ms=5_000,
             request_timeout_ms=10_000,

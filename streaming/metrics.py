@@ -16,6 +16,7 @@ class _Metrics:
     refused: Counter
     uncommitted: Counter
     subjects: Counter
+    wrong_tokens: Counter
     seconds: Histogram
 
 
@@ -25,6 +26,7 @@ METRICS = _Metrics(
     refused=Counter("cairn_gateway_refused", "Statements refused, by reason", ["reason"]),
     uncommitted=Counter("cairn_gateway_uncommitted", "Statements answered 503", ["fate"]),
     subjects=Counter("cairn_gateway_subjects", "Subject keys given out"),
+    wrong_tokens=Counter("cairn_gateway_wrong_tokens", "Requests with a token that is unknown or has ended"),
     seconds=Histogram("cairn_gateway_request_seconds", "Time to answer a request"),
 )
 

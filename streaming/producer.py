@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
+from cairn.kafka_access import client_options
 from cairn.settings import Settings
 from streaming.topics import ensure_topics
 
@@ -214,10 +215,10 @@ class GroupCommitter:
         from kafka import KafkaProducer
 
         # Read anew each time: after a restart the stack may have given the broker another port.
-        bootstrap = self._settings.address("broker")
-        ensure_topics(self._settings, bootstrap)
+        options = client_options(self._settings)
+        ensure_topics(self._settings)
         producer = KafkaProducer(
-            bootstrap_servers=bootstrap,
+            **options,
             client_id=self.transactional_id,
             transactional_id=self.transactional_id,
             transaction_timeout_ms=30_000,

@@ -20,6 +20,7 @@ from kafka.errors import KafkaError
 
 from cairn.errors import CairnError
 from cairn.evidence.activity import REASONS
+from cairn.kafka_access import client_options
 from cairn.settings import Settings
 from streaming.process import MENDED_BY_SENDER, Outcome, Processor
 from streaming.producer import Fate, GroupCommitter, Message
@@ -70,9 +71,7 @@ class Refused:
 
 def _all_refusals(settings: Settings) -> Iterator[dict[str, Any]]:
     """Every committed refusal up to the topic's present end, a poll's worth in memory."""
-    consumer = KafkaConsumer(
-        bootstrap_servers=settings.address("broker"), isolation_level="read_committed", bootstrap_timeout_ms=5_000
-    )
+    consumer = KafkaConsumer(isolation_level="read_committed", bootstrap_timeout_ms=5_000, **client_options(settings))
     try:
         partitions = [TopicPartition(REJECTED, number) for number in consumer.partitions_for_topic(REJECTED) or ()]
         if not partitions:

@@ -4,18 +4,76 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
+import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
 
+from cairn.errors import CairnError
 from cairn.settings import Settings
+
+log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 10
 
 
-def serve(make_app: Callable[[Settings], Any], about: str, arguments: list[str] | None = None) -> None:
-    """Serve the application on ``--port`` until SIGTERM; requests under way get ``GRACE_SECONDS`` to end."""
+@dataclass(frozen=True)
+class Tls:
+    """A certificate with its key, in files that a renewal replaces."""
+
+    certificate_file: str
+    key_file: str
+
+    def context(self) -> ssl.SSLContext:
+        """TLS 1.2 or later with the certificate, which SIGHUP reads anew: open connections go on, new ones have it.
+
+        Raises CairnError where the files are no certificate and its key. A renewal that cannot be read changes nothing.
+        """
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            self._load(context)
+        except (OSError, ssl.SSLError) as error:
+            raise CairnError(f"{self}: {error}") from None
+
+        def renew(_signal: int, _frame: object) -> None:
+            try:
+                self._load(context)
+                log.warning("the certificate was read anew")
+            except (OSError, ssl.SSLError) as error:
+                log.error("%s cannot be read anew (%s): the old certificate stays", self, error)
+
+        # Python runs this between two steps of the loop's own thread: nothing else uses the context meanwhile.
+        signal.signal(signal.SIGHUP, renew)
+        return context
+
+    def _load(self, context: ssl.SSLContext) -> None:
+        context.load_cert_chain(self.certificate_file, self.key_file)
+
+    def __str__(self) -> str:
+        """The files, as messages name them."""
+        return f"gateway_certificate_file {self.certificate_file} with gateway_key_file {self.key_file}"
+
+
+def tls_of(settings: Settings) -> Tls | None:
+    """The gateway's certificate; None where it has none. Raises CairnError where half of it is set."""
+    files = settings.gateway_certificate_file, settings.gateway_key_file
+    if not any(files):
+        return None
+    if not all(files):
+        raise CairnError("gateway_certificate_file and gateway_key_file go together: set both, or none")
+    return Tls(*files)
+
+
+def serve(
+    make_app: Callable[[Settings], Any], about: str, arguments: list[str] | None = None, has_tls: bool = False
+) -> None:
+    """Serve the application on ``--port`` until SIGTERM; requests under way get ``GRACE_SECONDS`` to end.
+
+    ``has_tls``: by TLS where the settings have a certificate.
+    """
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--host", default="127.0.0.1")
@@ -23,8 +81,15 @@ def serve(make_app: Callable[[Settings], Any], about: str, arguments: list[str] 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # A client that waits for a broker would write a line a retry.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    settings = Settings()
+    try:
+        tls = tls_of(settings) if has_tls else None
+        context = tls.context() if tls else None
+    except CairnError as error:
+        raise SystemExit(f"error: {error}") from None
     uvicorn.run(
-        make_app(Settings()),
+        make_app(settings),
+        ssl_context_factory=(lambda _config, _default: context) if context else None,
         host=given.host,
         port=given.port,
         loop="uvloop",

@@ -8,6 +8,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
+from cairn.kafka_access import client_options
 from cairn.settings import Settings
 from cairn.topics import ACTIVITY, ALL, RECEIPTS, REJECTED, Offsets
 
@@ -36,16 +37,13 @@ LONGEST_DELAY_DAYS = 2
 POLL_MS = 1_000
 
 
-def ensure_topics(settings: Settings, bootstrap: str | None = None) -> None:
+def ensure_topics(settings: Settings) -> None:
     """Create the topics that are not there, configure those from before; safe to call from several processes at once.
 
     Raises kafka.errors.KafkaError where the broker does not answer, or does not let a topic be configured.
     """
     admin = KafkaAdminClient(
-        bootstrap_servers=bootstrap or settings.address("broker"),
-        client_id="cairn-topics",
-        request_timeout_ms=10_000,
-        bootstrap_timeout_ms=5_000,
+        client_id="cairn-topics", request_timeout_ms=10_000, bootstrap_timeout_ms=5_000, **client_options(settings)
     )
     try:
         missing = set(ALL) - set(admin.list_topics())
@@ -96,10 +94,10 @@ def trim(settings: Settings, passed: Offsets, now: datetime | None = None) -> in
     Nothing goes that the lake does not hold, however old. Raises kafka.errors.KafkaError where the broker does not
     answer.
     """
-    address = settings.address("broker")
+    options = client_options(settings)
     since = (now or datetime.now(UTC)) - timedelta(days=settings.activity_retention_days)
-    consumer = KafkaConsumer(bootstrap_servers=address, bootstrap_timeout_ms=5_000)
-    admin = KafkaAdminClient(bootstrap_servers=address, client_id="cairn-trim", bootstrap_timeout_ms=5_000)
+    consumer = KafkaConsumer(bootstrap_timeout_ms=5_000, **options)
+    admin = KafkaAdminClient(client_id="cairn-trim", bootstrap_timeout_ms=5_000, **options)
     try:
         partitions = [TopicPartition(ACTIVITY, number) for number in consumer.partitions_for_topic(ACTIVITY) or ()]
         if not partitions:
@@ -125,7 +123,7 @@ def oldest_at(settings: Settings) -> datetime | None:
 
     Raises kafka.errors.KafkaError where the broker does not answer, LookupError where there is none.
     """
-    consumer = KafkaConsumer(bootstrap_servers=settings.address("broker"), bootstrap_timeout_ms=5_000)
+    consumer = KafkaConsumer(bootstrap_timeout_ms=5_000, **client_options(settings))
     try:
         partitions = [TopicPartition(ACTIVITY, number) for number in consumer.partitions_for_topic(ACTIVITY) or ()]
         begins, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
@@ -147,13 +145,13 @@ def oldest_at(settings: Settings) -> datetime | None:
 class TopicEnds:
     """Asks how far the topics have come, by one connection; a context manager.
 
-    Raises kafka.errors.KafkaError where the broker does not answer.
+    ``broker``: the settings that say how to reach it, or the address alone of one that lets anybody in. Raises
+    kafka.errors.KafkaError where the broker does not answer, LookupError where there is none.
     """
 
-    def __init__(self, bootstrap: str) -> None:
-        self._consumer = KafkaConsumer(
-            bootstrap_servers=bootstrap, isolation_level="read_committed", bootstrap_timeout_ms=5_000
-        )
+    def __init__(self, broker: Settings | str) -> None:
+        options = {"bootstrap_servers": broker} if isinstance(broker, str) else client_options(broker)
+        self._consumer = KafkaConsumer(isolation_level="read_committed", bootstrap_timeout_ms=5_000, **options)
 
     def __enter__(self) -> TopicEnds:
         return self
@@ -177,10 +175,10 @@ class TopicEnds:
         return found
 
 
-def end_offsets(bootstrap: str) -> Offsets:
+def end_offsets(broker: Settings | str) -> Offsets:
     """Next offset of each partition of each topic, as a reader of committed records sees it; JSON-able.
 
-    A topic that is not there yet is left out. Raises kafka.errors.KafkaError where the broker does not answer.
+    A topic that is not there yet is left out. ``broker`` and what is raised: as :class:`TopicEnds`.
     """
-    with TopicEnds(bootstrap) as ends:
+    with TopicEnds(broker) as ends:
         return ends.now()

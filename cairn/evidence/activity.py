@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
+from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 from cairn.evidence.meaning import Vocabulary
@@ -61,6 +62,8 @@ REASONS: Mapping[str, str] = {
 SAFE_ID = re.compile(r"[A-Za-z0-9_.:{}\-]{1,128}", re.ASCII)
 SAFE_WORD = re.compile(r"[A-Za-z0-9_.:%+\-]{1,64}", re.ASCII)
 LONGEST_IRI = 2_048
+# In lower case, anywhere in an IRI.
+MAIL_ADDRESS = re.compile(r"[\w.+\-]+@[\w\-]+(?:\.[\w\-]+)+")
 MOST_COMPETENCIES = 50
 
 
@@ -188,14 +191,17 @@ def mapping(value: object, field: str) -> Mapping[str, Any]:
 
 
 def without_person(reader: Reader, iri: str | None, identifiers: Iterable[str]) -> str | None:
-    """An item's IRI with nothing of the learner in it: one that holds an identifier becomes a keyed hash.
+    """An item's or a verb's IRI with nobody in it: one that holds an identifier becomes a keyed hash.
 
-    An identifier counts where it stands alone (between characters that are neither letters nor digits), so that
-    item ``algebra-1`` keeps its name although a learner is called ``alg``. None where there is no usable IRI.
+    An identifier of the learner counts where it stands alone (between characters that are neither letters nor digits),
+    so that item ``algebra-1`` keeps its name although a learner is called ``alg``; a mail address whoever's it is; both
+    also where they are percent-encoded. None where there is no usable IRI.
     """
     if iri is None or not 0 < len(iri) <= LONGEST_IRI:
         return None
-    lowered = iri.lower()
+    lowered = unquote(iri).lower() if "%" in iri else iri.lower()
+    if "@" in lowered and MAIL_ADDRESS.search(lowered):
+        return f"urn:cairn:item:{reader.keys.opaque('item', iri)}"
     for identifier in identifiers:
         at = lowered.find(identifier) if len(identifier) > 1 else -1
         while at >= 0:

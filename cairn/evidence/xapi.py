@@ -14,7 +14,6 @@ import orjson
 
 from cairn.evidence.activity import (
     EXTENSION,
-    LONGEST_IRI,
     MOST_COMPETENCIES,
     Arrival,
     Reader,
@@ -263,7 +262,9 @@ def _fill_object(
     verb = reader.vocabulary.verbs.get(verb_id)
     thing = statement["object"]
     object_type = thing.get("objectType", "Activity")
-    record["raw"] = raw = {"verb": verb_id} if len(verb_id) <= LONGEST_IRI else {}
+    # A verb that is mapped is the district's own word; any other may be anything that an app makes.
+    shown_verb = verb_id if verb is not None else without_person(reader, verb_id, identifiers)
+    record["raw"] = raw = {"verb": shown_verb} if shown_verb is not None else {}
     kind = "engagement"
     if verb is None:
         record["extensions"] = {**(record["extensions"] or {}), KIND: UNMAPPED}

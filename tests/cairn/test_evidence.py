@@ -261,9 +261,21 @@ def test_a_spoilt_part_is_a_refusal_or_a_record_that_keeps_the_contract(name: st
 def test_an_item_that_names_the_learner_becomes_a_hash(reader: Reader) -> None:
     plain = "https://x.example/items/algebra-1"
     assert without_person(reader, plain, ("alg",)) == plain
-    hidden = without_person(reader, "https://x.example/users/aquill9/page", ("aquill9",))
-    assert hidden is not None
-    assert hidden.startswith("urn:cairn:item:")
+    assert (
+        without_person(reader, "https://x.example/@teams/100%25/items", ("alg",))
+        == "https://x.example/@teams/100%25/items"
+    )
+    told = ("aquill9", "adelheid.quill@example.org")
+    for page in (
+        "aquill9/page",
+        "adelheid.quill%40example.org",
+        "AQUILL9",
+        "?of=somebody.else@example.org",
+        "%61quill9",
+    ):
+        hidden = without_person(reader, f"https://x.example/users/{page}", told)
+        assert hidden is not None
+        assert hidden.startswith("urn:cairn:item:"), page
 
 
 GRADED: dict[str, Any] = {

@@ -166,7 +166,7 @@ def test_the_scan_finds_what_it_looks_for(district: District) -> None:
 
 def test_every_service_killed_and_brought_back_without_loss(district: District) -> None:
     settings = district.settings
-    wait_until_passed(settings, end_offsets(settings.address("broker")), 180)
+    wait_until_passed(settings, end_offsets(settings), 180)
     before = totals(ledger(settings))
     for service in stack.status(settings):
         if service.pid:
@@ -175,7 +175,7 @@ def test_every_service_killed_and_brought_back_without_loss(district: District) 
     assert {service.state for service in stack.up(settings)} == {"ready"}
     path = sorted((district.folder / "activity").glob("*/*.jsonl.gz"))[0]
     counts = send(settings, path, path.name.split(".")[0])
-    wait_until_passed(settings, end_offsets(settings.address("broker")), 180)
+    wait_until_passed(settings, end_offsets(settings), 180)
     after = totals(ledger(settings))
     # Everything in that file had been sent before: received again, and nothing of it counted twice.
     assert after["received"] == before["received"] + counts["sent"]

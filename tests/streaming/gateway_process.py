@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
 import httpx
@@ -21,6 +23,8 @@ from streaming.sources import Mode, SourceRegistry
 from streaming.topics import ALL, end_offsets
 
 READY_SECONDS = 60.0
+# Made once: httpx would read all the world's certificates for each request.
+TRUST = ssl.create_default_context()
 Offsets = dict[str, dict[str, int]]
 
 
@@ -31,17 +35,18 @@ class RunningGateway:
     settings: Settings
     address: str
     process: subprocess.Popen[bytes]
+    trust: ssl.SSLContext = TRUST
 
     def wait_ready(self, seconds: float = READY_SECONDS) -> None:
         """Until it answers and has a broker. Fails where it ends, or is late."""
         deadline = time.monotonic() + seconds
         while True:
             try:
-                if httpx.get(self.address + "/health", timeout=5).status_code == 200:
+                if httpx.get(self.address + "/health", timeout=5, verify=self.trust).status_code == 200:
                     return
             except httpx.TransportError:
                 pass
-            assert self.process.poll() is None, "the gateway ended while it started"
+            assert self.process.poll() is None, f"the gateway ended: {gateway_log(self.settings).read_text()[-1000:]}"
             assert time.monotonic() < deadline, "the gateway did not become ready"
             time.sleep(0.2)
 
@@ -56,22 +61,29 @@ class RunningGateway:
         """One request."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         headers.update(options.pop("headers", {}))
-        return httpx.request(method, self.address + path, headers=headers, timeout=60, **options)
+        options = {"timeout": 60, "verify": self.trust, **options}
+        return httpx.request(method, self.address + path, headers=headers, **options)
+
+
+def gateway_log(settings: Settings) -> Path:
+    """What the gateway says, as under the stack."""
+    return settings.logs_dir / "gateway.log"
 
 
 def launch_gateway(settings: Settings, port: int, log: IO[bytes] | None = None) -> RunningGateway:
-    """Start it and do not wait; senders find it by the stack's state file. It logs to ``log``, else where we do."""
-    address = f"http://127.0.0.1:{port}"
+    """Start it and do not wait; senders find it by the stack's state file. It logs to ``log``, else as in the stack."""
+    scheme = "https" if settings.gateway_certificate_file else "http"
+    address = f"{scheme}://127.0.0.1:{port}"
+    trust = ssl.create_default_context(cafile=settings.gateway_ca_file) if settings.gateway_ca_file else TRUST
     settings.stack_state_path.parent.mkdir(parents=True, exist_ok=True)
     settings.stack_state_path.write_text(json.dumps({"services": {"gateway": {"address": address + "/"}}}))
-    environment = {
-        **os.environ,
-        "CAIRN_HOME": str(settings.home),
-        "CAIRN_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
-    }
+    settings.logs_dir.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "streaming.gateway", "--port", str(port)]
-    process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    return RunningGateway(settings, address, process)
+    with gateway_log(settings).open("ab") as own:
+        process = subprocess.Popen(
+            command, env={**os.environ, **settings.environment()}, stdout=log or own, stderr=subprocess.STDOUT
+        )
+    return RunningGateway(settings, address, process, trust)
 
 
 @contextmanager

@@ -24,12 +24,12 @@ from cairn.errors import CairnError
 from cairn.evidence.meaning import HISTORY
 from cairn.settings import Settings
 from streaming import client, http
-from streaming.limits import RecentEvents, TokenBucket
+from streaming.limits import RecentEvents, TokenBucket, WrongTokens
 from streaming.live import Day
 from streaming.process import Processor
 from streaming.replay_responses import prepare, split_skills
 from streaming.seals import SealStore
-from streaming.sources import TABLE, Mode, Source, SourceRegistry, sender_token_path
+from streaming.sources import TABLE, Mode, Source, SourceRegistry, sender_token_path, token_hash
 from streaming.topics import ACTIVITY, RECEIPTS, REJECTED
 
 CALIPER_CONTEXT = "http://purl.imsglobal.org/ctx/caliper/v1p2"
@@ -65,17 +65,23 @@ def test_a_token_is_shown_once_and_ends_when_revoked(settings: Settings) -> None
             registry.add(wrong)
 
 
-def test_a_sender_of_before_there_were_modes_stays_partial(settings: Settings) -> None:
+def test_a_sender_of_before_stays_partial_and_keeps_its_token(settings: Settings) -> None:
     path = settings.home / "sources.sqlite"
     path.parent.mkdir(parents=True)
     sqlite_file.prepare(path, TABLE)
     with closing(sqlite3.connect(path)) as database, database:
-        database.execute("INSERT INTO source VALUES ('old', '[]', 0, 0, ?, '2026-10-01T00:00:00Z', NULL)", ("ab" * 32,))
+        insert = "INSERT INTO source VALUES (?, '[]', 0, 0, ?, '2026-10-01T00:00:00Z', ?)"
+        database.execute(insert, ("old", token_hash("its token"), None))
+        database.execute(insert, ("gone", token_hash("ended"), "2026-10-02T00:00:00Z"))
     registry = SourceRegistry(settings)
     registry.add("new")
     registry.add("loose", mode=Mode.PARTIAL)
     modes = {source.source_id: source.mode for source in registry.all()}
-    assert modes == {"old": Mode.PARTIAL, "new": Mode.STRICT, "loose": Mode.PARTIAL}
+    assert modes == {"old": Mode.PARTIAL, "gone": Mode.PARTIAL, "new": Mode.STRICT, "loose": Mode.PARTIAL}
+    known = registry.by_token("its token")
+    assert known is not None
+    assert known.source_id == "old"
+    assert registry.by_token("ended") is None
 
 
 def test_another_process_sees_a_new_sender(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,6 +99,16 @@ def test_the_bucket_lets_a_burst_through_and_then_waits() -> None:
     assert bucket.wait_seconds() == 0
     bucket.take(100)
     assert 5 < bucket.wait_seconds() < 6
+
+
+def test_wrong_tokens_are_counted_by_address_within_bounds() -> None:
+    wrong = WrongTokens(rate=0.001, limit=2)
+    assert [wrong.wait_seconds("192.0.2.1") > 0 for _ in range(3)] == [False, True, True]
+    assert wrong.wait_seconds("192.0.2.2") == 0
+    # One customer has a whole /64 of IPv6 to guess from.
+    assert [wrong.wait_seconds(f"2001:db8::{number:x}") > 0 for number in range(3)] == [False, True, True]
+    assert wrong.wait_seconds("2001:db8:0:1::1") == 0
+    assert wrong.wait_seconds("192.0.2.1") == 0, "only the last addresses are remembered"
 
 
 def test_repeats_are_told_from_conflicts_within_bounds() -> None:
