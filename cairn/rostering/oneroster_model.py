@@ -41,7 +41,8 @@ class Section:
 
     ``rows`` are current; ``ended_ids`` are named as to be deleted; ``kept_ids`` stand in refused rows: what the lake
     knows of them stays as it is. ``is_bulk`` ends what is not named; where rows could not be read at all
-    (``unreadable``) nobody knows whom they name, so that nothing ends by not being named.
+    (``unreadable``) nobody knows whom they name, so that nothing ends by not being named. ``without_school``: people
+    of a delta that names no school for them.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -50,6 +51,7 @@ class Section:
     is_bulk: bool = False
     is_present: bool = False
     unreadable: int = 0
+    without_school: set[str] = field(default_factory=set)
 
     @property
     def ends_unnamed(self) -> bool:
