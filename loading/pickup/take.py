@@ -144,6 +144,12 @@ def discard(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def kept_until(settings: Settings, until: datetime) -> list[Path]:
+    """Files and folders of all sources that were put away until an instant: any may name a person."""
+    kept = [path for name in (ARCHIVE, QUARANTINE, INBOX) for path in settings.pickup_dir.glob(f"*/{name}/*")]
+    return sorted(path for path in kept if datetime.fromtimestamp(path.stat().st_mtime, UTC) <= until)
+
+
 def forget_old(settings: Settings, source: Source) -> None:
     """Remove what has lain in archive and quarantine for longer than the district keeps it."""
     for name in (ARCHIVE, QUARANTINE):
