@@ -91,7 +91,7 @@ def _roster(settings: Settings, _: Take, path: Path, allow_mass_end: bool) -> di
 
 _LOADERS: dict[str, Callable[[Settings, Take, Path, bool], dict[str, Any]]] = {
     ROSTER: _roster,
-    "competencies": lambda settings, _take, path, _allow: load_competencies(settings, path),
+    "competencies": lambda settings, _, path, allow: load_competencies(settings, path, allow_mass_end=allow),
     "items": lambda settings, _take, path, _allow: load_items(settings, path),
     "resources": lambda settings, _take, path, _allow: load_resources(settings, path),
     "assessments": lambda settings, take, path, _allow: load_assessments(settings, path, take.layout),

@@ -37,6 +37,7 @@ def cells(content: bytes) -> list[tuple[int, str, str]]:
         ("id,name\n1,José\n".encode(), [(2, "1", "José")]),
         (b"id,name\n1E5,1.10\n007,TRUE\n", [(2, "1E5", "1.10"), (3, "007", "TRUE")]),
         (b"id;name\n1;Ann, B\n", [(2, "1", "Ann, B")]),
+        (b'id,name\n="0071",Ann\n"=""0072""",=A1\n', [(2, "0071", "Ann"), (3, "0072", "=A1")]),
         (b"id\tname\n1\tAnn\n", [(2, "1", "Ann")]),
         (b"ID|Name\r\n1|Ann\r\n", [(2, "1", "Ann")]),
         (b"sep=;\r\nid;name\r\n1;Ann\r\n", [(3, "1", "Ann")]),
