@@ -17,7 +17,10 @@ STATUS = {"": ACTIVE, "active": ACTIVE, "tobedeleted": TO_BE_DELETED, "inactive"
 
 @dataclass(frozen=True)
 class RosterPerson:
-    """What the vault keeps of a person; goes nowhere else. ``is_left_out``: a role Cairn does not load."""
+    """What the vault keeps of a person; goes nowhere else. ``is_left_out``: a role Cairn does not load.
+
+    ``identifiers``: (kind, value) of accounts in vendors' apps, beside those that rules make of the fields.
+    """
 
     sourced_id: str
     given_name: str
@@ -29,6 +32,7 @@ class RosterPerson:
     identifier: str = ""
     is_left_out: bool = False
     line: int = 0
+    identifiers: tuple[tuple[str, str], ...] = ()
 
     def __repr__(self) -> str:
         """Never a person's fields, so that no log or traceback shows them."""

@@ -5,7 +5,7 @@ Only what Cairn needs is kept: birth dates, phones, passwords and places of birt
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -21,6 +21,7 @@ from cairn.rostering.oneroster_model import (
     read_rows,
     status_of,
 )
+from cairn.rostering.oneroster_profiles import USER_PROFILES, Identifier, read_profiles
 from cairn.rostering.tabular import CellError, Problem, Row, Table, first_of, parse_bool, parse_date
 
 NO_ROLE = "no role: neither users.csv, roles.csv nor an enrolment gives one"
@@ -50,6 +51,7 @@ def read_people(
     section.is_present, section.is_bulk = True, modes["users"] == "bulk"
     roles = _Roles(roster, section, tables.get("roles"), known)
     enrolled = _from_enrollments(tables.get("enrollments"), known)
+    profiles = read_profiles(roster, tables.get(USER_PROFILES), identity)
     left_out_roles = {str(role).lower() for role in identity.get("roles_left_out") or ()}
 
     def convert(row: Row) -> dict[str, Any]:
@@ -76,7 +78,7 @@ def read_people(
         }
         if not section.is_bulk and not known.is_school(school):
             section.without_school.add(sourced_id)
-        roster.people.append(_person(row, is_left_out))
+        roster.people.append(_person(row, is_left_out, profiles.get(sourced_id, ())))
         return converted
 
     read_rows(roster, table, section, convert)
@@ -85,8 +87,9 @@ def read_people(
     section.rows = kept
 
 
-def _person(row: Row, is_left_out: bool) -> RosterPerson:
+def _person(row: Row, is_left_out: bool, identifiers: Sequence[Identifier]) -> RosterPerson:
     return RosterPerson(
+        identifiers=tuple(identifiers),
         sourced_id=row.get("sourcedId"),
         given_name=row.get("givenName"),
         family_name=row.get("familyName"),
