@@ -24,6 +24,9 @@ def group() -> None:
 @app.command()
 def load(
     path: Annotated[Path, typer.Argument(help="CASE package (CFPackage) as JSON.")],
+    allow_mass_end: Annotated[
+        bool, typer.Option("--allow-mass-end", help="Take a package that ends most of what its framework had.")
+    ] = False,
     accept_refusals: AcceptOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -35,5 +38,5 @@ def load(
     from loading import load_competencies
 
     say(f"loading {path.name} ...")
-    result = load_competencies(settings(), path)
+    result = load_competencies(settings(), path, allow_mass_end=allow_mass_end)
     finish_load("competencies", COUNTS, result, as_json=as_json, accept_refusals=accept_refusals)

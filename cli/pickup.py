@@ -10,7 +10,8 @@ import typer
 from cli.common import JsonOption, emit, say
 
 if TYPE_CHECKING:
-    from loading.pickup import FileOutcome, SourceOutcome
+    from loading.pickup.run import SourceOutcome
+    from loading.pickup.take import FileOutcome
 
 app = typer.Typer(help="Fetch rosters and files where others leave them, and load them.", no_args_is_help=True)
 
@@ -36,7 +37,7 @@ def run(
     Example: cairn pickup run sis-folder
     """
     from cairn.settings import settings
-    from loading.pickup import run_pickup
+    from loading.pickup.run import run_pickup
 
     outcomes = run_pickup(settings(), names or (), allow_mass_end=allow_mass_end, again=again)
     for outcome in outcomes:
@@ -60,7 +61,7 @@ def list_all(as_json: JsonOption = False) -> None:
     Example: cairn pickup list
     """
     from cairn.settings import settings
-    from loading.pickup import list_sources
+    from loading.pickup.overview import list_sources
 
     emit({"sources": list_sources(settings())}, as_json, _listing)
 

@@ -32,8 +32,8 @@ from night.command import run_cairn
 
     ### What to do
     `cairn pickup list` shows how each source stands. Refused files lie in the home under `pickup/SOURCE/quarantine`,
-    each with its reason: mend it and drop it again, or `cairn pickup run SOURCE --again` for what still lies there.
-    A new school year's roster that ends most of what is known: `cairn pickup run SOURCE --again --allow-mass-end`.
+    each with its reason: mend it and drop it again, or `cairn pickup run SOURCE --again` for what still lies at its
+    source. A new school year's roster that ends most of what is known: `cairn roster load FILE --allow-mass-end`.
     """,
 )
 def roster_pickup() -> None:

@@ -13,13 +13,23 @@ from cairn.rostering.case import read_case
 from cairn.rostering.items_named import Competencies
 from cairn.settings import Settings
 from loading.history import CURRENT, apply_all
+from loading.mass_end import refuse_mass_end_of_framework
 from loading.problems import shown
 from loading.snapshot import Change, Row, Snapshot
 
 
-def load_competencies(settings: Settings, path: Path | str, recorded_at: datetime | None = None) -> dict[str, Any]:
-    """Load a CASE package. Returns items, associations, prerequisites, replaced, rejected; added, changed, ended."""
+def load_competencies(
+    settings: Settings, path: Path | str, recorded_at: datetime | None = None, *, allow_mass_end: bool = False
+) -> dict[str, Any]:
+    """Load a CASE package. Returns items, associations, prerequisites, replaced, rejected; added, changed, ended.
+
+    One that would end most of its framework is refused, as an export that broke off looks like that;
+    ``allow_mass_end`` takes it.
+    """
     framework = read_case(Path(path), competency_ids(settings), _edges(settings))
+    if not allow_mass_end:
+        named = len(framework.competencies) + len(framework.kept_competencies)
+        refuse_mass_end_of_framework(settings, framework.framework_id, named)
     change = load_framework(
         settings,
         framework.framework_id,

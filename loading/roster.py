@@ -12,6 +12,7 @@ from cairn.rostering.oneroster import read_roster
 from cairn.settings import Settings
 from identity.crosswalk import IDENTITY_FILE
 from identity.vault import Vault
+from loading.delta_people import fill_from_known
 from loading.mass_end import refuse_mass_end
 from loading.problems import shown
 from loading.roster_known import known_now, living_beside
@@ -42,6 +43,7 @@ def load_roster(
     if not allow_mass_end:
         refuse_mass_end(settings, roster)
     vault = Vault(settings)
+    fill_from_known(settings, vault, roster)
     people = (person for person in roster.people if not person.is_left_out)
     taken = vault.take_in(people, at=instant, living=living_beside(settings, vault, roster))
     sections = keyed_sections(vault, roster, taken.keys)

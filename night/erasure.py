@@ -24,6 +24,7 @@ from identity.erasures import Receipt
 from identity.texts import names_one_of
 from identity.vault import Vault
 from loading.history import apply
+from loading.pickup.take import discard, kept_until
 from loading.sections import LINKS
 from loading.snapshot import Snapshot
 from night import home_sweep, lock
@@ -131,6 +132,7 @@ def scan(settings: Settings, receipt: Receipt, places: list[Place]) -> Found:
     for path in home_sweep.files_that_say(settings, words):
         found[str(path.relative_to(settings.home))] = 1
     is_about = _is_about(settings, receipt)
+    found["picked-up files"] = len(kept_until(settings, receipt.erased_at))
     found["sealed originals"] = sum(is_about(original) for *_, original in SealStore(settings).originals())
     for place in places:
         found[place.name] = place.count(settings, receipt)
@@ -175,6 +177,11 @@ def _go_through(settings: Settings, vault: Vault, receipt: Receipt, places: list
     removed: dict[str, int] = {place.name: place.erase(settings, receipt) for place in places}
     erased = of_releases.erase(settings, words, receipt.erasure_id, receipt.erased_at)
     removed |= {f"release {name}": rows for name, rows in erased.items()}
+    # Any may name the person, in any form: all go, and the next pick-up brings what is still true.
+    kept = kept_until(settings, receipt.erased_at)
+    for path in kept:
+        discard(path)
+    removed["picked-up files"] = len(kept)
     removed["sealed originals"] = SealStore(settings).erase(_is_about(settings, receipt))
     removed["disclosures waiting"] = forget_in_log(settings, receipt.student_keys)
     own = {vault.path, log_path(settings)}

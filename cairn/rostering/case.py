@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import graphlib
 import itertools
-import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from typing import Any
 
 from cairn.errors import CairnError
 from cairn.rostering.case_ends import Ends
+from cairn.rostering.case_file import read_package
 from cairn.rostering.tabular import CellError, Problem
 
 TITLE_CHARACTERS = 80
@@ -78,17 +78,8 @@ def read_case(
 
     Raises CairnError with file, line and column for a file that is not JSON, and for one that is no CFPackage.
     """
-    text = _read_text(path)
-    try:
-        package = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise CairnError(
-            f"{path.name}:{error.lineno}: not valid JSON at column {error.colno} ({error.msg}): "
-            "the file may be cut; export it again"
-        ) from error
-    document = package.get("CFDocument") if isinstance(package, dict) else None
-    if not isinstance(document, dict) or not document.get("identifier"):
-        raise CairnError(f"{path.name}:1: no CFDocument with an identifier: expected a CASE package (CFPackage)")
+    package, text = read_package(path)
+    document = package["CFDocument"]
     framework = Framework(str(document["identifier"]), str(document.get("title") or "untitled framework"))
     lines = _Lines(text)
     items = _items(framework, package, path.name, lines)
@@ -98,15 +89,6 @@ def read_case(
     accepted = _without_cycles(framework, accepted, elsewhere, path.name)
     _finish(framework, document, items, accepted)
     return framework
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise CairnError(f"{path}: cannot be read ({error.strerror}): check the path") from error
-    except UnicodeDecodeError as error:
-        raise CairnError(f"{path.name}: not UTF-8: export the CASE package again") from error
 
 
 class _Lines:

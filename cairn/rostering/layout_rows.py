@@ -12,9 +12,9 @@ from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from cairn.rostering.layouts import Field, Layout, Measure
+from cairn.rostering.layouts import Layout, Measure
 from cairn.rostering.tabular import CellError, Problem, Row, Table, read_table_file
 
 # A school year begins here (district-local month); results of one window in two years are two results.
@@ -23,6 +23,7 @@ WINDOWS = ("fall", "winter", "spring", "other")
 HASH_CHARACTERS = 32
 # Free text about a pupil must not reach the lake: facts carry codes.
 CODE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+Told = TypeVar("Told")
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def _results(row: Row, layout: Layout, file: LayoutFile) -> list[KeyedRow]:
         "assessment": layout.get("assessment").text(row),
         "subject": layout.get("subject").text(row),
     }
-    is_rapid_guess = layout.get("is_rapid_guess").flag(row)
+    is_rapid_guess = _beside(row, layout.get("is_rapid_guess").flag, file)
     inside = {*base, "student", "window_name", "taken_date"}
     extra = tuple(row.get(column) for column in layout.key if column not in inside)
     rows = []
@@ -153,8 +154,8 @@ def _results(row: Row, layout: Layout, file: LayoutFile) -> list[KeyedRow]:
         if window not in WINDOWS:
             raise CellError(f"{layout.get('window_name').column} is none of {', '.join(WINDOWS)}")
         taken = (measure.taken_date or layout.get("taken_date")).day(row)
-        percentile = _beside(row, measure.percentile, file)
-        if percentile is not None and not 0 <= percentile <= 100:
+        percentile = _beside(row, measure.percentile.number, file)
+        if percentile is not None and not 0 <= percentile <= 100:  # cells have moved: nobody knows what the score is
             raise CellError(f"{measure.percentile.column} is not between 0 and 100")
         columns = {
             **base,
@@ -163,7 +164,7 @@ def _results(row: Row, layout: Layout, file: LayoutFile) -> list[KeyedRow]:
             "is_rapid_guess": is_rapid_guess,
             "measure": name,
             "scale_score": score,
-            "standard_error": _beside(row, measure.standard_error, file),
+            "standard_error": _beside(row, measure.standard_error.number, file),
             "percentile": percentile,
         }
         key = (base["assessment"], base["subject"], window, school_year(taken), name, *extra)
@@ -176,17 +177,17 @@ def _results(row: Row, layout: Layout, file: LayoutFile) -> list[KeyedRow]:
 def _score(row: Row, measure: Measure, file: LayoutFile) -> float | None:
     """The score; None for a strand without one. Raises CellError where a score that must be there is not."""
     if measure.is_optional:
-        return _beside(row, measure.scale_score, file)
+        return _beside(row, measure.scale_score.number, file)
     score = measure.scale_score.number(row)
     if score is None:
         raise CellError(f"{measure.scale_score.column} is empty")
     return score
 
 
-def _beside(row: Row, field: Field, file: LayoutFile) -> float | None:
-    """A number beside the score: where it cannot be read, only it is lost, and the line is named."""
+def _beside(row: Row, read: Callable[[Row], Told | None], file: LayoutFile) -> Told | None:
+    """What stands beside the score: where it cannot be read, only it is lost, and the line is named."""
     try:
-        return field.number(row)
+        return read(row)
     except CellError as error:
         file.note(row.line, f"{error}; the rest of the row is taken")
         return None

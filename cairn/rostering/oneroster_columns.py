@@ -93,6 +93,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "roles": ("userSourcedId", "role", "orgSourcedId"),
     "enrollments": ("sourcedId", "classSourcedId", "userSourcedId", "role"),
     "demographics": (),
+    "userProfiles": ("userSourcedId",),
     "results": ("sourcedId", "lineItemSourcedId", "studentSourcedId"),
     "resultLearningObjectiveIds": ("sourcedId", "resultSourcedId", "source", "learningObjectiveId"),
 }

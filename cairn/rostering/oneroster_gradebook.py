@@ -21,7 +21,7 @@ RESULTS, OBJECTIVES, LINE_ITEMS = "results", "resultLearningObjectiveIds", "line
 GRADEBOOK_RESULT, OBJECTIVE_RESULT = "gradebook_result", "learning_objective_result"
 # Read for its classes only, or not used by anything here.
 COUNTED: tuple[str, ...] = (
-    *(LINE_ITEMS, "categories", "userProfiles", "lineItemLearningObjectiveIds", "scoreScales", "lineItemScoreScales"),
+    *(LINE_ITEMS, "categories", "lineItemLearningObjectiveIds", "scoreScales", "lineItemScoreScales"),
     *("resultScoreScales", "resources", "classResources", "courseResources", "userResources"),
 )
 STATUSES = ("exempt", "fully graded", "not submitted", "partially graded", "submitted", "late", "incomplete", "missing")

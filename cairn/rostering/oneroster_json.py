@@ -162,6 +162,7 @@ def _enrollment(one: _Named) -> dict[str, str]:
 def _users(records: Sequence[_Named], columns: Collection[str]) -> dict[str, Rows]:
     users: Rows = []
     roles: Rows = []
+    profiles: Rows = []
     for one in records:
         users.append(
             one.common(
@@ -175,7 +176,8 @@ def _users(records: Sequence[_Named], columns: Collection[str]) -> dict[str, Row
             )
         )
         roles += _roles(one)
-    return {"users": users, "roles": roles}
+        profiles += _profiles(one)
+    return {"users": users, "roles": roles, "userProfiles": profiles}
 
 
 def _roles(one: _Named) -> Rows:
@@ -189,6 +191,18 @@ def _roles(one: _Named) -> Rows:
         plain = of.plain("roleType", "role", "beginDate", "endDate")
         row = one.common(**plain, userSourcedId=one.text("sourcedId"), orgSourcedId=of.ids("org"))
         rows.append({**row, "sourcedId": f"{row['sourcedId']}/{number}"})
+    return rows
+
+
+def _profiles(one: _Named) -> Rows:
+    """Accounts of a user in vendors' apps, one row a credential; what it is opened with is read past."""
+    rows = []
+    for number, profile in enumerate(one.children("userProfiles"), 1):
+        of = _Named(f"{one.where}, profile {number}", profile)
+        plain = of.plain("profileType", "vendorId", "applicationId")
+        for place, credential in enumerate(of.children("credentials"), 1):
+            row = one.common(**plain, username=of.text("username", credential), userSourcedId=one.text("sourcedId"))
+            rows.append({**row, "sourcedId": f"{row['sourcedId']}/{number}/{place}"})
     return rows
 
 

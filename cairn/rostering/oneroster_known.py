@@ -56,10 +56,14 @@ class Known:
         days = [self.session_days[term] for term in terms]
         return min(first for first, _ in days), max(last for _, last in days)
 
+    def is_school(self, org: str | None) -> bool:
+        """Whether an org is known to be a school."""
+        return org is not None and self.org_types.get(org) == SCHOOL
+
     def first_school(self, candidates: Iterable[str]) -> str | None:
         """The first of the orgs that is a school; the first one at all where none is known to be a school."""
         orgs = [org for org in candidates if org]
-        return next((org for org in orgs if self.org_types.get(org) == SCHOOL), orgs[0] if orgs else None)
+        return next((org for org in orgs if self.is_school(org)), orgs[0] if orgs else None)
 
 
 def listed(ids: Iterable[str]) -> str | None:

@@ -17,7 +17,10 @@ STATUS = {"": ACTIVE, "active": ACTIVE, "tobedeleted": TO_BE_DELETED, "inactive"
 
 @dataclass(frozen=True)
 class RosterPerson:
-    """What the vault keeps of a person; goes nowhere else. ``is_left_out``: a role Cairn does not load."""
+    """What the vault keeps of a person; goes nowhere else. ``is_left_out``: a role Cairn does not load.
+
+    ``identifiers``: (kind, value) of accounts in vendors' apps, beside those that rules make of the fields.
+    """
 
     sourced_id: str
     given_name: str
@@ -29,6 +32,7 @@ class RosterPerson:
     identifier: str = ""
     is_left_out: bool = False
     line: int = 0
+    identifiers: tuple[tuple[str, str], ...] = ()
 
     def __repr__(self) -> str:
         """Never a person's fields, so that no log or traceback shows them."""
@@ -41,7 +45,8 @@ class Section:
 
     ``rows`` are current; ``ended_ids`` are named as to be deleted; ``kept_ids`` stand in refused rows: what the lake
     knows of them stays as it is. ``is_bulk`` ends what is not named; where rows could not be read at all
-    (``unreadable``) nobody knows whom they name, so that nothing ends by not being named.
+    (``unreadable``) nobody knows whom they name, so that nothing ends by not being named. ``without_school``: people
+    of a delta that names no school for them.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -50,6 +55,7 @@ class Section:
     is_bulk: bool = False
     is_present: bool = False
     unreadable: int = 0
+    without_school: set[str] = field(default_factory=set)
 
     @property
     def ends_unnamed(self) -> bool:

@@ -5,7 +5,7 @@ Only what Cairn needs is kept: birth dates, phones, passwords and places of birt
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -21,8 +21,10 @@ from cairn.rostering.oneroster_model import (
     read_rows,
     status_of,
 )
+from cairn.rostering.oneroster_profiles import USER_PROFILES, Identifier, read_profiles
 from cairn.rostering.tabular import CellError, Problem, Row, Table, first_of, parse_bool, parse_date
 
+NO_ROLE = "no role: neither users.csv, roles.csv nor an enrolment gives one"
 HISPANIC = "hispanic_or_latino"
 TWO_OR_MORE = "two_or_more_races"
 SUBGROUPS = ("is_english_learner", "is_special_education", "is_economically_disadvantaged")
@@ -39,7 +41,8 @@ def read_people(
     """users.csv (with roles.csv) into section ``silver.person``, keyed by sourced_id, and people for the vault.
 
     A person's school is the first that is a school, of the primary org, the orgs, the role's and the enrolments': who
-    belongs to the district's office and sits in a school's class is that school's.
+    belongs to the district's office and sits in a school's class is that school's. A delta may leave out role and
+    classes, since they did not change: such a row has no role, or is among the section's ``without_school``.
     """
     section = roster.sections.setdefault("silver.person", Section())
     table = tables.get("users")
@@ -48,6 +51,7 @@ def read_people(
     section.is_present, section.is_bulk = True, modes["users"] == "bulk"
     roles = _Roles(roster, section, tables.get("roles"), known)
     enrolled = _from_enrollments(tables.get("enrollments"), known)
+    profiles = read_profiles(roster, tables.get(USER_PROFILES), identity)
     left_out_roles = {str(role).lower() for role in identity.get("roles_left_out") or ()}
 
     def convert(row: Row) -> dict[str, Any]:
@@ -55,8 +59,8 @@ def read_people(
         role, role_org = roles.of(sourced_id)
         enrolled_role, enrolled_schools = enrolled.get(sourced_id, ("", []))
         role = role or row.get("role").lower() or enrolled_role
-        if not role:
-            raise CellError("no role: neither users.csv, roles.csv nor an enrolment gives one")
+        if not role and section.is_bulk:
+            raise CellError(NO_ROLE)
         if not row.get("givenName") and not row.get("familyName"):
             raise CellError("givenName and familyName are both empty")
         is_left_out = role in left_out_roles
@@ -65,14 +69,16 @@ def read_people(
         converted = {
             "sourced_id": sourced_id,
             "line": row.line,
-            "role": role,
+            "role": role or None,
             "school_id": school,
             "grade": first_of(row.get("grades") or row.get("grade")),
             "is_enabled": parse_bool(row.get("enabledUser"), "enabledUser", default=True),
             "status": "active",
             "is_left_out": is_left_out,
         }
-        roster.people.append(_person(row, is_left_out))
+        if not section.is_bulk and not known.is_school(school):
+            section.without_school.add(sourced_id)
+        roster.people.append(_person(row, is_left_out, profiles.get(sourced_id, ())))
         return converted
 
     read_rows(roster, table, section, convert)
@@ -81,8 +87,9 @@ def read_people(
     section.rows = kept
 
 
-def _person(row: Row, is_left_out: bool) -> RosterPerson:
+def _person(row: Row, is_left_out: bool, identifiers: Sequence[Identifier]) -> RosterPerson:
     return RosterPerson(
+        identifiers=tuple(identifiers),
         sourced_id=row.get("sourcedId"),
         given_name=row.get("givenName"),
         family_name=row.get("familyName"),

@@ -56,7 +56,8 @@ def open_package(path: Path) -> Package:
     else:
         raise CairnError(f"{path}: there is no such file or folder")
     if not files:
-        raise CairnError(f"{path}: no CSV file in the package: give the folder or zip that holds manifest.csv")
+        inner = "there is another zip in it: unpack it first, and " if _holds_zip(path) else ""
+        raise CairnError(f"{path}: no CSV file in the package: {inner}give the folder or zip that holds manifest.csv")
     return _apply_manifest(path, files)
 
 
@@ -69,6 +70,14 @@ def _read_folder(path: Path) -> dict[str, bytes]:
     if len(chosen) > MOST_ENTRIES or total > LARGEST_PACKAGE_BYTES:
         raise CairnError(f"{path}: {len(chosen)} files of {total} bytes: larger than a roster can be; not read")
     return {stem: file.read_bytes() for stem, file in chosen.items()}
+
+
+def _holds_zip(path: Path) -> bool:
+    """Whether the package holds a zip, as exporters pack what they have packed."""
+    if path.is_dir():
+        return any(file.suffix.lower() == ".zip" for file in path.iterdir())
+    with opened_zip(path) as (_, named):
+        return any(name.suffix.lower() == ".zip" for name in named)
 
 
 def _is_csv(path: PurePath) -> bool:

@@ -149,8 +149,9 @@ def _read_rows(table: Table, keys: Sequence[str], lines: Iterator[tuple[int, lis
 
 
 def _bare(cell: str) -> str:
-    """A cell without what surrounds it and is not seen."""
-    return cell.strip().strip(WIDTHLESS).strip()
+    """A cell without what surrounds it and is not seen, nor the formula that tells a spreadsheet to keep zeros."""
+    text = cell.strip().strip(WIDTHLESS).strip()
+    return text[2:-1].strip() if len(text) > 2 and text.startswith('="') and text.endswith('"') else text
 
 
 def _says_something(cells: Sequence[str]) -> bool:

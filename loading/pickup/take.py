@@ -91,7 +91,7 @@ def _roster(settings: Settings, _: Take, path: Path, allow_mass_end: bool) -> di
 
 _LOADERS: dict[str, Callable[[Settings, Take, Path, bool], dict[str, Any]]] = {
     ROSTER: _roster,
-    "competencies": lambda settings, _take, path, _allow: load_competencies(settings, path),
+    "competencies": lambda settings, _, path, allow: load_competencies(settings, path, allow_mass_end=allow),
     "items": lambda settings, _take, path, _allow: load_items(settings, path),
     "resources": lambda settings, _take, path, _allow: load_resources(settings, path),
     "assessments": lambda settings, take, path, _allow: load_assessments(settings, path, take.layout),
@@ -142,6 +142,12 @@ def discard(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def kept_until(settings: Settings, until: datetime) -> list[Path]:
+    """Files and folders of all sources that were put away until an instant: any may name a person."""
+    kept = [path for name in (ARCHIVE, QUARANTINE, INBOX) for path in settings.pickup_dir.glob(f"*/{name}/*")]
+    return sorted(path for path in kept if datetime.fromtimestamp(path.stat().st_mtime, UTC) <= until)
 
 
 def forget_old(settings: Settings, source: Source) -> None:

@@ -5,70 +5,23 @@ Each folder's ``case.md`` says where the case comes from and what is right; here
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-import lake
 from cairn.district import EXAMPLES
 from cairn.keys import DistrictKeys
 from cairn.settings import REPOSITORY, Settings
 from cli.main import main
-from identity import Vault
-from loading.history import CURRENT
+from tests.loading.conftest import Cairn, now, pupils_on, sourced_id_of
 
 CASES = REPOSITORY / "tests" / "golden" / "public_cases"
-Cairn = Callable[..., tuple[int, dict[str, Any], str]]
-
-
-@pytest.fixture
-def cairn(settings: Settings, capsys: pytest.CaptureFixture[str]) -> Cairn:
-    """``cairn("roster", "load", path)``: exit status, the JSON that was printed (empty where none), standard error."""
-
-    def run(*arguments: str | Path) -> tuple[int, dict[str, Any], str]:
-        with pytest.raises(SystemExit) as ended:
-            main([*map(str, arguments), "--json"])
-        captured = capsys.readouterr()
-        return int(str(ended.value.code)), json.loads(captured.out or "{}"), captured.err
-
-    return run
 
 
 def case(number: int) -> Path:
     """The folder of a case."""
     (folder,) = CASES.glob(f"{number}-*")
     return folder
-
-
-def now(settings: Settings, table: str) -> list[dict[str, Any]]:
-    """Rows that are known now."""
-    rows: list[dict[str, Any]] = lake.read(settings, table, filters=CURRENT).to_pylist()
-    return rows
-
-
-def sourced_id_of(settings: Settings) -> dict[str, str]:
-    """Student key to sourcedId, of everybody."""
-    keys = [row["student_key"] for row in now(settings, "silver.person")]
-    vault = Vault(settings)
-    found = vault.names(keys, actor="test", purpose="test", kind="command")
-    return {key: name.sourced_id for key, name in found.items()}
-
-
-def pupils_on(settings: Settings, day: str, class_id: str = "C-31") -> list[str]:
-    """sourcedIds of the pupils of a class on a day, one a row."""
-    names, on_date = sourced_id_of(settings), date.fromisoformat(day)
-    return sorted(
-        names[row["student_key"]]
-        for row in now(settings, "silver.enrollment")
-        if row["class_id"] == class_id
-        and row["role"] == "student"
-        and row["valid_from_date"] <= on_date
-        and (row["valid_to_date"] is None or on_date <= row["valid_to_date"])
-    )
 
 
 def test_17_left_and_came_back(settings: Settings, cairn: Cairn) -> None:

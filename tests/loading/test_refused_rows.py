@@ -106,6 +106,27 @@ def test_a_delta_leans_on_the_classes_and_terms_loaded_before(settings: Settings
     )
 
 
+def test_a_delta_of_people_keeps_the_role_and_school_that_it_leaves_out(
+    settings: Settings, load: Load, tmp_path: Path
+) -> None:
+    load(0, WHOLE)
+    before = lake.read(settings, "silver.person", filters=CURRENT).to_pylist()
+    folder = tmp_path / "delta"
+    folder.mkdir()
+    manifest = ["propertyName,value", "oneroster.version,1.2", "file.users,delta"]
+    (folder / "manifest.csv").write_text("\n".join(manifest) + "\n")
+    header = "sourcedId,status,dateLastModified,enabledUser,username,givenName,familyName,email,grades\n"
+    at = "2026-09-02T00:00:00Z"
+    rows = [f"u0,active,{at},true,user0,G,F0,,05", f"u9,active,{at},true,user9,G,F9,,05"]
+    (folder / "users.csv").write_text(header + "\n".join(rows) + "\n")
+    done = loading.load_roster(settings, folder, START + timedelta(days=1))
+    assert done["problems"] == ["users.csv:3: no role: neither users.csv, roles.csv nor an enrolment gives one"]
+    after = lake.read(settings, "silver.person", filters=CURRENT).to_pylist()
+    assert [(row["role"], row["school_id"]) for row in after] == [("student", "s1")] * len(before)
+    assert sorted(str(row["grade"]) for row in after) == ["05", "None", "None"]
+    assert Vault(settings).find("u9") == [], "whoever is refused is nobody yet"
+
+
 def test_an_enrolment_of_somebody_unknown_ends_nothing(settings: Settings, load: Load) -> None:
     load(0, WHOLE)
     files = {"enrollments": [WHOLE["enrollments"][0], WHOLE["enrollments"][1], "e2,,,c1,s1,u77,student,,"]}

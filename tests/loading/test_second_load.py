@@ -13,6 +13,7 @@ import pytest
 
 import lake
 import loading
+from cairn.errors import CairnError
 from cairn.settings import Settings
 from loading.history import CURRENT
 from spark_jobs.pupils import pupils_of
@@ -99,3 +100,17 @@ def test_a_second_framework_that_changes_an_edge_leaves_what_comes_before_what(
     ).to_pylist()
     pairs = sorted((row["from_competency_id"], row["to_competency_id"]) for row in found)
     assert pairs == [("c0", "c1"), ("c2", "c3"), ("c3", "c4")]
+
+
+def test_a_framework_that_broke_off_ends_nothing_until_somebody_says_that_it_is_whole(
+    settings: Settings, tmp_path: Path
+) -> None:
+    path = framework(tmp_path / "first.json", [])
+    loading.load_competencies(settings, path, START)
+    cut = json.loads(path.read_text()) | {"CFItems": []}
+    path.write_text(json.dumps(cut))
+    with pytest.raises(CairnError, match="names 0 of 5 competencies that its framework had"):
+        loading.load_competencies(settings, path, START + timedelta(days=1))
+    assert lake.read(settings, "silver.competency", filters=CURRENT).num_rows == 5
+    done = loading.load_competencies(settings, path, START + timedelta(days=1), allow_mass_end=True)
+    assert done["ended"] == 5

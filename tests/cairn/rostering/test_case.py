@@ -156,3 +156,26 @@ def test_the_fixtures_load(shared_fixture: Callable[[str], Path], name: str) -> 
 def test_sequence_numbers_decide_the_order(shared_fixture: Callable[[str], Path]) -> None:
     framework = read_case(shared_fixture("fixtures/case/SequenceNumberFramework.json"))
     assert {row["code"]: row["sequence"] for row in framework.competencies} == {"SNT.1": 2, "SNT.2": 1}
+
+
+def test_a_package_as_a_service_answers_it_is_read(write: Callable[..., Path]) -> None:
+    path = write([item("a"), item("b")], [])
+    plain = read_case(path)
+    path.write_text(json.dumps({"CFPackage": json.loads(path.read_text())}))
+    assert read_case(path).competencies == plain.competencies
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"[" * 100_000, "lists within lists without end"),
+        (b'{"CFDocument": {"identifier": "fw", "title": "\\ud83d"}, "CFItems": []}', "half of a character"),
+        ("{}".encode("utf-16"), "not UTF-8"),
+        (b'[{"CFDocument": {"identifier": "fw"}}]', "no CFDocument with an identifier"),
+    ],
+)
+def test_a_file_that_is_no_package_is_refused_in_words(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes(content)
+    with pytest.raises(CairnError, match=said):
+        read_case(path)

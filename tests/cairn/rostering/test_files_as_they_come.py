@@ -37,6 +37,7 @@ def cells(content: bytes) -> list[tuple[int, str, str]]:
         ("id,name\n1,José\n".encode(), [(2, "1", "José")]),
         (b"id,name\n1E5,1.10\n007,TRUE\n", [(2, "1E5", "1.10"), (3, "007", "TRUE")]),
         (b"id;name\n1;Ann, B\n", [(2, "1", "Ann, B")]),
+        (b'id,name\n="0071",Ann\n"=""0072""",=A1\n', [(2, "0071", "Ann"), (3, "0072", "=A1")]),
         (b"id\tname\n1\tAnn\n", [(2, "1", "Ann")]),
         (b"ID|Name\r\n1|Ann\r\n", [(2, "1", "Ann")]),
         (b"sep=;\r\nid;name\r\n1;Ann\r\n", [(3, "1", "Ann")]),
@@ -132,6 +133,7 @@ def test_the_folder_with_the_manifest_is_the_package(tmp_path: Path, identity: d
     [
         ({"pupils.csv": "x\n"}, "no file of OneRoster's in the package .there is pupils"),
         ({"a.txt": "x"}, "no CSV file"),
+        ({"export/roster.zip": "x"}, "there is another zip in it: unpack it first"),
     ],
 )
 def test_a_zip_of_which_nothing_is_read_says_so(
@@ -207,6 +209,20 @@ def test_refused_rows_leave_it_open_who_is_gone(package: Write, identity: dict[s
         "silver.person"
     ]
     assert not section.ends_unnamed
+
+
+@pytest.mark.parametrize("shortened", ["1.0E+05", "1E+05", "2.34567e+11"])
+def test_an_id_that_a_spreadsheet_has_shortened_names_nobody_and_ends_nobody(
+    package: Write, identity: dict[str, Any], shortened: str
+) -> None:
+    users = ["u1,,,true,ann,Ann,Archer,,05,s1", f"{shortened},,,true,bo,Bo,Baker,,05,s1", "1E5,,,true,c,C,C,,05,s1"]
+    roles = ["r1,,,u1,primary,student,s1", "r2,,,1E5,primary,student,s1"]
+    roster = read_roster(package({"users": users, "roles": roles}), identity)
+    section = roster.sections["silver.person"]
+    assert ([row["sourced_id"] for row in section.rows], section.ends_unnamed) == (["u1", "1E5"], False)
+    assert [str(one) for one in roster.problems] == [
+        "users.csv:3: sourcedId is a number that a spreadsheet has shortened: export the file again"
+    ]
 
 
 def test_grades_are_one_however_they_are_written() -> None:

@@ -56,6 +56,5 @@ def test_results_are_facts_and_the_rest_is_counted(tmp_path: Path, identity: dic
         "categories.csv",
         "lineItemLearningObjectiveIds.csv",
         "lineItems.csv",
-        "userProfiles.csv",
     ]
     assert counted["lineItems.csv"] == "1 rows read and counted; nothing of the file is stored"

@@ -135,3 +135,24 @@ def test_a_file_of_no_results_has_no_draft(tmp_path: Path) -> None:
     path.write_text("Name,Mood\nA,good\n")
     with pytest.raises(CairnError, match=r"x\.csv:1: no column looks like the pupil's identifier"):
         draft_layout(path, "x")
+
+
+@pytest.mark.parametrize("rapid", ["*", "N/A", "12,5"])
+def test_what_stands_beside_a_score_is_lost_alone(settings: Settings, tmp_path: Path, rapid: str) -> None:
+    head = "TermName,StudentID,Subject,TestName,TestID,TestStartDate,TestRITScore,TestStandardError,TestPercentile,"
+    row = f'Fall 2026-2027,0071,Mathematics,Growth,t1,09/08/2026,204,n/a,99+,"{rapid}"'
+    file = read(settings, tmp_path, "nwea_map_growth", f"{head}RapidGuessingPercentage", row)
+    assert told(file) == [("0071", "fall", "2026-09-08", "overall", "204.0", "None")]
+    assert file.rows[0].columns["is_rapid_guess"] is None
+    assert all(not problem.is_rejected and problem.line == 2 for problem in file.problems)
+    assert len(file.problems) == (2 if rapid == "*" else 3)
+
+
+@pytest.mark.parametrize("score", ["BR", "<400", ">850", "N/A", "--", "204*", "#N/A", "2O4"])
+def test_a_score_that_is_no_number_is_refused_with_its_line(settings: Settings, tmp_path: Path, score: str) -> None:
+    row = f"007,,a1,2026-09-09T01:28:05.852Z,2026-09-08T21:28:05.852Z,Fall,{score},17,41"
+    file = read(settings, tmp_path, "star_math", STAR, row)
+    assert (file.rows, [str(one) for one in file.problems]) == (
+        [],
+        ["results.csv:2: ScaledScore is not a number"],
+    )

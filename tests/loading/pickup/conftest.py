@@ -14,7 +14,7 @@ import yaml
 import lake
 from cairn.settings import Settings
 from loading.history import CURRENT
-from loading.pickup import SourceOutcome, run_pickup
+from loading.pickup.run import SourceOutcome, run_pickup
 
 Configure = Callable[..., None]
 RunPickup = Callable[..., dict[str, SourceOutcome]]

@@ -181,6 +181,13 @@ def one_school(pupils: int = 5) -> dict[str, list[dict[str, Any]]]:
                     roles=[{"roleType": "primary", "role": "student", "org": ref("s1", "org")}],
                     metadata={"englishLearner": name == "u0"},
                     password="never kept",
+                    userProfiles=[
+                        {
+                            "vendorId": "app.example",
+                            "applicationId": "reader",
+                            "credentials": [{"type": "password", "username": f"app-{name}", "password": "never kept"}],
+                        }
+                    ],
                 )
                 for name in names
             ],

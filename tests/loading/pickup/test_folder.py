@@ -6,7 +6,7 @@ import fcntl
 import os
 import sqlite3
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from loading import history
-from loading.pickup import run_pickup
+from loading.pickup.run import run_pickup
+from loading.pickup.take import kept_until
 from tests.loading.pickup.conftest import USERS, Configure, RunPickup, grow, people, put_away, roster_zip, states
 
 ROSTERS = [{"match": "roster*", "load": "roster"}]
@@ -203,6 +204,18 @@ def test_old_files_go(settings: Settings, drop: Path, configure: Configure, pick
     os.utime(kept, (time.time() - 4 * 86400,) * 2)
     pick_up()
     assert put_away(settings, "drop", "archive") == []
+
+
+def test_an_erasure_takes_all_files_that_were_kept(
+    settings: Settings, drop: Path, configure: Configure, pick_up: RunPickup
+) -> None:
+    configure(drop=source(drop))
+    costs(drop / "costs.csv", 5)
+    costs(drop / "bad.csv", "x").write_text("nothing of use\n")
+    pick_up()
+    kept = kept_until(settings, datetime.now(UTC))
+    assert sorted(path.parent.name for path in kept) == ["archive", "quarantine", "quarantine"]
+    assert kept_until(settings, datetime.now(UTC) - timedelta(minutes=1)) == [], "what comes later stays"
 
 
 def test_one_run_at_a_time(settings: Settings, drop: Path, configure: Configure) -> None:

@@ -84,7 +84,9 @@ def test_pages_until_the_end_however_a_service_tells_of_it(
 def test_json_becomes_a_package_of_csv_that_holds_nothing_that_is_not_used(service: Service, tmp_path: Path) -> None:
     own = ["metadata.englishLearner"]
     fetch_package(place(service, collections=(*COLLECTIONS, "lineItems", "results")), tmp_path / "r.zip", None, own)
-    roster = read_roster(tmp_path / "r.zip", load_yaml_mapping(EXAMPLES / "identity.yaml"))
+    profiles = {"profiles": [{"kind": "account:https://app.example", "vendor": "app.example"}]}
+    roster = read_roster(tmp_path / "r.zip", load_yaml_mapping(EXAMPLES / "identity.yaml") | profiles)
+    assert roster.people[0].identifiers == (("account:https://app.example", "app-u0"),)
     assert (roster.version, roster.rejected, roster.unknown_columns) == ("1.2", 0, {})
     (of_class,) = roster.sections["silver.class_section"].rows
     assert (of_class["school_id"], of_class["course_id"], of_class["session_ids"]) == ("s1", "k1", ",t1,")

@@ -15,7 +15,7 @@ import asyncssh
 import pytest
 
 from cairn.settings import Settings
-from loading.pickup import SourceOutcome
+from loading.pickup.run import SourceOutcome
 from tests.loading.pickup.conftest import Configure, RunPickup, put_away, states
 
 PASSWORD = "not-to-be-shown"
