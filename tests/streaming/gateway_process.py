@@ -57,6 +57,7 @@ def running_gateway(settings: Settings) -> Iterator[RunningGateway]:
         **os.environ,
         "CAIRN_HOME": str(settings.home),
         "CAIRN_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+        "CAIRN_GATEWAY_PROCESSES": str(settings.gateway_processes),
     }
     process = subprocess.Popen([sys.executable, "-m", "streaming.gateway", "--port", str(port)], env=environment)
     try:
