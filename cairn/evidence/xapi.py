@@ -46,7 +46,7 @@ KIND, UNMAPPED, MAPPED = "xapi_kind", "unmapped", "mapped"
 # Part of a statement (see ``cairn.keys.event_id``) that its record is once its verb has been mapped.
 MAPPED_PART = 1
 NOTHING: Mapping[str, Any] = {}
-# Pupils of a district and what they do in a day, so that each is hashed once; in memory only.
+# A district's pupils and a day's sessions, so that each is hashed once; in memory only.
 SESSIONS_REMEMBERED, SUBJECTS_REMEMBERED = 16_384, 65_536
 # Kind and value of the learner's identifier, registration ("" for none), verb, activity.
 Work = tuple[str, str, str, str, str]
@@ -68,13 +68,23 @@ def parents_of(statements: Sequence[object]) -> frozenset[Work]:
     batch of many learners' statements it is theirs alone whose questions came. Never raises: what is no statement
     names nothing.
     """
+    if len(statements) < 2:
+        return frozenset()
+    # What is no statement's object is nobody's total: most requests have no such parent, and are done here.
+    objects: set[str] = set()
+    for statement in statements:
+        try:
+            objects.add(statement["object"]["id"])  # type: ignore[index]
+        except (KeyError, TypeError, IndexError):
+            continue
     found: set[Work] = set()
-    for statement in statements if len(statements) > 1 else ():
+    for statement in statements:
         try:
             context = statement["context"]["contextActivities"]["parent"]  # type: ignore[index]
             found.update(
                 _work(statement, one["id"])  # type: ignore[arg-type]
                 for one in (context if type(context) is list else (context,))
+                if one["id"] in objects
             )
         except (AttributeError, KeyError, TypeError, IndexError):
             continue
