@@ -110,11 +110,11 @@ def run_ralph(python: str, folder: Path, **options: float) -> dict[str, Any]:
         return load(f"{address}/xAPI/statements", "Authorization: Basic YmVuY2g6YmVuY2g=", pid, **options)
 
 
-def speed(gateway: Gateway, ralph_python: str, seconds: float) -> None:
+def speed(gateway: Gateway, ralph_python: str, seconds: float, rounds: int) -> None:
     """Print statements taken a processor second at each size of request, and Ralph's beside them."""
     rates: dict[tuple[str, int], list[float]] = {}
     loads: list[float] = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for batch in BATCHES:
             runs = {"gateway": gateway.run(batch=batch, seconds=seconds)}
             if ralph_python:
@@ -125,7 +125,7 @@ def speed(gateway: Gateway, ralph_python: str, seconds: float) -> None:
                 rates.setdefault((name, batch), []).append(result["taken_a_processor_second"])
                 loads.append(result["load_average"])
                 print(f"{name}, {batch} a request: {result}", file=sys.stderr, flush=True)
-    print(f"statements taken a processor second, medians of {ROUNDS} runs of {seconds:g} s, by turns")
+    print(f"statements taken a processor second, medians of {rounds} runs of {seconds:g} s, by turns")
     print(f"load average {min(loads)} to {max(loads)} on {os.cpu_count()} cores")
     print("statements a request     gateway (range)           Ralph without a store     ratio")
     for batch in BATCHES:
@@ -138,9 +138,9 @@ def speed(gateway: Gateway, ralph_python: str, seconds: float) -> None:
         print(told)
 
 
-def answers(gateway: Gateway, seconds: float) -> None:
+def answers(gateway: Gateway, seconds: float, rounds: int) -> None:
     """Print answer times at 500 statements a second, each in a request of its own."""
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         result = gateway.run(batch=1, seconds=seconds, rate=500, connections=32)
         told = ", ".join(f"{name} {value} ms" for name, value in result["ms"].items())
         print(
@@ -187,6 +187,7 @@ def main() -> None:
     parser.add_argument("what", choices=("speed", "answers", "burst"), nargs="?", default="speed")
     parser.add_argument("--ralph-python", default=os.environ.get("RALPH_PYTHON", ""))
     parser.add_argument("--seconds", type=float, default=0.0)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--processes", type=int, default=1)
     asked = parser.parse_args()
     home = Path(tempfile.mkdtemp(prefix="cairn-bench-"))
@@ -194,9 +195,9 @@ def main() -> None:
     try:
         gateway = Gateway(home, broker.bootstrap, asked.processes)
         if asked.what == "speed":
-            speed(gateway, asked.ralph_python, asked.seconds or 10)
+            speed(gateway, asked.ralph_python, asked.seconds or 10, asked.rounds)
         elif asked.what == "answers":
-            answers(gateway, asked.seconds or 20)
+            answers(gateway, asked.seconds or 20, asked.rounds)
         else:
             burst(gateway, asked.seconds or 60)
     finally:

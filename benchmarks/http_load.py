@@ -28,7 +28,8 @@ import uvloop
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-WARMUP_SECONDS = 2.0
+# Caches fill, and what is compiled when it is first used is compiled.
+WARMUP_SECONDS = 5.0
 BODIES_A_CONNECTION = 64
 PLACEHOLDER = "00000000-0000-4000-8000-000000000000"
 BASE = "https://learn.example"
