@@ -30,6 +30,18 @@ BENCHMARKS = {
         "A batch of 500 events against 1, 20 and 100 million accepted before (7 GB of disk meanwhile)",
         ["benchmarks.intake_keys"],
     ),
+    "gateway": (
+        "Statements taken a processor second, durable in the broker, beside Ralph without a store (RALPH_PYTHON)",
+        ["benchmarks.gateway", "speed"],
+    ),
+    "gateway answers": (
+        "Answer times at 500 statements a second, each in a request of its own, acknowledged by the broker",
+        ["benchmarks.gateway", "answers"],
+    ),
+    "intake burst": (
+        "5,000 statements a second for a minute: what is answered, what is on the topic, what the memory does",
+        ["benchmarks.gateway", "burst"],
+    ),
     "mastery year": (
         "A district's year of mastery and one more night, beside one process of polars and numba",
         ["benchmarks.mastery_year", "20000000", "--peer", "--json"],

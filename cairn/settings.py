@@ -144,6 +144,9 @@ class Settings(BaseSettings):
         le=12,
         description="days that the topic of activity keeps a record which the lake holds; gone two days later at most",
     )
+    gateway_processes: int = Field(
+        default=1, ge=1, le=64, description="processes that the gateway runs on its one port; about one a free core"
+    )
     live_memory_mb: int = Field(
         default=256, ge=1, description="most that the live service keeps in memory of pupils' standing evidence, in MiB"
     )

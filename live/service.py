@@ -99,7 +99,7 @@ class Live:
 
 def main(arguments: list[str] | None = None) -> None:
     """Serve until SIGTERM."""
-    serve(Live, "Cairn's live view", arguments)
+    serve(lambda settings, _number: Live(settings), "Cairn's live view", arguments)
 
 
 if __name__ == "__main__":

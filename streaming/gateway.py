@@ -4,7 +4,7 @@ Bare ASGI, because the hot path wants no framework. A request is answered only w
 are committed in Kafka (all in-sync replicas): 200 all taken (204 for PUT), 207 some refused (sources in the partial
 mode only), 400 nothing taken (403 out of the token's scope, 409 another statement of the id is here, 413 too large),
 503 not committed or not known (send again; what has an id of its own and was there already shows as duplicate), 429 too
-fast.
+fast: the source is over its rate, or all of them together over what this gateway can hold (send again later).
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import gc
 import hashlib
 import logging
 import sqlite3
+from collections import deque
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -26,8 +28,8 @@ from cairn.evidence.caliper_model import models as caliper_models
 from cairn.evidence.times import instant_text
 from cairn.keys import event_id
 from cairn.settings import Settings
-from streaming.http import BodyError, Response, error, json_response, read_body
-from streaming.limits import RecentEvents, TokenBucket, WrongTokens, retry_after
+from streaming.http import BODY_LIMIT_BYTES, BodyError, Response, error, json_response, read_body
+from streaming.limits import OwnRates, Rates, RecentEvents, SharedRates, WrongTokens, retry_after
 from streaming.metrics import METRICS, exposition
 from streaming.process import Outcome, Processor, Terms
 from streaming.producer import Fate, GroupCommitter
@@ -62,24 +64,34 @@ STATUS = {
 RETRY_AFTER_SECONDS = 2
 ANSWER_WITHIN_SECONDS = 45.0
 USES_SECONDS = 30.0
+# Bodies that are read or taken apart at once, by the length they declare: more would be a memory without an end.
+BODIES_BYTES = 64 << 20
+# A request's objects go by themselves when it is answered: they need not be looked through for rings meanwhile.
+COLLECT_AFTER = (100_000, 10, 10)
 REALM = b'Basic realm="cairn", Bearer realm="cairn"'
 
 
 class Gateway:
     """One ASGI application with its registry, processor and committer."""
 
-    def __init__(self, settings: Settings, committer: GroupCommitter | None = None) -> None:
+    def __init__(self, settings: Settings, number: int = 0, committer: GroupCommitter | None = None) -> None:
+        """``number``: which of ``gateway_processes`` this is, from 0; ``committer``: another than its own."""
         self.settings = settings
         self.sources = SourceRegistry(settings)
         self.processor = Processor(settings)
         # Compiled here, so that no request waits for it and a broken file stops the start.
         caliper_models()
-        self.committer = committer or GroupCommitter(settings)
+        self.committer = committer or GroupCommitter(settings, role=f"gateway-{number}" if number else "gateway")
         self._recent = RecentEvents()
         self._sent = SentStatements()
-        self._buckets: dict[str, TokenBucket] = {}
+        rates_path = settings.stack_state_path.parent / "gateway-rates"
+        self._rates: Rates = SharedRates(rates_path) if settings.gateway_processes > 1 else OwnRates()
         self._wrong_tokens = WrongTokens()
-        self._subject_desk = SubjectDesk(settings, self.processor.keys.subject_key)
+        self._subject_desk = SubjectDesk(settings, self.processor.keys.subject_key, self._rates)
+        self._reading_bytes = 0
+        # Whom to tell what became of their requests: by one call into the event loop for a whole group of them.
+        self._settled: deque[tuple[asyncio.Future[Fate], Fate]] = deque()
+        self._is_called = False
         self._routes: dict[str, Callable[[dict[str, Any], Any], Awaitable[Response]]] = {
             "/xapi/statements": self._xapi,
             "/xAPI/statements": self._xapi,
@@ -100,7 +112,8 @@ class Gateway:
                 handler = self._routes.get(path)
                 response = await handler(scope, receive) if handler else self._plain(path, scope)
             except BodyError as refused:
-                response = error(refused.status, refused.reason, refused.detail)
+                after = [(b"retry-after", b"%d" % refused.after_seconds)] if refused.after_seconds else []
+                response = error(refused.status, refused.reason, refused.detail, after)
             except Exception:
                 log.exception("a request to %s failed", path if path in self._routes else "an address")
                 response = error(500, "internal", "the gateway failed: send again; its log says more")
@@ -114,6 +127,8 @@ class Gateway:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                gc.freeze()
+                gc.set_threshold(*COLLECT_AFTER)
                 self.committer.start()
                 uses = asyncio.create_task(self._note_uses())
                 await send({"type": "lifespan.startup.complete"})
@@ -163,13 +178,9 @@ class Gateway:
         source = self.sources.by_token(token) if token is not None else None
         if source is None:
             return self._not_let_in(scope, token is not None)
-        if source.rate:
-            bucket = self._buckets.get(source.source_id)
-            if bucket is None or bucket.rate != source.rate:
-                bucket = self._buckets[source.source_id] = TokenBucket(source.rate)
-            if (wait := bucket.wait_seconds()) > 0:
-                said = f"this source may send {source.rate:g} statements a second"
-                return error(429, "too_fast", said, [retry_after(wait)])
+        if source.rate and (wait := self._rates.wait_seconds(source.source_id, source.rate)) > 0:
+            said = f"this source may send {source.rate:g} statements a second"
+            return error(429, "too_fast", said, [retry_after(wait)])
         return source
 
     def _not_let_in(self, scope: dict[str, Any], has_token: bool) -> Response:
@@ -260,13 +271,20 @@ class Gateway:
         process: Callable[[bytes], Outcome],
     ) -> Outcome:
         """Read the body and process it; a body over the limits is booked as one refused statement."""
+        length = _declared_length(headers)
+        if self.committer.is_full or (self._reading_bytes and self._reading_bytes + length > BODIES_BYTES):
+            raise self._no_room()
+        self._reading_bytes += length
         try:
-            body = await read_body(receive, headers)
-        except BodyError as refused:
-            if refused.reason not in REASONS:
-                raise
-            return self.processor.refuse_body(source, endpoint, refused.reason, refused.detail)
-        return process(body)
+            try:
+                body = await read_body(receive, headers)
+            except BodyError as refused:
+                if refused.reason not in REASONS:
+                    raise
+                return self.processor.refuse_body(source, endpoint, refused.reason, refused.detail)
+            return process(body)
+        finally:
+            self._reading_bytes -= length
 
     async def _commit(self, outcome: Outcome, source: Source) -> Response:
         """Answer once the request's messages are committed."""
@@ -279,7 +297,7 @@ class Gateway:
                 again = "send it again; a statement with an id of its own is not counted twice"
                 return error(503, "try_again", f"the request {said}: {again}", after)
         if source.rate:
-            self._buckets[source.source_id].take(outcome.statements)
+            self._rates.take(source.source_id, source.rate, outcome.statements)
         duplicates, conflicts = self._recent.add(outcome.marks)
         refused = [rejection.as_dict() for rejection in outcome.rejections]
         METRICS.statements.labels("accepted").inc(len(outcome.accepted_ids))
@@ -298,22 +316,37 @@ class Gateway:
         )
 
     async def _committed(self, outcome: Outcome) -> Fate:
+        """What became of the request's messages. Raises BodyError where there is no room for them to wait."""
         loop = asyncio.get_running_loop()
         settled: asyncio.Future[Fate] = loop.create_future()
 
-        def settle(fate: Fate) -> None:
-            if not settled.done():
-                settled.set_result(fate)
-
         def tell(fate: Fate) -> None:
-            loop.call_soon_threadsafe(settle, fate)
+            self._settled.append((settled, fate))
+            if not self._is_called:
+                self._is_called = True
+                loop.call_soon_threadsafe(self._settle)
 
         if not self.committer.submit(outcome.messages, tell):
-            return Fate.NOT_SENT
+            raise self._no_room()
+        late = loop.call_later(ANSWER_WITHIN_SECONDS, _set, settled, Fate.UNKNOWN)
         try:
-            return await asyncio.wait_for(settled, ANSWER_WITHIN_SECONDS)
-        except TimeoutError:
-            return Fate.UNKNOWN
+            return await settled
+        finally:
+            late.cancel()
+
+    def _no_room(self) -> BodyError:
+        """The refusal of a request that finds too much waiting: the gateway's own fault, or the broker's."""
+        again = f"nothing of the request was stored: send it again in {RETRY_AFTER_SECONDS} seconds"
+        if self.committer.is_connected:
+            METRICS.overloaded.inc()
+            return BodyError(429, "overloaded", f"more is waiting than is taken; {again}", RETRY_AFTER_SECONDS)
+        return BodyError(503, "try_again", f"the broker cannot be reached; {again}", RETRY_AFTER_SECONDS)
+
+    def _settle(self) -> None:
+        # Before the first is taken: one that comes meanwhile is taken here, or calls again.
+        self._is_called = False
+        while self._settled:
+            _set(*self._settled.popleft())
 
     async def _subjects(self, scope: dict[str, Any], receive: Any) -> Response:
         """Keys for identifiers; needs a right of its own."""
@@ -344,6 +377,17 @@ def status_of(outcome: Outcome) -> int:
     return STATUS.get(next((reason for reason in reasons if reason != "batch_refused"), ""), 400)
 
 
+def _set(settled: asyncio.Future[Fate], fate: Fate) -> None:
+    if not settled.done():
+        settled.set_result(fate)
+
+
+def _declared_length(headers: dict[bytes, bytes]) -> int:
+    """Bytes that a body may need; the most that is taken where it does not say."""
+    text = headers.get(b"content-length", b"")
+    return min(int(text), BODY_LIMIT_BYTES) if text.isdigit() else BODY_LIMIT_BYTES
+
+
 def _wrong_method(methods: tuple[str, ...]) -> Response:
     allowed = [(b"allow", b", ".join(method.encode() for method in methods))]
     return error(405, "method_not_allowed", f"use {' or '.join(methods)}", allowed)
@@ -351,7 +395,14 @@ def _wrong_method(methods: tuple[str, ...]) -> Response:
 
 def main(arguments: list[str] | None = None) -> None:
     """Serve until SIGTERM."""
-    serve(Gateway, "Cairn's gateway", arguments, has_tls=True)
+    serve(
+        Gateway,
+        "Cairn's gateway",
+        arguments,
+        module="streaming.gateway",
+        processes=lambda settings: settings.gateway_processes,
+        has_tls=True,
+    )
 
 
 if __name__ == "__main__":

@@ -19,11 +19,11 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class BodyError(Exception):
-    """A body that is not taken in: HTTP status, machine-readable reason, what to do."""
+    """A body that is not taken in: HTTP status, machine-readable reason, what to do, when to come again (0: never)."""
 
-    def __init__(self, status: int, reason: str, detail: str) -> None:
+    def __init__(self, status: int, reason: str, detail: str, after_seconds: int = 0) -> None:
         super().__init__(reason)
-        self.status, self.reason, self.detail = status, reason, detail
+        self.status, self.reason, self.detail, self.after_seconds = status, reason, detail, after_seconds
 
 
 @dataclass

@@ -28,10 +28,11 @@ class Parsed:
 def parse(body: bytes) -> Parsed:
     """The document in a body. Raises Refusal where it is not JSON, or lies too deep within itself to be written."""
     try:
-        value = orjson.loads(body) if body.strip() != b"null" else {}
+        value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         detail = f"not JSON from line {error.lineno}, column {error.colno}: send the whole document again"
         raise Refusal("malformed_json", detail) from None
+    value = {} if value is None else value
     try:
         written = orjson.dumps(value)
     except orjson.JSONEncodeError:

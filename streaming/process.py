@@ -24,10 +24,10 @@ from cairn.settings import REPOSITORY, Settings
 from streaming import json_body
 from streaming.attachments import check_attachments
 from streaming.multipart import Part
-from streaming.producer import Message
 from streaming.seals import SealStore
 from streaming.sources import Source
 from streaming.topics import ACTIVITY, RECEIPTS, REJECTED
+from streaming.transactions import Message
 
 MOST_STATEMENTS = 5_000
 ACTIVITY_SCHEMA = REPOSITORY / "schemas" / "events" / ACTIVITY / "schema.json"

@@ -15,34 +15,29 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, NamedTuple
 
 from cairn.kafka_access import client_options
 from cairn.settings import Settings
-from streaming.topics import ensure_topics
+from streaming.topics import ALL, ensure_topics
+from streaming.transactions import CommitUnknown, Message, TransactionalProducer
 
 log = logging.getLogger(__name__)
 
 GROUP_MESSAGES = 4_000
-QUEUE_MESSAGES = 60_000
+# What may wait for its commit: a request over either is not taken, so that no flood of them fills the memory.
+QUEUE_MESSAGES, QUEUE_BYTES = 60_000, 64 << 20
+# A group begins so long after the last was committed at the earliest: those who were answered send again, and the
+# broker finishes with the last transaction. At once where nobody was answered just before.
+GATHER_SECONDS = 0.003
+# An idle connection is looked at now and then, so that one which the broker ended is not found when it is needed.
+IDLE_SECONDS = 5.0
 # Before a commit is asked for, nothing can have become visible: the group may be sent again for this long.
 RETRY_SECONDS = 20.0
-FLUSH_SECONDS = 10.0
-COMMIT_SECONDS = 10.0
+# Most that one more try takes behind it, and so how long a caller has to wait to be told for certain.
+LONGEST_TRY_SECONDS = 20.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 1.0
-
-
-class Message(NamedTuple):
-    """One Kafka record; the sender names the partition."""
-
-    topic: str
-    partition: int
-    key: bytes | None
-    value: bytes
 
 
 class Fate(Enum):
@@ -53,13 +48,10 @@ class Fate(Enum):
     UNKNOWN = "unknown"
 
 
-class CommitUnknown(Exception):
-    """A commit was asked for and its outcome cannot be learned."""
-
-
 @dataclass
 class _Ticket:
     messages: list[Message]
+    size: int  # bytes of the messages' values
     done: Callable[[Fate], None]
     submitted_at: float = field(default_factory=time.monotonic)
 
@@ -76,10 +68,10 @@ class GroupCommitter:
         folder = hashlib.sha256(str(settings.home).encode()).hexdigest()[:16]
         self.transactional_id = f"cairn-{folder}-{role}"
         self._queue: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
-        self._waiting = 0
+        self._waiting = self._waiting_bytes = 0
         self._lock = threading.Lock()
-        self._producer: Any = None
-        self._commits = ThreadPoolExecutor(1, "commit")
+        self._producer: TransactionalProducer | None = None
+        self._committed_at = 0.0
         self._stopping = False
         self.is_connected = False
         self.transactions = 0
@@ -95,14 +87,24 @@ class GroupCommitter:
 
         False, and ``done`` is never called, where too much is waiting already or the committer is stopping.
         """
+        size = sum([len(message.value) for message in messages])
         with self._lock:
-            if self._stopping or (self._waiting and self._waiting + len(messages) > QUEUE_MESSAGES):
+            if self._stopping or (self._waiting and self._is_over(len(messages), size)):
                 return False
             self._waiting += len(messages)
-        self._queue.put(_Ticket(messages, done))
+            self._waiting_bytes += size
+        self._queue.put(_Ticket(messages, size, done))
         return True
 
-    def send(self, messages: list[Message], timeout_seconds: float = RETRY_SECONDS + COMMIT_SECONDS + 10) -> Fate:
+    def _is_over(self, messages: int, size: int) -> bool:
+        return self._waiting + messages > QUEUE_MESSAGES or self._waiting_bytes + size > QUEUE_BYTES
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as much is waiting as may: what is not taken apart yet need not be."""
+        return self._is_over(1, 1)
+
+    def send(self, messages: list[Message], timeout_seconds: float = RETRY_SECONDS + LONGEST_TRY_SECONDS) -> Fate:
         """Submit and wait; for callers that are not asynchronous."""
         outcome: queue.SimpleQueue[Fate] = queue.SimpleQueue()
         if not self.submit(messages, outcome.put):
@@ -116,6 +118,7 @@ class GroupCommitter:
         """Commit what is queued, then end."""
         with self._lock:
             self._stopping = True
+            self.is_connected = False
         self._queue.put(None)
         self._thread.join(timeout_seconds)
         self._drop_producer()
@@ -131,6 +134,7 @@ class GroupCommitter:
                 fate = self._settle(group)
                 with self._lock:
                     self._waiting -= sum(len(ticket.messages) for ticket in group)
+                    self._waiting_bytes -= sum(ticket.size for ticket in group)
                 for ticket in group:
                     # A caller that is gone (its event loop closed) must not end this thread.
                     with contextlib.suppress(Exception):
@@ -139,19 +143,33 @@ class GroupCommitter:
                 return
 
     def _next_group(self) -> tuple[list[_Ticket], bool]:
-        """All that is waiting, up to a group's size; waits for the first."""
+        """All that is waiting, up to a group's size; waits for the first, and a little for those behind it."""
         group: list[_Ticket] = []
         size = 0
         while size < GROUP_MESSAGES:
             try:
-                ticket = self._queue.get(block=not group)
+                ticket = self._queue.get(block=not group, timeout=IDLE_SECONDS)
             except queue.Empty:
-                break
+                if group:
+                    break
+                self._look_after()
+                continue
             if ticket is None:
                 return group, True
+            if not group and (early := self._committed_at + GATHER_SECONDS - time.monotonic()) > 0:
+                time.sleep(early)
             group.append(ticket)
             size += len(ticket.messages)
         return group, False
+
+    def _look_after(self) -> None:
+        """Nothing is to be done: make a new connection where the broker has ended the one that was idle."""
+        try:
+            if self._producer is not None:
+                self._producer.look_after()
+        except Exception:
+            self._drop_producer()
+        self._try_connect(time.monotonic())
 
     def _settle(self, group: list[_Ticket]) -> Fate:
         """Commit a group: again and again while it is certain that nothing of it became visible."""
@@ -159,9 +177,10 @@ class GroupCommitter:
         deadline = group[0].submitted_at + RETRY_SECONDS
         while True:
             try:
-                if self._try_connect(deadline):
-                    self._transact(messages)
+                if (producer := self._try_connect(deadline)) is not None:
+                    producer.commit(messages)
                     self.transactions += 1
+                    self._committed_at = time.monotonic()
                     return Fate.COMMITTED
             except CommitUnknown as error:
                 log.warning("outcome of a commit is unknown (%s); senders are asked to repeat", error.__cause__)
@@ -174,28 +193,8 @@ class GroupCommitter:
             if time.monotonic() >= deadline:
                 return Fate.NOT_SENT
 
-    def _transact(self, messages: list[Message]) -> None:
-        producer = self._producer
-        producer.begin_transaction()
-        sent = [
-            producer.send(topic, value=value, key=key, partition=partition) for topic, partition, key, value in messages
-        ]
-        producer.flush(FLUSH_SECONDS)
-        for future in sent:
-            if not future.succeeded():
-                raise future.exception or TimeoutError("a record was not acknowledged")
-        try:
-            # In a thread of its own because kafka-python waits for a commit without any limit.
-            self._commits.submit(producer.commit_transaction).result(COMMIT_SECONDS)
-        except FutureTimeoutError as error:
-            self._commits.shutdown(wait=False)
-            self._commits = ThreadPoolExecutor(1, "commit")
-            raise CommitUnknown from error
-        except Exception as error:
-            raise CommitUnknown from error
-
-    def _try_connect(self, deadline: float) -> bool:
-        """Whether there is a producer ready for transactions; tries until ``deadline``, at least once."""
+    def _try_connect(self, deadline: float) -> TransactionalProducer | None:
+        """The producer, ready for transactions; tries until ``deadline``, at least once, and then gives None."""
         pause = FIRST_PAUSE_SECONDS
         while self._producer is None:
             try:
@@ -205,48 +204,19 @@ class GroupCommitter:
                 self.is_connected = False
                 log.warning("no broker to produce to yet: %s", type(error).__name__)
                 if time.monotonic() + pause >= deadline or self._stopping:
-                    return False
+                    return None
                 time.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
-        return True
+        return self._producer
 
-    def _connect(self) -> Any:
-        """A producer whose id is initialised: whatever its predecessor left open is aborted, or completed."""
-        from kafka import KafkaProducer
-
+    def _connect(self) -> TransactionalProducer:
         # Read anew each time: after a restart the stack may have given the broker another port.
         options = client_options(self._settings)
         ensure_topics(self._settings)
-        producer = KafkaProducer(
-            **options,
-            client_id=self.transactional_id,
-            transactional_id=self.transactional_id,
-            transaction_timeout_ms=30_000,
-            delivery_timeout_ms=int(FLUSH_SECONDS * 1000),
-            request_timeout_ms=5_000,
-            max_block_ms=10_000,
-            bootstrap_timeout_ms=3_000,
-            reconnect_backoff_max_ms=500,
-            retry_backoff_ms=2,
-            batch_size=262_144,
-            max_request_size=8_388_608,
-            compression_type="zstd",
-            metrics_enabled=False,
-        )
-        self._producer = producer
-        try:
-            producer.init_transactions()
-        except BaseException:
-            self._drop_producer()
-            raise
-        return producer
+        return TransactionalProducer(options, self.transactional_id, ALL)
 
     def _drop_producer(self) -> None:
         producer, self._producer, self.is_connected = self._producer, None, False
-        if producer is None:
-            return
-        # close() first waits for what is unsent and gives up before it ends the sender thread; a thread left alive
-        # would go on under the old epoch and could fence its successor.
-        producer._sender.force_close()
-        with contextlib.suppress(Exception):
-            producer.close(timeout=0)
+        if producer is not None:
+            with contextlib.suppress(Exception):
+                producer.close()

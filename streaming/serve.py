@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shutil
 import signal
+import socket
 import ssl
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +17,14 @@ import uvicorn
 
 from cairn.errors import CairnError
 from cairn.settings import Settings
+from streaming.metrics import SHARED_FOLDER
+from streaming.several import Children, end_with_parent
 
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 10
+# What a child may take to end behind its requests: what is queued is committed.
+END_SECONDS = GRACE_SECONDS + 20
 
 
 @dataclass(frozen=True)
@@ -68,15 +75,25 @@ def tls_of(settings: Settings) -> Tls | None:
 
 
 def serve(
-    make_app: Callable[[Settings], Any], about: str, arguments: list[str] | None = None, has_tls: bool = False
+    make_app: Callable[[Settings, int], Any],
+    about: str,
+    arguments: list[str] | None = None,
+    *,
+    module: str = "",
+    processes: Callable[[Settings], int] = lambda _settings: 1,
+    has_tls: bool = False,
 ) -> None:
     """Serve the application on ``--port`` until SIGTERM; requests under way get ``GRACE_SECONDS`` to end.
 
-    ``has_tls``: by TLS where the settings have a certificate.
+    ``make_app`` takes the settings and the number of the process, 0 where there is one. Where ``processes`` are more
+    than one, this process holds the port and runs so many of ``module``, each with a number of its own. ``has_tls``: by
+    TLS where the settings have a certificate.
     """
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--socket", type=int, help="of a child: the socket that it inherits")
+    parser.add_argument("--number", type=int, default=0, help="of a child: which one it is, from 0")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # A client that waits for a broker would write a line a retry.
@@ -87,8 +104,18 @@ def serve(
         context = tls.context() if tls else None
     except CairnError as error:
         raise SystemExit(f"error: {error}") from None
-    uvicorn.run(
-        make_app(settings),
+    if given.socket is None and (wanted := processes(settings)) > 1:
+        counts = settings.stack_state_path.parent / f"{module}-counts"
+        shutil.rmtree(counts, ignore_errors=True)
+        counts.mkdir(parents=True)
+        children = Children(module, wanted, given.host, given.port, {SHARED_FOLDER: str(counts)})
+        sys.exit(children.run(END_SECONDS))
+    inherited = None
+    if given.socket is not None:
+        end_with_parent()
+        inherited = [socket.socket(fileno=given.socket)]
+    config = uvicorn.Config(
+        make_app(settings, given.number),
         ssl_context_factory=(lambda _config, _default: context) if context else None,
         host=given.host,
         port=given.port,
@@ -98,3 +125,4 @@ def serve(
         timeout_graceful_shutdown=GRACE_SECONDS,
         log_level="warning",
     )
+    uvicorn.Server(config).run(inherited)

@@ -18,7 +18,7 @@ import orjson
 from cairn.settings import Settings
 from cairn.sqlite_file import connect
 from streaming.http import Response, error, json_response
-from streaming.limits import TokenBucket, retry_after
+from streaming.limits import Rates, retry_after
 from streaming.metrics import METRICS
 from streaming.sources import MIGRATIONS, Source, registry_path
 
@@ -32,23 +32,22 @@ LEAST_COUNTED = 20
 class SubjectDesk:
     """Answers requests for subject keys within each sender's limit; ``key_of`` makes a key of (kind, value)."""
 
-    def __init__(self, settings: Settings, key_of: Callable[[str, str], str]) -> None:
+    def __init__(self, settings: Settings, key_of: Callable[[str, str], str], rates: Rates) -> None:
         self._settings = settings
         self._key_of = key_of
-        self._buckets: dict[str, TokenBucket] = {}
+        self._rates = rates
 
     async def answer(self, source: Source, body: bytes) -> Response:
         """The keys that a sender asked for, in order; else why not."""
         pairs = _pairs(body)
         if isinstance(pairs, Response):
             return pairs
-        bucket = self._buckets.get(source.source_id)
-        if bucket is None or bucket.rate != source.subject_rate:
-            bucket = self._buckets[source.source_id] = TokenBucket(source.subject_rate)
-        if (wait := bucket.wait_seconds()) > 0:
+        # Beside the source's statements, which are counted under its own name.
+        asks = f"subjects {source.source_id}"
+        if (wait := self._rates.wait_seconds(asks, source.subject_rate)) > 0:
             said = f"this source may ask about {source.subject_rate:g} identifiers a second: keep the keys you have"
             return error(429, "too_fast", said, [retry_after(wait)])
-        bucket.take(max(len(pairs), LEAST_COUNTED))
+        self._rates.take(asks, source.subject_rate, max(len(pairs), LEAST_COUNTED))
         try:
             # In a thread, since it waits for the disk; and before the answer, so that none is given unseen.
             await asyncio.to_thread(write_down, self._settings, source.source_id, len(pairs), source.can_ask_subjects)

@@ -97,6 +97,8 @@ def _pairs(text: str) -> dict[str, str]:
 async def open_request(scope: dict[str, Any], receive: Any) -> XapiRequest:
     """The request that is meant. Raises BodyError where the alternate syntax is not as 1.3 has it."""
     headers = dict(scope["headers"])
+    if not scope["query_string"]:
+        return XapiRequest(scope["method"], headers, {})
     try:
         parameters = _pairs(scope["query_string"].decode("ascii"))
         if "method" not in parameters:

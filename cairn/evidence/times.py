@@ -61,7 +61,8 @@ def microseconds(instant: datetime) -> int:
 
 def instant_text(instant: datetime) -> str:
     """Canonical text of an instant in UTC: microseconds and ``Z``, always 27 characters."""
-    return instant.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    # Its offset, ``+00:00``, is cut off: quicker than a copy without one.
+    return instant.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 @lru_cache(4_096)

@@ -45,7 +45,8 @@ KIND, UNMAPPED, MAPPED = "xapi_kind", "unmapped", "mapped"
 # Part of a statement (see ``cairn.keys.event_id``) that its record is once its verb has been mapped.
 MAPPED_PART = 1
 NOTHING: Mapping[str, Any] = {}
-SESSIONS_REMEMBERED = 16_384
+# A district's pupils and a day's sessions, so that each is hashed once; in memory only.
+SESSIONS_REMEMBERED, SUBJECTS_REMEMBERED = 16_384, 65_536
 # Kind and value of the learner's identifier, registration ("" for none), verb, activity.
 Work = tuple[str, str, str, str, str]
 
@@ -66,13 +67,23 @@ def parents_of(statements: Sequence[object]) -> frozenset[Work]:
     batch of many learners' statements it is theirs alone whose questions came. Never raises: what is no statement
     names nothing.
     """
+    if len(statements) < 2:
+        return frozenset()
+    # What is no statement's object is nobody's total: most requests have no such parent, and are done here.
+    objects: set[str] = set()
+    for statement in statements:
+        try:
+            objects.add(statement["object"]["id"])  # type: ignore[index]
+        except (KeyError, TypeError, IndexError):
+            continue
     found: set[Work] = set()
-    for statement in statements if len(statements) > 1 else ():
+    for statement in statements:
         try:
             context = statement["context"]["contextActivities"]["parent"]  # type: ignore[index]
             found.update(
                 _work(statement, one["id"])  # type: ignore[arg-type]
                 for one in (context if type(context) is list else (context,))
+                if one["id"] in objects
             )
         except (AttributeError, KeyError, TypeError, IndexError):
             continue
@@ -126,7 +137,7 @@ def read_statement(
         ),
         own_id,
         worked_at,
-        reader.keys.subject_key(kind, value),
+        _subject_key(reader.keys, kind, value),
     )
     record["org_id"] = school_claim(context_extensions.get(SCHOOL), arrival)
     record["class_id"] = class_claim(context_extensions.get(CLASS))
@@ -150,6 +161,12 @@ def read_statement(
 def _session_id(keys: DistrictKeys, session: str) -> str:
     """The keyed hash of a session, remembered: dozens of statements have the same."""
     return keys.opaque("session", session)
+
+
+@lru_cache(SUBJECTS_REMEMBERED)
+def _subject_key(keys: DistrictKeys, kind: str, value: str) -> str:
+    """The subject key of an identifier, remembered: a pupil sends dozens of statements a day."""
+    return keys.subject_key(kind, value)
 
 
 def subject(actor: Mapping[str, Any], own_id: str) -> tuple[str, str]:
@@ -180,10 +197,12 @@ def canonical_form(statement: Mapping[str, Any], event_time: str | None, length:
     for name in ("verb", "object"):
         part = content[name]
         if "display" in part or "definition" in part:
-            content[name] = {key: value for key, value in part.items() if key not in ("display", "definition")}
+            content[name] = part = {**part}
+            part.pop("display", None)
+            part.pop("definition", None)
     result = content.get("result")
     if result is not None and ("duration" in result or "score" in result):
-        content["result"] = result = dict(result)
+        content["result"] = result = {**result}
         if length is not None:
             result["duration"] = length // 10
         if "score" in result:
@@ -193,7 +212,7 @@ def canonical_form(statement: Mapping[str, Any], event_time: str | None, length:
         content["context"] = {
             **context,
             "contextActivities": {
-                name: [one["id"] for one in (group if type(group) is list else (group,))]
+                name: [one["id"] for one in group] if type(group) is list else [group["id"]]
                 for name, group in context["contextActivities"].items()
             },
         }

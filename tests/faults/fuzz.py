@@ -57,6 +57,11 @@ class AcceptingCommitter(GroupCommitter):
         """Nothing to connect to."""
         return self
 
+    @property
+    def is_full(self) -> bool:
+        """Nothing ever waits."""
+        return False
+
     def submit(self, messages: list[Message], done: Callable[[Fate], None]) -> bool:
         """Committed."""
         done(Fate.COMMITTED)
@@ -128,7 +133,7 @@ class Target:
             registry.add(name, mode=mode)[1].encode() for name, mode in (("whole", Mode.STRICT), ("part", Mode.PARTIAL))
         ]
         registry.close()
-        self.app = Gateway(self.settings, AcceptingCommitter())
+        self.app = Gateway(self.settings, committer=AcceptingCommitter())
         self.port = free_port()
         config = uvicorn.Config(
             self.app, port=self.port, loop="none", http="httptools", access_log=False, log_level="critical"

@@ -24,7 +24,7 @@ from cairn.errors import CairnError
 from cairn.evidence.meaning import HISTORY
 from cairn.settings import Settings
 from streaming import client, http
-from streaming.limits import RecentEvents, TokenBucket, WrongTokens
+from streaming.limits import OwnRates, Rates, RecentEvents, SharedRates, WrongTokens
 from streaming.live import Day
 from streaming.process import Processor
 from streaming.replay_responses import prepare, split_skills
@@ -94,11 +94,15 @@ def test_another_process_sees_a_new_sender(settings: Settings, monkeypatch: pyte
     assert gateway.by_token(token) is None
 
 
-def test_the_bucket_lets_a_burst_through_and_then_waits() -> None:
-    bucket = TokenBucket(rate=10)
-    assert bucket.wait_seconds() == 0
-    bucket.take(100)
-    assert 5 < bucket.wait_seconds() < 6
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_a_rate_lets_a_burst_through_and_then_waits(tmp_path: Path, is_shared: bool) -> None:
+    rates: Rates = SharedRates(tmp_path / "rates") if is_shared else OwnRates()
+    # Another process of the gateway has the file too.
+    other = SharedRates(tmp_path / "rates") if is_shared else rates
+    assert rates.wait_seconds("tilewise", 10) == 0
+    other.take("tilewise", 10, 100)
+    assert 5 < rates.wait_seconds("tilewise", 10) < 6
+    assert rates.wait_seconds("quillboard", 10) == 0
 
 
 def test_wrong_tokens_are_counted_by_address_within_bounds() -> None:

@@ -1,0 +1,106 @@
+"""Several processes of one service on one port: a parent that holds the port, and starts again whoever dies.
+
+The children take connections from the one socket that they inherit. SIGTERM, to the parent or to all of them, ends all
+in order; a parent that is killed takes its children along, since each ends when its standard input does.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from types import FrameType
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.2
+# A child that dies so early, so often in a row, will not do better: the whole ends, for whoever watches over it.
+EARLY_SECONDS, MOST_EARLY_DEATHS = 10.0, 3
+BACKLOG = 2_048
+
+
+def end_with_parent() -> None:
+    """In a child: have this process asked to end, as by SIGTERM, when its parent is gone."""
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
+
+
+class Children:
+    """``processes`` children of ``module``, numbered from 0, on one port; see :meth:`run`.
+
+    ``environment``: what they get beside this process's.
+    """
+
+    def __init__(self, module: str, processes: int, host: str, port: int, environment: Mapping[str, str]) -> None:
+        self._socket = socket.create_server((host, port), backlog=BACKLOG)
+        command = [sys.executable, "-m", module, "--host", host, "--port", str(port)]
+        self._environment = {**os.environ, **environment}
+        self._command = [*command, "--socket", str(self._socket.fileno())]
+        self._children = [self._start(number) for number in range(processes)]
+        self._early_deaths = 0
+        self._is_ending = False
+
+    def _start(self, number: int) -> tuple[subprocess.Popen[bytes], float]:
+        command = [*self._command, "--number", str(number)]
+        child = subprocess.Popen(
+            command, stdin=subprocess.PIPE, pass_fds=[self._socket.fileno()], env=self._environment
+        )
+        return child, time.monotonic()
+
+    def run(self, grace_seconds: float) -> int:
+        """Watch over the children until SIGTERM or SIGINT; exit status: 0 then, 1 where they die again and again.
+
+        Children that do not end within ``grace_seconds`` of being asked are killed.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._end)
+        signal.signal(signal.SIGHUP, self._renew)
+        while not self._is_ending and self._early_deaths < MOST_EARLY_DEATHS:
+            time.sleep(LOOK_SECONDS)
+            self._look()
+        is_broken = not self._is_ending
+        if is_broken:
+            log.error("processes of the gateway die as soon as they start: it ends; the lines before say why")
+        self._stop(grace_seconds)
+        return int(is_broken)
+
+    def _end(self, _number: int, _frame: FrameType | None) -> None:
+        self._is_ending = True
+
+    def _renew(self, number: int, _frame: FrameType | None) -> None:
+        """A certificate was renewed: each child reads its own anew."""
+        for child, _ in self._children:
+            child.send_signal(number)
+
+    def _look(self) -> None:
+        for number, (child, started_at) in enumerate(self._children):
+            if self._is_ending or (status := child.poll()) is None:
+                continue
+            is_early = time.monotonic() - started_at < EARLY_SECONDS
+            self._early_deaths = self._early_deaths + 1 if is_early else 0
+            log.error("process %d of the gateway ended with status %d: another one is started", number, status)
+            if self._early_deaths < MOST_EARLY_DEATHS:
+                self._children[number] = self._start(number)
+
+    def _stop(self, grace_seconds: float) -> None:
+        # No new connection is taken; those that are open end with their child.
+        self._socket.close()
+        for child, _ in self._children:
+            child.terminate()
+        deadline = time.monotonic() + grace_seconds
+        for child, _ in self._children:
+            try:
+                child.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
