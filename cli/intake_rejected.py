@@ -49,6 +49,8 @@ def _rejected_text(result: dict[str, Any]) -> str:
             f"{group['statements']:>9,}  {group['reason']}  {group['source_id']}  {days}  {group['kept']:,} kept"
         )
         lines.append(f"           {group['meaning']}; the newest: {group['detail']}")
+        if group["excerpt"]:
+            lines.append(f"           of the kind: {group['excerpt']}")
         lines.append(f"           do: {group['what_to_do']}")
     return "\n".join([*lines, f"{result['selected']:,} refused; after a fix: cairn intake rejected replay --dry-run"])
 
