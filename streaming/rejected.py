@@ -34,7 +34,6 @@ POLL_MS = 1_000
 GROUP, GROUP_MESSAGES = 200, 2_000
 # What mends a reason here, so that a replay takes the originals in. Of all others the sender, or nobody, is the one.
 MENDS: Mapping[str, str] = {
-    "unknown_verb": "map the action in the district's verbs.yaml, restart the gateway, then replay",
     "school_out_of_scope": "add the source again with the school among --schools ('cairn source add'), then replay",
     "too_many_statements": "ask the sender for smaller batches",
     "learner_unknown": "ask the sender for the attempt's assignee: a score of nobody is nobody's",

@@ -1,4 +1,4 @@
-"""What of a refused statement is shown: enough to map its verb, and nobody's name, address or number."""
+"""What of a refused statement is shown: enough to tell its kind, and nobody's name, address or number."""
 
 from __future__ import annotations
 
