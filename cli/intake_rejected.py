@@ -20,11 +20,11 @@ SourceOption = Annotated[str | None, typer.Option(help="Only refusals of this so
 def list_rejected(reason: ReasonOption = None, source: SourceOption = None, as_json: JsonOption = False) -> None:
     """What was refused, by reason and source: how many, since when, and what to do. Never what it said.
 
-    "kept" counts those whose original lies sealed here, so that it can be replayed once its cause is mended: a verb in
-    verbs.yaml, a school in the source's scope, a newer version of Cairn. What waits for a link, an alignment or a
-    roster was not refused: it comes in by itself when that is loaded.
+    "kept" counts those whose original lies sealed here, so that it can be replayed once its cause is mended: a school
+    in the source's scope, a newer version of Cairn. What waits for a link, an alignment or a roster was not refused: it
+    comes in by itself when that is loaded; a verb that is not mapped is "cairn intake unmapped".
 
-    Example: cairn intake rejected list --reason unknown_verb
+    Example: cairn intake rejected list --source tilewise
     """
     from dataclasses import asdict
 
@@ -49,6 +49,8 @@ def _rejected_text(result: dict[str, Any]) -> str:
             f"{group['statements']:>9,}  {group['reason']}  {group['source_id']}  {days}  {group['kept']:,} kept"
         )
         lines.append(f"           {group['meaning']}; the newest: {group['detail']}")
+        if group["excerpt"]:
+            lines.append(f"           of the kind: {group['excerpt']}")
         lines.append(f"           do: {group['what_to_do']}")
     return "\n".join([*lines, f"{result['selected']:,} refused; after a fix: cairn intake rejected replay --dry-run"])
 
@@ -65,7 +67,7 @@ def replay(
     Each keeps the instant when it first came. What was replayed is not replayed again, and what is refused as before is
     not sent: doing it twice changes nothing.
 
-    Example: cairn intake rejected replay --reason unknown_verb --dry-run
+    Example: cairn intake rejected replay --reason school_out_of_scope --dry-run
     """
     from streaming.rejected import replay as replay_rejected
 

@@ -54,8 +54,13 @@ class VolumeRule:
     @classmethod
     def of(cls, rule: Mapping[str, Any]) -> VolumeRule:
         """The rule as YAML has it."""
-        whole = (int(rule[name]) for name in ("window_days", "at_least_days", "least_statements"))
-        return cls(*whole, float(rule["deviations"]), float(rule["surge_factor"]))
+        return cls(
+            int(rule["window_days"]),
+            int(rule["at_least_days"]),
+            int(rule["least_statements"]),
+            float(rule["deviations"]),
+            float(rule["surge_factor"]),
+        )
 
     def history(self, calendar: DistrictCalendar, today: date) -> list[date]:
         """The days before today that today is held against; none where today is no school day."""

@@ -3,19 +3,21 @@
 Every place has a way to take the keys out and a way to look for them; the vault is the last, so that whatever is killed
 between can be done again. A receipt that is not finished, or that lake or vault have not gone through (they came from
 an older backup), is gone through again by the next night, before it works anything out; so is one whose records came
-back, as long as the topic may hold some.
+back, as long as the topic may hold some. An identifier that means somebody again (the person came back, or it was given
+to another) is that person's from the erasure on: see :func:`_in_force`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from kafka.errors import KafkaError
 
 import lake
+from cairn.evidence.times import EARLIEST_YEAR
 from cairn.keys import DistrictKeys, version_of
 from cairn.settings import Settings
 from identity import erasures
@@ -104,7 +106,7 @@ def replay(settings: Settings, places: list[Place]) -> list[Receipt]:
         vault = Vault(settings)
         behind = [
             one
-            for one in erasures.every(settings)
+            for one in (_in_force(vault, receipt) for receipt in erasures.every(settings))
             if _is_behind(settings, vault, one) or scan(settings, one, places).remaining
         ]
         return [_go_through(settings, vault, one, places) for one in behind]
@@ -116,7 +118,8 @@ def replay_within_night(settings: Settings) -> int:
     if not receipts:
         return 0
     vault = Vault(settings)
-    behind = [one for one in receipts if _is_behind(settings, vault, one)]
+    in_force = [_in_force(vault, receipt) for receipt in receipts]
+    behind = [one for one in in_force if _is_behind(settings, vault, one)]
     for receipt in behind:
         _go_through(settings, vault, receipt, [])
     return len(behind)
@@ -124,6 +127,7 @@ def replay_within_night(settings: Settings) -> int:
 
 def scan(settings: Settings, receipt: Receipt, places: list[Place]) -> Found:
     """Look for the person everywhere, also in old versions of tables and in files' free pages."""
+    receipt = _in_force(Vault(settings), receipt)
     words = receipt.words
     found = {f"lake {name}": count for name, count in lake.tables_that_say(settings, words).items()}
     found |= {f"release {name}": count for name, count in of_releases.count(settings, words).items()}
@@ -137,6 +141,21 @@ def scan(settings: Settings, receipt: Receipt, places: list[Place]) -> Found:
     for place in places:
         found[place.name] = place.count(settings, receipt)
     return Found({name: count for name, count in sorted(found.items()) if count}, _topic(settings, receipt))
+
+
+def _in_force(vault: Vault, receipt: Receipt) -> Receipt:
+    """The receipt as it holds now: of an identifier that is linked again only what is of before the erasure goes.
+
+    Roster, crosswalk or a person's hand has said since then whose it is; what is done under it is theirs.
+    """
+    links = vault.links_of(receipt.subject_keys)
+    again = {link.subject_key for link in links if link.student_key not in receipt.student_keys}
+    if not again:
+        return receipt
+    begins = datetime(EARLIEST_YEAR, 1, 1, tzinfo=UTC)
+    periods = [(key, begins, receipt.erased_at) for key in receipt.subject_keys if key in again]
+    kept = tuple(key for key in receipt.subject_keys if key not in again)
+    return replace(receipt, subject_keys=kept, periods=(*receipt.periods, *periods))
 
 
 def _is_about(settings: Settings, receipt: Receipt) -> Callable[[bytes], bool]:

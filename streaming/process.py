@@ -17,6 +17,7 @@ import orjson
 
 from cairn.evidence import caliper, xapi
 from cairn.evidence.activity import UNKNOWN_SCHOOL, Arrival, Reader, Refusal
+from cairn.evidence.excerpt import excerpt
 from cairn.evidence.meaning import Vocabulary
 from cairn.evidence.xapi_rules import Judging
 from cairn.keys import DistrictKeys, partition_of
@@ -370,6 +371,7 @@ class Processor:
                 "statement_index": told.index,
                 "reason": told.reason,
                 "detail": told.detail,
+                "excerpt": excerpt(body),
                 "payload_sha256": self.keys.payload_hash(body),
                 "seal_ref": next(sealed) if is_sealed else None,
             }

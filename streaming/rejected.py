@@ -35,7 +35,6 @@ POLL_MS = 1_000
 GROUP, GROUP_MESSAGES = 200, 2_000
 # What mends a reason here, so that a replay takes the originals in. Of all others the sender, or nobody, is the one.
 MENDS: Mapping[str, str] = {
-    "unknown_verb": "map the action in the district's verbs.yaml, restart the gateway, then replay",
     "school_out_of_scope": "add the source again with the school among --schools ('cairn source add'), then replay",
     "too_many_statements": "ask the sender for smaller batches",
     "learner_unknown": "ask the sender for the attempt's assignee: a score of nobody is nobody's",
@@ -46,7 +45,10 @@ TELL_THE_SENDER = "tell the sender what the detail says; replay where a newer ve
 
 @dataclass
 class Refused:
-    """Refusals that stand of one source for one reason; ``detail`` is the newest one's, ``kept`` have an original."""
+    """Refusals that stand of one source for one reason; ``kept`` have an original.
+
+    ``detail`` and ``excerpt`` (kind and shape, no value) are the newest one's.
+    """
 
     source_id: str
     reason: str
@@ -55,6 +57,7 @@ class Refused:
     first_at: str
     last_at: str
     detail: str
+    excerpt: str
 
     @property
     def meaning(self) -> str:
@@ -134,12 +137,12 @@ def list_rejected(settings: Settings, reason: str | None = None, source: str | N
         key, at = (refusal["reason"], refusal["source_id"]), refusal["received_at"]
         one = groups.get(key)
         if one is None:
-            one = groups[key] = Refused(refusal["source_id"], refusal["reason"], 0, 0, at, at, "")
+            one = groups[key] = Refused(refusal["source_id"], refusal["reason"], 0, 0, at, at, "", "")
         one.statements += 1
         one.kept += bool(refusal["seal_ref"]) and refusal["reason"] not in MENDED_BY_SENDER
         one.first_at = min(one.first_at, at)
         if at >= one.last_at:
-            one.last_at, one.detail = at, refusal["detail"] or ""
+            one.last_at, one.detail, one.excerpt = at, refusal["detail"] or "", refusal.get("excerpt") or ""
     return sorted(groups.values(), key=lambda one: (-one.statements, one.reason, one.source_id))
 
 

@@ -37,7 +37,7 @@ REASONS: Mapping[str, str] = {
     "language_invalid": "a language is no language tag as RFC 5646 has them",
     "actor_without_identifier": "an agent or group has no mbox, mbox_sha1sum, openid or account",
     "actor_ambiguous": "an agent or group has more than one identifier",
-    "unknown_verb": "the Caliper action is not in the district's verbs.yaml",
+    "unknown_verb": "the Caliper action is none of the standard's",
     "timestamp_invalid": "the time is not RFC 3339 with a zone",
     "score_out_of_range": "a score lies outside its range",
     "duration_invalid": "the duration is not ISO 8601",
