@@ -36,6 +36,8 @@ def operations_page(request: Request, account: Account) -> Response:
         "airflow": reads.address(settings, "airflow"),
         "ledger": ledger,
         "ledger_from": ledger_from,
+        "broken_hops": reads.broken_hops(settings),
+        "attribution": reads.attribution(pinned.learning),
         "lag": reads.intake_lag(settings),
         "gates": reads.gate_results(settings),
         "releases": reads.releases(settings),
