@@ -77,21 +77,20 @@ def _received_days(settings: Settings, since: date) -> dict[str, set[date]]:
 
 def _refusals(settings: Settings, today: date, limit: dict[str, Any]) -> tuple[dict[str, float], list[str]]:
     """Share refused or set aside by source over the last days, with a line for each above the limit."""
-    from releases.books import breaks
     from spark_jobs.intake_ledger import ledger
 
-    days = [today - timedelta(days=back) for back in range(RECENT_DAYS)]
     received: dict[str, int] = {}
     refused: dict[str, int] = {}
     lines = []
-    for row in ledger(settings, dates=days):
+    for row in ledger(settings, dates=[today - timedelta(days=back) for back in range(RECENT_DAYS)]):
         source = row["source_id"]
         received[source] = received.get(source, 0) + row["received"]
         refused[source] = refused.get(source, 0) + row["rejected"] + row["conflict"] + row["quarantined"]
+        if row["unexplained"]:
+            where = f"{row['received_date']} {source} {row['org_id']}"
+            lines.append(f"books of {where}: {row['unexplained']} unexplained: see 'cairn intake ledger'")
     rates = {source: refused[source] / count for source, count in sorted(received.items()) if count}
     for source, rate in rates.items():
         if rate > float(limit["most"]) and received[source] >= int(limit["least_received"]):
             lines.append(f"source {source}: {rate:.0%} refused: see 'cairn intake rejected list --source {source}'")
-    for one in breaks(settings, days)[0]:
-        lines.append(f"books, {one.line()}: see 'cairn intake ledger'")
     return rates, lines

@@ -1,6 +1,6 @@
 """The books over every hop, from the sender's request to the page: topics, lake, marts and what is shown.
 
-One rule, read by ``cairn intake ledger``, ``cairn intake watch`` and the page Operations.
+One rule, read by ``cairn intake ledger`` and the page Operations.
 """
 
 from __future__ import annotations

@@ -52,7 +52,11 @@ Meant = dict[str, Any]
 
 words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=12)
 zones = st.integers(-12 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
-instants = st.datetimes(datetime(2026, 8, 1), datetime(2026, 10, 14), timezones=zones)
+# Work of the last weeks, at the instant that a clock anywhere shows.
+NOW = datetime.now(UTC).replace(microsecond=0)
+instants = st.tuples(st.integers(86_400_000_000, 20 * 86_400_000_000), zones).map(
+    lambda drawn: (NOW - timedelta(microseconds=drawn[0])).astimezone(drawn[1])
+)
 ids = st.uuids(version=4).map(str)
 actors = st.sampled_from(
     [
