@@ -90,7 +90,7 @@ def attribution(release: Opened | None) -> list[Row]:
     counts = ("events", "without_pupil", "without_class", "without_teacher", "attributed")
     sums = ", ".join(f"sum({name})::bigint as {name}" for name in counts)
     query = f"select source_id, {sums} from mart_intake_attribution group by source_id"
-    return release.rows(f"{query} order by attributed - events, source_id")
+    return release.rows(f"from ({query}) order by attributed - events, source_id")
 
 
 def _newest_days(settings: Settings) -> list[date]:
