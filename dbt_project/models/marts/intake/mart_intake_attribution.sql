@@ -11,7 +11,7 @@ with pupil_day as (
     left join {{ ref('stg_subject_link') }} as link
         on
             day.subject_key = link.subject_key
-            and link.valid_from <= day.last_event_at
+            and day.last_event_at >= link.valid_from
             and coalesce(day.last_event_at < link.valid_to, true)
     qualify
         row_number() over (
