@@ -35,8 +35,9 @@ test: lint chromium ## all that CI runs; names the slowest tests, so that the ru
 test-fast: setup ## unit tests alone, under a minute
 	$(PYTEST) -m "not spark and not broker and not warehouse and not airflow and not browser and not e2e and not fault"
 
-faults: setup ## kill processes under load and look for loss
-	$(PYTEST) -m fault
+faults: setup ## rounds of faults on real processes, looking for loss (docs/how-to/run-fault-rounds.md)
+	.venv/bin/python -m tests.faults.rounds --rounds 100
+	.venv/bin/python -m tests.faults.rounds --rounds 20 --brokers 3
 
 bench: setup ## measure what docs/reference/benchmarks.md shows
 	.venv/bin/python -m benchmarks

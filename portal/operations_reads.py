@@ -15,6 +15,7 @@ from cairn.errors import CairnError
 from cairn.settings import Settings
 from cairn.topics import Offsets, lag
 from gates import intake_alarms
+from releases import books
 from spark_jobs import intake_state
 from spark_jobs.intake_ledger import ledger as ledger_of
 from streaming.topics import end_offsets
@@ -97,11 +98,34 @@ def ledger(settings: Settings, release: Opened | None) -> tuple[list[Row], str]:
 def _books_of_the_lake(settings: Settings) -> list[Row]:
     """The ledger of the newest days that intake counted, from the lake's rows; empty where it cannot be read."""
     try:
-        known = lake.partition_values(settings, "ops.intake_ledger", "received_date")
-        newest_days = [day for day in known if isinstance(day, date)][-LEDGER_DAYS:]
-        return [dict(row) for row in ledger_of(settings, dates=newest_days)]
+        return [dict(row) for row in ledger_of(settings, dates=_newest_days(settings))]
     except (CairnError, OSError):
         return []
+
+
+def attribution(release: Opened | None) -> list[Row]:
+    """By source, what came in four weeks and how much of it has no pupil, class or teacher; most of these first."""
+    if release is None or not release.has_table("mart_intake_attribution"):
+        return []
+    counts = ("events", "without_pupil", "without_class", "without_teacher", "attributed")
+    sums = ", ".join(f"sum({name})::bigint as {name}" for name in counts)
+    query = f"select source_id, {sums} from mart_intake_attribution group by source_id"
+    return release.rows(f"from ({query}) order by attributed - events, source_id")
+
+
+def _newest_days(settings: Settings) -> list[date]:
+    known = lake.partition_values(settings, "ops.intake_ledger", "received_date")
+    return [day for day in known if isinstance(day, date)][-LEDGER_DAYS:]
+
+
+def broken_hops(settings: Settings) -> list[str]:
+    """A line for each hop of the newest days that does not balance, from the gateway to the page."""
+    try:
+        found, unseen = books.breaks(settings, _newest_days(settings), has_broker=_has_broker(settings))
+    except (CairnError, OSError) as error:
+        return [f"the hops cannot be looked at: {error}"]
+    # That no broker runs is told above, by its service.
+    return [one.line() for one in found] + ([unseen] if unseen and unseen != books.NO_BROKER else [])
 
 
 def intake_lag(settings: Settings) -> Row | None:
@@ -118,13 +142,18 @@ def intake_lag(settings: Settings) -> Row | None:
 
 def _end_offsets(settings: Settings) -> Offsets | None:
     """The broker's ends, or None where it does not run or does not answer."""
-    broker = next((one for one in services(settings) if one["name"] == "broker"), None)
-    if not settings.kafka_bootstrap and (broker is None or broker["state"] != "running"):
+    if not _has_broker(settings):
         return None
     try:
         return end_offsets(settings)
     except (KafkaError, LookupError, OSError):  # the page says "not known"
         return None
+
+
+def _has_broker(settings: Settings) -> bool:
+    """Whether one may answer: by address, or the stack's, where it runs."""
+    broker = next((one for one in services(settings) if one["name"] == "broker"), None)
+    return bool(settings.kafka_bootstrap) or (broker is not None and broker["state"] == "running")
 
 
 def gate_results(settings: Settings) -> list[Row]:

@@ -37,6 +37,8 @@ def operations_page(request: Request, account: Account) -> Response:
         "alarms": reads.alarms(settings),
         "ledger": ledger,
         "ledger_from": ledger_from,
+        "broken_hops": reads.broken_hops(settings),
+        "attribution": reads.attribution(pinned.learning),
         "lag": reads.intake_lag(settings),
         "gates": reads.gate_results(settings),
         "releases": reads.releases(settings),

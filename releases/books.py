@@ -1,6 +1,6 @@
 """The books over every hop, from the sender's request to the page: topics, lake, marts and what is shown.
 
-One rule, read by ``cairn intake ledger``, ``cairn intake watch`` and the page Operations.
+One rule, read by ``cairn intake ledger`` and the page Operations.
 """
 
 from __future__ import annotations
@@ -18,22 +18,26 @@ from spark_jobs.intake_topic import topic_breaks
 
 # As dbt's macro books_days: the receipt dates that a release holds, before its data date.
 MART_DAYS = 28
-# A batch that is written while a release begins to read the lake may be in it or not.
+# A batch that is written while a release reads the lake may be in it or not.
 READ_MARGIN = timedelta(minutes=2)
 _COUNTS = ("received", *intake_ledger.FATES)
+NO_BROKER = "the topics were not looked at: no broker answers"
 NOTHING = dict.fromkeys(_COUNTS, 0)
 
 
-def breaks(settings: Settings, dates: Iterable[date] | None = None) -> tuple[list[Break], str]:
+def breaks(
+    settings: Settings, dates: Iterable[date] | None = None, *, has_broker: bool = True
+) -> tuple[list[Break], str]:
     """Every hop that does not balance, and why the topics could not be looked at (empty where they were).
 
-    ``dates``: only what was received then, and what lies in a topic or a torn batch, whatever its day.
+    ``dates``: only what was received then, and what lies in a topic or a torn batch, whatever its day. ``has_broker``:
+    False where none is known to run, so that nobody waits for one.
     """
     wanted = None if dates is None else list(dates)
     try:
-        found, unseen = topic_breaks(settings), ""
+        found, unseen = (topic_breaks(settings), "") if has_broker else ([], NO_BROKER)
     except (KafkaError, LookupError, OSError) as error:
-        found, unseen = [], f"the topics were not looked at: no broker answers ({type(error).__name__})"
+        found, unseen = [], f"{NO_BROKER} ({type(error).__name__})"
     found += intake_hops.breaks(settings, wanted)
     found += mart_breaks(settings, wanted, {_scope(one) for one in found})
     return found, unseen
@@ -53,7 +57,7 @@ def mart_breaks(
     release = store.current(settings, "learning")
     if release is None or release.read_at is None:
         return []
-    last = release.read_at.astimezone(settings.zone).date()
+    last = release.built_at.astimezone(settings.zone).date()
     first = release.data_date - timedelta(days=MART_DAYS)
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     days = [day for day in days if dates is None or day in dates]
@@ -86,7 +90,8 @@ def _over_mart(
     known: Collection[Scope],
 ) -> list[Break]:
     assert release.read_at is not None
-    least, most = (_counts(settings, days, release.read_at + margin) for margin in (-READ_MARGIN, READ_MARGIN))
+    until = (release.read_at - READ_MARGIN, release.built_at + READ_MARGIN)
+    least, most = (_counts(settings, days, instant) for instant in until)
     found = []
     for scope in sorted((mart.keys() | most.keys()) - set(known), key=str):
         in_mart, low, high = (side.get(scope, NOTHING) for side in (mart, least, most))

@@ -220,7 +220,7 @@ def _torn(settings: Settings, connection: duckdb.DuckDBPyConnection, now: dateti
     if torn:
         torn -= _still_written(settings, now)
     found = []
-    for app_id, batch_id in sorted(torn):
+    for app_id, batch_id in sorted(torn, key=str):
         is_its = (pc.field("intake_app_id") == app_id) & (pc.field("batch_id") == batch_id)
         counts: dict[Scope, dict[str, int]] = {}
         for alias, (name, _) in _TABLES.items():

@@ -48,11 +48,16 @@ def test_ledger_of_a_day_and_of_all(books: Settings) -> None:
     counts = json.loads(result.stdout)
     assert (counts["received"], counts["rejected"], counts["unexplained"]) == (8, 2, 6)
     assert len(counts["rows"]) == 4
+    assert [(one["hop"], one["received_date"], one["statements"]) for one in counts["breaks"]] == [
+        ("gateway to topic", f"2026-10-0{day}", 2) for day in (6, 7, 8)
+    ]
+    assert "no broker answers" in counts["unseen"]
     one = json.loads(CliRunner().invoke(app, ["ledger", "--date", "2026-10-09", "--json"]).stdout)
     assert (one["received"], one["rejected"], one["unexplained"]) == (2, 2, 0)
     table = CliRunner().invoke(app, ["ledger"]).output
     assert "quiet-app" in table
     assert "unexplained" in table
+    assert "gateway to topic: 2026-10-08 quiet-app school-1: 2 missing" in table
 
 
 def test_watch_says_lag_silence_and_holes(books: Settings) -> None:

@@ -30,7 +30,9 @@ import uvicorn
 from cairn.settings import Settings
 from infra.ports import free_port
 from streaming.gateway import Gateway
+from streaming.limits import RecentEvents
 from streaming.producer import Fate, GroupCommitter, Message
+from streaming.sent import SentStatements
 from streaming.sources import Mode, SourceRegistry
 from tests.faults.mutations import Material, Request, load_material, requests
 from tests.needs import SHARED
@@ -41,8 +43,9 @@ ASKED_TWICE_PCT, THROUGH_SERVER_PCT = 12, 1
 LONGEST_SECONDS = 10.0
 PROGRESS_EVERY = 10_000
 MIB = 1 << 20
-# Bounded memories of the gateway (what was sent, which events came) are full after so many inputs; after that the
-# process may vary by so much, but not grow.
+# What the gateway remembers (what was sent, which events came) is bounded; here so low that it is full soon. From this
+# share of the inputs on the process may vary by so much, but not grow.
+MOST_REMEMBERED = 5_000
 WARM_SHARE = 0.4
 MOST_GROWTH_MIB = 48.0
 
@@ -134,6 +137,7 @@ class Target:
         ]
         registry.close()
         self.app = Gateway(self.settings, committer=AcceptingCommitter())
+        self.app._recent, self.app._sent = RecentEvents(MOST_REMEMBERED), SentStatements(MOST_REMEMBERED)
         self.port = free_port()
         config = uvicorn.Config(
             self.app, port=self.port, loop="none", http="httptools", access_log=False, log_level="critical"

@@ -64,6 +64,7 @@ class Round:
     lost: int = 0
     double: int = 0
     unknown: int = 0
+    asked_again: int = 0
     unbalanced: list[str] = field(default_factory=list)
     is_checked: bool = False
     seconds: float = 0.0
@@ -79,6 +80,7 @@ class Round:
         found = f"lost {self.lost}  double {self.double}  never sent {self.unknown}  books {books}"
         return (
             f"round {self.number:3d}  {'+'.join(self.faults):44s} acknowledged {self.acknowledged:6d}"
+            f"  asked again {self.asked_again:3d}"
             f"  {found if self.is_checked else 'looked at later'}"
             f"  {self.seconds:.0f} s{'  RED' if self.is_red else ''}"
         )
@@ -121,7 +123,7 @@ class Stand:
                     stdout=out,
                     stderr=out,
                 )
-        self._gateway.wait_ready(120)
+        self._gateway.wait_ready(300)
 
     def stop(self) -> None:
         """Nothing runs afterwards. Intake is asked to end, and ends in order."""
@@ -233,6 +235,7 @@ def run_round(stand: Stand, number: int, faults: list[str], is_checked: bool) ->
     for sender in stand.senders:
         sender.end()
     done.acknowledged = sum(len(sender.told.acknowledged) for sender in stand.senders)
+    done.asked_again = sum(sender.told.asked_again for sender in stand.senders)
     if is_checked:
         intake_state.wait_until_passed(stand.settings, intake.present_end(stand.settings), DRAIN_SECONDS)
         check(stand, done)
@@ -254,6 +257,9 @@ def check(stand: Stand, done: Round) -> None:
     at_rest = datetime.now(UTC) + intake_hops.STILL_WRITTEN
     hops = [*topic_breaks(settings), *intake_hops.breaks(settings, now=at_rest)]
     done.unbalanced = books + [one.line() for one in hops]
+    for sender in stand.senders:
+        wrong = {status: count for status, count in sender.told.answers.items() if status != 200}
+        done.unbalanced += [f"{sender.source} had answers {wrong}"] if wrong else []
     columns = ["kafka_partition", "kafka_offset"]
     bronze = lake.read(settings, "bronze.activity", columns)
     if bronze.group_by(columns).aggregate([]).num_rows != bronze.num_rows:
@@ -263,7 +269,7 @@ def check(stand: Stand, done: Round) -> None:
 def summary(rounds: Sequence[Round], names: Sequence[str]) -> str:
     """A line a fault, and one over all rounds."""
     lines = [f"{'fault':26s} rounds  lost  double  books that did not balance"]
-    for name in names:
+    for name in dict.fromkeys(names):
         with_it = [one for one in rounds if name in one.faults]
         counts = sum(one.lost for one in with_it), sum(one.double for one in with_it)
         red = sum(bool(one.unbalanced) for one in with_it)

@@ -6,6 +6,7 @@ import json
 import random
 import threading
 import uuid
+from collections import Counter
 from dataclasses import dataclass, field
 
 from cairn.keys import event_id
@@ -26,7 +27,26 @@ class Told:
     acknowledged: set[str] = field(default_factory=set)
     posted: int = 0
     refused: int = 0
+    # Answers by status, but for those that ask to come again later as they should.
+    answers: Counter[int] = field(default_factory=Counter)
+    asked_again: int = 0
     problem: str = ""
+
+
+class _Listening(Connection):
+    """Notes each answer: whoever is not acknowledged must be told when to come again."""
+
+    def __init__(self, settings: Settings, token: str, told: Told) -> None:
+        super().__init__(settings, token)
+        self._told = told
+
+    def _once(self, batch: Batch) -> tuple[int, dict[str, str], bytes]:
+        status, headers, body = super()._once(batch)
+        if status in (429, 503) and int(headers.get("retry-after", "0")) >= 1:
+            self._told.asked_again += 1
+        else:
+            self._told.answers[status] += 1
+        return status, headers, body
 
 
 class Sender:
@@ -61,7 +81,7 @@ class Sender:
 
     def _run(self) -> None:
         try:
-            connection = Connection(self.settings, find_token(self.settings, self.source, None))
+            connection = _Listening(self.settings, find_token(self.settings, self.source, None), self.told)
             while not self._stop.is_set():
                 if self._sent and self._random.random() < SENT_TWICE:
                     self._post(connection, self._random.choice(self._sent), set())

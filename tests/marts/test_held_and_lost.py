@@ -10,13 +10,17 @@ import duckdb
 import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable, write_deltalake
+from starlette.testclient import TestClient
 
 import lake
+from answers import accounts
 from answers.school_trust import release_age, verdict
 from cairn.settings import Settings
-from releases import holding, learning, store
+from portal.app import create_app
+from releases import books, holding, learning, store
 from spark_jobs.intake_ledger import ledger
 from tests.marts.small_roster import DATA_DATE, at, day, put
+from tests.portal.conftest import PASSWORD, submit
 
 pytestmark = [pytest.mark.warehouse, pytest.mark.timeout(600)]
 BOOKS = "received_date, source_id, org_id, received, accepted, duplicate, conflict, rejected, quarantined, unexplained"
@@ -70,6 +74,33 @@ def test_lost_row_of_silver_turns_the_books_red(small_lake: Settings, tmp_path: 
     assert books == sorted(tuple(row[name] for name in BOOKS.split(", ")) for row in ledger(settings)), (
         "the release's books and the lake's are counted alike"
     )
+
+
+def test_a_lost_row_of_a_mart_is_named_by_the_books_and_on_the_page(
+    small_lake: Settings, release: store.Release, tmp_path: Path
+) -> None:
+    assert books.mart_breaks(small_lake) == []
+    settings = Settings(home=tmp_path / "home", portal_hosts=["portal.example"])
+    shutil.copytree(small_lake.home, settings.home)
+    [lost] = [row for row in ledger(settings) if (row["org_id"], row["received_date"]) == ("s-north", DATA_DATE)]
+    standing = store.current(settings, "learning")
+    assert standing is not None
+    with duckdb.connect(str(standing.path)) as connection:
+        gone = "delete from mart_intake_ledger where org_id = 's-north' and received_date = ?"
+        assert connection.execute(gone, [DATA_DATE]).fetchall() == [(1,)]
+    found = books.mart_breaks(settings)
+    scope = (DATA_DATE, lost["source_id"], "s-north")
+    assert [(one.hop, one.received_date, one.source_id, one.org_id, one.statements) for one in found] == [
+        ("silver to mart", *scope, lost["received"]),
+        ("mart to page", DATA_DATE, "all sources", "s-north", -lost["received"]),
+    ]
+    assert books.mart_breaks(settings, known={scope})[0].hop == "mart to page"
+    accounts.add_account(settings, "engineer", "engineer", None, PASSWORD)
+    with TestClient(create_app(settings), base_url="http://portal.example") as client:
+        submit(client, "/login", "/login", name="engineer", password=PASSWORD)
+        page = client.get("/operations").text
+    assert "2 hops out of balance" in page
+    assert f"silver to mart: {DATA_DATE} {lost['source_id']} s-north: {lost['received']} missing" in page
 
 
 def test_what_a_late_night_counted_is_not_counted_again(

@@ -28,7 +28,7 @@ def test_release_holds_marts_only(rows: Any, release: store.Release) -> None:
     schemas = rows("select distinct schema_name from duckdb_tables()")
     assert schemas == [("main",)], "working tables know more about pupils than a page needs"
     assert not rows("select view_name from duckdb_views() where not internal")
-    assert len(release.tables) == 37
+    assert len(release.tables) == 38
     assert all(name.startswith("mart_") for name in release.tables)
 
 
@@ -42,6 +42,18 @@ def test_schools_and_trust(rows: Any) -> None:
         " unlinked_events from mart_school_trust order by 1"
     )
     assert trust == [("s-north", 4, 2, 1, 1, 0, 0, None, 1), ("s-south", 1, 1, 0, 0, 0, 1, "quiet", 0)]
+
+
+def test_what_cannot_be_attributed_is_counted(rows: Any) -> None:
+    """All of four weeks is there once; on the data date p1 has a class and a teacher, and one learner is not linked."""
+    counts = "sum(events), sum(without_pupil), sum(without_class), sum(without_teacher), sum(attributed)"
+    [(events, *parts)] = rows(f"select {counts} from mart_intake_attribution")
+    assert events == sum(parts) == rows("select sum(accepted) from mart_intake_ledger")[0][0]
+    found = rows(
+        "select source_id, org_id, without_pupil, attributed from mart_intake_attribution"
+        " where work_date = date '2026-10-14' order by all"
+    )
+    assert found == [("mathapp", "s-north", 1, 2)]
 
 
 def test_pairs_have_the_class_of_their_subject(rows: Any) -> None:

@@ -264,6 +264,7 @@ def _school_rows(
             )
         ],
         "mart_intake_ledger": [(DATA_DATE, "math-app", school_id, 1240, 1201, 20, 0, 15, 4, 0)],
+        "mart_intake_attribution": [(DATA_DATE, "math-app", school_id, 1201, 6, 5, 4, 1186)],
         "mart_gate_result": [
             (
                 "before_publish",

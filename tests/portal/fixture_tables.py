@@ -75,6 +75,8 @@ TABLES = {
     " milestones_done bigint, milestones_late bigint, cost_usd double, cost_per_pupil_usd double",
     "mart_intake_ledger": "received_date date, source_id varchar, org_id varchar, received bigint, accepted bigint,"
     " duplicate bigint, conflict bigint, rejected bigint, quarantined bigint, unexplained bigint",
+    "mart_intake_attribution": "work_date date, source_id varchar, org_id varchar, events bigint, without_pupil bigint,"
+    " without_class bigint, without_teacher bigint, attributed bigint",
     "mart_gate_result": "gate varchar, rule_id varchar, scope_type varchar, scope_id varchar, severity varchar,"
     " is_passed boolean, rows_checked bigint, rows_failed bigint, sample_event_ids varchar[], message varchar,"
     " run_at timestamptz, data_date date",
