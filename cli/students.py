@@ -30,11 +30,18 @@ def group() -> None:
 def show(
     student: StudentArgument,
     purpose: Annotated[str, typer.Option(help="Why you look; written to the log of disclosures.")] = "students show",
+    held: Annotated[
+        bool, typer.Option("--held", help="Also all that is held of the person; reads every table with people.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show a person's name and the links between identifiers outside and the person. Logged.
 
-    Example: cairn students show p_4f1d2c3b4a59687710293847 --purpose "help desk 118"
+    With --held also what is kept, without its content: each table with rows, sources and days, then releases, feeds,
+    sealed originals, other files. What is wrong is corrected where it came from: the roster, the file, the app; whose
+    it is by students link, merge and split.
+
+    Example: cairn students show p_4f1d2c3b4a59687710293847 --held --purpose "request 2026-118"
     """
     from cairn.settings import settings
     from cli.common import actor
@@ -48,7 +55,13 @@ def show(
     links = [{"kind": link.kind, **link.as_row()} for link in vault.links_for([key])]
     merged = [one.gone_key if one.kept_key == key else one.kept_key for one in vault.merges(key)]
     result = {"student_key": key, "name": name.display, "links": links, "merged_with": merged}
-    emit(result | {"decisions": vault.decisions(key)}, as_json, _shown)
+    result["decisions"] = vault.decisions(key)
+    if held:
+        from feeds.erasure import Feeds
+        from night.holdings import holdings
+
+        result["held"] = holdings(settings(), key, [Feeds()])
+    emit(result, as_json, _shown)
 
 
 @app.command()
@@ -153,6 +166,12 @@ def _shared(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _held_line(one: dict[str, Any]) -> str:
+    days = f"  {one['first_date']} to {one['last_date']}" if one["first_date"] else ""
+    sources = f"  from {', '.join(one['sources'])}" if one["sources"] else ""
+    return f"held  {one['rows']:>8,}  {one['table']}{days}{sources}"
+
+
 def _shown(result: dict[str, Any]) -> str:
     lines = [f"{result['student_key']}  {result['name']}"]
     for item in result["links"]:
@@ -167,4 +186,8 @@ def _shown(result: dict[str, Any]) -> str:
         f"  {one['reason']}"
         for one in result["decisions"]
     ]
+    if "held" in result:
+        lines += [_held_line(one) for one in result["held"]["tables"]]
+        lines += [f"held  {count:>8,}  {place}" for place, count in result["held"]["places"].items()]
+        lines.append(f"the topic {result['held']['topic']}")
     return "\n".join(lines)

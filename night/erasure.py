@@ -181,10 +181,10 @@ def _is_behind(settings: Settings, vault: Vault, receipt: Receipt) -> bool:
         return True
     if datetime.now(UTC).astimezone(settings.zone).date() > receipt.topic_until_date:
         return False
-    return lake_erasure.has_come_back(settings, _subject(settings, receipt))
+    return lake_erasure.has_come_back(settings, subject_of(settings, receipt))
 
 
-def _subject(settings: Settings, receipt: Receipt) -> lake_erasure.Subject:
+def subject_of(settings: Settings, receipt: Receipt) -> lake_erasure.Subject:
     """Who goes from the lake. An identifier that others had too is the person's until the erasure, and no longer."""
     periods = [(key, begins, ends or receipt.erased_at) for key, begins, ends in receipt.periods]
     return lake_erasure.subject(settings, receipt.student_keys, receipt.subject_keys, periods)
@@ -211,7 +211,7 @@ def _go_through(settings: Settings, vault: Vault, receipt: Receipt, places: list
         home_sweep.overwrite(path, words)
         removed[str(path.relative_to(settings.home))] = 1
     in_lake = lake_erasure.erase(
-        settings, _subject(settings, receipt), receipt.erasure_id, receipt.erased_at, receipt.passes
+        settings, subject_of(settings, receipt), receipt.erasure_id, receipt.erased_at, receipt.passes
     )
     removed |= {f"lake {name}": rows for name, rows in in_lake.items()}
     left = {one.subject_key for one in vault.shared() if not set(one.student_keys).isdisjoint(receipt.student_keys)}

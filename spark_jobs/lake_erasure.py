@@ -14,7 +14,7 @@ import functools
 import operator
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -34,6 +34,8 @@ LAYOUTS = {**LAYOUT, key_index.TABLE: key_index.LAYOUT}
 # Lease of mastery's nights (spark_jobs.mastery, which needs Spark to be imported).
 MASTERY_LEASE = "mastery"
 WAIT_SECONDS = 120.0
+# Columns that say when the platform wrote a row, not when something was so.
+RECORDING = frozenset(("recorded_from", "recorded_to", "written_at", "loaded_at", "valid_to"))
 # The value of a field within the text of a record.
 _FIELD = r'"{name}"\s*:\s*"(?P<value>[^"]*)"'
 Mask = Any
@@ -153,6 +155,51 @@ def erase(
         for contract in person_tables():
             lake.expunge(settings, contract.name, who.words)
     return {name: rows for name, rows in removed.items() if rows}
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a table holds of a person: rows, the sources that sent them, and the days from and to which they are."""
+
+    table: str
+    rows: int
+    sources: list[str]
+    first_date: date | None
+    last_date: date | None
+
+
+def held_by(settings: Settings, who: Subject) -> list[Held]:
+    """What the lake's tables hold of a person now, table by table; changes nothing.
+
+    Days are those of a table's first column of time that is no time of recording, where it has one.
+    """
+    found = (_held_in(settings, contract, who) for contract in person_tables() if lake.exists(settings, contract.name))
+    return sorted((one for one in found if one.rows), key=lambda one: one.table)
+
+
+def _held_in(settings: Settings, contract: Contract, who: Subject) -> Held:
+    persons = [column.name for column in contract.person_columns]
+    times = [column.name for column in contract.columns if column.type in ("date", "timestamp")]
+    day = next((name for name in times if name not in RECORDING), None)
+    source = "source_id" if any(column.name == "source_id" for column in contract.columns) else None
+    columns = [*persons, *(name for name in (day, source) if name is not None)]
+    rows = lake.read(settings, contract.name, columns, _among(contract, who), lake.EVERY)
+    lists = [column for column in contract.person_columns if _is_list(column)]
+    is_hers = functools.reduce(pc.or_, (_has(rows[one.name], one, who) for one in lists), _is_gone(rows, contract, who))
+    hers = rows.filter(is_hers)
+    days = [_day(value, settings) for value in hers[day].to_pylist() if value is not None] if day else []
+    sources = sorted(set(hers[source].drop_null().to_pylist())) if source else []
+    return Held(contract.name, hers.num_rows, sources, min(days, default=None), max(days, default=None))
+
+
+def _has(values: pa.ChunkedArray, column: Column, who: Subject) -> Mask:
+    """Which lists have the person among their keys."""
+    wanted = who.student_keys if column.holds == "student_keys" else who.event_ids
+    return pa.array([not wanted.isdisjoint(one or ()) for one in values.to_pylist()], pa.bool_())
+
+
+def _day(value: date | datetime, settings: Settings) -> date:
+    return value.astimezone(settings.zone).date() if isinstance(value, datetime) else value
 
 
 def is_done(settings: Settings, erasure_id: str) -> bool:

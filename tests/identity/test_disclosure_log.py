@@ -116,7 +116,9 @@ def test_a_log_that_was_lost_and_made_anew_is_not_taken_for_the_old_one(settings
     write(settings, "p_1")
     write(settings, "p_2")
     move_disclosures(settings)
-    for path in log_path(settings).parent.glob("disclosure_log.sqlite*"):
+    lost = list(log_path(settings).parent.glob(f"{log_path(settings).name}*"))
+    assert log_path(settings) in lost
+    for path in lost:
         path.unlink()
     write(settings, "p_3")
     move_disclosures(settings)

@@ -155,6 +155,34 @@ def run(*arguments: str) -> tuple[int, dict[str, Any]]:
     return done.exit_code, json.loads(done.stdout)
 
 
+def test_what_is_held_of_a_person_can_be_listed(district: tuple[Settings, str, str]) -> None:
+    settings, gone, stays = district
+    done = CliRunner().invoke(app, ["students", "show", "u-ann-77", "--held", "--purpose", "request 117", "--json"])
+    held = json.loads(done.stdout)["held"]
+    tables = {one["table"]: one for one in held["tables"]}
+    # A row in each, and one that lies there twice; silver.activity_void and ops.gate_result do not say whose they are.
+    assert set(tables) >= {one.name for one in lake_erasure.person_tables()} - {
+        "silver.activity_void",
+        "ops.gate_result",
+    }
+    assert all(one["rows"] in (1, 2) for one in tables.values()), tables
+    activity = tables["silver.learner_activity"]
+    assert (activity["sources"], activity["first_date"], activity["last_date"]) == (["app"], str(DAY), str(DAY))
+    assert (held["places"]["feeds"], held["places"]["sealed originals"], held["places"]["live/live.sqlite"]) == (
+        1,
+        2,
+        2,
+    )
+    assert stays not in done.stdout
+    newest = list_disclosures(settings, gone)[-1]
+    assert (newest["purpose"], newest["route"], newest["student_keys"]) == (
+        "request 117",
+        "cairn students show",
+        [gone],
+    )
+    assert "silver.learner_activity" in CliRunner().invoke(app, ["students", "show", gone, "--held"]).stdout
+
+
 def test_a_person_is_gone_from_everything_and_nobody_else(district: tuple[Settings, str, str]) -> None:
     settings, gone, stays = district
     before = {one.name: lake.count_rows(settings, one.name) for one in lake_erasure.person_tables()}

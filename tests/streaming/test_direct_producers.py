@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from typer.testing import CliRunner
 
 from cairn.errors import CairnError, UsageError
 from cairn.kafka_access import client_options, java_options
-from cairn.settings import Settings
+from cairn.settings import REPOSITORY, Settings
 from cairn.settings import settings as process_settings
 from cli import source
 from infra.broker import DirectListener, start_broker
@@ -35,10 +36,11 @@ from infra.ports import free_port
 from streaming import direct
 from streaming.producer import Fate, GroupCommitter, Message
 from streaming.sources import SourceRegistry
-from streaming.topics import ACTIVITY, ALL, RECEIPTS, REJECTED, end_offsets, ensure_topics
+from streaming.topics import ACTIVITY, ALL, RECEIPTS, REJECTED, Offsets, end_offsets, ensure_topics
 from tests.streaming.certificates import make_certificate
 
 OTHER = "of.somebody.else"
+PAGE = (REPOSITORY / "docs" / "how-to" / "connect-an-app.md").read_text(encoding="utf-8")
 # A client of kafka-python that the broker turns away leaves its sockets to the garbage collector.
 turned_away = pytest.mark.filterwarnings("ignore:.*<socket.socket:pytest.PytestUnraisableExceptionWarning")
 
@@ -107,6 +109,17 @@ def send(producer: KafkaProducer, topic: str) -> None:
     producer.send(topic, b"{}", partition=0).get(timeout=10)
 
 
+def wait_for_more(secured: Secured, before: Offsets) -> Offsets:
+    """Wait until more activity and receipts are committed than before; where the topics end then."""
+    deadline = time.monotonic() + 20
+    while True:
+        after = end_offsets(secured.inside)
+        if all(sum(after[topic].values()) > sum(before[topic].values()) for topic in (ACTIVITY, RECEIPTS)):
+            return after
+        assert time.monotonic() < deadline, "committed, and never seen"
+        time.sleep(0.1)
+
+
 @pytest.mark.broker
 def test_a_direct_producer_writes_its_own_and_nothing_else(secured: Secured, monkeypatch: pytest.MonkeyPatch) -> None:
     let_in = acl(secured, monkeypatch, "sis-bridge", "--apply")
@@ -119,12 +132,7 @@ def test_a_direct_producer_writes_its_own_and_nothing_else(secured: Secured, mon
         send(producer, topic)
     producer.commit_transaction()
     producer.close()
-    deadline = time.monotonic() + 20
-    while any(
-        (after := end_offsets(secured.inside))[topic]["0"] == before[topic]["0"] for topic in (ACTIVITY, RECEIPTS)
-    ):
-        assert time.monotonic() < deadline, "committed, and never seen"
-        time.sleep(0.1)
+    after = wait_for_more(secured, before)
 
     plain = secured.producer(*me, enable_idempotence=False)
     for topic in (REJECTED, OTHER):
@@ -231,3 +239,35 @@ def test_settings_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
     for wrong, said in (({"broker_direct_address": "9093"}, "host:port"), ({"broker_direct_address": "a:1"}, "PEM")):
         with pytest.raises(UsageError, match=said):
             DirectListener.of(Settings(home=tmp_path, **wrong))
+
+
+@pytest.mark.broker
+def test_the_page_about_connecting_an_app_says_what_works(
+    secured: Secured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its commands in their order, and its producer, with this broker's address and files."""
+    monkeypatch.setenv("CAIRN_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("CAIRN_KAFKA_BOOTSTRAP", secured.inside.kafka_bootstrap)
+    process_settings.cache_clear()
+    commands = [line.split()[2:] for line in PAGE.splitlines() if line.startswith("    cairn source ")]
+    assert [command[0] for command in commands] == ["add", "rotate", "list", "rotate", "add", "asked", "acl"]
+    said = [CliRunner().invoke(source.app, [*command, "--json"], catch_exceptions=False) for command in commands]
+    process_settings.cache_clear()
+    assert [done.exit_code for done in said] == [0] * len(commands)
+    monkeypatch.setenv("SIS_BRIDGE_PASSWORD", json.loads(said[-1].stdout)["password"])
+
+    program = PAGE.split("```python\n")[1].split("```")[0]
+    program = program.replace("cairn.district.example:9093", secured.address)
+    program = program.replace("district-ca.pem", str(secured.ca_file))
+    for topic, name in ((ACTIVITY, "record.json"), (RECEIPTS, "receipt.json")):
+        sample = sorted((REPOSITORY / "schemas" / "events" / topic / "passing").glob("*.json"))[0]
+        program = program.replace(name, str(sample))
+    before = end_offsets(secured.inside)
+    exec(compile(program, "connect-an-app.md", "exec"), {})
+    wait_for_more(secured, before)
+
+
+def test_the_settings_that_the_page_names_are_there() -> None:
+    named = set(re.findall(r"^((?:kafka|gateway|broker)_\w+) =", PAGE, re.MULTILINE))
+    assert len(named) == 12
+    assert named <= set(Settings.model_fields)
