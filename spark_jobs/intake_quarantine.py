@@ -23,7 +23,8 @@ from cairn.evidence.clock import AS_RECEIVED, AS_SENT, RELEASED, WORK_TIMES
 from cairn.settings import Settings
 from spark_jobs.key_index import find_events
 from streaming.process import Processor
-from streaming.producer import Fate, GroupCommitter, Message
+from streaming.producer import Fate, GroupCommitter
+from streaming.transactions import Message
 
 TABLE = "silver.activity_quarantine"
 ENDPOINT = "release"

@@ -23,11 +23,12 @@ from cairn.evidence.activity import REASONS
 from cairn.kafka_access import client_options
 from cairn.settings import Settings
 from streaming.process import MENDED_BY_SENDER, Outcome, Processor
-from streaming.producer import Fate, GroupCommitter, Message
+from streaming.producer import Fate, GroupCommitter
 from streaming.replayed import Replayed
 from streaming.seals import SealStore
 from streaming.sources import Source, SourceRegistry
 from streaming.topics import REJECTED
+from streaming.transactions import Message
 
 ENDPOINT = "replay"
 POLL_MS = 1_000

@@ -31,9 +31,10 @@ from cairn.settings import Settings
 from infra.ports import free_port
 from streaming.gateway import Gateway
 from streaming.limits import RecentEvents
-from streaming.producer import Fate, GroupCommitter, Message
+from streaming.producer import Fate, GroupCommitter
 from streaming.sent import SentStatements
 from streaming.sources import Mode, SourceRegistry
+from streaming.transactions import Message
 from tests.faults.mutations import Material, Request, load_material, requests
 from tests.needs import SHARED
 

@@ -26,9 +26,9 @@ from spark_jobs.intake_ledger import ledger, totals
 from spark_jobs.key_index import KeyIndex
 from spark_jobs.xxhash import xxhash64
 from streaming.process import Processor
-from streaming.producer import Message
 from streaming.sources import Source
 from streaming.topics import ACTIVITY
+from streaming.transactions import Message
 
 SOURCE = Source("tilewise", frozenset({"sch-01", "sch-02"}))
 VERBS = {

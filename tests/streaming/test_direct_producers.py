@@ -34,9 +34,10 @@ from cli import source
 from infra.broker import DirectListener, start_broker
 from infra.ports import free_port
 from streaming import direct
-from streaming.producer import Fate, GroupCommitter, Message
+from streaming.producer import Fate, GroupCommitter
 from streaming.sources import SourceRegistry
 from streaming.topics import ACTIVITY, ALL, RECEIPTS, REJECTED, Offsets, end_offsets, ensure_topics
+from streaming.transactions import Message
 from tests.streaming.certificates import make_certificate
 
 OTHER = "of.somebody.else"

@@ -12,10 +12,11 @@ from kafka import KafkaProducer
 from cairn.settings import Settings
 from streaming import rejected
 from streaming.process import Processor
-from streaming.producer import Fate, GroupCommitter, Message
+from streaming.producer import Fate, GroupCommitter
 from streaming.replayed import Replayed
 from streaming.sources import Source, SourceRegistry
 from streaming.topics import ACTIVITY, RECEIPTS, REJECTED, end_offsets, ensure_topics
+from streaming.transactions import Message
 from tests.streaming.gateway_process import committed
 from tests.streaming.xapi_bodies import answered
 
