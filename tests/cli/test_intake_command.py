@@ -79,3 +79,43 @@ def test_watch_says_lag_silence_and_holes(books: Settings) -> None:
 def test_a_date_that_is_none_is_wrong_use(settings: Settings) -> None:
     result = CliRunner().invoke(app, ["ledger", "--date", "tomorrow"])
     assert "YYYY-MM-DD" in str(result.exception)
+
+
+def test_what_is_set_aside_is_listed_and_only_a_clocks_is_released(settings: Settings) -> None:
+    record = {"event_id": "e0", "subject_key": "s1_a", "source_id": "quiet-app", "org_id": "school-1"}
+    record |= {"source_statement_id": "st", "content_hash": "h"}
+    record |= {"received_at": "2026-10-14T15:00:00Z", "event_time": "2036-10-14T15:00:00Z", "extensions": None}
+    reasons = ("clock_ahead", "clock_ahead", "content_conflict")
+    rows = [
+        {"kafka_topic": "learner.activity.v1", "kafka_partition": 0, "kafka_offset": n, "event_id": f"e{n}"}
+        | {"source_id": "quiet-app", "org_id": f"school-{n}", "received_date": AT.date(), "reason": reason}
+        | {"fate": "conflict" if reason == "content_conflict" else "quarantined", "detail": "event_time lies ahead"}
+        | {"record_value": json.dumps(record | {"event_id": f"e{n}"}), "intake_app_id": "app", "batch_id": 0}
+        for n, reason in enumerate(reasons)
+    ]
+    lake.append(settings, "silver.activity_quarantine", rows)
+    result = CliRunner().invoke(app, ["quarantine", "list"])
+    assert "2  clock_ahead  quiet-app  2 schools  received 2026-10-14 to 2026-10-14" in result.output
+    assert "release --reason clock_ahead --source quiet-app" in result.output
+    assert "ask the sender to give changed work a new id" in result.output
+    listed = json.loads(CliRunner().invoke(app, ["quarantine", "list", "--school", "school-1", "--json"]).stdout)
+    assert [(group["reason"], group["records"], group["can_be_released"]) for group in listed["groups"]] == [
+        ("clock_ahead", 1, True)
+    ]
+    for work_time, waits in (("as-sent", 2), ("received", 0)):
+        asked = ["quarantine", "release", "--work-time", work_time, "--dry-run", "--json"]
+        done = json.loads(CliRunner().invoke(app, asked).stdout)
+        assert done == {"selected": 2, "released": 2, "waits_for_its_day": waits}
+    for wrong, said in (
+        (["--reason", "content_conflict"], "cannot be released, only clock_ahead and before_school_year"),
+        (["--work-time", "noon"], "--work-time as-sent or received"),
+    ):
+        assert said in str(CliRunner().invoke(app, ["quarantine", "release", *wrong]).exception)
+
+
+def test_alarms_are_listed_with_when_they_stood(books: Settings) -> None:
+    assert "no alarm" in CliRunner().invoke(app, ["alarms"]).output
+    assert CliRunner().invoke(app, ["watch"]).exit_code == 1
+    listed = json.loads(CliRunner().invoke(app, ["alarms", "--json"]).stdout)
+    assert listed["standing"] == len(listed["alarms"]) > 0
+    assert {"kind", "since", "expected", "came", "command", "raised_at", "cleared_at"} <= set(listed["alarms"][0])
