@@ -12,6 +12,7 @@ from cairn.rostering.oneroster import read_roster
 from cairn.settings import Settings
 from identity.crosswalk import IDENTITY_FILE
 from identity.vault import Vault
+from loading.class_schools import follow_classes
 from loading.delta_people import fill_from_known
 from loading.mass_end import refuse_mass_end
 from loading.problems import shown
@@ -46,7 +47,7 @@ def load_roster(
     fill_from_known(settings, vault, roster)
     people = (person for person in roster.people if not person.is_left_out)
     taken = vault.take_in(people, at=instant, living=living_beside(settings, vault, roster))
-    sections = keyed_sections(vault, roster, taken.keys)
+    sections = follow_classes(settings, roster, keyed_sections(vault, roster, taken.keys))
     links = [link.as_row() for link in taken.links]
     changes = load_sections(settings, sections, links, today, recorded_at=instant)
     total = sum((change for table, change in changes.items() if table != LINKS), Change())

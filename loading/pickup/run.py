@@ -90,12 +90,12 @@ def _run_source(
     outcome = SourceOutcome(source.name, source.kind)
     if again:
         state.try_again(source.name)
-    inbox = private_folder(settings, source, INBOX)
-    for left in inbox.iterdir():  # by a run that died: what it copied still lies where it came from
-        discard(left)
-    run = _Run(settings, state, source, inbox, outcome, allow_mass_end)
     try:
+        inbox = private_folder(settings, source, INBOX)
+        for left in inbox.iterdir():  # by a run that died: what it copied still lies where it came from
+            discard(left)
         forget_old(settings, source)
+        run = _Run(settings, state, source, inbox, outcome, allow_mass_end)
         if isinstance(source.place, RestPlace):
             run.from_service(source.place)
         else:

@@ -127,6 +127,20 @@ def test_a_delta_of_people_keeps_the_role_and_school_that_it_leaves_out(
     assert Vault(settings).find("u9") == [], "whoever is refused is nobody yet"
 
 
+def test_a_class_that_moves_in_a_delta_takes_its_enrolments_along(settings: Settings, load: Load) -> None:
+    load(0, WHOLE)
+    at = "2026-09-02T00:00:00Z"
+    moves = {"classes": [f"c1,active,{at},A,s2,t1"], "enrollments": [f"e2,tobedeleted,{at},c1,s1,u2,student,,"]}
+    done = load(1, moves, "delta")
+    assert done["warnings"] == [
+        "classes.csv:1: classes have moved to another school, and with them 2 enrolments that the package leaves out"
+    ]
+    assert (done["tables"]["silver.enrollment"]["changed"], done["tables"]["silver.enrollment"]["ended"]) == (2, 1)
+    now = lake.read(settings, "silver.enrollment", filters=CURRENT).to_pylist()
+    assert {row["enrollment_id"]: row["school_id"] for row in now} == {"e0": "s2", "e1": "s2", "e2": "s1"}
+    assert load(2, moves, "delta")["tables"]["silver.enrollment"]["changed"] == 0
+
+
 def test_an_enrolment_of_somebody_unknown_ends_nothing(settings: Settings, load: Load) -> None:
     load(0, WHOLE)
     files = {"enrollments": [WHOLE["enrollments"][0], WHOLE["enrollments"][1], "e2,,,c1,s1,u77,student,,"]}

@@ -15,8 +15,11 @@ import pytest
 import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
+from cli.main import main
 from loading import history
+from loading.pickup import take
 from loading.pickup.run import run_pickup
+from loading.pickup.state import PickupState
 from loading.pickup.take import kept_until
 from tests.loading.pickup.conftest import USERS, Configure, RunPickup, grow, people, put_away, roster_zip, states
 
@@ -194,6 +197,32 @@ def test_a_load_that_others_are_at_work_on_is_tried_again(
         waits = pick_up()["drop"]
     assert (waits.state, states(waits)) == ("done", [("costs.csv", "waiting")])
     assert states(pick_up()["drop"]) == [("costs.csv", "loaded")]
+
+
+def test_an_error_that_nobody_foresaw_stops_no_other_source_and_is_raised_in_the_end(
+    settings: Settings,
+    drop: Path,
+    tmp_path: Path,
+    configure: Configure,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fails(*_: object) -> dict[str, Any]:
+        raise ValueError("a value of a row")
+
+    other = tmp_path / "other"
+    other.mkdir()
+    configure(first=source(drop, take=[{"match": "*", "load": "resources"}]), second=source(other))
+    monkeypatch.setitem(take._LOADERS, "resources", fails)
+    (drop / "resources.csv").write_text("x\n")
+    costs(other / "costs.csv", 5)
+    with pytest.raises(SystemExit) as ended:
+        main(["pickup", "run"])
+    said = capsys.readouterr().err
+    assert ended.value.code == 1 and "second: costs.csv: loaded" in said
+    assert "failed: first: ValueError" in said and "error: ValueError: a value of a row" in said
+    assert PickupState(settings).of_source("first").message == "ValueError", "what stood in a row is not remembered"
+    assert (drop / "resources.csv").exists(), "the next run tries again"
 
 
 def test_old_files_go(settings: Settings, drop: Path, configure: Configure, pick_up: RunPickup) -> None:
