@@ -65,9 +65,7 @@ def mart_breaks(
     try:
         names = ", ".join(_COUNTS)
         rows = connection.execute(
-            f"select received_date, source_id, org_id, {names} from mart_intake_ledger "
-            "where list_contains(?, received_date)",
-            [days],
+            f"select received_date, source_id, org_id, {names} from mart_intake_ledger"
         ).fetchall()
         shown = connection.execute(
             "select school.school_id, trust.received from mart_school as school "
@@ -76,10 +74,8 @@ def mart_breaks(
     finally:
         connection.close()
     mart = {(row[0], row[1], row[2]): dict(zip(_COUNTS, row[3:], strict=True)) for row in rows}
-    found = _over_mart(settings, days, mart, release, known)
-    if dates is None:
-        found += _over_page(release.data_date, mart, shown)
-    return found
+    of_days = {scope: counts for scope, counts in mart.items() if scope[0] in days}
+    return _over_mart(settings, days, of_days, release, known) + _over_page(release.data_date, mart, shown)
 
 
 def _over_mart(

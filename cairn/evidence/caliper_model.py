@@ -95,7 +95,7 @@ class Model:
         """Raises Refusal where an element is neither an event nor an entity of the model."""
         type_name = element.get("type")
         if type(type_name) is not str or not type_name:
-            if len(element) > 1 and self._configuration.checks.keys() >= element.keys():
+            if type_name is None and len(element) > 1 and self._configuration.checks.keys() >= element.keys():
                 self._node(self._configuration)(element)
                 return
             raise Refusal("field_missing", "is required and must be a string", "type")

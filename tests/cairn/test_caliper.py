@@ -87,6 +87,14 @@ def test_all_that_the_specification_calls_invalid_is_refused(shared_fixture: Cal
         assert refused.value.path and refused.value.reason in REASONS, path.name
 
 
+@pytest.mark.parametrize("kind", [{"type": "Response"}, ["Event"], 7, True, ""])
+def test_a_type_that_is_no_text_is_refused(kind: object) -> None:
+    """Found by the fuzzer: taken for a configuration of an endpoint, which has no type, it could not be looked up."""
+    with pytest.raises(Refusal) as refused:
+        list(read(enveloped({"type": kind, "@context": VERSION})))
+    assert (refused.value.reason, refused.value.path) == ("field_missing", "type")
+
+
 def test_a_refused_element_is_refused_alike_without_its_envelope() -> None:
     """What is sealed is the element alone: it must say its version."""
     case = json.loads((GOLDEN / "times_and_ids.json").read_text())

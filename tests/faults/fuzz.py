@@ -229,7 +229,10 @@ async def _run(target: Target, material: Material, seed: str, numbers: range, sa
     process, begun = psutil.Process(), time.monotonic()
     every = max(1, min(PROGRESS_EVERY, len(numbers) // 20))
     for number, made in requests(material, target.tokens, seed, numbers.start, numbers.stop):
+        known = len(found.problems)
         await _one(target, number, made, random.Random(f"ways-{seed}-{number}"), found)
+        for problem in found.problems[known:]:
+            say(f"PROBLEM {problem}")
         found.inputs += 1
         if found.inputs % every == 0:
             found.seconds = time.monotonic() - begun

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import random
 import threading
+import time
 import uuid
 from collections import Counter
 from dataclasses import dataclass, field
 
+from cairn.errors import CairnError
 from cairn.keys import event_id
 from cairn.settings import Settings
 from streaming.client import XAPI, Batch, Connection, find_token
@@ -17,7 +19,7 @@ from streaming.client import XAPI, Batch, Connection, find_token
 SENT_TWICE = 0.1
 SCHOOLS = 3
 PUPILS = 60
-PATIENCE_SECONDS = 170.0
+PATIENCE_SECONDS = 300.0
 
 
 @dataclass
@@ -71,7 +73,7 @@ class Sender:
         """Let what is under way be acknowledged, then return. Fails where it is not within minutes."""
         assert self._thread is not None
         self._stop.set()
-        self._thread.join(PATIENCE_SECONDS + 60)
+        self._thread.join(2 * PATIENCE_SECONDS)
         assert not self._thread.is_alive(), f"{self.source} was not answered"
         assert not self.told.problem, self.told.problem
 
@@ -100,7 +102,14 @@ class Sender:
 
     def _post(self, connection: Connection, batch: Batch, ids: set[str]) -> None:
         """Again and again until it is answered for good; only then are its statements acknowledged."""
-        answer = connection.post(batch)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                answer = connection.post(batch)
+                break
+            except CairnError:  # minutes without an answer: a sender is started again and sends the same
+                if time.monotonic() > deadline:
+                    raise
         self.told.posted += batch.statements
         self.told.refused += answer.rejected
         if answer.status == 200:
