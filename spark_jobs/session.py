@@ -71,7 +71,7 @@ def session_options(settings: Settings) -> dict[str, str]:
         "spark.sql.streaming.stateStore.providerClass": f"{STATE_STORES}.RocksDBStateStoreProvider",
         "spark.log.level": "WARN",
         "spark.ui.showConsoleProgress": "false",
-        "spark.redaction.regex": "(?i)secret|password|passphrase|token|access[.]?key|key[._]?id",
+        "spark.redaction.regex": "(?i)secret|password|passphrase|token|access[.]?key|key[._]?id|keystore|jaas",
         **_size_options(settings),
         **_driver_address(settings),
         **_store_options(settings),

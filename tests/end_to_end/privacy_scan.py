@@ -15,6 +15,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise, permutations
 from pathlib import Path
 from urllib.parse import unquote
@@ -28,6 +29,7 @@ from kafka.structs import TopicPartition
 from cairn.settings import Settings
 
 TOKEN = re.compile(r"[\w.@+-]+")
+ENCODED = re.compile(r"%[0-9a-fA-F]{2}")
 ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 # What may identify people: the vault itself, sealed originals, feeds, senders' own files.
 ALLOWED = ("vault", "keys", "sealed", "feeds", "senders", "simulated", "replays")
@@ -58,26 +60,35 @@ class People:
                     people.names.add((row["givenName"].lower(), row["familyName"].lower()))
         return people
 
+    @cached_property
+    def parts(self) -> tuple[set[str], set[str]]:
+        """Given names and family names."""
+        return {given for given, _ in self.names}, {family for _, family in self.names}
+
     def found_in(self, text: str) -> set[str]:
         """What of these people stands in the text, as kinds of finding (never the value itself)."""
         found = self._found_in(text)
-        if "%" in text:
+        if ENCODED.search(text):
             found |= self._found_in(unquote(text))
-        if "\\u" in text:
+        if ESCAPED.search(text):
             found |= self._found_in(ESCAPED.sub(lambda match: chr(int(match[1], 16)), text))
         return found
 
     def _found_in(self, text: str) -> set[str]:
-        words = [word.strip(".-") for word in TOKEN.findall(text.lower())]
-        found = {"identifier" for word in words if word in self.tokens}
-        pairs = list(pairwise(words))
-        if any(pair in self.names or pair[::-1] in self.names for pair in pairs):
-            found.add("name")
+        words = TOKEN.findall(text.lower())
+        distinct = {word: word.strip(".-") for word in set(words)}
+        plain = set(distinct.values())
+        found = set() if self.tokens.isdisjoint(plain) else {"identifier"}
+        given, family = self.parts
+        if not given.isdisjoint(plain) and not family.isdisjoint(plain):
+            pairs = {(distinct[one], distinct[other]) for one, other in pairwise(words)}
+            if any(pair in pairs or pair[::-1] in pairs for pair in self.names):
+                found.add("name")
         return found
 
     def found_in_columns(self, columns: Sequence[Sequence[object]]) -> set[str]:
         """``name`` where a given and a family name stand in two columns of one row, whichever they are."""
-        given, family = ({name[part] for name in self.names} for part in (0, 1))
+        given, family = self.parts
         texts = [[str(value).lower() if value is not None else "" for value in column] for column in columns]
         held = [set(column) for column in texts]
         for one, other in permutations(range(len(texts)), 2):
@@ -118,13 +129,19 @@ def _of_parquet(people: People, path: Path) -> set[str]:
 def _of_duckdb(people: People, path: Path) -> set[str]:
     found: set[str] = set()
     with duckdb.connect(str(path), read_only=True) as connection:
-        query = "select table_name, column_name from information_schema.columns where data_type similar to ?"
+        # A view has nothing of its own: what it reads is read where it lies.
+        query = """
+            select format('"{}"."{}"', table_schema, table_name), column_name
+            from information_schema.columns
+            join information_schema.tables using (table_catalog, table_schema, table_name)
+            where table_type = 'BASE TABLE' and regexp_matches(data_type, '(?i)varchar|blob|json|struct|map')
+        """
         by_table: dict[str, list[str]] = {}
-        for table, column in connection.execute(query, ["(?i).*(varchar|blob|json|struct|map).*"]).fetchall():
+        for table, column in connection.execute(query).fetchall():
             by_table.setdefault(table, []).append(column)
         for table, names in by_table.items():
             asked = ", ".join(f'"{name}"::varchar' for name in names)
-            rows = connection.execute(f'select distinct {asked} from "{table}"').fetchall()
+            rows = connection.execute(f"select distinct {asked} from {table}").fetchall()
             found |= _of_table(people, names, list(zip(*rows, strict=True)))
     return found
 
@@ -142,16 +159,11 @@ def _of_sqlite(people: People, path: Path) -> set[str]:
 
 
 def _of_octets(people: People, path: Path) -> set[str]:
-    """Text line by line, and binary files for what stands in them in clear."""
-    found: set[str] = set()
+    """Text, and binary files for what stands in them in clear."""
+    content = path.read_bytes()
     if path.suffix == ".gz":
-        with gzip.open(path, "rt", errors="replace") as file:
-            for line in file:
-                found |= people.found_in(line)
-    else:
-        for line in path.read_bytes().decode("utf-8", errors="replace").splitlines():
-            found |= people.found_in(line)
-    return found
+        content = gzip.decompress(content)
+    return people.found_in(content.decode("utf-8", errors="replace"))
 
 
 def _of_file(people: People, path: Path) -> set[str]:
