@@ -92,6 +92,9 @@ def district(settings: Settings) -> tuple[Settings, str, str]:
     for contract in lake_erasure.person_tables():
         lake.append(settings, contract.name, lake.read(settings, contract.name, partitions=lake.EVERY).slice(0, 1))
         lake.compact(settings, contract.name)
+    picked_up = settings.pickup_dir / "sis" / "archive" / "roster.csv"
+    picked_up.parent.mkdir(parents=True)
+    picked_up.write_text("u-ann-77,Ann\n")
     night_record.record(settings, night(settings))
     release(settings, [gone, stays])
     for person in (gone, stays):
@@ -195,6 +198,7 @@ def test_a_person_is_gone_from_everything_and_nobody_else(district: tuple[Settin
     assert {name.removeprefix("lake ") for name in removed if name.startswith("lake ")} == set(before)
     assert removed["feeds"] == 1
     assert removed["sealed originals"] == 2
+    assert removed["picked-up files"] == 1 and not list(settings.pickup_dir.rglob("*.csv"))
     assert removed["live/live.sqlite"] == 2
     assert gone not in json.dumps(result)
 

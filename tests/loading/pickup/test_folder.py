@@ -235,7 +235,7 @@ def test_old_files_go(settings: Settings, drop: Path, configure: Configure, pick
     assert put_away(settings, "drop", "archive") == []
 
 
-def test_an_erasure_takes_all_files_that_were_kept(
+def test_files_that_were_kept_are_known_by_when_they_were_put_away(
     settings: Settings, drop: Path, configure: Configure, pick_up: RunPickup
 ) -> None:
     configure(drop=source(drop))
