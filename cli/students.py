@@ -54,8 +54,13 @@ def show(
     say("logged: see 'cairn disclosures list'")
     links = [{"kind": link.kind, **link.as_row()} for link in vault.links_for([key])]
     merged = [one.gone_key if one.kept_key == key else one.kept_key for one in vault.merges(key)]
-    result = {"student_key": key, "name": name.display, "links": links, "merged_with": merged}
-    result["decisions"] = vault.decisions(key)
+    result: dict[str, Any] = {
+        "student_key": key,
+        "name": name.display,
+        "links": links,
+        "merged_with": merged,
+        "decisions": vault.decisions(key),
+    }
     if held:
         from feeds.erasure import Feeds
         from night.holdings import holdings
