@@ -19,6 +19,7 @@ from pyspark.sql import SparkSession
 
 import lake
 from cairn.evidence.activity import EXTENSION
+from cairn.evidence.clock import ClockRule
 from cairn.settings import Settings
 from spark_jobs import intake, intake_batch, intake_parse
 from spark_jobs.intake_check import check
@@ -131,8 +132,8 @@ def parsed(messages: Sequence[Message]) -> pa.Table:
 
 def judged(settings: Settings, messages: Sequence[Message]) -> list[dict[str, Any]]:
     """Rows that silver would get of the records, in one batch."""
-    batch = intake_batch.Batch(settings, "app", 0, {}, KeyIndex(settings))
-    table = intake_batch.judge(intake_batch.stamp(check(parsed(messages), settings.timezone), batch), batch)
+    batch = intake_batch.Batch(settings, "app", 0, {}, KeyIndex(settings), ClockRule.load(settings))
+    table = intake_batch.judge(intake_batch.stamp(check(parsed(messages), batch.clock), batch), batch)
     rows: list[dict[str, Any]] = table.filter(pc.equal(table["fate"], "accepted")).to_pylist()
     return rows
 
