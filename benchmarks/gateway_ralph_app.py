@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ralph.api import app  # type: ignore[import-not-found]
-from ralph.api.routers import statements  # type: ignore[import-not-found]
-from ralph.backends.lrs.fs import FSLRSBackend  # type: ignore[import-not-found]
+from ralph.api import app
+from ralph.api.routers import statements
+from ralph.backends.lrs.fs import FSLRSBackend
 
 __all__ = ["app"]
 
