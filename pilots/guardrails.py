@@ -25,6 +25,7 @@ from pilots.plan import Plan
 
 if TYPE_CHECKING:
     import pandas as pd
+from scipy.optimize import minimize_scalar
 
 SAFE, OPEN, FAILED, NOT_MEASURED = "safe", "open", "failed", "not measured"
 # Chance of being worse by more than the margin: failed from the first on, safe up to the second.
@@ -236,13 +237,25 @@ def _difference(counted: Sequence[SchoolValue]) -> tuple[float, float, int]:
 
 
 def _chance_worse(better_by: float, error: float, df: int, margin: float) -> float:
-    """P(true difference < -margin) where ``better_by`` was seen: t likelihood on a grid, prior N(0, (2 margins)^2)."""
+    """P(true difference < -margin) where ``better_by`` was seen: t likelihood on a grid, prior N(0, (2 margins)^2).
+
+    A t likelihood gives way to the prior where both contradict each other: values that are worse still would count as
+    safer. So what was seen counts as the least bad value, up to none, that says at least as much.
+    """
     reach = 6 * PRIOR_MARGINS * margin
     grid = np.linspace(-reach, reach, GRID_POINTS)
-    log_density = -0.5 * (df + 1) * np.log1p(((grid - better_by) / error) ** 2 / df)
-    log_density -= 0.5 * (grid / (PRIOR_MARGINS * margin)) ** 2
-    density = np.exp(log_density - log_density.max())
-    return float(density[grid < -margin].sum() / density.sum())
+    log_prior = -0.5 * (grid / (PRIOR_MARGINS * margin)) ** 2
+
+    def chance(seen: float) -> float:
+        log_density = log_prior - 0.5 * (df + 1) * np.log1p(((grid - seen) / error) ** 2 / df)
+        density = np.exp(log_density - log_density.max())
+        return float(density[grid < -margin].sum() / density.sum())
+
+    found = chance(better_by)
+    if better_by >= -margin:
+        return found
+    milder = minimize_scalar(lambda seen: -chance(seen), bounds=(better_by, 0.0), method="bounded")
+    return max(found, -float(milder.fun))
 
 
 def for_decision(findings: Sequence[Finding]) -> tuple[list[str], list[str]]:

@@ -160,10 +160,11 @@ def _of_sqlite(people: People, path: Path) -> set[str]:
 
 def _of_octets(people: People, path: Path) -> set[str]:
     """Text, and binary files for what stands in them in clear."""
-    # The broker's indexes are made ten MiB long, of nothing.
-    content = path.read_bytes().rstrip(b"\0")
+    content = path.read_bytes()
     if path.suffix == ".gz":
         content = gzip.decompress(content)
+    # The broker's indexes are made ten MiB long, of nothing.
+    content = content.rstrip(b"\0")
     return people.found_in(content.decode("utf-8", errors="replace"))
 
 

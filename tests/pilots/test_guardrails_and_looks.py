@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -80,6 +80,7 @@ def test_what_schools_were_before_is_taken_out() -> None:
     margin=st.floats(0.01, 20),
     shift=st.floats(0.1, 5),
 )
+@example(values=[0.0] * 5 + [12.0, 0.0, 13.0, 0.0, 13.0, 0.0, 13.0], margin=1.0, shift=5.0)
 def test_worse_values_are_never_safer_and_nothing_is_nan(values: list[float], margin: float, shift: float) -> None:
     guardrail = Guardrail("survey", margin, "points", "survey")
     rows = [SchoolValue(f"s{n}", n % 2 == 0, value, 20) for n, value in enumerate(values)]

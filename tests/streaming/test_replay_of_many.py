@@ -43,7 +43,7 @@ def refuse_many(settings: Settings, source: Source) -> None:
 
 def test_many_are_replayed_in_flat_memory(broker: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(home=tmp_path / "home", kafka_bootstrap=broker.kafka_bootstrap)
-    ensure_topics(settings, settings.kafka_bootstrap)
+    ensure_topics(settings)
     since = end_offsets(settings.kafka_bootstrap)
     registry = SourceRegistry(settings)
     narrow, _ = registry.add("narrow-many", ["sch-01"])
