@@ -30,12 +30,13 @@ lint: setup ## ruff, mypy, imports one way, SQL, generated files up to date
 
 # Two processes: on two cores one waits for broker, browser and disk while the other works (tests/conftest.py).
 test: lint chromium ## all that CI runs; names the slowest tests, so that the run stays under its limit
-	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder --durations=40 --durations-min=5
+	$(PYTEST) -m "not long_fault" -n 2 --dist loadfile --no-loadscope-reorder --durations=40 --durations-min=5
 
 test-fast: setup ## unit tests alone, under a minute
-	$(PYTEST) -m "not spark and not broker and not warehouse and not airflow and not browser and not e2e and not fault"
+	$(PYTEST) -m "not spark and not broker and not warehouse and not airflow and not browser and not e2e and not fault and not long_fault"
 
-faults: setup ## rounds of faults on real processes, looking for loss (docs/how-to/run-fault-rounds.md)
+faults: setup ## rounds of faults and the long tests that kill processes (docs/how-to/run-fault-rounds.md)
+	$(PYTEST) -m long_fault
 	.venv/bin/python -m tests.faults.rounds --rounds 100
 	.venv/bin/python -m tests.faults.rounds --rounds 20 --brokers 3
 

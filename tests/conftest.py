@@ -27,7 +27,6 @@ from tests.needs import is_ci, shared_input, skipped_lines
 # which keeps the tests of a file together), these begin first and the others fill up.
 LONG_FILES = (
     "end_to_end/test_whole_path.py",
-    "spark_jobs/test_night_on_cluster.py",
     "end_to_end/test_six_pilots.py",
     "marts/test_held_and_lost.py",
 )

@@ -164,6 +164,7 @@ def test_the_scan_finds_what_it_looks_for(district: District) -> None:
     assert "name" in people.found_in(feeds.read_text(encoding="utf-8"))
 
 
+@pytest.mark.long_fault
 def test_every_service_killed_and_brought_back_without_loss(district: District) -> None:
     settings = district.settings
     wait_until_passed(settings, end_offsets(settings), 180)

@@ -17,7 +17,7 @@ from infra import jars
 from infra.spark_cluster import ClusterSize, running_cluster
 from tests.spark_jobs import mastery_lake as small
 
-pytestmark = [pytest.mark.spark, pytest.mark.fault, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.spark, pytest.mark.long_fault, pytest.mark.timeout(600)]
 
 PROGRAM = "from tests.spark_jobs.cluster_night import main; main()"
 Run = Callable[..., subprocess.Popen[str]]
