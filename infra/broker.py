@@ -117,7 +117,7 @@ def command(home: Path, cache_dir: Path) -> list[str]:
     return _java(cache_dir, "kafka.Kafka", str(home / "kafka" / "server.properties"))
 
 
-def _properties(port: int, controller_port: int, log_dir: Path, direct: DirectListener | None) -> str:
+def properties(port: int, controller_port: int, log_dir: Path, direct: DirectListener | None = None) -> str:
     """The broker's configuration, with a listener for direct producers where there is to be one."""
     text = PROPERTIES.format(
         port=port,
@@ -139,7 +139,7 @@ def prepare(home: Path, cache_dir: Path, port: int, controller_port: int, direct
     log_dir = folder / "data"
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "server.properties"
-    config.write_text(_properties(port, controller_port, log_dir, direct))
+    config.write_text(properties(port, controller_port, log_dir, direct))
     if not (log_dir / "meta.properties").exists():
         # The tool takes an id that begins with a dash for an option.
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")

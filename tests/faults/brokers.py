@@ -144,7 +144,7 @@ class Brokers:
         """Configuration of one of three, and its folder formatted once."""
         folder = node.home / "kafka"
         folder.mkdir(parents=True, exist_ok=True)
-        text = broker.PROPERTIES.format(port=node.port, controller_port=node.controller_port, log_dir=folder / "data")
+        text = broker.properties(node.port, node.controller_port, folder / "data")
         voters = ",".join(f"{one.number + 1}@127.0.0.1:{one.controller_port}" for one in self.nodes)
         changes = {**CLUSTER, "node.id": str(node.number + 1)}
         lines = []
