@@ -68,10 +68,10 @@ class OpenFolder:
         source = self.folder / entry.name
         try:
             if source.is_dir():
-                shutil.copytree(source, target, copy_function=shutil.copyfile)
+                _copy_folder(source, target)
             else:
                 shutil.copyfile(source, target)
-        except (shutil.Error, PermissionError) as error:
+        except (shutil.SpecialFileError, PermissionError) as error:
             raise CairnError(f"{source}: cannot be read: check its rights") from error
         if self._entry(source) != entry:
             raise BusyError("it changed while it was copied: the next run takes it")
@@ -92,7 +92,7 @@ class OpenFolder:
         try:
             if path.is_symlink():
                 return None
-            files = [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.is_file())
+            files = [path] if path.is_file() else [one for one in path.rglob("*") if _is_own_file(one)]
             if path.is_dir() and len(files) > MOST_FILES:
                 raise CairnError(f"{path}: more than {MOST_FILES:,} files in a folder: no package is so large")
             stats = [one.stat() for one in files]
@@ -103,6 +103,26 @@ class OpenFolder:
         size = sum(one.st_size for one in stats)
         newest = max((one.st_mtime_ns for one in stats), default=0)
         return Entry(path.name, f"{len(files)}:{size}:{newest}", size)
+
+
+def _is_own_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+def _copy_folder(source: Path, target: Path) -> None:
+    """Copy what a package holds. Links in it are left out as those beside it are: they would bring any file along.
+
+    The copy's folders are the owner's and of now: a package without right to write could else not be put away, and
+    one that was made long ago would be emptied as if it had been kept for so long.
+    """
+    target.mkdir()
+    for one in sorted(source.iterdir()):
+        if one.is_symlink():
+            continue
+        if one.is_dir():
+            _copy_folder(one, target / one.name)
+        else:
+            shutil.copyfile(one, target / one.name)
 
 
 @contextmanager

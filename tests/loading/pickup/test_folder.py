@@ -186,6 +186,28 @@ def test_a_folder_is_a_package_too(settings: Settings, drop: Path, configure: Co
     assert [path.name for path in drop.iterdir()] == ["roster-link"], "a link may lead anywhere: it is left alone"
 
 
+def test_links_in_a_package_are_left_out_and_its_rights_and_age_stay_behind(
+    settings: Settings, drop: Path, tmp_path: Path, configure: Configure, pick_up: RunPickup
+) -> None:
+    configure(drop=source(drop, take=ROSTERS, after="keep", keep_days=3))
+    others = tmp_path / "others"
+    others.mkdir()
+    (others / "users.csv").write_text("sourcedId,givenName,role\nu1,Given,student\n")
+    package = drop / "roster-folder"
+    package.mkdir()
+    (package / "orgs.csv").write_text("sourcedId,name,type\ns1,One,school\n")
+    (package / "users.csv").symlink_to(others / "users.csv")
+    (package / "more").symlink_to(others)
+    package.chmod(0o500)
+    os.utime(package, (time.time() - 30 * 86400,) * 2)
+    assert states(pick_up()["drop"]) == [("roster-folder", "loaded")]
+    assert pick_up()["drop"].state == "done"
+    package.chmod(0o700)
+    (kept,) = (settings.pickup_dir / "drop" / "archive").iterdir()
+    assert [path.name for path in kept.iterdir()] == ["orgs.csv"]
+    assert people(settings) == 0
+
+
 def test_a_load_that_others_are_at_work_on_is_tried_again(
     settings: Settings, drop: Path, configure: Configure, pick_up: RunPickup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
