@@ -39,8 +39,8 @@ class Place(Protocol):
     def fetch(self, entry: Entry, target: Path) -> None:
         """Copy it to ``target``. Raises BusyError where it changed meanwhile, CairnError where it cannot be read."""
 
-    def remove(self, entry: Entry, others: list[str]) -> None:
-        """Remove it and the files ``others`` (its marker); one that has changed since stays."""
+    def remove(self, entry: Entry) -> None:
+        """Remove it; one that has changed since stays."""
 
 
 def is_plain_name(name: str) -> bool:
@@ -76,15 +76,14 @@ class OpenFolder:
         if self._entry(source) != entry:
             raise BusyError("it changed while it was copied: the next run takes it")
 
-    def remove(self, entry: Entry, others: list[str]) -> None:
+    def remove(self, entry: Entry) -> None:
         source = self.folder / entry.name
-        if self._entry(source) == entry:
-            if source.is_dir():
-                shutil.rmtree(source)
-            else:
-                source.unlink()
-        for name in others:
-            (self.folder / name).unlink(missing_ok=True)
+        if self._entry(source) != entry:
+            return
+        if source.is_dir():
+            shutil.rmtree(source)
+        else:
+            source.unlink()
 
     @staticmethod
     def _entry(path: Path) -> Entry | None:

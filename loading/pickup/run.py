@@ -134,35 +134,42 @@ class _Run:
 
     def from_place(self, place: Place) -> None:
         """What lies in a folder, here or elsewhere."""
-        there = place.entries()
-        self.state.forget_absent(self.source.name, [entry.name for entry in there])
-        names = {entry.name for entry in there}
-        markers = {self.source.marker_of(name) for name in names}
-        for entry in sorted(there, key=lambda entry: (self.source.place_of(entry.name), entry.name)):
+        there = {entry.name: entry for entry in place.entries()}
+        self.state.forget_absent(self.source.name, there)
+        markers = {self.source.marker_of(name) for name in there}
+        for entry in sorted(there.values(), key=lambda entry: (self.source.place_of(entry.name), entry.name)):
             take = self.source.take_of(entry.name)
             if take is None or entry.name in markers:
                 continue
-            reason = self._waits_for(entry, names)
+            marker = there.get(self.source.marker_of(entry.name))
+            reason = self._waits_for(entry, marker)
             if reason is None:
-                self._take(place, entry, take)
+                self._take(place, [entry] if marker is None else [entry, marker], take)
             elif reason:
                 self._add(FileOutcome(entry.name, take.load, take.layout, WAITING, reason))
 
-    def _waits_for(self, entry: Entry, names: set[str]) -> str | None:
-        """Why a file is not taken now; None where it is, empty where it has been dealt with."""
+    def _waits_for(self, entry: Entry, marker: Entry | None) -> str | None:
+        """Why a file is not taken now; None where it is, empty where it has been dealt with.
+
+        A marker that told of an earlier file says nothing of one that is being written over it.
+        """
         now = datetime.now(UTC)
         sight = self.state.sight(self.source.name, entry.name, entry.signature, now)
         if sight.state != WAITING:
             return ""
         if self.source.marker:
-            marker = self.source.marker_of(entry.name)
-            return None if marker in names else f"waits for {marker}"
+            if marker is None:
+                return f"waits for {self.source.marker_of(entry.name)}"
+            if self.state.sight(self.source.name, marker.name, marker.signature, now).state == WAITING:
+                return None
         seconds = (now - sight.first_seen_at).total_seconds()
         if seconds >= self.source.stable_seconds:
             return None
         return f"seen like this for {seconds:.0f} s: taken when it has not changed for {self.source.stable_seconds} s"
 
-    def _take(self, place: Place, entry: Entry, take: Take) -> None:
+    def _take(self, place: Place, entries: Sequence[Entry], take: Take) -> None:
+        """Take the first of the entries; the other, if there is one, is its marker and shares what becomes of it."""
+        entry = entries[0]
         copy = self.inbox / entry.name
         try:
             place.fetch(entry, copy)
@@ -172,9 +179,10 @@ class _Run:
             self._add(FileOutcome(entry.name, take.load, take.layout, WAITING, str(error)))
             return
         self._add(taken)
-        if self.source.removes:
-            place.remove(entry, [self.source.marker_of(entry.name)] if self.source.marker else [])
-        self.state.settle(self.source.name, entry.name, taken.state, taken.reason)
+        for one in entries:
+            if self.source.removes:
+                place.remove(one)
+            self.state.settle(self.source.name, one.name, taken.state, taken.reason)
 
     def from_service(self, place: RestPlace) -> None:
         """What a OneRoster service has, or what changed since it was last asked and all of that was loaded."""

@@ -109,9 +109,11 @@ class _OpenSftp:
         if now != entry or target.stat().st_size != entry.size_bytes:
             raise BusyError("it changed while it was fetched: the next run takes it")
 
-    def remove(self, entry: Entry, others: list[str]) -> None:
+    def remove(self, entry: Entry) -> None:
         try:
-            self._runner.run(self._remove(entry, others))
+            self._runner.run(self._remove(entry))
+        except asyncssh.SFTPNoSuchFile:
+            return  # gone meanwhile
         except (OSError, asyncssh.Error) as error:
             raise self._failed(entry.name, "cannot be removed", error) from error
 
@@ -127,12 +129,9 @@ class _OpenSftp:
         await self._client.get(self._remote(name), str(target))
         return _entry(name, await self._client.stat(self._remote(name)))
 
-    async def _remove(self, entry: Entry, others: list[str]) -> None:
+    async def _remove(self, entry: Entry) -> None:
         if _entry(entry.name, await self._client.stat(self._remote(entry.name))) == entry:
             await self._client.remove(self._remote(entry.name))
-        for name in others:
-            if await self._client.exists(self._remote(name)):
-                await self._client.remove(self._remote(name))
 
     def _remote(self, name: str) -> str:
         return f"{self._place.path.rstrip('/')}/{name}"

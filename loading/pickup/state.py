@@ -8,7 +8,7 @@ facts, items) it is left aside where it was ever taken.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -108,12 +108,11 @@ class PickupState:
                 "UPDATE sight SET state = ?, reason = ? WHERE source = ? AND name = ?", (state, reason, source, name)
             )
 
-    def forget_absent(self, source: str, there: Iterable[str]) -> None:
+    def forget_absent(self, source: str, there: Collection[str]) -> None:
         """Files that no longer lie there."""
-        names = list(there)
         with self._writing() as database:
             known = [row[0] for row in database.execute("SELECT name FROM sight WHERE source = ?", (source,))]
-            gone = [(source, name) for name in known if name not in names]
+            gone = [(source, name) for name in known if name not in there]
             database.executemany("DELETE FROM sight WHERE source = ? AND name = ?", gone)
 
     def try_again(self, source: str) -> None:

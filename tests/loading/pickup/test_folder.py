@@ -112,6 +112,49 @@ def test_a_file_waits_for_its_marker(settings: Settings, drop: Path, configure: 
     assert list(drop.iterdir()) == []
 
 
+def test_a_marker_of_an_earlier_file_says_nothing_of_the_one_written_over_it(
+    settings: Settings, drop: Path, configure: Configure, pick_up: RunPickup
+) -> None:
+    configure(drop=source(drop, marker="{name}.done", after="keep", stable_seconds=60))
+    costs(drop / "costs.csv", 5)
+    marker = drop / "costs.csv.done"
+    marker.touch()
+    assert states(pick_up()["drop"]) == [("costs.csv", "loaded")]
+    costs(drop / "costs.csv", 5, 6)
+    assert states(pick_up()["drop"]) == [("costs.csv", "waiting")], "it may be half of what is to come"
+    assert PickupState(settings).waiting("drop") == ["costs.csv"]
+    marker.write_text("anew")
+    assert states(pick_up()["drop"]) == [("costs.csv", "loaded")]
+    costs(drop / "costs.csv", 5, 6, 7)
+    pick_up()
+    _seen_earlier(settings, seconds=100)
+    assert states(pick_up()["drop"]) == [("costs.csv", "loaded")], "nobody need write markers anew"
+    costs(drop / "costs.csv", 5, "x")
+    marker.write_text("and anew")
+    assert states(pick_up()["drop"]) == [("costs.csv", "loaded_in_part")]
+    assert states(pick_up(again=True)["drop"]) == [("costs.csv", "loaded_in_part")]
+
+
+def test_a_file_and_marker_that_are_written_during_the_load_of_the_one_before_are_taken_next(
+    drop: Path, configure: Configure, pick_up: RunPickup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(drop=source(drop, marker="{name}.done"))
+    loads = take._LOADERS["facts"]
+
+    def slowly(*given: Any) -> dict[str, Any]:
+        monkeypatch.setitem(take._LOADERS, "facts", loads)
+        costs(drop / "costs.csv", 5, 6)
+        (drop / "costs.csv.done").write_text("anew")
+        return loads(*given)
+
+    monkeypatch.setitem(take._LOADERS, "facts", slowly)
+    costs(drop / "costs.csv", 5)
+    (drop / "costs.csv.done").touch()
+    assert states(pick_up()["drop"]) == [("costs.csv", "loaded")]
+    assert states(pick_up()["drop"]) == [("costs.csv", "loaded")]
+    assert list(drop.iterdir()) == []
+
+
 def test_what_is_refused_is_put_aside_with_its_reason_and_the_next_source_goes_on(
     settings: Settings, drop: Path, tmp_path: Path, configure: Configure, pick_up: RunPickup
 ) -> None:
