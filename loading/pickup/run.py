@@ -182,7 +182,9 @@ class _Run:
         for one in entries:
             if self.source.removes:
                 place.remove(one)
-            self.state.settle(self.source.name, one.name, taken.state, taken.reason)
+                self.state.forget(self.source.name, one.name)
+            else:
+                self.state.settle(self.source.name, one.name, taken.state, taken.reason)
 
     def from_service(self, place: RestPlace) -> None:
         """What a OneRoster service has, or what changed since it was last asked and all of that was loaded."""

@@ -108,6 +108,11 @@ class PickupState:
                 "UPDATE sight SET state = ?, reason = ? WHERE source = ? AND name = ?", (state, reason, source, name)
             )
 
+    def forget(self, source: str, name: str) -> None:
+        """A file that was removed: should the same come again, it is a new one."""
+        with self._writing() as database:
+            database.execute("DELETE FROM sight WHERE source = ? AND name = ?", (source, name))
+
     def forget_absent(self, source: str, there: Collection[str]) -> None:
         """Files that no longer lie there."""
         with self._writing() as database:

@@ -178,6 +178,16 @@ def test_what_is_refused_is_put_aside_with_its_reason_and_the_next_source_goes_o
     assert {name: one.state for name, one in pick_up().items()} == {"broken": "done", "gone": "failed", "good": "done"}
 
 
+def test_a_refused_file_that_is_dropped_again_as_it_was_is_looked_at_again(
+    drop: Path, configure: Configure, pick_up: RunPickup
+) -> None:
+    configure(drop=source(drop))
+    for _ in range(2):
+        costs(drop / "costs.csv", "x")
+        os.utime(drop / "costs.csv", (1_790_000_000,) * 2)
+        assert states(pick_up()["drop"]) == [("costs.csv", "loaded_in_part")]
+
+
 def test_refused_rows_turn_a_run_red_and_can_be_accepted(drop: Path, configure: Configure, pick_up: RunPickup) -> None:
     configure(drop=source(drop, after="keep"))
     costs(drop / "costs.csv", 5, "0:45", -3)

@@ -130,6 +130,17 @@ def test_files_are_fetched_once_and_stay_or_go(
     assert [path.name for path in server.outgoing.iterdir()] == ["costs.csv.filepart"]
 
 
+def test_a_file_goes_with_its_marker(
+    server: Server, source: dict[str, Any], configure: Configure, apart: Apart
+) -> None:
+    configure(vendor={**source, "after": "remove", "marker": "{name}.done"})
+    (server.outgoing / "costs.csv").write_text(COSTS.replace("5", "70"))
+    assert states(apart()["vendor"]) == [("costs.csv", "waiting")]
+    (server.outgoing / "costs.csv.done").touch()
+    assert states(apart()["vendor"]) == [("costs.csv", "loaded")]
+    assert list(server.outgoing.iterdir()) == []
+
+
 def test_what_is_refused_is_tried_again_when_it_changed_or_somebody_says_so(
     settings: Settings, server: Server, source: dict[str, Any], configure: Configure, apart: Apart
 ) -> None:
