@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from cairn.errors import CairnError
@@ -17,6 +18,8 @@ from cairn.rostering.oneroster_columns import RACES, REQUIRED
 Record = Mapping[str, object]
 Rows = list[dict[str, str]]
 METADATA = "metadata."
+# JSON may hold one half of a character alone, no text in UTF-8 can.
+_HALF = re.compile("[\ud800-\udfff]")
 FLAGS = (*RACES, "demographicRaceTwoOrMoreRaces", "hispanicOrLatinoEthnicity")
 
 
@@ -113,7 +116,10 @@ class _Named:
         if isinstance(value, bool):
             return str(value).lower()
         if isinstance(value, str | int | float):
-            return str(value)
+            text = str(value)
+            if not text.isascii() and _HALF.search(text):
+                raise CairnError(f"{self.where}: {name} holds half of a character; nothing was loaded")
+            return text
         raise CairnError(f"{self.where}: {name} is no single value, as the standard has it; nothing was loaded")
 
 

@@ -36,7 +36,10 @@ PASSING = frozenset({429, 500, 502, 503, 504})
 
 @dataclass(frozen=True)
 class Fetched:
-    """``until``: the service's clock when the first answer came; ``record_count``: records of all collections."""
+    """``record_count``: records of all collections.
+
+    ``until``: the service's clock when the first answer came; ours before that, where it shows none.
+    """
 
     until: datetime
     record_count: int
@@ -91,6 +94,7 @@ def fetch_package(
     written, where one of the collections cannot be had whole.
     """
     # Proxies of the environment are a district's way out; to this machine itself there is none.
+    began_at = datetime.now(UTC)
     is_elsewhere = urlsplit(place.base_url).hostname not in LOOPBACK
     with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=is_elsewhere, follow_redirects=False) as client:
         service = _Service(place, client, sleep)
@@ -99,7 +103,7 @@ def fetch_package(
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
             archive.writestr(name, content)
-    return Fetched(service.until or datetime.now(UTC), sum(map(len, found.values())))
+    return Fetched(service.until or began_at, sum(map(len, found.values())))
 
 
 def ask_since(until: datetime, overlap_hours: int) -> datetime:
@@ -147,8 +151,9 @@ class _Service:
         may give fewer records a page than it was asked for.
         """
         if answer.following:
-            own, other = urlsplit(self._base(name)), urlsplit(answer.following)
-            if (own.scheme, own.hostname, own.port) != (other.scheme, other.hostname, other.port):
+            # httpx leaves out a port that is the scheme's own: https://sis.example:443 is the same server.
+            own, other = httpx.URL(self._base(name)), httpx.URL(answer.following)
+            if (own.scheme, own.host, own.port) != (other.scheme, other.host, other.port):
                 raise self._odd(
                     name, "its link to the next page leads to another server, which gets no token of this one"
                 )
@@ -254,5 +259,5 @@ class _Service:
         return _Answer(response.status_code, response.headers, bytes(body), following, bool(response.links))
 
     def _odd(self, what: str, how: str) -> CairnError:
-        host = urlsplit(self._place.token_url if what == "token" else self._place.base_url).netloc
+        host = urlsplit(self._place.token_url if what == "token" else self._base(what)).netloc
         return CairnError(f"{what} of {host}: {how}; nothing was loaded")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import zipfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 import lake
@@ -16,6 +18,7 @@ from cairn.errors import CairnError
 from cairn.rostering.oneroster import read_roster
 from cairn.settings import Settings
 from loading.history import CURRENT
+from loading.pickup import oneroster_rest
 from loading.pickup.config import RestPlace, Secret
 from loading.pickup.oneroster_rest import fetch_package
 from tests.loading.pickup.conftest import Configure, RunPickup, people, put_away, states
@@ -149,6 +152,47 @@ def test_half_a_roster_is_none(service: Service, tmp_path: Path, change: dict[st
     with pytest.raises(CairnError, match=said):
         fetch_package(place(service), tmp_path / "r.zip", None)
     assert not (tmp_path / "r.zip").exists()
+
+
+def test_half_a_character_is_said_of_its_record(service: Service, tmp_path: Path) -> None:
+    service.records["users"][1]["familyName"] = "Fam\ud83d"
+    with pytest.raises(
+        CairnError, match=r"^users, record 2: familyName holds half of a character; nothing was loaded$"
+    ):
+        fetch_package(place(service), tmp_path / "r.zip", None)
+    service.records["users"][1]["familyName"] = "Fam\U0001f600"
+    fetch_package(place(service), tmp_path / "r.zip", None)
+
+
+def test_changes_are_asked_for_from_before_the_first_answer_also_of_a_service_without_a_clock(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[datetime] = []
+    monkeypatch.setattr(oneroster_rest._Answer, "clock", None)
+    service.failures["demographics"] = [(503, {})]
+    fetched = fetch_package(place(service), tmp_path / "r.zip", None, sleep=lambda _: waits.append(datetime.now(UTC)))
+    assert fetched.until < waits[0]
+
+
+@pytest.mark.parametrize(
+    ("following", "is_followed"),
+    [
+        ("https://sis.example:443/users?offset=2", True),
+        ("https://sis.example/users?offset=2", True),
+        ("https://sis.example:8443/users?offset=2", False),
+        ("http://sis.example/users?offset=2", False),
+    ],
+)
+def test_a_port_that_is_the_schemes_own_is_no_other_server(service: Service, following: str, is_followed: bool) -> None:
+    own = place(service, base_url="https://sis.example/v1p2")
+    answer = oneroster_rest._Answer(200, {}, b"", following, has_links=True)
+    with httpx.Client() as client:
+        asked = oneroster_rest._Service(own, client, lambda _: None)
+        if is_followed:
+            assert asked._following("users", answer, 1, True, "") == following
+        else:
+            with pytest.raises(CairnError, match=r"^users of sis\.example: its link to the next page leads to another"):
+                asked._following("users", answer, 1, True, "")
 
 
 def test_records_that_are_missing_from_the_pages_are_missed(service: Service, tmp_path: Path) -> None:
