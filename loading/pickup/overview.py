@@ -18,8 +18,7 @@ def list_sources(settings: Settings) -> list[dict[str, Any]]:
 def _shown(state: PickupState, source: Source) -> dict[str, Any]:
     known = state.of_source(source.name)
     last_loaded = state.last_taken(source.name, LOADED)
-    refusals = [found for how in (REFUSED, IN_PART) if (found := state.last_taken(source.name, how))]
-    last_refused = max(refusals, key=lambda one: one[1], default=None)
+    last_refused = state.last_taken(source.name, REFUSED, IN_PART)
     return {
         "name": source.name,
         "kind": source.kind,

@@ -60,12 +60,10 @@ WHOLE = ("roster", "competencies", "resources")
 
 @dataclass(frozen=True)
 class Sight:
-    """A file as it lay there when it was seen first with this ``signature`` (sizes and times)."""
+    """Since when a file has lain there as it does now, and what became of it."""
 
-    signature: str
     first_seen_at: datetime
     state: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -87,19 +85,19 @@ class PickupState:
         settings.pickup_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def sight(self, source: str, name: str, signature: str, now: datetime) -> Sight:
-        """What is known of a file that lies there now; one that has changed is a new one."""
+        """What is known of a file that lies there now; one of another ``signature`` (sizes, times) is a new one."""
         with self._writing() as database:
             row = database.execute(
-                "SELECT signature, first_seen_at, state, reason FROM sight WHERE source = ? AND name = ?",
-                (source, name),
+                "SELECT first_seen_at, state FROM sight WHERE source = ? AND name = ? AND signature = ?",
+                (source, name, signature),
             ).fetchone()
-            if row is not None and row[0] == signature:
-                return Sight(row[0], datetime.fromisoformat(row[1]), row[2], row[3])
+            if row is not None:
+                return Sight(datetime.fromisoformat(row[0]), row[1])
             database.execute(
                 "INSERT OR REPLACE INTO sight VALUES (?, ?, ?, ?, ?, '')",
                 (source, name, signature, now.isoformat(), WAITING),
             )
-        return Sight(signature, now, WAITING, "")
+        return Sight(now, WAITING)
 
     def settle(self, source: str, name: str, state: str, reason: str) -> None:
         """A file that stays where it is has been dealt with, until it changes."""
@@ -131,17 +129,19 @@ class PickupState:
     def is_known(self, take: Take, sha256: str) -> bool:
         """Whether loading the content again could only do what was done."""
         with self._reading() as database:
-            query = "SELECT sha256 FROM taken WHERE load = ? AND layout = ? AND state = ?"
-            values: tuple[str, ...] = (take.load, take.layout, LOADED)
             if take.load in WHOLE:
                 # One loaded in part counts as the last one: what came before it is no longer what is known.
                 last = database.execute(
                     "SELECT sha256, state FROM taken WHERE load = ? AND layout = ? AND state IN (?, ?)"
                     " ORDER BY id DESC LIMIT 1",
-                    (*values, IN_PART),
+                    (take.load, take.layout, LOADED, IN_PART),
                 ).fetchone()
-                return last is not None and tuple(last) == (sha256, LOADED)
-            return database.execute(f"{query} AND sha256 = ? LIMIT 1", (*values, sha256)).fetchone() is not None
+                return bool(last == (sha256, LOADED))
+            ever = database.execute(
+                "SELECT 1 FROM taken WHERE load = ? AND layout = ? AND state = ? AND sha256 = ? LIMIT 1",
+                (take.load, take.layout, LOADED, sha256),
+            ).fetchone()
+            return ever is not None
 
     def add_taken(
         self, source: str, name: str, take: Take, sha256: str, state: str, reason: str, counts: tuple[int, int]
@@ -154,12 +154,14 @@ class PickupState:
                 (source, name, take.load, take.layout, sha256, state, reason, *counts, _now()),
             )
 
-    def last_taken(self, source: str, state: str) -> tuple[str, str, str] | None:
-        """Name, instant and reason of the last file of a source that ended in this state."""
+    def last_taken(self, source: str, *states: str) -> tuple[str, str, str] | None:
+        """Name, instant and reason of the last file of a source that ended in one of the states."""
+        marks = ", ".join("?" * len(states))
         with self._reading() as database:
             row = database.execute(
-                "SELECT name, taken_at, reason FROM taken WHERE source = ? AND state = ? ORDER BY id DESC LIMIT 1",
-                (source, state),
+                f"SELECT name, taken_at, reason FROM taken WHERE source = ? AND state IN ({marks})"
+                " ORDER BY id DESC LIMIT 1",
+                (source, *states),
             ).fetchone()
         return None if row is None else (row[0], row[1], row[2])
 
