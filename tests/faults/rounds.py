@@ -328,10 +328,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown := set(names) - FAULTS.keys():
         parser.error(f"no fault {', '.join(sorted(unknown))}: there are {', '.join(FAULTS)}")
     seed = given.seed or secrets.token_hex(4)
-    print(f"seed {seed}  rounds {given.rounds}  brokers {given.brokers}", flush=True)
+    home = Path(tempfile.mkdtemp(prefix="cairn-faults-"))
+    print(f"seed {seed}  rounds {given.rounds}  brokers {given.brokers}  folder {home}", flush=True)
     chance = random.Random(f"plan-{seed}")
     plan = [chosen(chance, names, number) for number in range(given.rounds)]
-    home = Path(tempfile.mkdtemp(prefix="cairn-faults-"))
     ended: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _frame: ended.append(number))
     rounds = run(

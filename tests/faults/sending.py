@@ -24,11 +24,9 @@ PATIENCE_SECONDS = 300.0
 
 @dataclass
 class Told:
-    """What a sender knows: ids that were acknowledged, how many statements it posted for good, what went wrong."""
+    """What a sender knows: ids that were acknowledged, how it was answered, what went wrong."""
 
     acknowledged: set[str] = field(default_factory=set)
-    posted: int = 0
-    refused: int = 0
     # Answers by status, but for those that ask to come again later as they should.
     answers: Counter[int] = field(default_factory=Counter)
     asked_again: int = 0
@@ -110,8 +108,6 @@ class Sender:
             except CairnError:  # minutes without an answer: a sender is started again and sends the same
                 if time.monotonic() > deadline:
                     raise
-        self.told.posted += batch.statements
-        self.told.refused += answer.rejected
         if answer.status == 200:
             self.told.acknowledged |= ids
 
