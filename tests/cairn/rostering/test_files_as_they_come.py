@@ -15,6 +15,7 @@ from cairn.grades import grade_key, grade_order
 from cairn.rostering.case_ends import Ends
 from cairn.rostering.oneroster import read_roster
 from cairn.rostering.oneroster_known import Known
+from cairn.rostering.package import open_package
 from cairn.rostering.tabular import CellError, parse_date, parse_number, read_table
 
 Write = Callable[..., Path]
@@ -126,6 +127,23 @@ def test_the_folder_with_the_manifest_is_the_package(tmp_path: Path, identity: d
     assert len(read_roster(zipped(tmp_path / "r.zip", entries), identity).sections["silver.org"].rows) == 1
     with pytest.raises(CairnError, match="several folders"):
         read_roster(zipped(tmp_path / "s.zip", {**entries, "old/manifest.csv": manifest}), identity)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_zip_is_read_as_it_was_or_said_to_be_one(tmp_path: Path, method: int) -> None:
+    path = tmp_path / "r.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("orgs.csv", ORGS)
+        archive.writestr("é.csv", ORGS)
+    whole = path.read_bytes()
+    refused = 0
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x5A]) + whole[place + 1 :])
+        try:
+            open_package(path)
+        except CairnError:
+            refused += 1
+    assert refused > len(whole) / 2
 
 
 @pytest.mark.parametrize(
