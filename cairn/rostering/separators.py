@@ -32,7 +32,7 @@ def separated(text: str, delimiter: str, known: Sequence[str]) -> Separated:
         said = above[1]
         note = "" if said == delimiter else _note(said, delimiter)
         return Separated(text[above.end() :], said, 1, note)
-    header = next((line for line in _LINE.findall(text) if line.strip(f" \t{delimiter}")), "")
+    header = next((line[0] for line in _LINE.finditer(text) if line[0].strip(f" \t{delimiter}")), "")
     wanted = {column.lower() for column in known}
     if _names(header, delimiter) & wanted:
         return Separated(text, delimiter)
