@@ -28,6 +28,7 @@ class Entry:
     name: str
     signature: str
     size_bytes: int
+    file_count: int = 1
 
 
 class Place(Protocol):
@@ -66,6 +67,8 @@ class OpenFolder:
 
     def fetch(self, entry: Entry, target: Path) -> None:
         source = self.folder / entry.name
+        if entry.file_count > MOST_FILES:
+            raise CairnError(f"{source}: more than {MOST_FILES:,} files in a folder: no package is so large")
         try:
             if source.is_dir():
                 _copy_folder(source, target)
@@ -92,8 +95,6 @@ class OpenFolder:
             if path.is_symlink():
                 return None
             files = [path] if path.is_file() else [one for one in path.rglob("*") if _is_own_file(one)]
-            if path.is_dir() and len(files) > MOST_FILES:
-                raise CairnError(f"{path}: more than {MOST_FILES:,} files in a folder: no package is so large")
             stats = [one.stat() for one in files]
         except FileNotFoundError:
             return None
@@ -101,7 +102,7 @@ class OpenFolder:
             return None
         size = sum(one.st_size for one in stats)
         newest = max((one.st_mtime_ns for one in stats), default=0)
-        return Entry(path.name, f"{len(files)}:{size}:{newest}", size)
+        return Entry(path.name, f"{len(files)}:{size}:{newest}", size, len(files))
 
 
 def _is_own_file(path: Path) -> bool:

@@ -17,7 +17,7 @@ from cairn.errors import CairnError
 from cairn.settings import Settings
 from cli.main import main
 from loading import history
-from loading.pickup import take
+from loading.pickup import places, take
 from loading.pickup.run import run_pickup
 from loading.pickup.state import PickupState
 from loading.pickup.take import kept_until
@@ -237,6 +237,21 @@ def test_a_folder_is_a_package_too(settings: Settings, drop: Path, configure: Co
     assert states(pick_up()["drop"]) == [("roster-folder", "loaded")]
     assert put_away(settings, "drop", "archive") == ["roster-folder"]
     assert [path.name for path in drop.iterdir()] == ["roster-link"], "a link may lead anywhere: it is left alone"
+
+
+def test_a_folder_of_very_many_files_is_an_error_only_where_it_is_asked_for(
+    drop: Path, configure: Configure, pick_up: RunPickup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "MOST_FILES", 1)
+    costs(drop / "costs.csv", 5)
+    (drop / "old").mkdir()
+    for name in ("a.csv", "b.csv"):
+        costs(drop / "old" / name, 5)
+    configure(drop=source(drop))
+    assert pick_up()["drop"].state == "done"
+    configure(drop=source(drop, take=[{"match": "old", "load": "roster"}]))
+    failed = pick_up()["drop"]
+    assert failed.state == "failed" and "old: more than 1 files in a folder: no package is so large" in failed.message
 
 
 def test_links_in_a_package_are_left_out_and_its_rights_and_age_stay_behind(
