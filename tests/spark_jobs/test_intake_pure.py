@@ -184,6 +184,12 @@ def test_how_far_intake_is_is_read_from_the_newest_days(settings: Settings) -> N
         ledger(settings)
 
 
+def test_operations_shows_a_lake_that_nothing_has_come_to_yet(settings: Settings) -> None:
+    for name in (*intake_state.WRITTEN_TABLES, "ops.intake_batch"):
+        lake.create(settings, name)
+    assert operations_reads.broken_hops(settings) == []
+
+
 def test_waiting_for_a_cut(settings: Settings) -> None:
     note(settings, "app", 0, 10)
     note(settings, "app", 1, 25)
