@@ -48,14 +48,16 @@ def run(
 
     Example: cairn intake run
     """
+    from spark_jobs import intake_state
+
+    if accept_loss:
+        intake_state.accept_loss(settings())
     if follow:
         from spark_jobs import intake_service
 
         raise typer.Exit(intake_service.main())
-    from spark_jobs import intake, intake_state
+    from spark_jobs import intake
 
-    if accept_loss:
-        intake_state.accept_loss(settings())
     with console.status("taking in what the topics hold"):
         result = intake.run_once(settings(), on_batch=lambda done: say(done.line()), report=say)
     emit(dict(result), as_json)

@@ -21,8 +21,8 @@ def watch(settings: Settings, now: datetime | None = None) -> dict[str, Any]:
     not take it, and then the next look tries again.
     """
     at = now or datetime.now(UTC)
-    broken, _ = breaks(settings, recent_days(settings, at))
-    found = look(settings, at, intake_alarms.standing(settings), broken)
+    broken, unseen = breaks(settings, recent_days(settings, at))
+    found = look(settings, at, intake_alarms.standing(settings), broken, unseen)
     change = intake_alarms.reconcile(settings, found.alarms, at, found.not_looked_at)
     lines = [f"ALARM {alarm.line()}" for alarm in change.raised] + [f"CLEARED {one.line()}" for one in change.cleared]
     alerts.note(settings, lines, at)

@@ -5,6 +5,7 @@ Every number is in ``rules/bronze_to_silver.yaml`` (or the district's own file):
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -48,9 +49,9 @@ def recent_days(settings: Settings, now: datetime) -> list[date]:
     return [today - timedelta(days=back) for back in range(RECENT_DAYS)]
 
 
-def look(settings: Settings, now: datetime, standing: list[Standing], broken: Sequence[Break]) -> Look:
+def look(settings: Settings, now: datetime, standing: list[Standing], broken: Sequence[Break], unseen: str) -> Look:
     """Look at everything; ``standing`` are the alarms on record: silence stands until something comes. ``broken``: the
-    hops of those days that do not balance."""
+    hops of those days that do not balance; ``unseen``: why the topics were not among them, empty where they were."""
     found, limits = Look(), thresholds(settings, "bronze_to_silver")
     calendar = DistrictCalendar.load(settings)
     _lag(settings, found, limits["lag"], now)
@@ -58,6 +59,8 @@ def look(settings: Settings, now: datetime, standing: list[Standing], broken: Se
     _volumes(settings, found, limits, calendar, now, standing)
     _refusals(settings, found, limits["refused_share"], now)
     found.alarms += _books(broken)
+    if unseen:
+        found.not_looked_at.add("books")
     return found
 
 
@@ -123,7 +126,9 @@ def _volumes(
     silence, rule = SilenceRule.of(limits["silence"]), VolumeRule.of(limits["volume"])
     today, n_min = calendar.local_date(now), smallest_group(settings)
     first = today - timedelta(days=max(rule.window_days, silence.window_days))
-    seen = volumes(settings, calendar, now, first, {name for name, one in senders(settings).items() if one.revoked_at})
+    revoked = {name for name, one in senders(settings).items() if one.revoked_at}
+    seen = volumes(settings, calendar, now, first, revoked)
+    standing = [alarm for alarm in standing if alarm.source_id not in revoked]
     # The last day that is over: one that has just begun is no silence.
     yesterday = today - timedelta(days=1)
     by_source: dict[str, set[date]] = {}
@@ -168,9 +173,9 @@ def _next_school_day(calendar: DistrictCalendar, day: date) -> date:
 
 
 def _usual(counts: Mapping[date, int], calendar: DistrictCalendar, last: date) -> float:
-    """Median of the days on which the pair sent, up to the last."""
-    sent = sorted(count for day, count in counts.items() if day <= last and calendar.is_school_day(day))
-    return float(sent[len(sent) // 2]) if sent else 0.0
+    """Median of the days on which the pair sent, up to the last: the higher of two."""
+    sent = [count for day, count in counts.items() if day <= last and calendar.is_school_day(day)]
+    return float(statistics.median_high(sent)) if sent else 0.0
 
 
 def _of_whole_sources(alarms: list[Alarm], seen: Volumes, by_source: dict[str, set[date]]) -> list[Alarm]:
@@ -188,7 +193,7 @@ def _of_whole_sources(alarms: list[Alarm], seen: Volumes, by_source: dict[str, s
 
 def _still_silent(standing: list[Standing], seen: Volumes, first: date) -> list[Alarm]:
     """Silences on record since which nothing has come; one that is older than the history is given up."""
-    still = []
+    still: list[Alarm] = []
     for alarm in standing:
         began = date.fromisoformat(alarm.since) if alarm.kind == "silent" else None
         if began is None or began < first:
@@ -200,7 +205,7 @@ def _still_silent(standing: list[Standing], seen: Volumes, first: date) -> list[
         ]
         if not any(day >= began for counts in days for day in counts):
             still.append(alarm)
-    return list(still)
+    return still
 
 
 def _refusals(settings: Settings, found: Look, limit: dict[str, Any], now: datetime) -> None:

@@ -17,6 +17,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 
 from cairn.errors import CairnError
 from pilots.decision import FORMATIVE_BELOW
@@ -25,7 +26,6 @@ from pilots.plan import Plan
 
 if TYPE_CHECKING:
     import pandas as pd
-from scipy.optimize import minimize_scalar
 
 SAFE, OPEN, FAILED, NOT_MEASURED = "safe", "open", "failed", "not measured"
 # Chance of being worse by more than the margin: failed from the first on, safe up to the second.

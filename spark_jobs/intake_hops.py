@@ -8,7 +8,7 @@ is not is torn: the ledger does not see it at all, so it is looked for here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -67,26 +67,8 @@ class Break:
 
 
 # Per receipt date, source and school: receipts, what intake counted, rows, and rows that were erased, each by fate.
-_SIDES = """
-with lines as (
-    select received_date, source_id, org_id, 'received' as side, '' as fate, sum(statements_received) as n
-    from receipts semi join whole using (intake_app_id, batch_id) group by all
-    union all
-    select received_date, source_id, org_id, 'counted', fate, sum(records)
-    from counted semi join whole using (intake_app_id, batch_id) group by all
-    union all
-    select received_date, source_id, coalesce(nullif(org_id, ''), 'unknown'), 'rows', 'accepted', count(*)
-    from activity semi join whole using (intake_app_id, batch_id) group by all
-    union all
-    select received_date, source_id, org_id, 'rows', fate, count(*)
-    from quarantine semi join whole using (intake_app_id, batch_id) group by all
-    union all
-    select received_date, source_id, org_id, 'rows', 'rejected', count(*)
-    from rejected semi join whole using (intake_app_id, batch_id) group by all
-    union all
-    select received_date, source_id, org_id, 'rows', fate, sum(records)
-    from erased semi join whole using (intake_app_id, batch_id) where fate <> 'none' group by all
-)
+_SIDES = f"""
+{intake_ledger.LINES}
 select received_date, source_id, org_id, side, fate, sum(n)::bigint as n from lines group by all order by all
 """
 # Batches of which bronze holds other records than those that were judged: a count a batch, before rows are compared.
@@ -126,14 +108,26 @@ select distinct intake_app_id, batch_id from (
 ) anti join whole using (intake_app_id, batch_id) order by all
 """
 _PLACE = ["kafka_partition", "kafka_offset"]
+# What a batch writes, under the names of the statements above.
 _TABLES = {
-    "receipts": ("bronze.receipts", ["statements_received"]),
-    "activity": ("silver.learner_activity", _PLACE),
-    "quarantine": ("silver.activity_quarantine", ["fate", "kafka_topic", *_PLACE]),
-    "rejected": ("bronze.rejected", []),
-    "counted": ("ops.intake_ledger", ["fate", "records"]),
-    "erased": ("ops.erasure", ["fate", "records"]),
-    "bronze": ("bronze.activity", _PLACE),
+    "receipts": "bronze.receipts",
+    "activity": "silver.learner_activity",
+    "quarantine": "silver.activity_quarantine",
+    "rejected": "bronze.rejected",
+    "counted": "ops.intake_ledger",
+    "bronze": "bronze.activity",
+}
+Columns = Mapping[str, list[str]]
+_OF_BATCHES: Columns = {
+    "activity": _IDENTITY,
+    "quarantine": [*_IDENTITY, "kafka_topic"],
+    "counted": [*_IDENTITY, "fate", "records"],
+    "bronze": _IDENTITY,
+}
+_OF_ROWS: Columns = {
+    "activity": [*_SCOPE, *_IDENTITY, *_PLACE],
+    "quarantine": [*_SCOPE, *_IDENTITY, *_PLACE, "kafka_topic"],
+    "bronze": _PLACE,
 }
 
 
@@ -146,31 +140,28 @@ def breaks(settings: Settings, dates: Iterable[date] | None = None, now: datetim
     connection = duckdb.connect()
     try:
         connection.execute("set memory_limit = '512MB'; set threads = 2")
-        connection.register("whole", intake_ledger.whole_batches(settings, wanted))
-        return [
-            *_over_topic_and_silver(settings, connection, wanted),
-            *_over_bronze(settings, connection, wanted),
-            *_torn(settings, connection, now or datetime.now(UTC)),
-        ]
+        found: list[Break] = []
+        if wanted != []:  # of no day nothing is compared; a batch may be torn all the same
+            connection.register("whole", intake_ledger.whole_batches(settings, wanted))
+            found += _over_topic_and_silver(settings, connection, wanted)
+            found += _over_bronze(settings, connection, wanted)
+        return found + _torn(settings, connection, now or datetime.now(UTC))
     finally:
         connection.close()
 
 
 def _register(
-    settings: Settings, connection: duckdb.DuckDBPyConnection, wanted: list[date] | None, *aliases: str
+    settings: Settings, connection: duckdb.DuckDBPyConnection, wanted: list[date] | None, columns: Columns
 ) -> None:
-    """Tables as streams; each is read by one statement only."""
-    for alias in aliases:
-        name, extra = _TABLES[alias]
-        scope = ["received_date"] if alias == "bronze" else _SCOPE
-        columns = [*scope, *_IDENTITY, *extra]
-        connection.register(alias, intake_ledger.scanner(settings, name, columns, wanted))
+    """Tables as streams, each with the columns that a statement needs; one statement can read them."""
+    for alias, names in columns.items():
+        connection.register(alias, intake_ledger.scanner(settings, _TABLES[alias], names, wanted))
 
 
 def _over_topic_and_silver(
     settings: Settings, connection: duckdb.DuckDBPyConnection, wanted: list[date] | None
 ) -> list[Break]:
-    _register(settings, connection, wanted, "receipts", "counted", "activity", "quarantine", "rejected", "erased")
+    intake_ledger.register_lines(settings, connection, wanted)
     scopes: dict[Scope, dict[tuple[str, str], int]] = {}
     for day, source, school, side, fate, n in connection.execute(_SIDES).fetchall():
         scopes.setdefault((day, source, school), {})[side, fate] = int(n)
@@ -195,12 +186,12 @@ def _over_bronze(settings: Settings, connection: duckdb.DuckDBPyConnection, want
     """Records that were judged and are not kept as they came. A lake without bronze keeps none on purpose."""
     if not lake.exists(settings, "bronze.activity"):
         return []
-    _register(settings, connection, wanted, "activity", "quarantine", "counted", "bronze")
+    _register(settings, connection, wanted, _OF_BATCHES)
     short: pa.Table = connection.sql(_BRONZE_BATCHES, params={"topic": ACTIVITY}).to_arrow_table()
     if short.num_rows == 0:
         return []
     connection.register("short", short)
-    _register(settings, connection, wanted, "activity", "quarantine", "bronze")
+    _register(settings, connection, wanted, _OF_ROWS)
     rows = connection.execute(_BRONZE_ROWS, {"topic": ACTIVITY}).fetchall()
     detail = "the lake no longer holds the record as it came"
     found = [Break(TOPIC_TO_BRONZE, row[0], row[1], row[2], int(row[3]), detail) for row in rows]
@@ -214,7 +205,8 @@ def _over_bronze(settings: Settings, connection: duckdb.DuckDBPyConnection, want
 
 
 def _torn(settings: Settings, connection: duckdb.DuckDBPyConnection, now: datetime) -> list[Break]:
-    _register(settings, connection, None, "receipts", "activity", "quarantine", "rejected", "bronze", "counted")
+    # Of all days, so no column more than it takes.
+    _register(settings, connection, None, dict.fromkeys(_TABLES, _IDENTITY))
     connection.register("whole", intake_ledger.whole_batches(settings, None))
     torn = {(app_id, batch_id) for app_id, batch_id in connection.execute(_TORN).fetchall()}
     if torn:
@@ -223,14 +215,12 @@ def _torn(settings: Settings, connection: duckdb.DuckDBPyConnection, now: dateti
     for app_id, batch_id in sorted(torn, key=str):
         is_its = (pc.field("intake_app_id") == app_id) & (pc.field("batch_id") == batch_id)
         counts: dict[Scope, dict[str, int]] = {}
-        for alias, (name, _) in _TABLES.items():
-            if alias == "erased":
-                continue
+        for alias, name in _TABLES.items():
             for scope, n in _counted(settings, alias, name, is_its):
                 sides = counts.setdefault(scope, {})
                 sides[alias] = sides.get(alias, 0) + n
         for scope, sides in sorted(counts.items(), key=str):
-            there = ", ".join(f"{_TABLES[alias][0]} {n}" for alias, n in sides.items())
+            there = ", ".join(f"{_TABLES[alias]} {n}" for alias, n in sides.items())
             detail = f"batch {batch_id} of {app_id} is not whole ({there}): start intake, which completes or removes it"
             found.append(Break(TORN_BATCH, *scope, max(sides.values()), detail))
     return found
@@ -262,10 +252,8 @@ def _still_written(settings: Settings, now: datetime) -> set[tuple[str, int]]:
     """Batches with rows in files that are so young that the batch may not be whole yet."""
     since = (now - STILL_WRITTEN).timestamp() * 1000
     young: set[tuple[str, int]] = set()
-    for alias, (name, _) in _TABLES.items():
-        files = (
-            [] if alias == "erased" else [one for one in lake.table_files(settings, name) if one.written_ms >= since]
-        )
+    for name in _TABLES.values():
+        files = [one for one in lake.table_files(settings, name) if one.written_ms >= since]
         if files:
             rows: pa.Table = lake.read_files(settings, name, files, _IDENTITY)
             young |= {

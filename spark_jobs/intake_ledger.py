@@ -26,36 +26,42 @@ COUNTS = ("received", *FATES, "unexplained")
 # Nothing is taken in before it is received, but for clocks and zones that differ by less than this.
 CLOCK_MARGIN = timedelta(days=1)
 
-# Only whole batches count (ops.intake_batch): one that is being written would look like a hole.
-_QUERY = """
+# What is counted, line by line: receipts, what intake counted itself, rows, and rows that were erased since. Only whole
+# batches count (ops.intake_batch): one that is being written would look like a hole.
+LINES = """
 with lines as (
-    select received_date, source_id, org_id, 'received' as fate, sum(statements_received) as n
+    select received_date, source_id, org_id, 'received' as side, '' as fate, sum(statements_received) as n
     from receipts semi join whole using (intake_app_id, batch_id) group by all
     union all
-    select received_date, source_id, coalesce(nullif(org_id, ''), 'unknown'), 'accepted', count(*)
+    select received_date, source_id, org_id, 'counted', fate, sum(records)
+    from counted semi join whole using (intake_app_id, batch_id) group by all
+    union all
+    select received_date, source_id, coalesce(nullif(org_id, ''), 'unknown'), 'rows', 'accepted', count(*)
     from activity semi join whole using (intake_app_id, batch_id) group by all
     union all
-    select received_date, source_id, org_id, fate, count(*)
+    select received_date, source_id, org_id, 'rows', fate, count(*)
     from quarantine semi join whole using (intake_app_id, batch_id) group by all
     union all
-    select received_date, source_id, org_id, 'rejected', count(*)
+    select received_date, source_id, org_id, 'rows', 'rejected', count(*)
     from rejected semi join whole using (intake_app_id, batch_id) group by all
     union all
-    select received_date, source_id, org_id, fate, sum(records)
-    from counted semi join whole using (intake_app_id, batch_id) where fate = 'duplicate' group by all
-    union all
-    select received_date, source_id, org_id, fate, sum(records)
+    select received_date, source_id, org_id, 'rows', fate, sum(records)
     from erased semi join whole using (intake_app_id, batch_id) where fate <> 'none' group by all
 )
+"""
+# Of what intake counted itself only duplicates: they leave no row.
+_QUERY = f"""
+{LINES}
 select
     received_date, source_id, org_id,
-    coalesce(sum(n) filter (fate = 'received'), 0)::bigint as received,
+    coalesce(sum(n) filter (side = 'received'), 0)::bigint as received,
     coalesce(sum(n) filter (fate = 'accepted'), 0)::bigint as accepted,
     coalesce(sum(n) filter (fate = 'duplicate'), 0)::bigint as duplicate,
     coalesce(sum(n) filter (fate = 'conflict'), 0)::bigint as conflict,
     coalesce(sum(n) filter (fate = 'rejected'), 0)::bigint as rejected,
     coalesce(sum(n) filter (fate = 'quarantined'), 0)::bigint as quarantined
-from lines group by all order by all
+from lines where side <> 'counted' or fate = 'duplicate'
+group by all order by all
 """
 
 
@@ -72,27 +78,31 @@ def ledger(
     wanted = [date] if date is not None else list(dates) if dates is not None else None
     if wanted == []:
         return []
-    identity = ["intake_app_id", "batch_id"]
-    scope = ["received_date", "source_id", "org_id", *identity]
     connection = duckdb.connect()
     try:
         connection.execute("set memory_limit = '512MB'; set threads = 2")
         connection.register("whole", whole_batches(settings, wanted, until))
-        for alias, name, extra in (
-            ("receipts", "bronze.receipts", ["statements_received"]),
-            ("activity", "silver.learner_activity", []),
-            ("quarantine", "silver.activity_quarantine", ["fate"]),
-            ("rejected", "bronze.rejected", []),
-            ("counted", "ops.intake_ledger", ["fate", "records"]),
-            ("erased", "ops.erasure", ["fate", "records"]),
-        ):
-            connection.register(alias, scanner(settings, name, [*scope, *extra], wanted))
+        register_lines(settings, connection, wanted)
         rows: list[dict[str, Any]] = connection.sql(_QUERY).to_arrow_table().to_pylist()
     finally:
         connection.close()
     for row in rows:
         row["unexplained"] = row["received"] - sum(row[fate] for fate in FATES)
     return rows
+
+
+def register_lines(settings: Settings, connection: duckdb.DuckDBPyConnection, wanted: list[date] | None) -> None:
+    """The tables that :data:`LINES` reads, but for ``whole``, as streams: one statement can read them."""
+    scope = ["received_date", "source_id", "org_id", "intake_app_id", "batch_id"]
+    for alias, name, extra in (
+        ("receipts", "bronze.receipts", ["statements_received"]),
+        ("activity", "silver.learner_activity", []),
+        ("quarantine", "silver.activity_quarantine", ["fate"]),
+        ("rejected", "bronze.rejected", []),
+        ("counted", "ops.intake_ledger", ["fate", "records"]),
+        ("erased", "ops.erasure", ["fate", "records"]),
+    ):
+        connection.register(alias, scanner(settings, name, [*scope, *extra], wanted))
 
 
 def whole_batches(settings: Settings, wanted: list[date] | None, until: datetime | None = None) -> pa.Table:

@@ -60,8 +60,10 @@ class Subject:
         return sorted(self.student_keys | self.subject_keys)
 
     def keys(self, holds: str) -> frozenset[str]:
-        """Those of the kind that a column holds, by its contract: "student_key", "subject_key" or "event_id"."""
-        return {"student_key": self.student_keys, "subject_key": self.subject_keys, "event_id": self.event_ids}[holds]
+        """Those of the kind that a column holds, by its contract: "student_key", "subject_key" or "event_id", or of a
+        list of them "student_keys" or "event_ids"."""
+        kinds = {"student_key": self.student_keys, "subject_key": self.subject_keys, "event_id": self.event_ids}
+        return kinds[holds.removesuffix("s")]
 
 
 def person_tables() -> list[Contract]:
@@ -194,7 +196,7 @@ def _held_in(settings: Settings, contract: Contract, who: Subject) -> Held:
 
 def _has(values: pa.ChunkedArray, column: Column, who: Subject) -> Mask:
     """Which lists have the person among their keys."""
-    wanted = who.student_keys if column.holds == "student_keys" else who.event_ids
+    wanted = who.keys(column.holds)
     return pa.array([not wanted.isdisjoint(one or ()) for one in values.to_pylist()], pa.bool_())
 
 
@@ -276,7 +278,7 @@ def _is_in(values: Any, wanted: Collection[str]) -> Mask:
 
 def _without(rows: pa.Table, column: Column, who: Subject) -> tuple[pa.Table, int]:
     """The rows without the person in a list of keys, and how many had her; the rows themselves where none had."""
-    wanted = who.student_keys if column.holds == "student_keys" else who.event_ids
+    wanted = who.keys(column.holds)
     lists = rows[column.name].to_pylist()
     edited = [
         one if one is None or not wanted & set(one) else [key for key in one if key not in wanted] for one in lists

@@ -13,6 +13,7 @@ import lake
 from cairn.settings import Settings
 from cli.intake import app
 from cli.intake_watch import watch
+from spark_jobs import intake_state
 
 AT = datetime(2026, 10, 14, 15, tzinfo=UTC)  # a Wednesday
 
@@ -58,6 +59,15 @@ def test_ledger_of_a_day_and_of_all(books: Settings) -> None:
     assert "quiet-app" in table
     assert "unexplained" in table
     assert "gateway to topic: 2026-10-08 quiet-app school-1: 2 missing" in table
+
+
+@pytest.mark.parametrize("asked", [[], ["--accept-loss"]])
+def test_a_loss_is_accepted_for_the_service_too(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, asked: list[str]
+) -> None:
+    monkeypatch.setattr("spark_jobs.intake_service.main", lambda: 0)
+    assert CliRunner().invoke(app, ["run", "--follow", *asked]).exit_code == 0
+    assert intake_state.loss_path(settings).exists() is bool(asked)
 
 
 def test_watch_says_lag_silence_and_holes(books: Settings) -> None:

@@ -23,6 +23,7 @@ from gates import intake_alarms
 from gates.thresholds import thresholds
 from gates.volume import VolumeRule, Volumes, silent_now, surges
 from infra.ports import free_port
+from spark_jobs.intake_hops import GATEWAY_TO_TOPIC, Break
 from streaming.sources import SourceRegistry
 
 # The example calendar: 25 to 27 November are holidays, 21 December to 1 January too. A holiday week follows.
@@ -177,7 +178,8 @@ def test_a_source_silent_everywhere_is_one_alarm_and_a_revoked_one_is_none(autum
     registry.add("tilewise")
     registry.revoke("tilewise")
     registry.close()
-    assert autumn.look(date(2026, 12, 15), 9)["silent_sources"] == {}
+    found = autumn.look(date(2026, 12, 15), 9)
+    assert (found["silent_sources"], found["alarms"]) == ({}, [])
 
 
 def test_a_surge_of_duplicates_is_told_on_its_day(autumn: Autumn) -> None:
@@ -221,6 +223,18 @@ def test_refusals_are_told_where_they_are_and_no_small_count_is(autumn: Autumn) 
         "10",
         "1,234",
     ]
+
+
+def test_books_are_not_called_well_while_the_topics_cannot_be_looked_at(
+    autumn: Autumn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = Break(GATEWAY_TO_TOPIC, LAST, "tilewise", "sch-1", 30, "partition 0 lost offsets 0 to 29")
+    answers: list[tuple[list[Break], str]] = [([lost], ""), ([], "no broker answers"), ([], "")]
+    stands = []
+    for hour, answer in enumerate(answers, 9):
+        monkeypatch.setattr("cli.intake_watch.breaks", lambda *_, answer=answer: answer)
+        stands.append([one["kind"] for one in watch(autumn.settings, autumn.at(LAST, hour))["alarms"]].count("books"))
+    assert stands == [1, 1, 0]
 
 
 def test_what_is_expected_is_the_median_of_the_same_weekday(settings: Settings) -> None:

@@ -18,8 +18,9 @@ from cairn.evidence.clock import ClockRule
 from cairn.evidence.meaning import HISTORY
 from cairn.settings import Settings
 from portal import operations_reads
-from spark_jobs import intake_check, intake_dedupe, intake_parse, intake_state
+from spark_jobs import intake_check, intake_dedupe, intake_state
 from spark_jobs.intake_ledger import ledger
+from tests.spark_jobs.parsed_fields import INSTANT, parsed_fields
 
 AT = datetime(2026, 10, 15, 3, 30, tzinfo=UTC)  # still 14 October in Chicago
 RULE = ClockRule("America/Chicago", ahead_tolerance_seconds=300, school_year_start=date(2026, 8, 17))
@@ -28,15 +29,9 @@ YEAR_BEGINS = datetime(2026, 8, 17, 5, tzinfo=UTC)  # midnight in Chicago
 
 def checked(**changes: Any) -> dict[str, Any]:
     """The verdict on one record that is sound but for the changes."""
-    kinds = {"string": pa.string(), "int": pa.int32(), "bigint": pa.int64(), "double": pa.float64()}
-    kinds |= {"boolean": pa.bool_(), "timestamp": pa.timestamp("us", "UTC"), "array<string>": pa.list_(pa.string())}
-    kinds |= {
-        "map<string,string>": pa.map_(pa.string(), pa.string()),
-        "map<string,int>": pa.map_(pa.string(), pa.int32()),
-    }
-    fields = {name: kinds[kind] for name, kind in intake_parse.value_fields().items()}
+    fields = parsed_fields()
     fields |= {name: pa.string() for name in ("kafka_topic", "record_key")} | {"is_unreadable": pa.bool_()}
-    fields["kafka_timestamp"] = pa.timestamp("us", "UTC")
+    fields["kafka_timestamp"] = INSTANT
     sound = dict.fromkeys(("event_id", "content_hash", "schema_version", "source_id", "source_statement_id"), "text")
     sound |= {"kafka_topic": topics.ACTIVITY, "record_key": "s1_a", "subject_key": "s1_a"}
     sound |= {"received_at": AT, "event_time": AT, "kafka_timestamp": AT, "activity_type": "attempt"}
@@ -182,6 +177,12 @@ def test_how_far_intake_is_is_read_from_the_newest_days(settings: Settings) -> N
     assert ledger(settings, dates=[date(2026, 10, 19)]) == []
     with pytest.raises(FileNotFoundError):
         ledger(settings)
+
+
+def test_operations_shows_a_lake_that_nothing_has_come_to_yet(settings: Settings) -> None:
+    for name in (*intake_state.WRITTEN_TABLES, "ops.intake_batch"):
+        lake.create(settings, name)
+    assert operations_reads.broken_hops(settings) == []
 
 
 def test_waiting_for_a_cut(settings: Settings) -> None:

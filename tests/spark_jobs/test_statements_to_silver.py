@@ -30,6 +30,7 @@ from streaming.process import Processor
 from streaming.sources import Source
 from streaming.topics import ACTIVITY
 from streaming.transactions import Message
+from tests.spark_jobs.parsed_fields import INSTANT, parsed_fields
 
 SOURCE = Source("tilewise", frozenset({"sch-01", "sch-02"}))
 VERBS = {
@@ -37,17 +38,6 @@ VERBS = {
     "http://adlnet.gov/expapi/verbs/completed": "completion",
     "http://adlnet.gov/expapi/verbs/experienced": "engagement",
     "https://verbs.example/never-heard-of": "engagement",
-}
-KINDS: dict[str, pa.DataType] = {
-    "string": pa.string(),
-    "int": pa.int32(),
-    "bigint": pa.int64(),
-    "double": pa.float64(),
-    "boolean": pa.bool_(),
-    "timestamp": pa.timestamp("us", "UTC"),
-    "array<string>": pa.list_(pa.string()),
-    "map<string,string>": pa.map_(pa.string(), pa.string()),
-    "map<string,int>": pa.map_(pa.string(), pa.int32()),
 }
 Meant = dict[str, Any]
 
@@ -114,7 +104,7 @@ def records_of(outcome_messages: Sequence[Message]) -> list[Message]:
 
 def parsed(messages: Sequence[Message]) -> pa.Table:
     """Records as intake's ``from_json`` reads them, by Python: the test below holds both against each other."""
-    fields = {name: KINDS[kind] for name, kind in intake_parse.value_fields().items()}
+    fields = parsed_fields()
     rows = []
     for offset, message in enumerate(messages):
         value = orjson.loads(message.value)
@@ -125,7 +115,7 @@ def parsed(messages: Sequence[Message]) -> pa.Table:
         key = (message.key or b"").decode()
         rows.append(row | place | {"record_key": key, "record_value": message.value.decode(), "is_unreadable": False})
     fields |= {"kafka_topic": pa.string(), "kafka_partition": pa.int32(), "kafka_offset": pa.int64()}
-    fields |= {"kafka_timestamp": KINDS["timestamp"], "record_key": pa.string(), "record_value": pa.string()}
+    fields |= {"kafka_timestamp": INSTANT, "record_key": pa.string(), "record_value": pa.string()}
     table = pa.Table.from_pylist(rows, schema=pa.schema([*fields.items(), ("is_unreadable", pa.bool_())]))
     return table.append_column("event_hash", pa.array(xxhash64(table["event_id"])))
 
