@@ -23,6 +23,7 @@ from typing import Any
 
 import orjson
 
+from cairn.errors import CairnError
 from cairn.evidence.activity import REASONS, Refusal
 from cairn.evidence.caliper_model import models as caliper_models
 from cairn.evidence.times import instant_text
@@ -143,7 +144,7 @@ class Gateway:
     async def _write_uses(self) -> None:
         try:
             await asyncio.to_thread(write_uses, self.settings, self.sources.take_uses())
-        except (sqlite3.Error, OSError) as problem:
+        except (sqlite3.Error, OSError, CairnError) as problem:
             log.warning("when tokens were last used cannot be written down: %s", type(problem).__name__)
 
     def _plain(self, path: str, scope: dict[str, Any]) -> Response:

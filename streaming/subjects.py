@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from cairn.errors import CairnError
 from cairn.settings import Settings
 from cairn.sqlite_file import connect
 from streaming.http import Response, error, json_response
@@ -51,7 +52,7 @@ class SubjectDesk:
         try:
             # In a thread, since it waits for the disk; and before the answer, so that none is given unseen.
             await asyncio.to_thread(write_down, self._settings, source.source_id, len(pairs), source.can_ask_subjects)
-        except (sqlite3.Error, OSError) as problem:
+        except (sqlite3.Error, OSError, CairnError) as problem:
             log.warning("a request for subject keys cannot be written down: %s", type(problem).__name__)
             said = "the request cannot be written down: send it again"
             return error(503, "try_again", said, [retry_after(RETRY_AFTER_SECONDS)])
