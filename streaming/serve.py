@@ -54,6 +54,8 @@ class Tls:
 
         # Python runs this between two steps of the loop's own thread: nothing else uses the context meanwhile.
         signal.signal(signal.SIGHUP, renew)
+        # One of several processes begins with it held back (see ``streaming.several``).
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         return context
 
     def _load(self, context: ssl.SSLContext) -> None:
