@@ -83,7 +83,8 @@ def test_senders_come_by_tls_and_a_certificate_is_renewed(broker: Settings, tmp_
         assert gateway.call("POST", ADDRESS, token, json=answered()).status_code == 200
         with pytest.raises(httpx.ConnectError):
             gateway.call("POST", ADDRESS, token, json=answered(), verify=trusted_before)
-        # A renewal that went wrong ends nothing.
+        # A renewal that went wrong ends nothing: the new certificate is there, and its key is torn.
+        make_certificate(tmp_path)
         key.write_text("torn")
         gateway.process.send_signal(signal.SIGHUP)
         time.sleep(0.5)
