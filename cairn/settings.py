@@ -203,7 +203,7 @@ class Settings(BaseSettings):
             value = getattr(self, name)
             if isinstance(value, SecretStr):
                 value = value.get_secret_value()
-            found[f"CAIRN_{name.upper()}"] = json.dumps(value) if isinstance(value, dict) else str(value)
+            found[f"CAIRN_{name.upper()}"] = json.dumps(value) if isinstance(value, dict | list) else str(value)
         return found
 
     @property
