@@ -25,13 +25,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from kafka import KafkaConsumer, TopicPartition
 
 from cairn.settings import REPOSITORY, Settings
 from infra.broker import start_broker
 from infra.ports import free_port
 from streaming.sources import SourceRegistry
-from streaming.topics import ACTIVITY, end_offsets, ensure_topics
+from streaming.topics import ACTIVITY, committed, ensure_topics
 
 ROUNDS = 3
 BATCHES = (1, 50, 500)
@@ -154,7 +153,7 @@ def burst(gateway: Gateway, seconds: float) -> None:
     result = gateway.run(batch=10, seconds=seconds, rate=5_000, connections=256)
     if extra := set(result["answers"]) - {"200", "429"}:
         raise SystemExit(f"answered {extra} too: {result['answers']}")
-    kept = count_records(gateway)
+    kept = sum(1 for _ in committed(gateway.settings, ACTIVITY))
     print(f"answers: {result['answers']}, of which 429 without Retry-After: {result['without_retry_after']}")
     print(f"{result['taken_a_second']:,.0f} statements a second taken of 5,000 offered, load {result['load_average']}")
     lost = result["statements_answered_200"] - kept
@@ -163,22 +162,6 @@ def burst(gateway: Gateway, seconds: float) -> None:
     )
     print(f"answer times of those taken: {result['ms']} ms")
     print(f"memory of the gateway, MiB: {result['memory_mib']}")
-
-
-def count_records(gateway: Gateway) -> int:
-    """Committed records of activity on the topic."""
-    ends = end_offsets(gateway.settings.kafka_bootstrap)[ACTIVITY]
-    consumer = KafkaConsumer(bootstrap_servers=gateway.settings.kafka_bootstrap, isolation_level="read_committed")
-    partitions = {TopicPartition(ACTIVITY, int(number)): end for number, end in ends.items()}
-    found = 0
-    try:
-        consumer.assign(list(partitions))
-        consumer.seek_to_beginning(*partitions)
-        while any(consumer.position(partition) < end for partition, end in partitions.items()):
-            found += sum(map(len, consumer.poll(timeout_ms=500, max_records=5_000).values()))
-    finally:
-        consumer.close()
-    return found
 
 
 def main() -> None:

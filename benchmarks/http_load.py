@@ -19,15 +19,14 @@ import random
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import uvloop
 
-TICKS = os.sysconf("SC_CLK_TCK")
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 # Caches fill, and what is compiled when it is first used is compiled.
 WARMUP_SECONDS = 5.0
 BODIES_A_CONNECTION = 64
@@ -159,38 +158,28 @@ class Load:
                 self.seconds.append(now - due)
 
 
-def family(root: int) -> list[tuple[int, float, int]]:
-    """Process, processor seconds (with those of ended children) and memory held, of a process and all below it."""
-    found: dict[int, tuple[int, float, int]] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            field = path.read_bytes().rpartition(b") ")[2].split()
-            seconds = sum(map(int, field[11:15])) / TICKS
-            found[int(path.parent.name)] = (int(field[1]), seconds, int(field[21]) * PAGE_BYTES)
-    members, rest = [], [root]
-    while rest:
-        number = rest.pop()
-        if number in found:
-            members.append((number, *found[number][1:]))
-            rest += [child for child, (parent, *_) in found.items() if parent == number]
-    return members
-
-
 class Watch:
-    """Processor time between the load's start and stop, and memory from before to after."""
+    """Processor time between the load's start and stop, and memory from before to after, of a process and all below."""
 
     def __init__(self, root: int) -> None:
-        self.root = root
+        self.root = psutil.Process(root)
         self.memory = [self.held()]
-        self._ended = threading.Event()
 
     def seconds(self) -> float:
-        """Processor seconds so far."""
-        return sum(seconds for _, seconds, _ in family(self.root))
+        """Processor seconds so far, with those of ended children."""
+        return self._sum(lambda process: sum(process.cpu_times()[:4]))
 
     def held(self) -> int:
         """Bytes held now."""
-        return sum(memory for *_, memory in family(self.root))
+        return int(self._sum(lambda process: process.memory_info().rss))
+
+    def _sum(self, figure: Callable[[psutil.Process], float]) -> float:
+        found = 0.0
+        for process in (self.root, *self.root.children(recursive=True)):
+            # One that has ended meanwhile counts with its parent.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found += figure(process)
+        return found
 
     def follow(self, load: Load) -> None:
         """Look until the load stops."""

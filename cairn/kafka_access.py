@@ -81,7 +81,7 @@ def _check(settings: Settings) -> None:
 def _content(file: str) -> str:
     """A PEM file's text: executors on other machines have no such file."""
     try:
-        return Path(file).expanduser().read_text(encoding="ascii")
+        return Path(file).read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:
         raise CairnError(f"{file} cannot be read as PEM ({type(error).__name__}): see kafka_* in cairn.toml") from None
 

@@ -187,6 +187,9 @@ class Settings(BaseSettings):
         own = self.district_dir.expanduser() if "district_dir" in self.model_fields_set else self.home / "district"
         self.district_dir = own.resolve()
         self.cache_dir = self.cache_dir.expanduser().resolve()
+        for name in type(self).model_fields:
+            if name.endswith("_file") and (file := getattr(self, name)):
+                setattr(self, name, str(Path(file).expanduser()))
         if "://" in self.lake_url and not self.lake_url.startswith("s3://"):
             scheme = self.lake_url.partition("://")[0]
             raise UsageError(f"lake_url: {scheme}:// is not supported: use a folder or s3://bucket/prefix")
@@ -200,7 +203,7 @@ class Settings(BaseSettings):
             value = getattr(self, name)
             if isinstance(value, SecretStr):
                 value = value.get_secret_value()
-            found[f"CAIRN_{name.upper()}"] = json.dumps(value) if isinstance(value, dict) else str(value)
+            found[f"CAIRN_{name.upper()}"] = json.dumps(value) if isinstance(value, dict | list) else str(value)
         return found
 
     @property

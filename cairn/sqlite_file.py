@@ -98,14 +98,20 @@ def _open(path: Path) -> sqlite3.Connection | None:
 @contextmanager
 def transaction(path: Path, *migrations: str) -> Iterator[sqlite3.Connection]:
     """A connection inside one write transaction, begun before anything is read: all of it or nothing."""
-    with connect(path, *migrations) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
+    with connect(path, *migrations) as connection, writing(connection):
+        yield connection
+
+
+@contextmanager
+def writing(connection: sqlite3.Connection) -> Iterator[None]:
+    """One write transaction of a connection whose statements commit one by one: all of it or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
 
 
 def give_back(path: Path) -> None:

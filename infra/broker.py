@@ -82,7 +82,7 @@ class DirectListener:
         if not settings.broker_direct_address:
             return None
         host, _, port = settings.broker_direct_address.rpartition(":")
-        certificate = Path(settings.broker_direct_certificate_file).expanduser().resolve()
+        certificate = Path(settings.broker_direct_certificate_file).resolve()
         if not host or not port.isdecimal():
             raise UsageError(f"broker_direct_address {settings.broker_direct_address!r} is not host:port")
         if not settings.broker_direct_certificate_file or not certificate.is_file():

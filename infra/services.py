@@ -19,6 +19,8 @@ from infra.spark_cluster import ClusterSize
 Ports = dict[str, int]
 Health = Literal["broker", "http", "tcp", "airflow_job", "heartbeat", "spark_master", "spark_worker"]
 BIN = Path(sys.executable).parent
+# Where a service listens that is reached by every address of the machine, the loopback among them.
+EVERY_ADDRESS = "0.0.0.0"
 
 
 @dataclass(frozen=True)
@@ -167,15 +169,15 @@ def wanted(settings: Settings, only: list[str] | None, size: ClusterSize | None 
 def address(settings: Settings, service: Service, ports: Ports) -> str:
     """``http://127.0.0.1:PORT/`` of an HTTP service, ``host:port`` of broker and mail, ``spark://`` of Spark's master.
 
-    ``https`` where the gateway has a certificate.
-
-    Empty for the others.
+    The gateway's is where it listens, ``https`` where it has a certificate. Empty for the others.
     """
     if service.health == "spark_master":
         return spark_cluster.master_address(ports[service.name])
     if service.health == "http":
-        has_tls = service.name == "gateway" and settings.gateway_certificate_file
-        return f"{'https' if has_tls else 'http'}://127.0.0.1:{ports[service.name]}/"
+        if service.name == "gateway":
+            host = settings.gateway_host if settings.gateway_host != EVERY_ADDRESS else "127.0.0.1"
+            return f"{'https' if settings.gateway_certificate_file else 'http'}://{host}:{ports[service.name]}/"
+        return f"http://127.0.0.1:{ports[service.name]}/"
     return f"127.0.0.1:{ports[service.name]}" if service.health in ("broker", "tcp") else ""
 
 

@@ -118,13 +118,8 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """One transaction: all of it or nothing."""
-        self._database.execute("begin immediate")
-        try:
+        with sqlite_file.writing(self._database):
             yield
-        except BaseException:
-            self._database.execute("rollback")
-            raise
-        self._database.execute("commit")
 
     # Positions and the base.
 

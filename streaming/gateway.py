@@ -16,23 +16,25 @@ import gc
 import hashlib
 import logging
 import sqlite3
-from collections import deque
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import orjson
 
+from cairn.errors import CairnError
 from cairn.evidence.activity import REASONS, Refusal
 from cairn.evidence.caliper_model import models as caliper_models
 from cairn.evidence.times import instant_text
 from cairn.keys import event_id
 from cairn.settings import Settings
-from streaming.http import BODY_LIMIT_BYTES, BodyError, Response, error, json_response, read_body
-from streaming.limits import OwnRates, Rates, RecentEvents, SharedRates, WrongTokens, retry_after
+from streaming.http import BodyError, Response, error, json_response
+from streaming.limits import RETRY_AFTER_SECONDS, OwnRates, Rates, RecentEvents, SharedRates, WrongTokens, retry_after
 from streaming.metrics import METRICS, exposition
 from streaming.process import Outcome, Processor, Terms
 from streaming.producer import Fate, GroupCommitter
+from streaming.room import Room
 from streaming.sent import SentStatements
 from streaming.serve import serve
 from streaming.sources import Mode, Source, SourceRegistry, write_uses
@@ -61,11 +63,7 @@ STATUS = {
     "id_conflict": 409,
     "version_unsupported": 422,
 }
-RETRY_AFTER_SECONDS = 2
-ANSWER_WITHIN_SECONDS = 45.0
 USES_SECONDS = 30.0
-# Bodies that are read or taken apart at once, by the length they declare: more would be a memory without an end.
-BODIES_BYTES = 64 << 20
 # A request's objects go by themselves when it is answered: they need not be looked through for rings meanwhile.
 COLLECT_AFTER = (100_000, 10, 10)
 REALM = b'Basic realm="cairn", Bearer realm="cairn"'
@@ -88,10 +86,7 @@ class Gateway:
         self._rates: Rates = SharedRates(rates_path) if settings.gateway_processes > 1 else OwnRates()
         self._wrong_tokens = WrongTokens()
         self._subject_desk = SubjectDesk(settings, self.processor.keys.subject_key, self._rates)
-        self._reading_bytes = 0
-        # Whom to tell what became of their requests: by one call into the event loop for a whole group of them.
-        self._settled: deque[tuple[asyncio.Future[Fate], Fate]] = deque()
-        self._is_called = False
+        self._room = Room(self.committer)
         self._routes: dict[str, Callable[[dict[str, Any], Any], Awaitable[Response]]] = {
             "/xapi/statements": self._xapi,
             "/xAPI/statements": self._xapi,
@@ -112,7 +107,7 @@ class Gateway:
                 handler = self._routes.get(path)
                 response = await handler(scope, receive) if handler else self._plain(path, scope)
             except BodyError as refused:
-                after = [(b"retry-after", b"%d" % refused.after_seconds)] if refused.after_seconds else []
+                after = [retry_after(refused.after_seconds)] if refused.after_seconds else []
                 response = error(refused.status, refused.reason, refused.detail, after)
             except Exception:
                 log.exception("a request to %s failed", path if path in self._routes else "an address")
@@ -149,7 +144,7 @@ class Gateway:
     async def _write_uses(self) -> None:
         try:
             await asyncio.to_thread(write_uses, self.settings, self.sources.take_uses())
-        except (sqlite3.Error, OSError) as problem:
+        except (sqlite3.Error, OSError, CairnError) as problem:
             log.warning("when tokens were last used cannot be written down: %s", type(problem).__name__)
 
     def _plain(self, path: str, scope: dict[str, Any]) -> Response:
@@ -195,7 +190,7 @@ class Gateway:
 
     async def _xapi(self, scope: dict[str, Any], receive: Any) -> Response:
         """The Statement Resource (1.0.3 part three, 2.1; 2.0, 4.1.6.1)."""
-        request = await open_request(scope, receive)
+        request = await open_request(scope, partial(self._room.read, receive))
         source = self._admit(scope, request.method, request.headers, METHODS)
         if isinstance(source, Response):
             return source
@@ -271,31 +266,24 @@ class Gateway:
         process: Callable[[bytes], Outcome],
     ) -> Outcome:
         """Read the body and process it; a body over the limits is booked as one refused statement."""
-        length = _declared_length(headers)
-        if self.committer.is_full or (self._reading_bytes and self._reading_bytes + length > BODIES_BYTES):
-            raise self._no_room()
-        self._reading_bytes += length
+        self._room.check()
         try:
-            try:
-                body = await read_body(receive, headers)
-            except BodyError as refused:
-                if refused.reason not in REASONS:
-                    raise
-                return self.processor.refuse_body(source, endpoint, refused.reason, refused.detail)
-            return process(body)
-        finally:
-            self._reading_bytes -= length
+            body = await self._room.read(receive, headers)
+        except BodyError as refused:
+            if refused.reason not in REASONS:
+                raise
+            return self.processor.refuse_body(source, endpoint, refused.reason, refused.detail)
+        return process(body)
 
     async def _commit(self, outcome: Outcome, source: Source) -> Response:
         """Answer once the request's messages are committed."""
         if outcome.messages:
-            fate = await self._committed(outcome)
+            fate = await self._room.commit(outcome.messages)
             if fate is not Fate.COMMITTED:
                 METRICS.uncommitted.labels(fate.value).inc(outcome.statements)
                 said = "was not stored" if fate is Fate.NOT_SENT else "may or may not have been stored"
-                after = [(b"retry-after", str(RETRY_AFTER_SECONDS).encode())]
                 again = "send it again; a statement with an id of its own is not counted twice"
-                return error(503, "try_again", f"the request {said}: {again}", after)
+                return error(503, "try_again", f"the request {said}: {again}", [retry_after(RETRY_AFTER_SECONDS)])
         if source.rate:
             self._rates.take(source.source_id, source.rate, outcome.statements)
         duplicates, conflicts = self._recent.add(outcome.marks)
@@ -315,46 +303,13 @@ class Gateway:
             ],
         )
 
-    async def _committed(self, outcome: Outcome) -> Fate:
-        """What became of the request's messages. Raises BodyError where there is no room for them to wait."""
-        loop = asyncio.get_running_loop()
-        settled: asyncio.Future[Fate] = loop.create_future()
-
-        def tell(fate: Fate) -> None:
-            self._settled.append((settled, fate))
-            if not self._is_called:
-                self._is_called = True
-                loop.call_soon_threadsafe(self._settle)
-
-        if not self.committer.submit(outcome.messages, tell):
-            raise self._no_room()
-        late = loop.call_later(ANSWER_WITHIN_SECONDS, _set, settled, Fate.UNKNOWN)
-        try:
-            return await settled
-        finally:
-            late.cancel()
-
-    def _no_room(self) -> BodyError:
-        """The refusal of a request that finds too much waiting: the gateway's own fault, or the broker's."""
-        again = f"nothing of the request was stored: send it again in {RETRY_AFTER_SECONDS} seconds"
-        if self.committer.is_connected:
-            METRICS.overloaded.inc()
-            return BodyError(429, "overloaded", f"more is waiting than is taken; {again}", RETRY_AFTER_SECONDS)
-        return BodyError(503, "try_again", f"the broker cannot be reached; {again}", RETRY_AFTER_SECONDS)
-
-    def _settle(self) -> None:
-        # Before the first is taken: one that comes meanwhile is taken here, or calls again.
-        self._is_called = False
-        while self._settled:
-            _set(*self._settled.popleft())
-
     async def _subjects(self, scope: dict[str, Any], receive: Any) -> Response:
         """Keys for identifiers; needs a right of its own."""
         headers = dict(scope["headers"])
         source = self._admit(scope, scope["method"], headers, ("POST",))
         if isinstance(source, Response):
             return source
-        return await self._subject_desk.answer(source, await read_body(receive, headers))
+        return await self._subject_desk.answer(source, await self._room.read(receive, headers))
 
 
 def _shown_token(headers: dict[bytes, bytes]) -> str | None:
@@ -375,17 +330,6 @@ def status_of(outcome: Outcome) -> int:
     """Status of a request of which nothing was taken: what its first refusal calls for, beside whole requests' own."""
     reasons = (told.reason for told in outcome.rejections)
     return STATUS.get(next((reason for reason in reasons if reason != "batch_refused"), ""), 400)
-
-
-def _set(settled: asyncio.Future[Fate], fate: Fate) -> None:
-    if not settled.done():
-        settled.set_result(fate)
-
-
-def _declared_length(headers: dict[bytes, bytes]) -> int:
-    """Bytes that a body may need; the most that is taken where it does not say."""
-    text = headers.get(b"content-length", b"")
-    return min(int(text), BODY_LIMIT_BYTES) if text.isdigit() else BODY_LIMIT_BYTES
 
 
 def _wrong_method(methods: tuple[str, ...]) -> Response:

@@ -19,6 +19,8 @@ BURST_SECONDS = 5.0
 WRONG_TOKENS_A_SECOND = 2.0
 ADDRESSES = 10_000
 RECENT_EVENTS = 300_000
+# When to come again where what failed may work soon.
+RETRY_AFTER_SECONDS = 2
 
 
 class Rates(Protocol):

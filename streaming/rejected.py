@@ -15,23 +15,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from cairn.errors import CairnError
 from cairn.evidence.activity import REASONS
-from cairn.kafka_access import client_options
 from cairn.settings import Settings
 from streaming.process import MENDED_BY_SENDER, Outcome, Processor
 from streaming.producer import Fate, GroupCommitter
 from streaming.replayed import Replayed
 from streaming.seals import SealStore
 from streaming.sources import Source, SourceRegistry
-from streaming.topics import REJECTED
+from streaming.topics import REJECTED, committed
 from streaming.transactions import Message
 
 ENDPOINT = "replay"
-POLL_MS = 1_000
 # Refusals that are looked at, sent and noted together, unless they become more messages than these.
 GROUP, GROUP_MESSAGES = 200, 2_000
 # What mends a reason here, so that a replay takes the originals in. Of all others the sender, or nobody, is the one.
@@ -73,24 +70,6 @@ class Refused:
         return MENDS.get(self.reason, TELL_THE_SENDER)
 
 
-def _all_refusals(settings: Settings) -> Iterator[dict[str, Any]]:
-    """Every committed refusal up to the topic's present end, a poll's worth in memory."""
-    consumer = KafkaConsumer(isolation_level="read_committed", bootstrap_timeout_ms=5_000, **client_options(settings))
-    try:
-        partitions = [TopicPartition(REJECTED, number) for number in consumer.partitions_for_topic(REJECTED) or ()]
-        if not partitions:
-            return
-        consumer.assign(partitions)
-        consumer.seek_to_beginning(*partitions)
-        ends = consumer.end_offsets(partitions)
-        while any(consumer.position(partition) < ends[partition] for partition in partitions):
-            for place, records in consumer.poll(timeout_ms=POLL_MS).items():
-                # What a replay that reads this appends meanwhile lies behind the end.
-                yield from (orjson.loads(record.value) for record in records if record.offset < ends[place])
-    finally:
-        consumer.close()
-
-
 def senders(settings: Settings) -> dict[str, Source]:
     """Every sender by its name, revoked ones too."""
     registry = SourceRegistry(settings)
@@ -116,7 +95,7 @@ def standing(settings: Settings, reason: str | None = None, source: str | None =
     try:
         wanted = (
             refusal
-            for refusal in _all_refusals(settings)
+            for refusal in map(orjson.loads, committed(settings, REJECTED))
             if reason in (None, refusal["reason"]) and source in (None, refusal["source_id"])
         )
         while group := list(itertools.islice(wanted, GROUP)):

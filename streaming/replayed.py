@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from contextlib import AbstractContextManager
 from pathlib import Path
-from sqlite3 import Connection
 
 from cairn.settings import Settings
 from cairn.sqlite_file import connect, transaction
@@ -25,22 +23,24 @@ class Replayed:
         """Those of the ids that were sent again."""
         if not self._path.exists() and not self._before.exists():
             return set()
+        self._prepare()
         marks = ",".join("?" * len(rejected_ids))
-        with self._open() as database:
+        with connect(self._path, TABLE) as database:
             rows = database.execute(f"select rejected_id from replayed where rejected_id in ({marks})", [*rejected_ids])
             return {name for (name,) in rows}
 
     def add(self, rejected_ids: Iterable[str]) -> None:
         """Note that they were sent again, on disk when this returns."""
-        with self._open():
-            pass
-        with transaction(self._path, TABLE) as database:
-            database.executemany("insert or ignore into replayed values (?)", ((one,) for one in rejected_ids))
+        self._prepare()
+        self._insert(rejected_ids)
 
-    def _open(self) -> AbstractContextManager[Connection]:
+    def _prepare(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self._before.exists():
-            with transaction(self._path, TABLE) as database, self._before.open(encoding="ascii") as file:
-                database.executemany("insert or ignore into replayed values (?)", ((line.strip(),) for line in file))
+            with self._before.open(encoding="ascii") as file:
+                self._insert(line.strip() for line in file)
             self._before.unlink()
-        return connect(self._path, TABLE)
+
+    def _insert(self, rejected_ids: Iterable[str]) -> None:
+        with transaction(self._path, TABLE) as database:
+            database.executemany("insert or ignore into replayed values (?)", ((one,) for one in rejected_ids))

@@ -54,10 +54,14 @@ class Tls:
 
         # Python runs this between two steps of the loop's own thread: nothing else uses the context meanwhile.
         signal.signal(signal.SIGHUP, renew)
+        # One of several processes begins with it held back (see ``streaming.several``).
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         return context
 
     def _load(self, context: ssl.SSLContext) -> None:
-        context.load_cert_chain(self.certificate_file, self.key_file)
+        # First into a context of nobody's: one that takes the certificate and not its key has neither then.
+        for each in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), context):
+            each.load_cert_chain(self.certificate_file, self.key_file)
 
     def __str__(self) -> str:
         """The files, as messages name them."""

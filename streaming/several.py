@@ -52,9 +52,14 @@ class Children:
 
     def _start(self, number: int) -> tuple[subprocess.Popen[bytes], float]:
         command = [*self._command, "--number", str(number)]
-        child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, pass_fds=[self._socket.fileno()], env=self._environment
-        )
+        # A child begins with SIGHUP held back, which would end it: ``streaming.serve.Tls`` lets it in when it is ready.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        try:
+            child = subprocess.Popen(
+                command, stdin=subprocess.PIPE, pass_fds=[self._socket.fileno()], env=self._environment
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         return child, time.monotonic()
 
     def run(self, grace_seconds: float) -> int:

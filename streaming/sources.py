@@ -22,7 +22,7 @@ from pathlib import Path
 
 from cairn.errors import CairnError
 from cairn.settings import Settings
-from cairn.sqlite_file import prepare, transaction
+from cairn.sqlite_file import prepare, transaction, writing
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._\-]{0,62}", re.ASCII)
 # A token is 32 random bytes, and one SHA-256 of it is kept. A slow, salted hash (scrypt, Argon2) is for what people
@@ -119,11 +119,6 @@ class Token:
     created_at: str
     ends_at: str | None
     last_used_at: str | None
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it has ended."""
-        return self.ends_at is not None and datetime.fromisoformat(self.ends_at) <= datetime.now(UTC)
 
 
 def token_hash(token: str) -> str:
@@ -271,13 +266,8 @@ class SourceRegistry:
     def _changing(self) -> Iterator[None]:
         """One write transaction, after which the file is read again: data_version tells of others' changes only."""
         self._version, self._looked_at = -1, 0.0
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
+        with writing(self._database):
             yield
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
 
     def get(self, name: str) -> Source:
         """One sender, revoked or not. Raises CairnError where there is none."""

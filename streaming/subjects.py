@@ -15,10 +15,11 @@ from typing import Any
 
 import orjson
 
+from cairn.errors import CairnError
 from cairn.settings import Settings
 from cairn.sqlite_file import connect
 from streaming.http import Response, error, json_response
-from streaming.limits import Rates, retry_after
+from streaming.limits import RETRY_AFTER_SECONDS, Rates, retry_after
 from streaming.metrics import METRICS
 from streaming.sources import MIGRATIONS, Source, registry_path
 
@@ -51,9 +52,10 @@ class SubjectDesk:
         try:
             # In a thread, since it waits for the disk; and before the answer, so that none is given unseen.
             await asyncio.to_thread(write_down, self._settings, source.source_id, len(pairs), source.can_ask_subjects)
-        except (sqlite3.Error, OSError) as problem:
+        except (sqlite3.Error, OSError, CairnError) as problem:
             log.warning("a request for subject keys cannot be written down: %s", type(problem).__name__)
-            return error(503, "try_again", "the request cannot be written down: send it again", [retry_after(2)])
+            said = "the request cannot be written down: send it again"
+            return error(503, "try_again", said, [retry_after(RETRY_AFTER_SECONDS)])
         if not source.can_ask_subjects:
             return error(403, "forbidden", "this token may not ask for subject keys: cairn source add NAME --subjects")
         METRICS.subjects.inc(len(pairs))

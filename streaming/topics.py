@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
 from kafka import KafkaConsumer, TopicPartition
@@ -19,6 +20,7 @@ __all__ = [
     "REJECTED",
     "Offsets",
     "TopicEnds",
+    "committed",
     "end_offsets",
     "ensure_topics",
     "gone_by",
@@ -140,6 +142,27 @@ def oldest_at(settings: Settings) -> datetime | None:
     finally:
         consumer.close()
     return datetime.fromtimestamp(min(firsts) / 1000, UTC) if firsts else None
+
+
+def committed(settings: Settings, topic: str) -> Iterator[bytes]:
+    """Value of every committed record of a topic up to its present end, a poll's worth in memory.
+
+    What whoever reads this appends meanwhile is not among them. Raises kafka.errors.KafkaError where the broker does
+    not answer, LookupError where there is none.
+    """
+    consumer = KafkaConsumer(isolation_level="read_committed", bootstrap_timeout_ms=5_000, **client_options(settings))
+    try:
+        partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+        if not partitions:
+            return
+        consumer.assign(partitions)
+        consumer.seek_to_beginning(*partitions)
+        ends = consumer.end_offsets(partitions)
+        while any(consumer.position(partition) < ends[partition] for partition in partitions):
+            for place, records in consumer.poll(timeout_ms=POLL_MS).items():
+                yield from (record.value for record in records if record.offset < ends[place])
+    finally:
+        consumer.close()
 
 
 class TopicEnds:

@@ -237,29 +237,25 @@ class TransactionalProducer:
             committed=True,
             max_version=END_VERSION,
         )
+        deadline = time.monotonic() + BUSY_SECONDS
         try:
-            code = self._ask(self._coordinator, request).error_code
+            # Asked again it is the same commit: the broker does what is not done, and says of what is done that it is.
+            while _is_busy(self._ask(self._coordinator, request).error_code, deadline):
+                pass
         except Exception as error:
-            raise CommitUnknown from error
-        if code in NOT_DONE:
-            _check(code)  # certainly not done
-        try:
-            _check(code)
-        except errors.KafkaError as error:
+            # No answer but success is certain: each of them may come behind the broker's own note of the commit.
             raise CommitUnknown from error
 
 
-# The coordinator did not look at the request: it is another broker's, it just started, or it is at another one.
-NOT_DONE = frozenset(
+# The coordinator is loading, is waiting for its own replicas, or is at another transaction of this producer.
+BUSY = frozenset(
     one.errno
     for one in (
         errors.CoordinatorLoadInProgressError,
         errors.CoordinatorNotAvailableError,
-        errors.NotCoordinatorError,
         errors.ConcurrentTransactionsError,
     )
 )
-BUSY = NOT_DONE - {errors.NotCoordinatorError.errno}
 
 
 def _check(code: int) -> None:

@@ -6,15 +6,18 @@ Sections are of part three of the specification (1.0.3) unless another is named.
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
 from cairn.evidence.formats import UUID_TEXT
 from cairn.evidence.xapi_rules import Judging
-from streaming.http import BodyError, read_body
+from streaming.http import BodyError
 from streaming.multipart import JSON, MULTIPART, Part, media_type_of, statements_and_attachments
 
+# Reads the body of a request with these headers.
+ReadBody = Callable[[dict[bytes, bytes]], Awaitable[bytes]]
 VERSION_HEADER = b"x-experience-api-version"
 VERSIONS = ("1.0.3", "2.0.0")
 EDITION = re.compile(rb"(1|2)\.0(?:\.(\d{1,4}))?")
@@ -94,8 +97,8 @@ def _pairs(text: str) -> dict[str, str]:
     return dict(pairs)
 
 
-async def open_request(scope: dict[str, Any], receive: Any) -> XapiRequest:
-    """The request that is meant. Raises BodyError where the alternate syntax is not as 1.3 has it."""
+async def open_request(scope: dict[str, Any], read: ReadBody) -> XapiRequest:
+    """The request that is meant; a form is read by ``read``. Raises BodyError where it is not as 1.3 has it."""
     headers = dict(scope["headers"])
     if not scope["query_string"]:
         return XapiRequest(scope["method"], headers, {})
@@ -103,7 +106,7 @@ async def open_request(scope: dict[str, Any], receive: Any) -> XapiRequest:
         parameters = _pairs(scope["query_string"].decode("ascii"))
         if "method" not in parameters:
             return XapiRequest(scope["method"], headers, parameters)
-        form = _pairs((await _form(scope["method"], headers, parameters, receive)).decode())
+        form = _pairs((await _form(scope["method"], headers, parameters, read)).decode())
     except ValueError as problem:
         raise BodyError(400, "parameter", "parameters must be URL-encoded UTF-8, at most 100") from problem
     method = parameters["method"].upper()
@@ -119,7 +122,7 @@ async def open_request(scope: dict[str, Any], receive: Any) -> XapiRequest:
     return XapiRequest(method, headers, form, (content or "").encode())
 
 
-async def _form(method: str, headers: dict[bytes, bytes], parameters: dict[str, str], receive: Any) -> bytes:
+async def _form(method: str, headers: dict[bytes, bytes], parameters: dict[str, str], read: ReadBody) -> bytes:
     if method != "POST" or len(parameters) > 1:
         said = "the alternate syntax is a POST with method as the only parameter in its address"
         raise BodyError(400, "parameter", said)
@@ -127,7 +130,7 @@ async def _form(method: str, headers: dict[bytes, bytes], parameters: dict[str, 
         raise BodyError(400, "parameter", "version 2.0 has no alternate request syntax: use the method itself")
     if headers.get(b"content-type", FORM.encode()).partition(b";")[0].strip().lower() != FORM.encode():
         raise BodyError(400, "content_type", f"the alternate syntax is sent as {FORM}")
-    return await read_body(receive, headers)
+    return await read(headers)
 
 
 def check_parameters(request: XapiRequest, is_strict: bool) -> None:

@@ -52,6 +52,8 @@ def test_another_process_gets_all_settings_secrets_in_the_clear(
         lake_url="s3://district/lake",
         object_store_secret=SecretStr("the-secret"),
         spark_options={"spark.speculation": "true"},
+        trusted_proxies=["10.0.0.0/8"],
+        portal_hosts=["cairn.district.example", "*.cairn.example"],
     )
     for name, value in given.environment().items():
         monkeypatch.setenv(name, value)

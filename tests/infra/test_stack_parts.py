@@ -127,3 +127,17 @@ def test_a_heartbeat_counts_if_it_is_this_process_and_lately(settings: Settings)
     assert not health.is_ready(settings, intake, {}, now.timestamp() + 1)
     path.write_text((now - timedelta(seconds=45)).isoformat())
     assert not health.is_ready(settings, intake, {}, now.timestamp() - 60)
+
+
+@pytest.mark.parametrize(
+    ("host", "certificate", "expected"),
+    [
+        ("127.0.0.1", "", "http://127.0.0.1:8443/"),
+        ("0.0.0.0", "c.pem", "https://127.0.0.1:8443/"),
+        ("192.0.2.7", "c.pem", "https://192.0.2.7:8443/"),
+    ],
+)
+def test_the_gateway_is_asked_where_it_listens(settings: Settings, host: str, certificate: str, expected: str) -> None:
+    given = settings.model_copy(update={"gateway_host": host, "gateway_certificate_file": certificate})
+    gateway = next(one for one in services.SERVICES if one.name == "gateway")
+    assert services.address(given, gateway, {"gateway": 8443}) == expected

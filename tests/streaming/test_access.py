@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cairn.settings import Settings
 from cairn.settings import settings as process_settings
 from cli import source
 from streaming.sources import registry_path, sender_token_path
-from tests.streaming.gateway_process import RunningGateway, running_gateway
+from tests.streaming.gateway_process import RunningGateway
 from tests.streaming.xapi_bodies import answered
 
 pytestmark = pytest.mark.broker
@@ -24,13 +23,6 @@ pytestmark = pytest.mark.broker
 ADDRESS = "/xapi/statements"
 # The gateway looks once a second whether a token was ended.
 ENDS_WITHIN_SECONDS = 1.5
-
-
-@pytest.fixture(scope="module")
-def gateway(broker: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    home = Settings(home=tmp_path_factory.mktemp("access"), kafka_bootstrap=broker.kafka_bootstrap)
-    with running_gateway(home) as running:
-        yield running
 
 
 @pytest.fixture

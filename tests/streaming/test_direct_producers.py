@@ -230,6 +230,16 @@ def test_spark_is_told_the_same_in_its_own_words(tmp_path: Path) -> None:
     assert java_options(Settings(home=tmp_path)) == {}
 
 
+def test_files_may_lie_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for kafka-python, which knows no tilde, as for Spark."""
+    make_certificate(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    options = {"kafka_security_protocol": "SSL", "kafka_ca_file": "~/certificate.pem"}
+    given = Settings(home=tmp_path, kafka_bootstrap="broker.example:9093", **options)
+    assert client_options(given)["ssl_cafile"] == str(tmp_path / "certificate.pem")
+    assert java_options(given)["ssl.truststore.certificates"] == (tmp_path / "certificate.pem").read_text()
+
+
 def test_settings_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
     for wrong, said in (
         ({"kafka_username": "cairn"}, "SASL_SSL"),

@@ -6,30 +6,22 @@ import gzip
 import json
 import time
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import jsonschema_rs
 import pytest
 
-from cairn.settings import REPOSITORY, Settings
+from cairn.settings import REPOSITORY
 from streaming import client, rejected
 from streaming.live import Reader
 from streaming.sources import Mode, SourceRegistry
 from streaming.topics import ACTIVITY, RECEIPTS, REJECTED, end_offsets
-from tests.streaming.gateway_process import RunningGateway, committed, raw, running_gateway
+from tests.streaming.gateway_process import RunningGateway, committed, raw
 
 pytestmark = pytest.mark.broker
 
 CALIPER_CONTEXT = "http://purl.imsglobal.org/ctx/caliper/v1p2"
 EXTENSION = "https://cairn.example/xapi/extensions/"
-
-
-@pytest.fixture(scope="module")
-def gateway(broker: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    home = Settings(home=tmp_path_factory.mktemp("gateway"), kafka_bootstrap=broker.kafka_bootstrap)
-    with running_gateway(home) as running:
-        yield running
 
 
 def answered(school: str | None = "sch-01", **parts: Any) -> dict[str, Any]:

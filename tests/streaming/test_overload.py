@@ -9,8 +9,8 @@ import orjson
 import pytest
 
 from cairn.settings import Settings
-from streaming import gateway as module
 from streaming import producer
+from streaming import room as module
 from streaming.gateway import Gateway
 from streaming.sources import Mode, SourceRegistry
 from tests.streaming.xapi_bodies import answered
@@ -24,10 +24,12 @@ def token(settings: Settings) -> str:
     return token
 
 
-async def post(gateway: Gateway, token: str, body: bytes) -> tuple[int, dict[bytes, bytes], dict[str, Any]]:
+async def post(
+    gateway: Gateway, token: str, body: bytes, path: str = "/xapi/statements", query: bytes = b""
+) -> tuple[int, dict[bytes, bytes], dict[str, Any]]:
     """One request by ASGI, as the server hands it over."""
     headers = [(b"authorization", b"Bearer " + token.encode()), (b"content-length", b"%d" % len(body))]
-    scope = {"type": "http", "method": "POST", "path": "/xapi/statements", "query_string": b"", "headers": headers}
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": query, "headers": headers}
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
@@ -90,14 +92,28 @@ def test_bodies_that_are_being_read_are_bounded(
     async def two() -> None:
         gateway = Gateway(settings)
         gateway.committer.is_connected = True
-        gateway._reading_bytes = 1_999  # of a request that goes on sending
+        gateway._room._reading_bytes = 1_999  # of a request that goes on sending
         assert (await post(gateway, token, body))[0] == 429
-        gateway._reading_bytes = 0
+        gateway._room._reading_bytes = 0
         monkeypatch.setattr(module, "BODIES_BYTES", 1)
         taken = asyncio.create_task(post(gateway, token, body))
         await turns()
         assert not taken.done(), "a body larger than the bound is taken where it is alone"
-        assert gateway._reading_bytes == 0
+        assert gateway._room._reading_bytes == 0
         taken.cancel()
 
     asyncio.run(two())
+
+
+@pytest.mark.parametrize(("path", "query"), [("/xapi/statements", b"method=POST"), ("/subjects", b"")])
+def test_forms_and_questions_are_bounded_as_bodies_are(settings: Settings, token: str, path: str, query: bytes) -> None:
+    """A form is read before its sender is known, who stands in it."""
+
+    async def one() -> None:
+        gateway = Gateway(settings)
+        gateway.committer.is_connected = True
+        gateway._room._reading_bytes = module.BODIES_BYTES
+        status, headers, told = await post(gateway, token, b"content=1", path, query)
+        assert (status, told["error"], headers[b"retry-after"]) == (429, "overloaded", b"2")
+
+    asyncio.run(one())

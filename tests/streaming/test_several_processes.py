@@ -66,6 +66,19 @@ def test_a_rate_is_of_the_source_and_not_of_a_process(gateway: RunningGateway) -
         assert int(late.headers["retry-after"]) > 5
 
 
+def test_a_hangup_ends_no_process_that_has_no_certificate_or_has_just_started(gateway: RunningGateway) -> None:
+    before = children(gateway)
+    os.kill(max(before), signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while len(now := children(gateway)) < 2 or max(before) in now:
+        assert time.monotonic() < deadline, "the killed process was not replaced"
+        time.sleep(0.01)
+    gateway.process.send_signal(signal.SIGHUP)
+    time.sleep(1)
+    assert children(gateway) == now
+    gateway.wait_ready()
+
+
 def test_who_is_killed_is_started_again_and_all_end_together(gateway: RunningGateway) -> None:
     token = gateway.token("killed")
     first = children(gateway)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import gzip
 import json
@@ -24,6 +25,7 @@ from cairn.errors import CairnError
 from cairn.evidence.meaning import HISTORY
 from cairn.settings import Settings
 from streaming import client, http
+from streaming.gateway import Gateway
 from streaming.limits import OwnRates, Rates, RecentEvents, SharedRates, WrongTokens
 from streaming.live import Day
 from streaming.process import Processor
@@ -82,6 +84,20 @@ def test_a_sender_of_before_stays_partial_and_keeps_its_token(settings: Settings
     assert known is not None
     assert known.source_id == "old"
     assert registry.by_token("ended") is None
+
+
+def test_a_file_of_senders_of_a_newer_version_ends_no_gateway_that_runs(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway = Gateway(settings)
+    _, token = gateway.sources.add("tilewise")
+    assert gateway.sources.by_token(token) is not None
+    with closing(sqlite3.connect(gateway.sources.path)) as database:
+        database.execute("PRAGMA user_version = 99")
+    # At its end too, before what waits is committed.
+    asyncio.run(gateway._write_uses())
+    assert "cannot be written down: CairnError" in caplog.text
+    gateway.sources.close()
 
 
 def test_another_process_sees_a_new_sender(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,32 +8,17 @@ from __future__ import annotations
 import base64
 import json
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tincan import Activity, Agent, AgentAccount, RemoteLRS, Result, Score, Statement, Verb, Version
 
-from cairn.settings import Settings
-from streaming.sources import Mode
-from tests.streaming.gateway_process import RunningGateway, running_gateway
+from tests.streaming.gateway_process import RunningGateway
 
 pytestmark = pytest.mark.broker
 
 CLIENTS = Path(__file__).parent / "xapi_clients"
-
-
-@pytest.fixture(scope="module")
-def gateway(broker: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    home = Settings(home=tmp_path_factory.mktemp("clients"), kafka_bootstrap=broker.kafka_bootstrap)
-    with running_gateway(home) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def strict(gateway: RunningGateway) -> str:
-    return gateway.token("by-the-letter", mode=Mode.STRICT)
 
 
 @pytest.mark.parametrize("version", Version.supported)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx
 import pytest
 
-from cairn.settings import Settings
 from streaming.sources import Mode
 from streaming.topics import ACTIVITY, RECEIPTS, REJECTED, end_offsets
-from tests.streaming.gateway_process import RunningGateway, committed, running_gateway
+from tests.streaming.gateway_process import RunningGateway, committed
 from tests.streaming.xapi_bodies import answered, multipart, signed, with_attachment
 
 pytestmark = pytest.mark.broker
@@ -24,18 +22,6 @@ ADDRESS = "/xapi/statements"
 # In a certificate: the kind of its key (rsaEncryption) as one that is nobody's, its version (v3) as one to come.
 UNKNOWN_KEY = (bytes.fromhex("06092a864886f70d010101"), bytes.fromhex("06092a864886f70d01017f"))
 UNKNOWN_VERSION = (bytes.fromhex("a003020102"), bytes.fromhex("a003020109"))
-
-
-@pytest.fixture(scope="module")
-def gateway(broker: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    home = Settings(home=tmp_path_factory.mktemp("xapi"), kafka_bootstrap=broker.kafka_bootstrap)
-    with running_gateway(home) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def strict(gateway: RunningGateway) -> str:
-    return gateway.token("by-the-letter", mode=Mode.STRICT)
 
 
 @pytest.fixture(scope="module")
