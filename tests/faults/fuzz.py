@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import random
 import secrets
@@ -21,6 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +141,7 @@ class Target:
         registry.close()
         self.app = Gateway(self.settings, committer=AcceptingCommitter())
         self.app._recent, self.app._sent = RecentEvents(MOST_REMEMBERED), SentStatements(MOST_REMEMBERED)
+        self._addresses = itertools.count(int(IPv4Address("10.0.0.0")))
         self.port = free_port()
         config = uvicorn.Config(
             self.app, port=self.port, loop="none", http="httptools", access_log=False, log_level="critical"
@@ -151,7 +154,11 @@ class Target:
             path.unlink()
 
     async def ask(self, made: Request) -> Answer:
-        """One request through the ASGI interface."""
+        """One request through the ASGI interface, from an address of its own.
+
+        An address that shows wrong tokens is slowed down (429), so from one address the answer to a wrong token would
+        hang on the requests before it.
+        """
         size = max(1, -(-len(made.body) // made.chunks))
         pieces = [made.body[at : at + size] for at in range(0, len(made.body), size)] or [b""]
         messages: list[dict[str, Any]] = [
@@ -172,6 +179,7 @@ class Target:
             "path": made.path,
             "query_string": made.query,
             "headers": list(made.headers.items()),
+            "client": (str(IPv4Address(next(self._addresses))), 0),
         }
         await self.app(scope, receive, send)
         return Answer(sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:]))
