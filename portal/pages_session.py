@@ -116,9 +116,11 @@ def logout_page(request: Request) -> Response:
 
 @guarded()
 def home(request: Request, account: Account) -> Response:
-    """A school leader's school, the engineer's operations, the central office's overview."""
+    """A school leader's school, a teacher's classes, the engineer's operations, the central office's overview."""
     if account.role == "school_leader":
         return RedirectResponse(f"/schools/{account.school_id}", status_code=303)
+    if account.role == "teacher":
+        return RedirectResponse("/classes", status_code=303)
     if account.role == "engineer":
         return RedirectResponse("/operations", status_code=303)
     return overview(request, account)

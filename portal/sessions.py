@@ -5,14 +5,14 @@ from __future__ import annotations
 import secrets
 import time
 
-from answers.accounts import COLUMNS, Account, reading, writing
+from answers.accounts import COLUMNS, READ, Account, reading, writing
 from cairn.settings import Settings
 from portal.sign_in import token_hash
 
 ABSOLUTE_SECONDS = 12 * 3600
 # Those whose pages name pupils are signed out sooner: a phone is left on a table.
 IDLE_SECONDS = 30 * 60
-ROLES_WITH_NAMES = ("school_leader",)
+ROLES_WITH_NAMES = ("school_leader", "teacher")
 # A page view is written down at most this often: within it, reading costs no write.
 SEEN_EVERY_SECONDS = 60
 
@@ -48,7 +48,7 @@ def account_by_hash(settings: Settings, session_hash: str) -> Account | None:
         ).fetchone()
     if row is None:
         return None
-    account, (started_at, seen_at) = Account(*row[:5]), row[5:]
+    account, (started_at, seen_at) = Account(*row[:READ]), row[READ:]
     is_left = account.role in ROLES_WITH_NAMES and now - seen_at > IDLE_SECONDS
     if is_left or now - started_at > ABSOLUTE_SECONDS:
         with writing(settings) as database:

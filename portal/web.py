@@ -37,6 +37,7 @@ Handler = Callable[[Request, Account], Response]
 # What each role finds in the header: address, words.
 NAVIGATION = {
     "school_leader": (("/schools/{school_id}", "School"), ("/schools/{school_id}/feed", "Files")),
+    "teacher": (("/classes", "Classes"),),
     "central_office": (
         ("/", "Schools"),
         ("/pilots", "Pilots"),
