@@ -25,6 +25,7 @@ from portal import (
     pages_class,
     pages_operations,
     pages_pilots,
+    pages_provider,
     pages_rollout,
     pages_school,
     pages_session,
@@ -33,6 +34,7 @@ from portal import (
 )
 from portal.access_log import log_to_standard_error, note
 from portal.doors import OddPaths, SecurityHeaders, allowed_hosts
+from portal.oidc import provider_of
 from portal.sessions import ABSOLUTE_SECONDS
 from portal.sign_in import session_secret
 from portal.web import HERE, Portal, check_routes, current_account, make_environment, public, render
@@ -75,8 +77,11 @@ def routes() -> list[Route | Mount]:
         Route("/health", pages_session.health),
         Route("/login", pages_session.login_page, methods=["GET"]),
         Route("/login", pages_session.login_submit, methods=["POST"]),
+        Route("/login/provider", pages_provider.begin),
+        Route(pages_provider.CALLBACK, pages_provider.callback),
         Route("/logout", pages_session.logout_page, methods=["GET"]),
         Route("/logout", pages_session.logout_submit, methods=["POST"]),
+        Route("/signed-out", pages_provider.signed_out),
         Route("/schools/{school_id}", pages_school.school_page),
         Route("/schools/{school_id}/classes/{class_id}", pages_class.class_page),
         Route("/schools/{school_id}/feed", pages_school.feed_page),
@@ -133,6 +138,7 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> Starlette:
         make_environment(settings),
         device_cookie=f"{prefix}cairn_device_{mark}",
         report_tickets=TimestampSigner(secret, salt="reports"),
+        provider=provider_of(settings),
     )
     return app
 
