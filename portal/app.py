@@ -23,6 +23,7 @@ from answers.pinned_releases import Reader
 from cairn.settings import Settings
 from portal import (
     pages_class,
+    pages_named,
     pages_operations,
     pages_pilots,
     pages_provider,
@@ -41,7 +42,7 @@ from portal.web import HERE, Portal, check_routes, current_account, make_environ
 
 STATIC = "/static"
 # Asking for what is not there is of interest where pupils are.
-PATHS_ABOUT_PUPILS = ("/schools/", "/students/")
+PATHS_ABOUT_PUPILS = ("/schools/", "/students/", "/named/")
 
 
 def error_page(request: Request, error: Exception) -> Response:
@@ -86,6 +87,10 @@ def routes() -> list[Route | Mount]:
         Route("/schools/{school_id}/classes/{class_id}", pages_class.class_page),
         Route("/schools/{school_id}/feed", pages_school.feed_page),
         Route("/schools/{school_id}/feed/{name}", pages_school.feed_file),
+        Route(pages_named.SCHOOL_ROUTE, pages_named.school_page),
+        Route(pages_named.SCHOOL_ROUTE, pages_named.school_reason, methods=["POST"]),
+        Route(pages_named.PUPIL_ROUTE, pages_named.student_page),
+        Route(pages_named.PUPIL_ROUTE, pages_named.student_reason, methods=["POST"]),
         Route("/students/{student_key}", pages_student.student_page),
         Route("/students/{student_key}/words", pages_words.say_word, methods=["POST"]),
         Route("/students/{student_key}/actions", pages_words.act, methods=["POST"]),
