@@ -1,4 +1,4 @@
-"""Portal accounts: who may sign in, as what, for which school; passwords as scrypt.
+"""Portal accounts: who may sign in, as what, for which school or classes; passwords as scrypt.
 
 Lies in ``home/accounts.sqlite`` (owner only), with sessions, known browsers and tries to sign in (``portal.sessions``,
 ``portal.sign_in``). Parameters of scrypt: N 2^15, r 8, p 1 (32 MiB, about a tenth of a second), within what RFC 7914
@@ -22,7 +22,7 @@ from cairn.errors import CairnError, UsageError
 from cairn.settings import Settings
 from cairn.sqlite_file import connect, transaction
 
-ROLES = ("school_leader", "central_office", "engineer")
+ROLES = ("school_leader", "teacher", "central_office", "engineer")
 SCRYPT_N, SCRYPT_R, SCRYPT_P, SCRYPT_MEMORY = 2**15, 8, 1, 64 * 1024 * 1024
 MINIMUM_PASSWORD = 10
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,79}")
@@ -52,19 +52,50 @@ create index attempt_of_name on attempt (name_hash);
 create index attempt_of_client on attempt (client);
 create index attempt_of_device on attempt (device_hash)
 """
-MIGRATIONS = (FIRST, SECOND)
-COLUMNS = "account_id, name, role, school_id, mail"
+# A teacher's own person key, as class sections of the roster name her.
+THIRD = "alter table account add column teacher_key text"
+# Who signs in by the identity provider (its issuer and subject) has a row without a password, and on what the role
+# rests: access.yaml's group, or a person of the roster. Begun sign-ins are single-use; reasons to see names are a
+# session's and end with it.
+FOURTH = """
+alter table account add column issuer text;
+alter table account add column subject text;
+alter table account add column basis text;
+alter table account add column checked_at real;
+create unique index account_of_subject on account (issuer, subject);
+create table sign_in_begun (
+  state_hash text primary key, nonce text not null, verifier text not null, target text not null,
+  began_at real not null) without rowid;
+create table named_reason (
+  session_hash text not null references session (session_hash) on delete cascade, about text not null,
+  reason text not null, until real not null, primary key (session_hash, about)) without rowid
+"""
+MIGRATIONS = (FIRST, SECOND, THIRD, FOURTH)
+# What an Account is read from, in its order.
+COLUMNS = "account_id, name, role, school_id, mail, teacher_key, issuer"
+READ = COLUMNS.count(",") + 1
 
 
 @dataclass(frozen=True)
 class Account:
-    """One account; ``school_id`` is set for school leaders only; ``account_id`` changes when it is made anew."""
+    """One account; ``account_id`` changes when it is made anew.
+
+    ``school_id`` is set for school leaders only, ``teacher_key`` (the key of her person) for teachers only, ``issuer``
+    for those who sign in by the identity provider.
+    """
 
     account_id: str
     name: str
     role: str
     school_id: str | None
     mail: str
+    teacher_key: str | None = None
+    issuer: str | None = None
+
+    @property
+    def told(self) -> str:
+        """How what somebody decided names the account: an account that is made anew has the name and another id."""
+        return f"{self.name} ({self.account_id})"
 
 
 def accounts_path(settings: Settings) -> Path:
@@ -98,7 +129,7 @@ def _hashed(password: str) -> tuple[bytes, int, bytes]:
     return salt, SCRYPT_N, _scrypt(password, salt, SCRYPT_N)
 
 
-def _check_new(name: str, role: str, school_id: str | None, password: str | None) -> None:
+def _check_new(name: str, role: str, school_id: str | None, teacher_key: str | None, password: str | None) -> None:
     """Refuse what cannot be an account. Raises UsageError."""
     if not NAME_PATTERN.fullmatch(name):
         raise UsageError(f"account name {name!r}: use letters, digits and . _ @ + - (at most 80)")
@@ -106,6 +137,8 @@ def _check_new(name: str, role: str, school_id: str | None, password: str | None
         raise UsageError(f"role {role!r}: one of {', '.join(ROLES)}")
     if (role == "school_leader") != bool(school_id):
         raise UsageError("a school leader needs --school ID, and nobody else has one")
+    if (role == "teacher") != bool(teacher_key):
+        raise UsageError("a teacher needs --teacher ID-OR-KEY, and nobody else has one")
     if password is not None:
         _check_password(password)
 
@@ -123,14 +156,15 @@ def add_account(
     password: str | None = None,
     mail: str | None = None,
     replace: bool = False,
+    teacher_key: str | None = None,
 ) -> str:
     """Make an account and return its password (generated where none is given; it is stored hashed only).
 
     ``mail`` is where the school's feed mail goes; ``NAME@localhost`` where absent. ``replace`` makes an existing
-    account anew and ends its sessions. Raises UsageError for a bad role, school or password, CairnError where the
-    name is taken.
+    account anew and ends its sessions. Raises UsageError for a bad role, school, teacher or password, CairnError where
+    the name is taken.
     """
-    _check_new(name, role, school_id, password)
+    _check_new(name, role, school_id, teacher_key, password)
     secret = password if password is not None else secrets.token_urlsafe(12)
     row = (
         secrets.token_hex(8),
@@ -140,12 +174,17 @@ def add_account(
         mail or (name if "@" in name else f"{name}@localhost"),
         *_hashed(secret),
         datetime.now(UTC).isoformat(),
+        teacher_key,
     )
     with writing(settings) as database:
         if replace:
             database.execute("delete from account where name = ?", (name,))
         try:
-            database.execute("insert into account values (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            database.execute(
+                "insert into account (account_id, name, role, school_id, mail, salt, scrypt_n, hash, created_at,"
+                " teacher_key) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
         except sqlite3.IntegrityError as error:
             raise CairnError(f"account {name!r} exists: remove it first, with 'cairn account remove {name}'") from error
     return secret
@@ -155,16 +194,16 @@ def set_password(settings: Settings, name: str, password: str | None = None) -> 
     """Give an account another password and return it (generated where none is given).
 
     Ends its sessions and forgets the browsers it is known from. Raises UsageError for a password that is too short,
-    CairnError where there is no such account.
+    CairnError where there is no such account, or where it signs in by the identity provider.
     """
     if password is not None:
         _check_password(password)
     secret = password if password is not None else secrets.token_urlsafe(12)
     salt, n, hashed = _hashed(secret)
     with writing(settings) as database:
-        row = database.execute("select account_id from account where name = ?", (name,)).fetchone()
+        row = database.execute("select account_id from account where name = ? and issuer is null", (name,)).fetchone()
         if row is None:
-            raise CairnError(f"no account {name!r}: see 'cairn account list'")
+            raise CairnError(f"no account {name!r} with a password: see 'cairn account list'")
         database.execute(
             "update account set salt = ?, scrypt_n = ?, hash = ? where account_id = ?", (salt, n, hashed, *row)
         )
@@ -177,11 +216,11 @@ def password_fits(settings: Settings, name: str, password: str) -> Account | Non
     """The account if name and password fit, else None; the same work is done for a name that does not exist."""
     with reading(settings) as database:
         row = database.execute(
-            f"select {COLUMNS}, salt, scrypt_n, hash from account where name = ?", (name,)
+            f"select {COLUMNS}, salt, scrypt_n, hash from account where name = ? and issuer is null", (name,)
         ).fetchone()
-    salt, n, expected = row[5:] if row else (b"\0" * 16, SCRYPT_N, b"")
+    salt, n, expected = row[READ:] if row else (b"\0" * 16, SCRYPT_N, b"")
     fits = hmac.compare_digest(_scrypt(password, salt, n), expected)
-    return Account(*row[:5]) if row and fits else None
+    return Account(*row[:READ]) if row and fits else None
 
 
 def remove_account(settings: Settings, name: str) -> None:

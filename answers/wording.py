@@ -28,7 +28,7 @@ REASONS_LONG = {
     "silent": "No work lately",
 }
 SAID = {"mastered": "mastered", "not_yet": "not yet", "withdrawn": "withdrawn", "nothing_said": "nothing said"}
-SAID_BY = {"school_leader": "a school leader", "district_system": "a teacher"}
+SAID_BY = {"school_leader": "a school leader", "teacher": "a teacher", "district_system": "a teacher"}
 OUTCOMES = {"worked": "worked", "not_yet": "not yet", "waiting": "no work since"}
 NO_PROOF = (
     "This is no proof that help worked or did not: help is given to those who need it, and comparable pupils are alike "
@@ -40,7 +40,12 @@ OUTLOOKS = {
     "no_progress": "no date: as much was lost as was mastered",
     "after_year": "at this pace not in this school year",
 }
-ROLES = {"school_leader": "School leader", "central_office": "Central office", "engineer": "Engineer"}
+ROLES = {
+    "school_leader": "School leader",
+    "teacher": "Teacher",
+    "central_office": "Central office",
+    "engineer": "Engineer",
+}
 RECOMMENDATIONS = {
     "HARM": "Pause and look",
     "INVALID": "Not a valid comparison",

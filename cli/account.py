@@ -15,8 +15,11 @@ app = typer.Typer(help="Portal accounts.", no_args_is_help=True)
 @app.command()
 def add(
     name: Annotated[str, typer.Argument(help="Name to sign in with; a mail address will do.")],
-    role: Annotated[str, typer.Option(help="school_leader, central_office or engineer.")],
+    role: Annotated[str, typer.Option(help="school_leader, teacher, central_office or engineer.")],
     school: Annotated[str | None, typer.Option(help="School of a school leader.")] = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="Who a teacher is: her key, or an identifier of the roster (sourcedId, mail).")
+    ] = None,
     password: Annotated[str | None, typer.Option(help="Password; generated and shown once where absent.")] = None,
     ask: Annotated[bool, typer.Option("--ask", help="Ask for the password.")] = False,
     mail: Annotated[str | None, typer.Option(help="Where the school's feed mail goes.")] = None,
@@ -24,14 +27,19 @@ def add(
 ) -> None:
     """Make an account; a generated password is shown once and kept hashed only.
 
+    A teacher opens the classes that the roster gives her. Her identifier is looked up in the vault and not kept.
+
     Example: cairn account add rivera --role school_leader --school org-school-01
     """
     from answers.accounts import add_account
+    from identity.vault import Vault
+    from loading import one_student
 
     if ask:
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-    shown = add_account(settings(), name, role, school_id=school, password=password, mail=mail)
-    result = {"name": name, "role": role, "school_id": school}
+    teacher_key = one_student(Vault(settings()), teacher) if teacher is not None else None
+    shown = add_account(settings(), name, role, school_id=school, password=password, mail=mail, teacher_key=teacher_key)
+    result = {"name": name, "role": role, "school_id": school, "teacher_key": teacher_key}
     if password is None:
         result["password"] = shown
         say("The password is shown this once.")
@@ -47,10 +55,20 @@ def list_(as_json: JsonOption = False) -> None:
     from answers.accounts import list_accounts
 
     rows = [
-        {"account_id": one.account_id, "name": one.name, "role": one.role, "school_id": one.school_id, "mail": one.mail}
+        {
+            "account_id": one.account_id,
+            "name": one.name,
+            "role": one.role,
+            "school_id": one.school_id,
+            "mail": one.mail,
+            "teacher_key": one.teacher_key,
+        }
         for one in list_accounts(settings())
     ]
-    lines = [f"{row['account_id']}  {row['name']:<30} {row['role']:<15} {row['school_id'] or ''}" for row in rows]
+    lines = [
+        f"{row['account_id']}  {row['name']:<30} {row['role']:<15} {row['school_id'] or row['teacher_key'] or ''}"
+        for row in rows
+    ]
     emit({"accounts": rows}, as_json, lambda _: "\n".join(lines) or "none")
 
 

@@ -10,6 +10,7 @@ import os
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
@@ -17,6 +18,7 @@ from datetime import time as clock_time
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import yaml
 
 from cairn.errors import CairnError
@@ -171,19 +173,27 @@ class Demo:
 
         orgs = lake.read(self.settings, "silver.org", columns=["org_id", "org_type"]).to_pylist()
         school = min(org["org_id"] for org in orgs if org["org_type"] == "school")
-        wanted: tuple[tuple[str, str, str | None], ...] = (
-            ("leader", "school_leader", school),
-            ("central", "central_office", None),
-            ("engineer", "engineer", None),
+        wanted: tuple[tuple[str, str, dict[str, str]], ...] = (
+            ("leader", "school_leader", {"school_id": school}),
+            ("teacher", "teacher", {"teacher_key": self._a_teacher(school)}),
+            ("central", "central_office", {}),
+            ("engineer", "engineer", {}),
         )
         return [
-            {
-                "name": name,
-                "role": role,
-                "password": add_account(self.settings, name, role, school_id=school_id, replace=True),
-            }
-            for name, role, school_id in wanted
+            {"name": name, "role": role, "password": add_account(self.settings, name, role, replace=True, **own)}
+            for name, role, own in wanted
         ]
+
+    def _a_teacher(self, school_id: str) -> str:
+        """Key of the school's teacher who has most classes; of two the first by key."""
+        import lake
+
+        among = (
+            pc.field("recorded_to").is_null() & (pc.field("school_id") == school_id) & (pc.field("role") == "teacher")
+        )
+        rows = lake.read(self.settings, "silver.enrollment", ["student_key", "class_id"], among).to_pylist()
+        classes = Counter(key for key, _ in {(row["student_key"], row["class_id"]) for row in rows})
+        return min(classes, key=lambda key: (-classes[key], key))
 
     def _draw(self) -> list[str]:
         """What ``cairn pilots assign`` records of the plans whose schools were drawn by it: the set and the draw."""

@@ -23,8 +23,10 @@ from answers.pinned_releases import Reader
 from cairn.settings import Settings
 from portal import (
     pages_class,
+    pages_named,
     pages_operations,
     pages_pilots,
+    pages_provider,
     pages_rollout,
     pages_school,
     pages_session,
@@ -33,12 +35,14 @@ from portal import (
 )
 from portal.access_log import log_to_standard_error, note
 from portal.doors import OddPaths, SecurityHeaders, allowed_hosts
+from portal.oidc import provider_of
 from portal.sessions import ABSOLUTE_SECONDS
 from portal.sign_in import session_secret
-from portal.web import HERE, Portal, current_account, make_environment, render
+from portal.web import HERE, Portal, check_routes, current_account, make_environment, public, render
 
+STATIC = "/static"
 # Asking for what is not there is of interest where pupils are.
-PATHS_ABOUT_PUPILS = ("/schools/", "/students/")
+PATHS_ABOUT_PUPILS = ("/schools/", "/students/", "/named/")
 
 
 def error_page(request: Request, error: Exception) -> Response:
@@ -61,8 +65,9 @@ def failure(request: Request, error: Exception) -> Response:
     return Response("Something failed here. It is in the portal's log.", status_code=500, media_type="text/plain")
 
 
+@public("browsers ask for it unasked")
 def favicon(request: Request) -> Response:
-    """Browsers ask for it unasked."""
+    """To the mark of the portal."""
     return RedirectResponse("/static/cairn.svg", status_code=301)
 
 
@@ -73,12 +78,19 @@ def routes() -> list[Route | Mount]:
         Route("/health", pages_session.health),
         Route("/login", pages_session.login_page, methods=["GET"]),
         Route("/login", pages_session.login_submit, methods=["POST"]),
+        Route("/login/provider", pages_provider.begin),
+        Route(pages_provider.CALLBACK, pages_provider.callback),
         Route("/logout", pages_session.logout_page, methods=["GET"]),
         Route("/logout", pages_session.logout_submit, methods=["POST"]),
+        Route("/signed-out", pages_provider.signed_out),
         Route("/schools/{school_id}", pages_school.school_page),
         Route("/schools/{school_id}/classes/{class_id}", pages_class.class_page),
         Route("/schools/{school_id}/feed", pages_school.feed_page),
         Route("/schools/{school_id}/feed/{name}", pages_school.feed_file),
+        Route(pages_named.SCHOOL_ROUTE, pages_named.school_page),
+        Route(pages_named.SCHOOL_ROUTE, pages_named.school_reason, methods=["POST"]),
+        Route(pages_named.PUPIL_ROUTE, pages_named.student_page),
+        Route(pages_named.PUPIL_ROUTE, pages_named.student_reason, methods=["POST"]),
         Route("/students/{student_key}", pages_student.student_page),
         Route("/students/{student_key}/words", pages_words.say_word, methods=["POST"]),
         Route("/students/{student_key}/actions", pages_words.act, methods=["POST"]),
@@ -92,18 +104,23 @@ def routes() -> list[Route | Mount]:
         Route("/operations/{report}/", pages_operations.report),
         Route("/operations/{report}/{path:path}", pages_operations.report),
         Route("/favicon.ico", favicon),
-        Mount("/static", StaticFiles(directory=HERE / "static"), name="static"),
+        Mount(STATIC, StaticFiles(directory=HERE / "static"), name="static"),
     ]
 
 
 def create_app(settings: Settings, host: str = "127.0.0.1") -> Starlette:
-    """The application over one home, served on ``host``. Two portals on one machine have cookies of their own."""
+    """The application over one home, served on ``host``. Two portals on one machine have cookies of their own.
+
+    Raises CairnError where an address is guarded by nobody.
+    """
+    addresses = routes()
+    check_routes(addresses, [STATIC])
     secret = session_secret(settings)
     mark = hashlib.sha256(secret.encode()).hexdigest()[:8]
     prefix = "__Host-" if settings.portal_behind_tls else ""
     proxies = [Middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies)]
     app = Starlette(
-        routes=routes(),
+        routes=addresses,
         middleware=[
             *(proxies if settings.trusted_proxies else ()),
             Middleware(SecurityHeaders, is_behind_tls=settings.portal_behind_tls),
@@ -126,6 +143,7 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> Starlette:
         make_environment(settings),
         device_cookie=f"{prefix}cairn_device_{mark}",
         report_tickets=TimestampSigner(secret, salt="reports"),
+        provider=provider_of(settings),
     )
     return app
 

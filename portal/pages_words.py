@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -19,30 +18,26 @@ from cairn.settings import Settings
 from loading.actions import Action, log_action
 from loading.judgements import Judgement, say
 from portal.pages_student import Pupil, pupil_of, show_student
-from portal.web import check_csrf, current_account, login_redirect, portal_of
+from portal.web import check_csrf, guarded, portal_of
 
 # What a form of the leader's writes of the pupil on one of her competencies. Raises CairnError with what to mend.
 Write = Callable[[Settings, Account, Pupil, str, FormData], None]
 
 
-async def say_word(request: Request) -> Response:
+@guarded("school_leader")
+async def say_word(request: Request, account: Account) -> Response:
     """Set or withdraw a word on a pupil of the leader's own school."""
-    return await _of_own_leader(request, "words", _say)
+    return await _of_own_leader(request, account, "words", _say)
 
 
-async def act(request: Request) -> Response:
+@guarded("school_leader")
+async def act(request: Request, account: Account) -> Response:
     """Log, or take back, what was done for a pupil of the leader's own school."""
-    return await _of_own_leader(request, "actions", _act)
+    return await _of_own_leader(request, account, "actions", _act)
 
 
-async def _of_own_leader(request: Request, part: str, write: Write) -> Response:
+async def _of_own_leader(request: Request, account: Account, part: str, write: Write) -> Response:
     """A form of a school leader, sent from our own page; ``part`` of the pupil's page holds it."""
-    account = await run_in_threadpool(current_account, request)
-    if account is None:
-        return login_redirect(request)
-    request.state.account = account
-    if account.role != "school_leader":
-        raise HTTPException(403, "Words on a pupil are the school's own.")
     form = await request.form()
     check_csrf(request, form.get("csrf"))
     return await run_in_threadpool(_answer, request, account, form, part, write)

@@ -18,9 +18,12 @@ from tests.portal.fixture_release import publish_fixture
 # Many sign-ins: the same function with less work in it.
 accounts.SCRYPT_N = 2**10
 PASSWORD = "correct horse 7"
+# The fixture's teacher of the class of rooms "Grade 4" in school-a.
+TEACHER = "teacher-0-0"
 ACCOUNTS = {
     "leader-a": ("school_leader", "school-a"),
     "leader-b": ("school_leader", "school-b"),
+    "teacher-a": ("teacher", None),
     "central": ("central_office", None),
     "engineer": ("engineer", None),
 }
@@ -60,7 +63,14 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
     settings = Settings(home=tmp_path_factory.mktemp("portal"), portal_hosts=["portal.example"])
     people = publish_fixture(settings)
     for name, (role, school_id) in ACCOUNTS.items():
-        add_account(settings, name, role, school_id, PASSWORD)
+        add_account(
+            settings,
+            name,
+            role,
+            school_id,
+            PASSWORD,
+            teacher_key=people[TEACHER] if role == "teacher" else None,
+        )
     found = Pages(settings, people)
     yield found
     for client in found.clients.values():
