@@ -23,6 +23,7 @@ from answers.pinned_releases import Reader
 from cairn.settings import Settings
 from portal import (
     pages_class,
+    pages_feed,
     pages_operations,
     pages_pilots,
     pages_rollout,
@@ -77,8 +78,8 @@ def routes() -> list[Route | Mount]:
         Route("/logout", pages_session.logout_submit, methods=["POST"]),
         Route("/schools/{school_id}", pages_school.school_page),
         Route("/schools/{school_id}/classes/{class_id}", pages_class.class_page),
-        Route("/schools/{school_id}/feed", pages_school.feed_page),
-        Route("/schools/{school_id}/feed/{name}", pages_school.feed_file),
+        Route("/schools/{school_id}/feed", pages_feed.feed_page),
+        Route("/schools/{school_id}/feed/{name}", pages_feed.feed_file),
         Route("/students/{student_key}", pages_student.student_page),
         Route("/students/{student_key}/words", pages_words.say_word, methods=["POST"]),
         Route("/students/{student_key}/actions", pages_words.act, methods=["POST"]),
