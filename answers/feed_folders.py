@@ -18,6 +18,12 @@ MANIFEST = "manifest.json"
 PUPILS = ".pupils.json"
 # Likewise: everybody whom the folder names, staff too, for an erasure.
 PEOPLE = ".people.json"
+# Likewise: the standing by key, which the next feed is compared with.
+STANDING = ".standing.parquet"
+# Likewise: what leaves for the school, encrypted to its key, with a signed manifest of its own.
+DELIVERY = ".delivery"
+# Beside the days: of each school, the standing in the feed that it was sent last.
+SENT = ".sent"
 # Folders in the making and on their way out begin with a dot; readers never look into them.
 MAKING, LEAVING = ".making-", ".leaving-"
 
@@ -89,6 +95,24 @@ def schools_of(settings: Settings, data_date: str) -> list[dict[str, Any]]:
     parent = settings.feeds_dir / data_date
     folders = sorted(path for path in parent.iterdir() if not path.name.startswith(".")) if parent.is_dir() else []
     return [manifest for manifest in map(read_manifest, folders) if manifest is not None]
+
+
+def sent_folder(settings: Settings, school_id: str) -> Path:
+    """What is kept of the feed that a school was sent last: the standing by key, and whom it is about."""
+    return settings.feeds_dir / SENT / folder_name(school_id)
+
+
+def remember_sent(settings: Settings, feed: Path, school_id: str) -> None:
+    """Keep the standing of a feed that has reached its school: the next feed tells what changed since."""
+    if not (feed / STANDING).exists():
+        return  # a feed from before standings were kept: the next one is whole
+    target = sent_folder(settings, school_id)
+    if (target / MANIFEST).exists() and (target / MANIFEST).read_bytes() == (feed / MANIFEST).read_bytes():
+        return
+    with replacing(target) as making:
+        for name in (STANDING, PEOPLE, MANIFEST):
+            (making / name).touch(mode=0o600)
+            (making / name).write_bytes((feed / name).read_bytes())
 
 
 @contextmanager

@@ -1,0 +1,48 @@
+"""Where today's feed of a school could not be written: its last one stands in for it, labelled, under today's date."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import UTC, date, datetime
+
+from answers import feed_access, feed_folders, wording
+from cairn.settings import Settings
+from feeds.school_folder import ACTOR, finish
+from feeds.signed import signing_key
+from identity.disclosure_log import Disclosure, write_down
+
+
+def carry_over(settings: Settings, school_id: str, data_date: date) -> bool:
+    """Put the school's newest feed of an earlier day under this day, labelled old; whether there is a feed now."""
+    target = feed_folders.folder(settings, data_date.isoformat(), school_id)
+    if feed_folders.read_manifest(target) is not None:
+        return True  # an earlier one of the same day stands
+    manifest = feed_folders.latest(settings, school_id)
+    if manifest is None:
+        return False
+    source = feed_folders.folder(settings, manifest["data_date"], school_id)
+    shown = wording.day(date.fromisoformat(manifest["shown_data_date"]))
+    relabelled = manifest | {
+        "data_date": data_date.isoformat(),
+        "written_at": datetime.now(UTC).isoformat(),
+        "is_old": True,
+        "label": f"Today's feed could not be written. This is the answer of {shown}.",
+    }
+    named: dict[str, list[str]] = json.loads((source / feed_folders.PUPILS).read_text(encoding="utf-8"))
+    write_down(
+        settings,
+        Disclosure(
+            actor=ACTOR,
+            purpose="last school feed in place of one that failed",
+            kind="feed",
+            student_keys=sorted(set().union(*named.values())),
+            school_id=school_id,
+            release_id=manifest["release_id"],
+        ),
+    )
+    with feed_folders.replacing(target) as making:
+        shutil.copytree(source, making, dirs_exist_ok=True, ignore=shutil.ignore_patterns(feed_folders.DELIVERY))
+        keys = feed_access.keys_of(settings, school_id).get(school_id, [])
+        finish(making, relabelled, signing_key(settings), keys)
+    return True
