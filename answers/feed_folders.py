@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import shutil
@@ -14,6 +15,11 @@ from urllib.parse import quote
 from cairn.settings import Settings
 
 MANIFEST = "manifest.json"
+SIGNATURE, PUBLIC_KEY = f"{MANIFEST}.minisig", "cairn-feeds.pub"
+# The feed as it leaves: one file, encrypted to the school's key.
+SEALED = "feed.zip.age"
+# Its results, for the school's information system.
+ONEROSTER = "oneroster.zip"
 # Beside the files and never handed out: which pupils each file names, for the log of disclosures.
 PUPILS = ".pupils.json"
 # Likewise: everybody whom the folder names, staff too, for an erasure.
@@ -48,13 +54,18 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def pupils_in(path: Path, name: str) -> list[str]:
-    """Keys of the pupils whom a file of a feed's folder names; empty for a feed from before they were kept."""
+def feed_id(path: Path) -> str:
+    """What tells one feed from another, a second one of the same release too: the start of its manifest's SHA-256."""
+    return hashlib.sha256((path / MANIFEST).read_bytes()).hexdigest()[:12]
+
+
+def pupils_in(path: Path, name: str | None) -> list[str]:
+    """Keys of the pupils whom a file of a feed's folder names, or all of its files; empty where they were not kept."""
     try:
         found = json.loads((path / PUPILS).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return []
-    return list(found.get(name, ()))
+    return sorted(set().union(*found.values())) if name is None else list(found.get(name, ()))
 
 
 def naming(settings: Settings, keys: Collection[str]) -> list[Path]:

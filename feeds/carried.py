@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from datetime import UTC, date, datetime
 
@@ -29,14 +28,13 @@ def carry_over(settings: Settings, school_id: str, data_date: date) -> bool:
         "is_old": True,
         "label": f"Today's feed could not be written. This is the answer of {shown}.",
     }
-    named: dict[str, list[str]] = json.loads((source / feed_folders.PUPILS).read_text(encoding="utf-8"))
     write_down(
         settings,
         Disclosure(
             actor=ACTOR,
             purpose="last school feed in place of one that failed",
             kind="feed",
-            student_keys=sorted(set().union(*named.values())),
+            student_keys=feed_folders.pupils_in(source, None),
             school_id=school_id,
             release_id=manifest["release_id"],
         ),

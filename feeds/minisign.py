@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from cairn.errors import CairnError
 
-SUFFIX = ".minisig"
 KEY_ALGORITHM, PREHASHED = b"Ed", b"ED"
 KEY_ID_BYTES, SIGNATURE_BYTES = 8, 64
 UNTRUSTED, TRUSTED = "untrusted comment: ", "trusted comment: "

@@ -28,9 +28,8 @@ from loading.history import CURRENT
 
 Row = dict[str, Any]
 Cells = tuple[str, ...]
-PACKAGE = "oneroster.zip"
 COMMON = ("sourcedId", "status", "dateLastModified")
-# In the order of the binding; what is not here is absent in the manifest.
+# In the order of the binding.
 COLUMNS: dict[str, Cells] = {
     "academicSessions": (*COMMON, "title", "type", "startDate", "endDate", "parentSourcedId", "schoolYear"),
     "categories": (*COMMON, "title", "weight"),
@@ -99,12 +98,13 @@ class Package:
     left_out: int = 0
 
     def content(self) -> bytes:
-        """The zip; the same rows give the same bytes."""
+        """The zip; the same rows give the same bytes. A file without rows is absent: readers take no empty one."""
         content = io.BytesIO()
+        present = [name for name in COLUMNS if self.rows[name]]
         with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            _add(archive, "manifest", ("propertyName", "value"), _manifest())
-            for name, columns in COLUMNS.items():
-                _add(archive, name, columns, self.rows[name])
+            _add(archive, "manifest", ("propertyName", "value"), _manifest(present))
+            for name in present:
+                _add(archive, name, COLUMNS[name], self.rows[name])
         return content.getvalue()
 
 
@@ -234,8 +234,8 @@ def _result(package: Package, item: str, row: Row, sourced_id: str, zone: ZoneIn
         package.rows["resultLearningObjectiveIds"].append((_id("objective of", result), *BULK, *scored))
 
 
-def _manifest() -> list[Cells]:
-    files = ((f"file.{name}", "bulk" if name in COLUMNS else "absent") for name in MANIFEST_FILES)
+def _manifest(present: Sequence[str]) -> list[Cells]:
+    files = ((f"file.{name}", "bulk" if name in present else "absent") for name in MANIFEST_FILES)
     return [
         *(("manifest.version", "1.0"), ("oneroster.version", "1.2")),
         *files,

@@ -144,7 +144,7 @@ class _Contents:
     def package(self, folder: str, package: oneroster.Package, **more: Any) -> None:
         """The OneRoster package."""
         about, rows = "OneRoster 1.2 results, for the school's information system", len(package.rows["results"])
-        self.add(f"{folder}{oneroster.PACKAGE}", package.content(), package.pupils, about=about, rows=rows, **more)
+        self.add(f"{folder}{feed_folders.ONEROSTER}", package.content(), package.pupils, about=about, rows=rows, **more)
 
     def page(self, view: SchoolView, names: Names, manifest: Row) -> None:
         """The page to print."""

@@ -13,12 +13,11 @@ from typing import Any
 
 import pyrage
 
-from answers.feed_folders import DELIVERY
+from answers.feed_folders import DELIVERY, SEALED
 from cairn.errors import CairnError
 from feeds.minisign import SigningKey
 from feeds.signed import BESIDE, entry, write_manifest
 
-SEALED = "feed.zip.age"
 Recipient = pyrage.x25519.Recipient | pyrage.ssh.Recipient
 
 

@@ -7,17 +7,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-from answers.feed_folders import DELIVERY, MANIFEST
+from answers.feed_folders import DELIVERY, MANIFEST, PEOPLE, PUBLIC_KEY, PUPILS, SIGNATURE, STANDING
 from cairn.errors import CairnError
 from cairn.keys import load_or_create_key
 from cairn.settings import Settings
-from feeds.minisign import SUFFIX, PublicKey, SigningKey, verify
+from feeds.minisign import PublicKey, SigningKey, verify
 
 KEY_FILE = "feeds-signing.key"
-PUBLIC_KEY_FILE = "cairn-feeds.pub"
-SIGNATURE = MANIFEST + SUFFIX
+# The district's own in its copy: neither signed nor handed out.
+OURS = frozenset({PUPILS, PEOPLE, STANDING, DELIVERY})
 # What a folder holds beside the files that its manifest names.
-BESIDE = frozenset({MANIFEST, SIGNATURE, PUBLIC_KEY_FILE})
+BESIDE = frozenset({MANIFEST, SIGNATURE, PUBLIC_KEY})
 
 
 def signing_key(settings: Settings) -> SigningKey:
@@ -36,7 +36,7 @@ def write_manifest(folder: Path, manifest: dict[str, Any], key: SigningKey) -> N
     content = json.dumps(manifest, indent=2, ensure_ascii=False).encode()
     comment = f"{manifest['school_id']} {manifest['data_date']} {manifest['release_id']} {manifest['written_at']}"
     write_private(folder / MANIFEST, content)
-    write_private(folder / PUBLIC_KEY_FILE, key.public.content().encode())
+    write_private(folder / PUBLIC_KEY, key.public.content().encode())
     write_private(folder / SIGNATURE, key.sign(content, " ".join(comment.split())))
 
 
@@ -52,8 +52,7 @@ def entry(folder: Path, name: str, content: bytes, **more: Any) -> dict[str, Any
 def check(folder: Path, public: PublicKey) -> dict[str, Any]:
     """The manifest of a folder that is whole and as it was signed.
 
-    Raises CairnError naming the file that was changed, is missing or was put in. A file whose name begins with a dot is
-    the district's own and is neither signed nor handed out.
+    Raises CairnError naming the file that was changed, is missing or was put in.
     """
     try:
         content, signature = (folder / MANIFEST).read_bytes(), (folder / SIGNATURE).read_bytes()
@@ -70,10 +69,6 @@ def check(folder: Path, public: PublicKey) -> dict[str, Any]:
             raise CairnError(f"{path}: was changed: its SHA-256 is not the one in the signed manifest")
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_file() and name not in named and name not in BESIDE and not _is_ours(name):
+        if path.is_file() and name not in named and name not in BESIDE and name.split("/")[0] not in OURS:
             raise CairnError(f"{path}: was put in: the signed manifest does not name it")
     return {"manifest": manifest, "comment": comment, "files": len(named)}
-
-
-def _is_ours(name: str) -> bool:
-    return name.startswith((".", f"{DELIVERY}/"))

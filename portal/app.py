@@ -22,6 +22,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from answers.pinned_releases import Reader
 from cairn.settings import Settings
 from portal import (
+    feed_pull,
     pages_class,
     pages_feed,
     pages_operations,
@@ -79,7 +80,9 @@ def routes() -> list[Route | Mount]:
         Route("/schools/{school_id}", pages_school.school_page),
         Route("/schools/{school_id}/classes/{class_id}", pages_class.class_page),
         Route("/schools/{school_id}/feed", pages_feed.feed_page),
-        Route("/schools/{school_id}/feed/{name}", pages_feed.feed_file),
+        Route("/schools/{school_id}/feed/{name:path}", pages_feed.feed_file),
+        Route("/feeds/{school_id}/{name}", feed_pull.pull_file),
+        Route("/feeds/{school_id}/ims/oneroster/gradebook/v1p2/{collection}", feed_pull.gradebook),
         Route("/students/{student_key}", pages_student.student_page),
         Route("/students/{student_key}/words", pages_words.say_word, methods=["POST"]),
         Route("/students/{student_key}/actions", pages_words.act, methods=["POST"]),

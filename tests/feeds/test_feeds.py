@@ -20,14 +20,10 @@ from cairn.settings import Settings
 from feeds.feed_file import safe_cell
 from feeds.write import write
 from identity.disclosure_log import list_disclosures
+from tests.feeds.conftest import rows_of
 from tests.portal.fixture_release import LEARNING_ID, pupil_name
 
 EVERY_NAME = {part for school in range(3) for number in range(32) for part in pupil_name(school, number)}
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as handle:
-        return list(csv.DictReader(handle))
 
 
 def test_feed_agrees_with_the_marts_its_manifest_and_the_page(published: Settings) -> None:
