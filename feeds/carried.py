@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import html
 import shutil
 from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
 
 from answers import feed_access, feed_folders, wording
 from cairn.settings import Settings
-from feeds.school_folder import ACTOR, finish
-from feeds.signed import signing_key
+from feeds.school_folder import ACTOR, PAGE, finish
+from feeds.signed import signing_key, write_private
 from identity.disclosure_log import Disclosure, write_down
 
 
@@ -41,6 +45,16 @@ def carry_over(settings: Settings, school_id: str, data_date: date) -> bool:
     )
     with feed_folders.replacing(target) as making:
         shutil.copytree(source, making, dirs_exist_ok=True, ignore=shutil.ignore_patterns(feed_folders.DELIVERY))
+        _label_page(making, relabelled)
         keys = feed_access.keys_of(settings, school_id).get(school_id, [])
         finish(making, relabelled, signing_key(settings), keys)
     return True
+
+
+def _label_page(making: Path, manifest: dict[str, Any]) -> None:
+    """Say on the page to print, before all else, that it stands in for today's."""
+    said = f"<body>\n<p><strong>{html.escape(manifest['label'])}</strong></p>"
+    page = (making / PAGE).read_text(encoding="utf-8").replace("<body>", said, 1).encode()
+    write_private(making / PAGE, page)
+    told = {"bytes": len(page), "sha256": hashlib.sha256(page).hexdigest()}
+    manifest["files"] = [one | told if one["name"] == PAGE else one for one in manifest["files"]]

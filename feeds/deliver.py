@@ -84,8 +84,14 @@ def _one(
     feed = feed_folders.folder(settings, manifest["data_date"], school_id)
     sealed = feed / feed_folders.DELIVERY
     receipt = Receipt(
-        *(school_id, manifest["release_id"], manifest["data_date"], feed_folders.feed_id(feed)),
-        *(way.kind, way.where, SEALED, "failed"),
+        school_id=school_id,
+        release_id=manifest["release_id"],
+        data_date=manifest["data_date"],
+        feed_id=feed_folders.feed_id(feed),
+        way=way.kind,
+        who=way.where,
+        file=SEALED,
+        outcome="failed",
     )
     if not has_key:
         return _failed(settings, receipt, NO_KEY.format(school=school_id))

@@ -113,7 +113,7 @@ def load_class_roster(settings: Settings, on: date) -> ClassRoster:
     columns = ["session_id", "title", "session_type", "valid_from_date", "valid_to_date"]
     columns += ["parent_session_id", "school_year"]
     sessions = {
-        row["session_id"]: Term(*(row[name] or "" for name in columns))
+        row["session_id"]: _term(row)
         for row in lake.read(settings, "silver.academic_session", columns, CURRENT).to_pylist()
         if row["session_type"] in PERIODS and row["valid_from_date"] and row["valid_to_date"]
     }
@@ -128,6 +128,18 @@ def load_class_roster(settings: Settings, on: date) -> ClassRoster:
         if row["course_id"]:
             courses[row["class_id"]] = row["course_id"]
     return ClassRoster(terms, courses, _year_as_term(settings, on))
+
+
+def _term(row: Row) -> Term:
+    return Term(
+        session_id=row["session_id"],
+        title=row["title"] or row["session_id"],
+        session_type=row["session_type"],
+        first_date=row["valid_from_date"],
+        last_date=row["valid_to_date"],
+        parent_id=row["parent_session_id"] or "",
+        school_year=row["school_year"] or str(row["valid_to_date"].year),
+    )
 
 
 def _year_as_term(settings: Settings, on: date) -> Term:

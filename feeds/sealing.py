@@ -18,10 +18,8 @@ from cairn.errors import CairnError
 from feeds.minisign import SigningKey
 from feeds.signed import BESIDE, entry, write_manifest
 
-Recipient = pyrage.x25519.Recipient | pyrage.ssh.Recipient
 
-
-def recipient(line: str) -> Recipient:
+def recipient(line: str) -> Any:
     """A public key as age takes it: ``age1...``, or an SSH key (Ed25519 or RSA). Raises CairnError."""
     kinds = (pyrage.ssh.Recipient,) if line.startswith("ssh-") else (pyrage.x25519.Recipient,)
     for kind in kinds:

@@ -100,8 +100,16 @@ def _receipt(
     feed_access.write_receipt(
         portal_of(request).settings,
         Receipt(
-            *(token.school_id, manifest["release_id"], manifest["data_date"], feed_folders.feed_id(feed)),
-            *("pull", f"token {token.name}", name, "fetched", detail, size),
+            school_id=token.school_id,
+            release_id=manifest["release_id"],
+            data_date=manifest["data_date"],
+            feed_id=feed_folders.feed_id(feed),
+            way="pull",
+            who=f"token {token.name}",
+            file=name,
+            outcome="fetched",
+            detail=detail,
+            bytes=size,
         ),
     )
 

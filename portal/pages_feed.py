@@ -79,8 +79,15 @@ def feed_file(request: Request, account: Account) -> Response:
             ),
         )
     receipt = Receipt(
-        *(school_id, manifest["release_id"], manifest["data_date"], feed_folders.feed_id(folder)),
-        *("portal", f"account {account.name}", name, "fetched", "", (folder / name).stat().st_size),
+        school_id=school_id,
+        release_id=manifest["release_id"],
+        data_date=manifest["data_date"],
+        feed_id=feed_folders.feed_id(folder),
+        way="portal",
+        who=f"account {account.name}",
+        file=name,
+        outcome="fetched",
+        bytes=(folder / name).stat().st_size,
     )
     saved_as = f"{manifest['data_date']}-{school_id}-{name.replace('/', '-')}"
     after = BackgroundTask(_fetched, settings, receipt, folder)

@@ -63,7 +63,7 @@ def test_an_old_release_and_a_school_held_back_are_labelled_in_every_copy(publis
 def test_one_schools_failure_leaves_the_others_theirs_and_it_its_last_one(published: Settings, failing: None) -> None:
     yesterday = feed_folders.folder(published, "2026-10-13", "school-b")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(school_folder, "feed_page", lambda *_, **__: b"page")
+        patch.setattr(school_folder, "feed_page", lambda *_, **__: b"<body>page</body>")
         write(published, school="school-b")
     feed_folders.folder(published, "2026-10-14", "school-b").parent.rename(yesterday.parent)
     manifest = feed_folders.read_manifest(yesterday)
@@ -82,6 +82,8 @@ def test_one_schools_failure_leaves_the_others_theirs_and_it_its_last_one(publis
     assert stands_in["is_old"] and stands_in["label"] == (
         "Today's feed could not be written. This is the answer of Tue 13 Oct 2026."
     )
+    stand_in = feed_folders.folder(published, "2026-10-14", "school-b")
+    assert "<strong>Today&#x27;s feed could not" in (stand_in / "feed.html").read_text()
     assert rows_of(feed_folders.folder(published, "2026-10-14", "school-b") / "needs_adult.csv")
     assert len([row for row in list_disclosures(published) if "in place of one that failed" in row["purpose"]]) == 1
     assert not [*published.feeds_dir.glob(f"*/{feed_folders.MAKING}*")]
@@ -98,7 +100,7 @@ def test_what_stands_in_is_sealed_anew(published: Settings, failing: None) -> No
     identity = pyrage.x25519.Identity.generate()
     feed_access.set_keys(published, "school-b", [str(identity.to_public())])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(school_folder, "feed_page", lambda *_, **__: b"page")
+        patch.setattr(school_folder, "feed_page", lambda *_, **__: b"<body>page</body>")
         write(published, school="school-b")
     first = feed_folders.folder(published, "2026-10-14", "school-b")
     feed_folders.folder(published, "2026-10-13", "school-b").parent.mkdir()
