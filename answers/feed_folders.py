@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import shutil
@@ -14,10 +15,21 @@ from urllib.parse import quote
 from cairn.settings import Settings
 
 MANIFEST = "manifest.json"
+SIGNATURE, PUBLIC_KEY = f"{MANIFEST}.minisig", "cairn-feeds.pub"
+# The feed as it leaves: one file, encrypted to the school's key.
+SEALED = "feed.zip.age"
+# Its results, for the school's information system.
+ONEROSTER = "oneroster.zip"
 # Beside the files and never handed out: which pupils each file names, for the log of disclosures.
 PUPILS = ".pupils.json"
 # Likewise: everybody whom the folder names, staff too, for an erasure.
 PEOPLE = ".people.json"
+# Likewise: the standing by key, which the next feed is compared with.
+STANDING = ".standing.parquet"
+# Likewise: what leaves for the school, encrypted to its key, with a signed manifest of its own.
+DELIVERY = ".delivery"
+# Beside the days: of each school, the standing in the feed that it was sent last.
+SENT = ".sent"
 # Folders in the making and on their way out begin with a dot; readers never look into them.
 MAKING, LEAVING = ".making-", ".leaving-"
 
@@ -42,13 +54,18 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def pupils_in(path: Path, name: str) -> list[str]:
-    """Keys of the pupils whom a file of a feed's folder names; empty for a feed from before they were kept."""
+def feed_id(path: Path) -> str:
+    """What tells one feed from another, a second one of the same release too: the start of its manifest's SHA-256."""
+    return hashlib.sha256((path / MANIFEST).read_bytes()).hexdigest()[:12]
+
+
+def pupils_in(path: Path, name: str | None) -> list[str]:
+    """Keys of the pupils whom a file of a feed's folder names, or all of its files; empty where they were not kept."""
     try:
         found = json.loads((path / PUPILS).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return []
-    return list(found.get(name, ()))
+    return sorted(set().union(*found.values())) if name is None else list(found.get(name, ()))
 
 
 def naming(settings: Settings, keys: Collection[str]) -> list[Path]:
@@ -89,6 +106,24 @@ def schools_of(settings: Settings, data_date: str) -> list[dict[str, Any]]:
     parent = settings.feeds_dir / data_date
     folders = sorted(path for path in parent.iterdir() if not path.name.startswith(".")) if parent.is_dir() else []
     return [manifest for manifest in map(read_manifest, folders) if manifest is not None]
+
+
+def sent_folder(settings: Settings, school_id: str) -> Path:
+    """What is kept of the feed that a school was sent last: the standing by key, and whom it is about."""
+    return settings.feeds_dir / SENT / folder_name(school_id)
+
+
+def remember_sent(settings: Settings, feed: Path, school_id: str) -> None:
+    """Keep the standing of a feed that has reached its school: the next feed tells what changed since."""
+    if not (feed / STANDING).exists():
+        return  # a feed from before standings were kept: the next one is whole
+    target = sent_folder(settings, school_id)
+    if (target / MANIFEST).exists() and (target / MANIFEST).read_bytes() == (feed / MANIFEST).read_bytes():
+        return
+    with replacing(target) as making:
+        for name in (STANDING, PEOPLE, MANIFEST):
+            (making / name).touch(mode=0o600)
+            (making / name).write_bytes((feed / name).read_bytes())
 
 
 @contextmanager

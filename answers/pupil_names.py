@@ -12,14 +12,19 @@ from identity.vault import Vault
 class Names:
     """Names by key for one page or file; a key that the vault does not know prints as its last six characters."""
 
-    def __init__(self, known: Mapping[str, str]) -> None:
+    def __init__(self, known: Mapping[str, str], sourced: Mapping[str, str] | None = None) -> None:
         self._known = dict(known)
+        self._sourced = dict(sourced or {})
 
     def __call__(self, key: str | None) -> str:
         """The name to print."""
         if not key:
             return "–"
         return self._known.get(key) or f"Pupil …{key[-6:]}"
+
+    def sourced_id(self, key: str) -> str | None:
+        """The person's sourcedId in the district's roster; None for a key that the vault does not know."""
+        return self._sourced.get(key)
 
     def __len__(self) -> int:
         return len(self._known)
@@ -51,4 +56,7 @@ def look_up(
         role=role,
         route=route,
     )
-    return Names({key: person.display for key, person in people.items()})
+    return Names(
+        {key: person.display for key, person in people.items()},
+        {key: person.sourced_id for key, person in people.items()},
+    )

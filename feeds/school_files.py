@@ -1,11 +1,7 @@
-"""The files of a feed: which columns, from which rows. Names enter here and nowhere before."""
+"""The lists of a school's feed: which columns, from which rows. Names enter here and nowhere before."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,180 +9,187 @@ from answers import wording
 from answers.pupil_names import Names
 from answers.school_answers import Group, SchoolView
 from cairn.teacher_words import TeacherWords
+from feeds.feed_file import COUNT, DATE, LOCAL, NUMBER, TEXT, YES, Column, Columns, FeedFile, local_minutes, of_rows
 
 Row = dict[str, Any]
-# A cell that begins like this is a formula to a spreadsheet.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+STANDING = """
+select * from mart_student_competency where school_id = ?
+order by class_title, class_id, student_key, competency_code, competency_id"""
 
 
-@dataclass(frozen=True)
-class FeedFile:
-    """One CSV: its name, what it is, keys of the pupils it names, its rows as text."""
-
-    name: str
-    about: str
-    pupils: frozenset[str]
-    header: tuple[str, ...]
-    rows: list[tuple[str, ...]]
-
-    def content(self) -> bytes:
-        """The file: UTF-8 with a header line, RFC 4180."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\r\n")
-        writer.writerow(self.header)
-        writer.writerows(tuple(map(safe_cell, row)) for row in self.rows)
-        return text.getvalue().encode()
+def text(title: str, field: str | None = None) -> Column:
+    """A column as it stands in the mart; ``field`` where the mart calls it otherwise."""
+    return Column(title, TEXT, lambda row: row[field or title])
 
 
-def safe_cell(value: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return "'" + value if value.startswith(FORMULA_STARTS) else value
+def count(title: str, field: str | None = None) -> Column:
+    """A whole number."""
+    return Column(title, COUNT, lambda row: row[field or title])
 
 
-def _text(value: Any) -> str:
-    """A value as a cell; empty where there is none."""
-    return "" if value is None else str(value)
+def day(title: str, field: str | None = None) -> Column:
+    """A local day."""
+    return Column(title, DATE, lambda row: row[field or title])
 
 
-def _percent(share: float | None) -> str:
-    return "" if share is None else str(round(100 * share))
+def percent(title: str, field: str) -> Column:
+    """A share as whole percent."""
+    return Column(title, COUNT, lambda row: None if row[field] is None else round(100 * row[field]))
 
 
-Columns = tuple[tuple[str, Callable[[Row], str]], ...]
+def tenths(title: str, field: str) -> Column:
+    """A number to one decimal."""
+    return Column(title, NUMBER, lambda row: None if row[field] is None else round(row[field], 1))
 
 
-def _file(name: str, about: str, rows: list[Row], columns: Columns, pupils: frozenset[str]) -> FeedFile:
-    header = tuple(title for title, _ in columns)
-    return FeedFile(name, about, pupils, header, [tuple(of(row) for _, of in columns) for row in rows])
+def yes(title: str, field: str) -> Column:
+    """Yes or no."""
+    return Column(title, YES, lambda row: bool(row[field]))
 
 
-def _field(name: str) -> Callable[[Row], str]:
-    return lambda row: _text(row[name])
+def state(title: str, field: str) -> Column:
+    """A state in words."""
+    return Column(title, TEXT, lambda row: wording.state(row[field]))
 
 
-def feed_files(view: SchoolView, names: Names, zone: ZoneInfo, words: TeacherWords) -> list[FeedFile]:
-    """All files of a school's feed, rows in the order of the page."""
-
-    def local(name: str) -> Callable[[Row], str]:
-        return lambda row: row[name].astimezone(zone).strftime("%Y-%m-%d %H:%M") if row[name] else ""
-
-    pupil: Columns = (
-        ("pupil", lambda row: names(row["student_key"])),
-        ("pupil_key", _field("student_key")),
-        ("class", _field("class_title")),
-    )
-    topic: Columns = (("competency_code", _field("competency_code")), ("competency", _field("competency_title")))
-    word: Columns = (
-        ("teacher_said", lambda row: wording.SAID.get(row["override_state"] or "", "")),
-        ("teacher_said_date", _field("override_date")),
+def pupil_columns(names: Names) -> Columns:
+    """Who, by name and by key, and in which class."""
+    return (
+        Column("pupil", TEXT, lambda row: names(row["student_key"])),
+        text("pupil_key", "student_key"),
+        text("class", "class_title"),
+        text("class_id"),
     )
 
-    def resources(field: str) -> tuple[str, Callable[[Row], str]]:
+
+TOPIC: Columns = (text("competency_code"), text("competency", "competency_title"))
+WORD: Columns = (
+    Column("teacher_said", TEXT, lambda row: wording.SAID.get(row["override_state"] or "", "")),
+    day("teacher_said_date", "override_date"),
+)
+
+
+def feed_files(
+    view: SchoolView, standing: list[Row], names: Names, zone: ZoneInfo, words: TeacherWords
+) -> list[FeedFile]:
+    """All lists of a school's feed, rows in the order of the page; ``standing``: rows of :data:`STANDING`."""
+    pupil = pupil_columns(names)
+
+    def local(title: str, field: str) -> Column:
+        return Column(title, LOCAL, lambda row: local_minutes(row[field], zone))
+
+    def resources(field: str) -> Column:
         """The district's resources for the competency in a column, title and address."""
 
-        def text(row: Row) -> str:
-            offered = view.resources.get(row[field], [])
-            return "; ".join(f"{one['resource_title']} {one['resource_url']}" for one in offered)
+        def offered(row: Row) -> str:
+            found = view.resources.get(row[field], [])
+            return "; ".join(f"{one['resource_title']} {one['resource_url']}" for one in found)
 
-        return "resources", text
+        return Column("resources", TEXT, offered)
 
+    expected = percent("expected_right_pct", "expected_share")
+    bounds = (percent("expected_right_low_pct", "share_low"), percent("expected_right_high_pct", "share_high"))
+    last_work = local("last_work_local", "last_event_at")
     needs: Columns = (
-        ("priority", _field("priority")),
-        ("is_first", lambda row: "yes" if row["is_first"] else "no"),
+        count("priority"),
+        yes("is_first", "is_first"),
         *pupil,
-        ("reason", lambda row: wording.reason(row["reason"])),
-        ("detail", _field("detail")),
-        *topic,
-        ("likely_gap_code", _field("gap_competency_code")),
-        ("likely_gap", _field("gap_competency_title")),
-        ("counted_attempts", _field("counted_attempts")),
-        ("expected_right_pct", lambda row: _percent(row["expected_share"])),
-        ("last_work_local", local("last_event_at")),
-        *word,
-        resources("competency_id"),
+        Column("reason", TEXT, lambda row: wording.reason(row["reason"])),
+        text("detail"),
+        *TOPIC,
+        text("likely_gap_code", "gap_competency_code"),
+        text("likely_gap", "gap_competency_title"),
+        count("counted_attempts"),
+        *(expected, last_work, *WORD, resources("competency_id")),
     )
     moves: Columns = (
         *pupil,
-        *topic,
-        ("mastered_local", local("mastered_at")),
-        ("expected_right_pct", lambda row: _percent(row["expected_share"])),
-        ("expected_right_low_pct", lambda row: _percent(row["share_low"])),
-        ("expected_right_high_pct", lambda row: _percent(row["share_high"])),
-        ("next_competency_code", _field("next_competency_code")),
-        ("next_competency", _field("next_competency_title")),
-        ("mastered_by", lambda row: "a teacher's word" if row["is_by_teacher"] else "the number"),
-        ("teacher_said_date", _field("said_date")),
+        *TOPIC,
+        local("mastered_local", "mastered_at"),
+        *(expected, *bounds),
+        text("next_competency_code"),
+        text("next_competency", "next_competency_title"),
+        Column("mastered_by", TEXT, lambda row: "a teacher's word" if row["is_by_teacher"] else "the number"),
+        day("teacher_said_date", "said_date"),
         resources("next_competency_id"),
-    )
-    reviews: Columns = (
-        *pupil,
-        *topic,
-        ("expected_right_pct", lambda row: _percent(row["expected_share"])),
-        ("last_work_local", local("last_event_at")),
-        *word,
     )
     changes: Columns = (
         *pupil,
-        *topic,
-        ("from_state", lambda row: wording.state(row["from_state"])),
-        ("to_state", lambda row: wording.state(row["to_state"])),
-        ("work_local", local("decided_at")),
-    )
-    classes: Columns = (
-        ("class", _field("class_title")),
-        ("class_id", _field("class_id")),
-        ("subject", _field("subject")),
-        ("teacher", lambda row: names(row["teacher_key"])),
-        ("why", _field("attention_reason")),
-        *((name, _field(name)) for name in ("pupils", "active_pupils_7d", "attempts_7d", "stuck_pupils")),
-        *((name, _field(name)) for name in ("ready_pupils", "mastered_pairs", "developing_pairs", "attention_score")),
-    )
-    groups: Columns = (
-        ("class", _field("class_titles")),
-        *topic,
-        ("pupils", _field("pupils")),
-        ("names", _field("names")),
-        ("group", _field("group_id")),
-        ("since", _field("since_date")),
-        ("is_locked", _field("is_locked")),
-        ("new", _field("new")),
-        ("left", _field("left")),
-        resources("competency_id"),
+        *TOPIC,
+        state("from_state", "from_state"),
+        state("to_state", "to_state"),
+        local("work_local", "decided_at"),
     )
     said: Columns = (
-        *pupil,
-        *topic,
-        *word,
-        ("teacher_said_until_date", _field("override_until_date")),
-        ("reason", lambda row: words.of(row["override_reason"])),
-        ("computed_state", lambda row: wording.state(row["computed_state"])),
-        ("expected_right_pct", lambda row: _percent(row["expected_share"])),
-        ("needs_no_adult_by_it", lambda row: "yes" if row["is_set_aside"] else "no"),
+        *(*pupil, *TOPIC, *WORD),
+        day("teacher_said_until_date", "override_until_date"),
+        Column("reason", TEXT, lambda row: words.of(row["override_reason"])),
+        state("computed_state", "computed_state"),
+        expected,
+        yes("needs_no_adult_by_it", "is_set_aside"),
     )
-    pace: Columns = (
-        ("class", _field("class_title")),
-        ("class_id", _field("class_id")),
-        ("subject", _field("subject")),
-        *((name, _field(name)) for name in ("pupils", "planned_pairs", "mastered_pairs", "review_due_pairs")),
-        ("mastered_pct", lambda row: _percent(row["mastered_share"])),
-        ("even_pace_pct", lambda row: _percent(row["needed_share"])),
-        ("term_end_date", _field("term_end_date")),
-        ("even_pace_by_term_end_pct", lambda row: _percent(row["needed_by_term_end_share"])),
-        ("needed_a_week", lambda row: f"{row['needed_a_week']:.1f}"),
-        ("lately_a_week", lambda row: "" if row["a_week"] is None else f"{row['a_week']:.1f}"),
-        *((name, _field(name)) for name in ("outlook", "projected_date", "earliest_date", "latest_date")),
+    stands: Columns = (
+        *(*pupil, *TOPIC, text("competency_id"), text("subject")),
+        state("state", "state"),
+        *(expected, *bounds, count("counted_attempts"), last_work),
+        local("state_since_local", "state_since_at"),
+        yes("is_stuck", "is_stuck"),
+        *WORD,
     )
+    groups = [_group(group, names) for group in view.groups]
     grouped = frozenset(key for group in view.groups for key in group.student_keys)
     return [
-        _people("needs_adult.csv", "Who needs an adult, on what, the most urgent first", view.needs_adult, needs),
-        _people("moves_on.csv", "Who moves on, and to what", view.moves_on, moves),
-        _people("reviews_due.csv", "Whose mastery is due for a short check", view.reviews_due, reviews),
-        _people("teachers_words.csv", "What teachers said beside the computed state", view.overrides, said),
-        _people("changes.csv", "What changed in the night", view.changes, changes),
-        _file("classes.csv", "Which class needs you", view.classes, classes, frozenset()),
-        _file("pace.csv", "How each class comes through its plan", view.pace, pace, frozenset()),
-        _file("groups.csv", "Small groups that would help", [_group(g, names) for g in view.groups], groups, grouped),
+        of_rows("needs_adult", "Who needs an adult, on what, the most urgent first", view.needs_adult, needs),
+        of_rows("moves_on", "Who moves on, and to what", view.moves_on, moves),
+        of_rows(
+            "reviews_due",
+            "Whose mastery is due for a short check",
+            view.reviews_due,
+            (*pupil, *TOPIC, expected, last_work, *WORD),
+        ),
+        of_rows("teachers_words", "What teachers said beside the computed state", view.overrides, said),
+        of_rows("changes", "What changed in the night", view.changes, changes),
+        of_rows("standing", "Where each pupil stands in each competency with evidence", standing, stands),
+        of_rows("classes", "Which class needs you", view.classes, _classes(names)),
+        of_rows("pace", "How each class comes through its plan", view.pace, PACE),
+        of_rows("groups", "Small groups that would help", groups, (*GROUPS, resources("competency_id")), grouped),
     ]
+
+
+PACE: Columns = (
+    *(text("class", "class_title"), text("class_id"), text("subject")),
+    *(count(name) for name in ("pupils", "planned_pairs", "mastered_pairs", "review_due_pairs")),
+    percent("mastered_pct", "mastered_share"),
+    percent("even_pace_pct", "needed_share"),
+    day("term_end_date"),
+    percent("even_pace_by_term_end_pct", "needed_by_term_end_share"),
+    tenths("needed_a_week", "needed_a_week"),
+    tenths("lately_a_week", "a_week"),
+    text("outlook"),
+    *(day(name) for name in ("projected_date", "earliest_date", "latest_date")),
+)
+GROUPS: Columns = (
+    text("class", "class_titles"),
+    *TOPIC,
+    count("pupils"),
+    text("names"),
+    text("group", "group_id"),
+    day("since", "since_date"),
+    yes("is_locked", "is_locked"),
+    text("new"),
+    text("left"),
+)
+
+
+def _classes(names: Names) -> Columns:
+    return (
+        *(text("class", "class_title"), text("class_id"), text("subject")),
+        Column("teacher", TEXT, lambda row: names(row["teacher_key"])),
+        text("why", "attention_reason"),
+        *(count(name) for name in ("pupils", "active_pupils_7d", "attempts_7d", "stuck_pupils")),
+        *(count(name) for name in ("ready_pupils", "mastered_pairs", "developing_pairs")),
+        Column("attention_score", NUMBER, lambda row: row["attention_score"]),
+    )
 
 
 def _group(group: Group, names: Names) -> Row:
@@ -198,11 +201,7 @@ def _group(group: Group, names: Names) -> Row:
         "names": "; ".join(names(row["student_key"]) for row in group.members),
         "group_id": group.group_id,
         "since_date": group.since_date,
-        "is_locked": "yes" if group.is_locked else "no",
+        "is_locked": group.is_locked,
         "new": "; ".join(names(row["student_key"]) for row in group.members if row["is_new"]),
         "left": "; ".join(f"{names(row['student_key'])}: {wording.left(row['left_reason'])}" for row in group.left),
     }
-
-
-def _people(name: str, about: str, rows: list[Row], columns: Columns) -> FeedFile:
-    return _file(name, about, rows, columns, frozenset(row["student_key"] for row in rows))

@@ -22,7 +22,9 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from answers.pinned_releases import Reader
 from cairn.settings import Settings
 from portal import (
+    feed_pull,
     pages_class,
+    pages_feed,
     pages_named,
     pages_operations,
     pages_pilots,
@@ -85,12 +87,14 @@ def routes() -> list[Route | Mount]:
         Route("/signed-out", pages_provider.signed_out),
         Route("/schools/{school_id}", pages_school.school_page),
         Route("/schools/{school_id}/classes/{class_id}", pages_class.class_page),
-        Route("/schools/{school_id}/feed", pages_school.feed_page),
-        Route("/schools/{school_id}/feed/{name}", pages_school.feed_file),
         Route(pages_named.SCHOOL_ROUTE, pages_named.school_page),
         Route(pages_named.SCHOOL_ROUTE, pages_named.school_reason, methods=["POST"]),
         Route(pages_named.PUPIL_ROUTE, pages_named.student_page),
         Route(pages_named.PUPIL_ROUTE, pages_named.student_reason, methods=["POST"]),
+        Route("/schools/{school_id}/feed", pages_feed.feed_page),
+        Route("/schools/{school_id}/feed/{name:path}", pages_feed.feed_file),
+        Route("/feeds/{school_id}/{name}", feed_pull.pull_file),
+        Route("/feeds/{school_id}/ims/oneroster/gradebook/v1p2/{collection}", feed_pull.gradebook),
         Route("/students/{student_key}", pages_student.student_page),
         Route("/students/{student_key}/words", pages_words.say_word, methods=["POST"]),
         Route("/students/{student_key}/actions", pages_words.act, methods=["POST"]),

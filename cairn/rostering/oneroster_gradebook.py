@@ -107,7 +107,8 @@ def _objective(row: Row, results: Mapping[str, Mapping[str, Any]]) -> dict[str, 
         "fact_id": _fact_id(f"{OBJECTIVES}.csv", row.get("sourcedId")),
         "fact_type": OBJECTIVE_RESULT,
         "line": row.line,
-        "name": needed(row, "learningObjectiveId"),
+        # As CASE writes it: some systems write a UUID, some its URN (RFC 9562).
+        "name": needed(row, "learningObjectiveId").removeprefix("urn:uuid:"),
         "value": score,
         "text_value": source,
     }

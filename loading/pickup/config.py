@@ -150,7 +150,7 @@ def _source(name: str, raw: Mapping[str, Any], path: Path) -> Source:
     if kind == "folder":
         place = FolderPlace(Path(raw["path"]).expanduser())
     elif kind == "sftp":
-        place = _sftp(raw, where)
+        place = sftp_place(raw, where)
     else:
         place = _rest(raw, where)
     takes = tuple(Take(one["match"], one["load"], one.get("layout", "")) for one in raw.get("take") or ())
@@ -168,7 +168,8 @@ def _source(name: str, raw: Mapping[str, Any], path: Path) -> Source:
     )
 
 
-def _sftp(raw: Mapping[str, Any], where: str) -> SftpPlace:
+def sftp_place(raw: Mapping[str, Any], where: str) -> SftpPlace:
+    """An SFTP server as a district's file says it. Raises CairnError, naming ``where``, for one without a way in."""
     key = raw.get("client_key")
     if not key and "password" not in raw:
         raise CairnError(f"{where}: give client_key (the path of a private key) or password")
@@ -179,8 +180,8 @@ def _sftp(raw: Mapping[str, Any], where: str) -> SftpPlace:
         path=raw["path"].rstrip("/") or "/",
         known_hosts=Path(raw["known_hosts"]).expanduser(),
         client_key=Path(key).expanduser() if key else None,
-        passphrase=_secret(raw.get("passphrase")),
-        password=_secret(raw.get("password")),
+        passphrase=secret_of(raw.get("passphrase")),
+        password=secret_of(raw.get("password")),
     )
 
 
@@ -192,7 +193,7 @@ def _rest(raw: Mapping[str, Any], where: str) -> RestPlace:
     collections = tuple(raw.get("collections") or ROSTERING)
     if not raw.get("gradebook_url") and set(collections) - set(ROSTERING):
         raise CairnError(f"{where}: lineItems and results come from the gradebook's service: give gradebook_url")
-    secret = _secret(raw["client_secret"])
+    secret = secret_of(raw["client_secret"])
     assert secret is not None  # the schema asks for it
     return RestPlace(
         base_url=raw["base_url"].rstrip("/"),
@@ -211,5 +212,6 @@ def _rest(raw: Mapping[str, Any], where: str) -> RestPlace:
     )
 
 
-def _secret(raw: Mapping[str, str] | None) -> Secret | None:
+def secret_of(raw: Mapping[str, str] | None) -> Secret | None:
+    """Where a secret lies: ``{env: NAME}`` or ``{file: PATH}``."""
     return Secret(raw.get("env", ""), raw.get("file", "")) if raw else None

@@ -25,16 +25,17 @@ KEEPALIVE_SECONDS = 30
 def open_sftp(place: SftpPlace) -> Iterator[Place]:
     """The server's folder for one run. Raises CairnError, in words, for what SSH refuses on either side."""
     with asyncio.Runner() as runner:
-        connection = runner.run(_connect(place))
+        connection = runner.run(connect(place))
         try:
-            client = runner.run(_client(place, connection))
+            client = runner.run(start_client(place, connection))
             yield _OpenSftp(runner, client, place)
         finally:
             connection.close()
             runner.run(connection.wait_closed())
 
 
-async def _connect(place: SftpPlace) -> asyncssh.SSHClientConnection:
+async def connect(place: SftpPlace) -> asyncssh.SSHClientConnection:
+    """A connection to a server whose key is known. Raises CairnError, in words, for what SSH refuses."""
     where = f"sftp {place.host}:{place.port}"
     if not place.known_hosts.is_file():
         raise CairnError(
@@ -79,7 +80,8 @@ def _keys(place: SftpPlace, passphrase: str | None) -> list[asyncssh.SSHKey] | N
         raise CairnError(f"{place.client_key}: no SSH key can be read from it ({error})") from error
 
 
-async def _client(place: SftpPlace, connection: asyncssh.SSHClientConnection) -> asyncssh.SFTPClient:
+async def start_client(place: SftpPlace, connection: asyncssh.SSHClientConnection) -> asyncssh.SFTPClient:
+    """SFTP over a connection. Raises CairnError where the server offers none."""
     try:
         return await connection.start_sftp_client()
     except asyncssh.Error as error:

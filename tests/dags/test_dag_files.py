@@ -95,6 +95,12 @@ def test_only_one_dag_publishes_the_evaluation_and_a_red_pilot_does_not_stop_it(
     assert dags["pilot_evaluation"].get_task("publish").trigger_rule.value == "all_done"
 
 
+def test_feeds_go_out_also_where_one_could_not_be_written(dags: dict[str, Any]) -> None:
+    feeds = dags["feeds_0600"]
+    assert feeds.get_task("write").downstream_task_ids == {"deliver", "send"}
+    assert {feeds.get_task(task).trigger_rule.value for task in ("deliver", "send")} == {"all_done"}
+
+
 def test_the_night_works_on_the_day_before(dags: dict[str, Any]) -> None:
     timetable = dags["nightly_mastery"].timetable
     assert (timetable.expression, timetable.run_offset, timetable.key_format) == ("0 2 * * *", -1, "%Y-%m-%d")

@@ -17,22 +17,18 @@ from answers.pinned_releases import Reader
 from answers.school_answers import load_school
 from cairn.errors import CairnError
 from cairn.settings import Settings
-from feeds.school_files import safe_cell
+from feeds.feed_file import safe_cell
 from feeds.write import write
 from identity.disclosure_log import list_disclosures
+from tests.feeds.conftest import rows_of
 from tests.portal.fixture_release import LEARNING_ID, pupil_name
 
 EVERY_NAME = {part for school in range(3) for number in range(32) for part in pupil_name(school, number)}
 
 
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as handle:
-        return list(csv.DictReader(handle))
-
-
 def test_feed_agrees_with_the_marts_its_manifest_and_the_page(published: Settings) -> None:
     result = write(published)
-    assert result["schools"] == 3 and result["files"] == 3 * 10
+    assert result["schools"] == 3 and result["files"] == 3 * 61
     release = Reader(published).current("learning")
     assert release is not None
     view = load_school(release, "school-a")
@@ -64,8 +60,10 @@ def test_files_are_their_owners_and_each_school_is_one_disclosure(published: Set
     result = write(published, school="school-c")
     folder = Path(result["path"]) / "school-c"
     assert result["schools"] == 1 and not (folder.parent / "school-a").exists()
-    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
-    assert {stat.S_IMODE(path.stat().st_mode) for path in (folder, folder.parent, published.feeds_dir)} == {0o700}
+    inside = [*folder.rglob("*")]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in inside if path.is_file()} == {0o600}
+    folders = [folder, folder.parent, published.feeds_dir, *(path for path in inside if path.is_dir())]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folders} == {0o700}
     rows = list_disclosures(published)
     assert [(row["kind"], row["school_id"], row["actor"]) for row in rows] == [("feed", "school-c", "feeds")]
     with (folder / "needs_adult.csv").open(encoding="utf-8", newline="") as handle:

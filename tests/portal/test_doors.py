@@ -164,7 +164,7 @@ def test_refusals_are_in_the_log_without_keys(pages: Pages, caplog: pytest.LogCa
     assert [(line["what"], line["route"], line["reason"][:3]) for line in lines] == [
         ("refused", "/students/{student_key}", "403"),
         ("refused", "/schools/{school_id}", "403"),
-        ("refused", "/schools/{school_id}/feed/{name}", "404"),
+        ("refused", "/schools/{school_id}/feed/{name:path}", "404"),
         ("refused", "/login", "403"),
     ]
     (account,) = [one for one in accounts.list_accounts(pages.settings) if one.name == "leader-a"]

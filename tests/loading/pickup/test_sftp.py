@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import queue
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,72 +13,17 @@ import pytest
 from cairn.settings import Settings
 from loading.pickup.run import SourceOutcome
 from tests.loading.pickup.conftest import Configure, RunPickup, put_away, states
+from tests.sftp_server import PASSWORD, Server, sftp_server
 
-PASSWORD = "not-to-be-shown"
 COSTS = "SchoolId,PilotId,Date,Name,Value,Unit\ns1,reading-companion,2026-09-08,licence,5,usd\n"
 Apart = Callable[..., dict[str, SourceOutcome]]
 
 
-class _Accounts(asyncssh.SSHServer):
-    """One account, district, with a password."""
-
-    def begin_auth(self, username: str) -> bool:
-        return True
-
-    def password_auth_supported(self) -> bool:
-        return True
-
-    def validate_password(self, username: str, password: str) -> bool:
-        return (username, password) == ("district", PASSWORD)
-
-
-@dataclass
-class Server:
-    """A running server. ``outgoing``: the folder that it shows as /outgoing; the rest is what a client needs."""
-
-    port: int
-    outgoing: Path
-    known_hosts: Path
-    client_key: Path
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for the file, in a thread with a loop of its own."""
-    folder = tmp_path_factory.mktemp("sftp")
-    host_key, client_key = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
-    (folder / "root" / "outgoing").mkdir(parents=True)
-    (folder / "authorized").write_text(client_key.export_public_key().decode())
-    client_key.write_private_key(str(folder / "client_key"))
-    (folder / "client_key").chmod(0o600)
-    ports: queue.Queue[int] = queue.Queue()
-    ends: queue.Queue[Callable[[], object]] = queue.Queue()
-
-    async def serve() -> None:
-        end = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        acceptor = await asyncssh.listen(
-            "127.0.0.1",
-            0,
-            server_factory=_Accounts,
-            server_host_keys=[host_key],
-            authorized_client_keys=str(folder / "authorized"),
-            sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=str(folder / "root").encode()),
-        )
-
-        ends.put(lambda: loop.call_soon_threadsafe(end.set))
-        ports.put(acceptor.get_port())
-        await end.wait()
-        acceptor.close()
-        await acceptor.wait_closed()
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),), daemon=True)
-    thread.start()
-    port = ports.get(timeout=30)
-    (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key.export_public_key().decode()}")
-    yield Server(port, folder / "root" / "outgoing", folder / "known_hosts", folder / "client_key")
-    ends.get()()
-    thread.join(timeout=30)
+    """One server for the file."""
+    with sftp_server(tmp_path_factory.mktemp("sftp")) as running:
+        yield running
 
 
 @pytest.fixture

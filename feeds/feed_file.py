@@ -1,0 +1,109 @@
+"""One list of a feed as typed columns, and the same rows as CSV and as Parquet; all of it, or one class's part."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+Row = dict[str, Any]
+TEXT, COUNT, NUMBER, YES, DATE = pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.date32()
+# Minutes of the district's own clock: what a school's spreadsheet shows.
+LOCAL = pa.timestamp("s")
+CSV, PARQUET = "csv", "parquet"
+PUPIL_KEY, CLASS_ID = "pupil_key", "class_id"
+# A cell that begins like this is a formula to a spreadsheet.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a list: its title, its type, and its value in a row of a mart (None where there is none)."""
+
+    title: str
+    kind: pa.DataType
+    of: Callable[[Row], Any]
+
+
+Columns = tuple[Column, ...]
+
+
+@dataclass(frozen=True)
+class FeedFile:
+    """One list: its name without ending, what it is, its rows. ``named``: pupils it names beside its ``pupil_key``."""
+
+    name: str
+    about: str
+    table: pa.Table
+    named: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def pupils(self) -> frozenset[str]:
+        """Keys of the pupils whom it names."""
+        if PUPIL_KEY not in self.table.column_names:
+            return self.named
+        return self.named | frozenset(pc.unique(self.table[PUPIL_KEY]).to_pylist())
+
+    def of_class(self, class_id: str) -> FeedFile | None:
+        """The rows of one class; None for a list that is not by class."""
+        if CLASS_ID not in self.table.column_names:
+            return None
+        return FeedFile(self.name, self.about, self.table.filter(pc.equal(self.table[CLASS_ID], class_id)))
+
+    def content(self, ending: str) -> bytes:
+        """The file as ``csv`` or ``parquet``."""
+        return csv_content(self.table) if ending == CSV else parquet_content(self.table)
+
+
+def of_rows(
+    name: str, about: str, rows: Sequence[Row], columns: Columns, named: frozenset[str] = frozenset()
+) -> FeedFile:
+    """A list from rows of a mart."""
+    arrays = [pa.array([column.of(row) for row in rows], column.kind) for column in columns]
+    return FeedFile(name, about, pa.Table.from_arrays(arrays, [column.title for column in columns]), named)
+
+
+def safe_cell(value: str) -> str:
+    """Text that no spreadsheet takes for a formula."""
+    return "'" + value if value.startswith(FORMULA_STARTS) else value
+
+
+def csv_content(table: pa.Table) -> bytes:
+    """UTF-8 with a header line, RFC 4180; yes and no, local minutes, empty where there is no value."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(table.column_names)
+    writer.writerows(zip(*(_cells(column) for column in table.columns), strict=True))
+    return text.getvalue().encode()
+
+
+def _cells(column: pa.ChunkedArray) -> list[str]:
+    values = column.to_pylist()
+    if pa.types.is_string(column.type):
+        return ["" if value is None else safe_cell(value) for value in values]
+    if pa.types.is_boolean(column.type):
+        return ["" if value is None else "yes" if value else "no" for value in values]
+    if pa.types.is_timestamp(column.type):
+        return ["" if value is None else value.isoformat(" ", "minutes") for value in values]
+    return ["" if value is None else str(value) for value in values]
+
+
+def parquet_content(table: pa.Table) -> bytes:
+    """Parquet with the columns' types, readable by version 1 readers."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()
+
+
+def local_minutes(value: datetime | None, zone: Any) -> datetime | None:
+    """An instant as the district's wall clock, to the minute."""
+    if value is None:
+        return None
+    return value.astimezone(zone).replace(tzinfo=None, second=0, microsecond=0)
