@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 import lake
+from benchmarks.intake_rows import write_batch
 from cairn.settings import Settings
 from pilots import registry
 from pilots.known import Known
@@ -37,9 +38,10 @@ DATA_DATE = date(2026, 11, 10)
 RECORDED = datetime(2026, 8, 1, tzinfo=UTC)
 FROZEN_AT = datetime(2026, 8, 10, 15, tzinfo=UTC)
 PLANNED_MINUTES, WEEKS, SESSIONS = 480.0, 8, 24
-APP = "studio"
+APP, INTAKE = "studio", "bench"
 # Of one seed; an effect of so many SD in every other pilot.
 SEED, EFFECT_SD = 20, 0.15
+DIGITS_AS_LETTERS = str.maketrans("0123456789", "abcdefghij")
 Tell = Callable[[str], None]
 
 
@@ -164,6 +166,11 @@ def ids(prefix: str, numbers: np.ndarray) -> pa.Array:
     return pa.array([f"{prefix}{one:06d}" for one in numbers.tolist()])
 
 
+def subjects(numbers: np.ndarray) -> pa.Array:
+    """Keys of pupils in the form of a gateway's: thirty-two of the letters of base 32."""
+    return pa.array(["s1_" + f"{one:032d}".translate(DIGITS_AS_LETTERS) for one in numbers.tolist()])
+
+
 def append(settings: Settings, name: str, columns: dict[str, Any]) -> None:
     """Append to a two-time table; a value that is no array stands in every row."""
     size = len(next(one for one in columns.values() if isinstance(one, pa.Array | np.ndarray)))
@@ -197,7 +204,7 @@ def _roster(settings: Settings, school: np.ndarray, grade: np.ndarray) -> None:
         periods = {"enrollment_id": ids(f"e-{subject}-", pupil), "student_key": ids("p", pupil)}
         periods |= {"class_id": ids(f"cls-{subject}-", room), "school_id": home, "role": "student"}
         append(settings, "silver.enrollment", periods | {"valid_from_date": TERM, "status": "active"})
-    links = {"subject_key": ids("s", pupil), "student_key": ids("p", pupil), "valid_from": RECORDED}
+    links = {"subject_key": subjects(pupil), "student_key": ids("p", pupil), "valid_from": RECORDED}
     append(settings, "silver.identity_link", links | {"reason": "roster"})
 
 
@@ -264,6 +271,7 @@ def _events(
 ) -> None:
     """Sessions of near twenty minutes, three a week, of the pilots whose minutes the event stream tells."""
     days = [STARTS + timedelta(days=7 * week + day) for week in range(WEEKS) for day in (0, 2, 4)]
+    sizes = [0] * len(days)
     for pilot in (one for one in pilots if one.is_stream):
         pupils = _of(pilot, school, grade)
         files = []
@@ -284,15 +292,18 @@ def _events(
                 "success": True,
                 "ingest_date": day,
                 "kafka_partition": 0,
-                "intake_app_id": "bench",
+                "intake_app_id": INTAKE,
                 "batch_id": number,
             }
             rows = {key: pa.array([one] * size) for key, one in same.items()} | {
                 "event_id": event,
                 "source_statement_id": event,
-                "subject_key": ids("s", pupils),
+                "subject_key": subjects(pupils),
                 "duration_ms": np.maximum(0, rng.normal(21, 5, size) * 60_000).astype(np.int64),
                 "kafka_offset": np.arange(size),
             }
             files.append(lake.write_file(settings, "silver.learner_activity", pa.table(rows), {"ingest_date": day}))
+            sizes[number] += size
         lake.commit_files(settings, "silver.learner_activity", files)
+    for number, (day, size) in enumerate(zip(days, sizes, strict=True)):
+        write_batch(settings, INTAKE, number, day, {("unknown", APP): size})

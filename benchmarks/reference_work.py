@@ -16,6 +16,7 @@ import pyarrow as pa
 
 import lake
 from benchmarks import pilots_twenty_district as twenty
+from benchmarks.intake_rows import write_batch
 from benchmarks.mastery_year import coded
 from benchmarks.reference_people import competency_ids, of_grade
 from cairn.settings import Settings
@@ -78,7 +79,7 @@ class Work:
                 "received_date": pa.array([day] * size, pa.date32()),
                 "event_time": moments.cast(pa.timestamp("us", "UTC")),
                 "work_date": pa.array([day] * size, pa.date32()),
-                "subject_key": coded(drawn["pupil"], twenty.ids("s", np.arange(twenty.PUPILS)).to_pylist()),
+                "subject_key": coded(drawn["pupil"], twenty.subjects(np.arange(twenty.PUPILS)).to_pylist()),
                 "org_id": coded(self._school[drawn["pupil"]], [f"sch-{one:03d}" for one in range(twenty.SCHOOLS)]),
                 "class_id": coded(
                     drawn["pupil"] // twenty.CLASS_SIZE + subject * (twenty.PUPILS // twenty.CLASS_SIZE),
@@ -131,28 +132,12 @@ class Work:
         }
 
     def _receipts(self, settings: Settings, day: date, number: int, drawn: dict[str, Any]) -> None:
-        """A receipt a school and source, and the batch that they belong to."""
-        at = datetime(day.year, day.month, day.day, 21, tzinfo=UTC)
+        """A receipt a school and source, as many statements as there are attempts."""
         counts = np.zeros((twenty.SCHOOLS, len(APPS)), np.int64)
         np.add.at(counts, (self._school[drawn["pupil"]], drawn["subject"]), 1)
-        rows = [
-            {
-                "receipt_id": f"{day}-{school:03d}-{app}",
-                "org_id": f"sch-{school:03d}",
-                "source_id": app,
-                "endpoint": "/xapi/statements",
-                "received_at": at,
-                "received_date": day,
-                "statements_received": int(counts[school, place]),
-                "kafka_partition": 0,
-                "kafka_offset": (number * twenty.SCHOOLS + school) * len(APPS) + place,
-                "intake_app_id": INTAKE,
-                "batch_id": number,
-            }
+        received = {
+            (f"sch-{school:03d}", app): int(counts[school, place])
             for school in range(twenty.SCHOOLS)
             for place, app in enumerate(APPS)
-            if counts[school, place]
-        ]
-        lake.append(settings, "bronze.receipts", rows)
-        batch = {"intake_app_id": INTAKE, "batch_id": number, "end_offsets": "{}", "records": len(drawn["pupil"])}
-        lake.append(settings, "ops.intake_batch", [batch | {"written_at": at, "written_date": day}])
+        }
+        write_batch(settings, INTAKE, number, day, received)

@@ -64,20 +64,24 @@ class Snapshots:
         self._settings, self._reader = settings, reader
         self._newest: Snapshot | None = None
         self._lock = threading.Lock()
-        self._is_kept = False
+        self._is_kept, self._is_over = False, threading.Event()
 
     def keep(self) -> None:
         """Read once a minute from now on, in a thread that ends with the process."""
         self._is_kept = True
         threading.Thread(target=self._go_on, name="operations", daemon=True).start()
 
+    def end(self) -> None:
+        """Keep no longer."""
+        self._is_over.set()
+
     def _go_on(self) -> None:
-        while True:
+        while not self._is_over.is_set():
             try:
                 self.refresh()
             except Exception as error:  # whatever it is: the page shows the reading before, and says that it is old
                 LOG.error("operations could not be read: %s", type(error).__name__)
-            time.sleep(EVERY_SECONDS)
+            self._is_over.wait(EVERY_SECONDS)
 
     def refresh(self) -> Snapshot:
         """Read now."""
