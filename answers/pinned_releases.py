@@ -1,11 +1,13 @@
 """Reading releases: one read-only DuckDB connection a release, and a pair of releases pinned for a whole page.
 
 A page asks for both current releases once, at its start; a swap in mid-page changes nothing it shows. The next page
-sees the new pair.
+sees the new pair. A release never changes, so that rows which were read once are kept, as many as fit the bound: keys
+and states, never a name.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 import threading
 from collections import OrderedDict
@@ -22,7 +24,48 @@ from releases.store import Release
 
 KINDS = ("learning", "evaluation")
 KEPT_CONNECTIONS = 4
+# Values of rows that a process keeps, some hundred bytes each at most; an answer of more than a fifth is not kept.
+KEPT_VALUES = 1_000_000
 DAY_IN_ID = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+Rows = list[dict[str, Any]]
+
+
+class KeptRows:
+    """Answers of releases by release, statement and parameters; the least lately asked go when there are too many."""
+
+    def __init__(self, most_values: int = KEPT_VALUES) -> None:
+        self._most, self._values = most_values, 0
+        self._answers: OrderedDict[tuple[Any, ...], tuple[Rows, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def values(self) -> int:
+        """How many values are kept."""
+        return self._values
+
+    def get(self, key: tuple[Any, ...]) -> Rows | None:
+        """Copies of the rows, which the caller may change; None where they are not kept."""
+        with self._lock:
+            found = self._answers.get(key)
+            if found is None:
+                return None
+            self._answers.move_to_end(key)
+        return [row.copy() for row in found[0]]
+
+    def put(self, key: tuple[Any, ...], rows: Rows) -> None:
+        """Keep copies of the rows."""
+        size = 1 + (len(rows) * len(rows[0]) if rows else 0)
+        if size > self._most // 5:
+            return
+        kept = [row.copy() for row in rows]
+        with self._lock:
+            if key not in self._answers:
+                self._answers[key] = kept, size
+                self._values += size
+            while self._values > self._most:
+                self._values -= self._answers.popitem(last=False)[1][1]
 
 
 @dataclass(frozen=True)
@@ -33,14 +76,27 @@ class Opened:
     data_date: date
     connection: duckdb.DuckDBPyConnection
     held: dict[str, str | None] = field(default_factory=dict)
+    kept: KeptRows | None = None
+    erasures: int = 0
 
     def shown_date(self, school_id: str) -> date:
         """Data date of a school's rows: the release's own, or that of the release shown while it is held back."""
         shown = DAY_IN_ID.search(self.held.get(school_id) or "")
         return date.fromisoformat(shown[0]) if shown else self.data_date
 
-    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        """Rows of a query as dicts. Each call has its own cursor: pages run in several threads."""
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Rows:
+        """Rows of a query as dicts, which are the caller's own."""
+        if self.kept is None:
+            return self._asked(sql, parameters)
+        key = (self.release_id, self.erasures, sql, *parameters)
+        found = self.kept.get(key)
+        if found is None:
+            found = self._asked(sql, parameters)
+            self.kept.put(key, found)
+        return found
+
+    def _asked(self, sql: str, parameters: Sequence[Any]) -> Rows:
+        """Rows from the file. Each call has its own cursor: pages run in several threads."""
         cursor = self.connection.cursor()
         try:
             cursor.execute(sql, list(parameters))
@@ -51,14 +107,19 @@ class Opened:
 
     def has_table(self, name: str) -> bool:
         """Whether the release has the table."""
-        return bool(self.rows("select 1 from information_schema.tables where table_name = ?", [name]))
+        return name in self._tables
+
+    @functools.cached_property
+    def _tables(self) -> frozenset[str]:
+        """Names of its tables: a page asks for several."""
+        return frozenset(row["table_name"] for row in self._asked("select table_name from duckdb_tables()", ()))
 
 
-def open_release(settings: Settings, release: Release) -> Opened:
-    """A release, opened read-only."""
+def open_release(settings: Settings, release: Release, kept: KeptRows | None = None) -> Opened:
+    """A release, opened read-only; ``kept`` holds its answers from then on."""
     connection = store.open_release(settings, release.kind, release.release_id)
     held = {one["school_id"]: one.get("shown_release_id") for one in release.held}
-    return Opened(release.release_id, release.data_date, connection, held)
+    return Opened(release.release_id, release.data_date, connection, held, kept, len(release.erased))
 
 
 @dataclass(frozen=True)
@@ -70,11 +131,12 @@ class Pinned:
 
 
 class Reader:
-    """Opens releases and keeps the newest few connections, by release id."""
+    """Opens releases and keeps the newest few connections, by release id, and their answers."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._opened: OrderedDict[tuple[str, str], Opened] = OrderedDict()
+        self._kept = KeptRows()
+        self._opened: OrderedDict[tuple[str, str, int], Opened] = OrderedDict()
         self._lock = threading.Lock()
 
     def current(self, kind: str) -> Opened | None:
@@ -82,10 +144,11 @@ class Reader:
         release = store.current(self._settings, kind)
         if release is None:
             return None
-        key = (kind, release.release_id)
+        # Whose rows were taken out of the file since: then it is another file, of the same name.
+        key = (kind, release.release_id, len(release.erased))
         with self._lock:
             if key not in self._opened:
-                self._opened[key] = open_release(self._settings, release)
+                self._opened[key] = open_release(self._settings, release, self._kept)
                 while len(self._opened) > KEPT_CONNECTIONS:
                     # Not closed by hand: a page in another thread may still read; the last reference closes it.
                     self._opened.popitem(last=False)

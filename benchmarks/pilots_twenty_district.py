@@ -9,7 +9,7 @@ sixteen of them, volunteers in four. Minutes come as a file in fifteen, from the
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -18,11 +18,13 @@ import numpy as np
 import pyarrow as pa
 
 import lake
+from benchmarks.intake_rows import write_batch
 from cairn.settings import Settings
 from pilots import registry
 from pilots.known import Known
 from pilots.plan import Plan
 from pilots.plan_rules import rule_problems
+from simulator import naming
 
 SCHOOLS, GRADES, PUPILS_A_GRADE = 100, (3, 4, 5, 6, 7, 8), 100
 PUPILS = SCHOOLS * len(GRADES) * PUPILS_A_GRADE
@@ -36,9 +38,11 @@ DATA_DATE = date(2026, 11, 10)
 RECORDED = datetime(2026, 8, 1, tzinfo=UTC)
 FROZEN_AT = datetime(2026, 8, 10, 15, tzinfo=UTC)
 PLANNED_MINUTES, WEEKS, SESSIONS = 480.0, 8, 24
-APP = "studio"
+APP, INTAKE = "studio", "bench"
 # Of one seed; an effect of so many SD in every other pilot.
 SEED, EFFECT_SD = 20, 0.15
+DIGITS_AS_LETTERS = str.maketrans("0123456789", "abcdefghij")
+Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class Pilot:
 def write(settings: Settings) -> list[Pilot]:
     """Write roster, results, facts and events, and freeze the plans; returns the pilots."""
     rng = np.random.default_rng(SEED)
-    school, grade = _places()
+    school, grade = places()
     pilots = _pilots(rng)
     known = Known(schools=frozenset(_school(number) for number in range(SCHOOLS)))
     for pilot in pilots:
@@ -72,7 +76,7 @@ def write(settings: Settings) -> list[Pilot]:
     return pilots
 
 
-def _places() -> tuple[np.ndarray, np.ndarray]:
+def places() -> tuple[np.ndarray, np.ndarray]:
     """School and grade of each pupil."""
     school = np.repeat(np.arange(SCHOOLS), len(GRADES) * PUPILS_A_GRADE)
     return school, np.tile(np.repeat(np.array(GRADES), PUPILS_A_GRADE), SCHOOLS)
@@ -157,11 +161,17 @@ def _plan(
     return Plan(json.loads(json.dumps(raw)))
 
 
-def _ids(prefix: str, numbers: np.ndarray) -> pa.Array:
+def ids(prefix: str, numbers: np.ndarray) -> pa.Array:
+    """Identifiers of numbered things."""
     return pa.array([f"{prefix}{one:06d}" for one in numbers.tolist()])
 
 
-def _append(settings: Settings, name: str, columns: dict[str, Any]) -> None:
+def subjects(numbers: np.ndarray) -> pa.Array:
+    """Keys of pupils in the form of a gateway's: thirty-two of the letters of base 32."""
+    return pa.array(["s1_" + f"{one:032d}".translate(DIGITS_AS_LETTERS) for one in numbers.tolist()])
+
+
+def append(settings: Settings, name: str, columns: dict[str, Any]) -> None:
     """Append to a two-time table; a value that is no array stands in every row."""
     size = len(next(one for one in columns.values() if isinstance(one, pa.Array | np.ndarray)))
     filled = columns | {"recorded_from": RECORDED}
@@ -174,25 +184,28 @@ def _append(settings: Settings, name: str, columns: dict[str, Any]) -> None:
 def _roster(settings: Settings, school: np.ndarray, grade: np.ndarray) -> None:
     pupil = np.arange(PUPILS)
     schools = pa.array([_school(one) for one in range(SCHOOLS)])
-    _append(settings, "silver.org", {"org_id": schools, "name": schools, "org_type": "school", "status": "active"})
+    names = pa.array([naming.school_name(one) for one in range(SCHOOLS)])
+    append(settings, "silver.org", {"org_id": schools, "name": names, "org_type": "school", "status": "active"})
     courses = pa.array(list(SUBJECTS))
-    _append(settings, "silver.course", {"course_id": courses, "title": courses, "subject": courses, "status": "active"})
+    append(settings, "silver.course", {"course_id": courses, "title": courses, "subject": courses, "status": "active"})
     room = pupil // CLASS_SIZE
     of_school = pa.array([_school(one) for one in school[::CLASS_SIZE].tolist()])
+    of_grade = grade[::CLASS_SIZE].tolist()
     for subject in SUBJECTS:
-        classes = _ids(f"cls-{subject}-", np.arange(PUPILS // CLASS_SIZE))
-        columns = {"class_id": classes, "title": classes, "course_id": subject, "school_id": of_school}
-        _append(settings, "silver.class_section", columns | {"subject": subject, "status": "active"})
+        classes = ids(f"cls-{subject}-", np.arange(PUPILS // CLASS_SIZE))
+        titles = pa.array([f"{subject.title()} {one}, room {place % 24 + 1}" for place, one in enumerate(of_grade)])
+        columns = {"class_id": classes, "title": titles, "course_id": subject, "school_id": of_school}
+        append(settings, "silver.class_section", columns | {"subject": subject, "status": "active"})
     home = pa.array([_school(one) for one in school.tolist()])
     grades = pa.array([f"{one:02d}" for one in grade.tolist()])
-    people = {"student_key": _ids("p", pupil), "role": "student", "school_id": home, "grade": grades}
-    _append(settings, "silver.person", people | {"is_enabled": True, "status": "active"})
+    people = {"student_key": ids("p", pupil), "role": "student", "school_id": home, "grade": grades}
+    append(settings, "silver.person", people | {"is_enabled": True, "status": "active"})
     for subject in SUBJECTS:
-        periods = {"enrollment_id": _ids(f"e-{subject}-", pupil), "student_key": _ids("p", pupil)}
-        periods |= {"class_id": _ids(f"cls-{subject}-", room), "school_id": home, "role": "student"}
-        _append(settings, "silver.enrollment", periods | {"valid_from_date": TERM, "status": "active"})
-    links = {"subject_key": _ids("s", pupil), "student_key": _ids("p", pupil), "valid_from": RECORDED}
-    _append(settings, "silver.identity_link", links | {"reason": "roster"})
+        periods = {"enrollment_id": ids(f"e-{subject}-", pupil), "student_key": ids("p", pupil)}
+        periods |= {"class_id": ids(f"cls-{subject}-", room), "school_id": home, "role": "student"}
+        append(settings, "silver.enrollment", periods | {"valid_from_date": TERM, "status": "active"})
+    links = {"subject_key": subjects(pupil), "student_key": ids("p", pupil), "valid_from": RECORDED}
+    append(settings, "silver.identity_link", links | {"reason": "roster"})
 
 
 def _of(pilot: Pilot, school: np.ndarray, grade: np.ndarray) -> np.ndarray:
@@ -215,15 +228,15 @@ def _results(
             score = np.round(200 + 6 * grade + 10 * (ability + drift + rng.normal(0, 0.4, PUPILS)), 1)
             there = np.flatnonzero(rng.random(PUPILS) >= 0.04)
             rows = {
-                "result_id": _ids(f"r-{subject}-{window}-", there),
-                "student_key": _ids("p", there),
+                "result_id": ids(f"r-{subject}-{window}-", there),
+                "student_key": ids("p", there),
                 "scale_score": score[there],
                 "taken_date": day,
                 "layout": "cairn_interim",
                 "assessment": "District Interim",
             }
             rows |= {"subject": subject, "window_name": window, "measure": "overall", "is_rapid_guess": False}
-            _append(settings, "silver.assessment_result", rows)
+            append(settings, "silver.assessment_result", rows)
 
 
 def _facts(
@@ -232,25 +245,25 @@ def _facts(
     """Absences of all, and of each pilot minutes by week (where a file tells them), costs and milestones."""
     absent = rng.integers(0, PUPILS, 4 * PUPILS)
     days = pa.array([TERM + timedelta(days=int(one)) for one in rng.integers(0, 70, len(absent))])
-    rows = {"fact_id": _ids("absent-", np.arange(len(absent))), "fact_type": "attendance", "name": "absent"}
-    rows |= {"student_key": _ids("p", absent), "fact_date": days, "value": 1.0, "unit": "days"}
-    _append(settings, "silver.fact", rows)
+    rows = {"fact_id": ids("absent-", np.arange(len(absent))), "fact_type": "attendance", "name": "absent"}
+    rows |= {"student_key": ids("p", absent), "fact_date": days, "value": 1.0, "unit": "days"}
+    append(settings, "silver.fact", rows)
     for pilot in pilots:
         name, pupils = pilot.plan.pilot_id, _of(pilot, school, grade)
         if not pilot.is_stream:
             each = PLANNED_MINUTES / WEEKS
             for week in range(WEEKS):
                 minutes = np.maximum(0.0, np.round(rng.normal(each * 1.05, each * 0.3, len(pupils))))
-                dosage = {"fact_id": _ids(f"{name}-{week}-", pupils), "fact_type": "dosage", "pilot_id": name}
-                dosage |= {"student_key": _ids("p", pupils), "fact_date": STARTS + timedelta(days=7 * week + 4)}
-                _append(settings, "silver.fact", dosage | {"name": "minutes", "value": minutes, "unit": "minutes"})
+                dosage = {"fact_id": ids(f"{name}-{week}-", pupils), "fact_type": "dosage", "pilot_id": name}
+                dosage |= {"student_key": ids("p", pupils), "fact_date": STARTS + timedelta(days=7 * week + 4)}
+                append(settings, "silver.fact", dosage | {"name": "minutes", "value": minutes, "unit": "minutes"})
         schools = pa.array([_school(one) for one in pilot.treated])
         place = {"school_id": schools, "pilot_id": name, "fact_date": STARTS}
         for kind in ("licences", "training"):
-            costs = place | {"fact_id": _ids(f"{name}-{kind}-", np.array(pilot.treated)), "fact_type": "cost"}
-            _append(settings, "silver.fact", costs | {"name": kind, "value": 2_400.0, "unit": "usd"})
-        done = place | {"fact_id": _ids(f"{name}-trained-", np.array(pilot.treated)), "fact_type": "milestone"}
-        _append(settings, "silver.fact", done | {"name": "teachers trained", "text_value": "done_on_time"})
+            costs = place | {"fact_id": ids(f"{name}-{kind}-", np.array(pilot.treated)), "fact_type": "cost"}
+            append(settings, "silver.fact", costs | {"name": kind, "value": 2_400.0, "unit": "usd"})
+        done = place | {"fact_id": ids(f"{name}-trained-", np.array(pilot.treated)), "fact_type": "milestone"}
+        append(settings, "silver.fact", done | {"name": "teachers trained", "text_value": "done_on_time"})
 
 
 def _events(
@@ -258,13 +271,14 @@ def _events(
 ) -> None:
     """Sessions of near twenty minutes, three a week, of the pilots whose minutes the event stream tells."""
     days = [STARTS + timedelta(days=7 * week + day) for week in range(WEEKS) for day in (0, 2, 4)]
+    sizes = [0] * len(days)
     for pilot in (one for one in pilots if one.is_stream):
         pupils = _of(pilot, school, grade)
         files = []
         for number, day in enumerate(days):
             at = datetime(day.year, day.month, day.day, 15, tzinfo=UTC)
             size = len(pupils)
-            event = _ids(f"{pilot.plan.pilot_id}-{number}-", pupils)
+            event = ids(f"{pilot.plan.pilot_id}-{number}-", pupils)
             same = {
                 "content_hash": "h",
                 "schema_version": "1.0.0",
@@ -278,15 +292,18 @@ def _events(
                 "success": True,
                 "ingest_date": day,
                 "kafka_partition": 0,
-                "intake_app_id": "bench",
+                "intake_app_id": INTAKE,
                 "batch_id": number,
             }
             rows = {key: pa.array([one] * size) for key, one in same.items()} | {
                 "event_id": event,
                 "source_statement_id": event,
-                "subject_key": _ids("s", pupils),
+                "subject_key": subjects(pupils),
                 "duration_ms": np.maximum(0, rng.normal(21, 5, size) * 60_000).astype(np.int64),
                 "kafka_offset": np.arange(size),
             }
             files.append(lake.write_file(settings, "silver.learner_activity", pa.table(rows), {"ingest_date": day}))
+            sizes[number] += size
         lake.commit_files(settings, "silver.learner_activity", files)
+    for number, (day, size) in enumerate(zip(days, sizes, strict=True)):
+        write_batch(settings, INTAKE, number, day, {("unknown", APP): size})

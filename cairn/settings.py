@@ -147,6 +147,9 @@ class Settings(BaseSettings):
     gateway_processes: int = Field(
         default=1, ge=1, le=64, description="processes that the gateway runs on its one port; about one a free core"
     )
+    portal_processes: int = Field(
+        default=1, ge=1, le=64, description="processes that the portal runs on its one port; about one a free core"
+    )
     live_memory_mb: int = Field(
         default=256, ge=1, description="most that the live service keeps in memory of pupils' standing evidence, in MiB"
     )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 from http import HTTPStatus
 
-import uvicorn
 from itsdangerous import TimestampSigner
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -35,9 +33,11 @@ from portal import (
     pages_student,
     pages_words,
 )
-from portal.access_log import log_to_standard_error, note
+from portal.access_log import note
 from portal.doors import OddPaths, SecurityHeaders, allowed_hosts
 from portal.oidc import provider_of
+from portal.operations_snapshot import Snapshots
+from portal.processes import serve
 from portal.sessions import ABSOLUTE_SECONDS
 from portal.sign_in import session_secret
 from portal.web import HERE, Portal, check_routes, current_account, make_environment, public, render
@@ -104,6 +104,8 @@ def routes() -> list[Route | Mount]:
         Route("/pilots/{pilot_id}/decision", pages_pilots.decide, methods=["POST"]),
         Route("/rollout", pages_rollout.rollout_page),
         Route("/operations", pages_operations.operations_page),
+        Route("/operations/tables/{name}", pages_operations.table_page),
+        Route("/operations/logs/{service}", pages_operations.log_page),
         Route("/operations/reports/{ticket}/{report}/{path:path}", pages_operations.report_file),
         Route("/operations/{report}/", pages_operations.report),
         Route("/operations/{report}/{path:path}", pages_operations.report),
@@ -141,9 +143,11 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> Starlette:
         ],
         exception_handlers={HTTPException: error_page, Exception: failure},
     )
+    reader = Reader(settings)
+    app.state.snapshots = Snapshots(settings, reader)
     app.state.portal = Portal(
         settings,
-        Reader(settings),
+        reader,
         make_environment(settings),
         device_cookie=f"{prefix}cairn_device_{mark}",
         report_tickets=TimestampSigner(secret, salt="reports"),
@@ -153,23 +157,8 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> Starlette:
 
 
 def main() -> None:
-    """Serve until SIGTERM. The access log is off: addresses of pages hold keys of pupils.
-
-    The server itself believes no proxy: ``trusted_proxies`` are believed by the application.
-    """
-    parser = argparse.ArgumentParser(description="Serve Cairn's portal.")
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--host", default="127.0.0.1")
-    given = parser.parse_args()
-    log_to_standard_error()
-    uvicorn.run(
-        create_app(Settings(), given.host),
-        host=given.host,
-        port=given.port,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-    )
+    """Serve until SIGTERM."""
+    serve(create_app, "Serve Cairn's portal.")
 
 
 if __name__ == "__main__":

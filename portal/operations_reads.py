@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import psutil
+import pyarrow.compute as pc
 from kafka.errors import KafkaError
 
 import lake
@@ -26,6 +27,7 @@ NEWEST_NIGHTS = 8
 LEDGER_DAYS = 7
 SAMPLE_IDS = 3
 ALARM_DAYS = 7
+LOG_LINES, LOG_LINE_CHARACTERS, LOG_BYTES = 200, 400, 200_000
 
 
 def address(settings: Settings, service: str) -> str | None:
@@ -69,6 +71,7 @@ def alarms(settings: Settings) -> list[Row]:
     found = intake_alarms.since(settings, datetime.now(UTC) - timedelta(days=ALARM_DAYS))
     return [
         {
+            "kind": alarm.kind,
             "where": alarm.where,
             "what": intake_alarms.KINDS[alarm.kind],
             "since": alarm.since,
@@ -158,11 +161,11 @@ def _has_broker(settings: Settings) -> bool:
 
 def gate_results(settings: Settings) -> list[Row]:
     """Results of the newest data date, the newest run of each gate, failures first."""
-    rows = lake.read(settings, "ops.gate_result").to_pylist()
-    if not rows:
+    # The table grows night by night: of the nights before, their date alone is read.
+    newest = pc.max(lake.read(settings, "ops.gate_result", ["data_date"]).column("data_date")).as_py()
+    if newest is None:
         return []
-    newest = max(row["data_date"] for row in rows)
-    of_night = [row for row in rows if row["data_date"] == newest]
+    of_night = lake.read(settings, "ops.gate_result", None, pc.field("data_date") == newest).to_pylist()
     last_run = {row["gate"]: row for row in sorted(of_night, key=lambda row: row["run_at"])}
     kept = [row for row in of_night if row["gate_run_id"] == last_run[row["gate"]]["gate_run_id"]]
     for row in kept:
@@ -194,10 +197,32 @@ def _steps(night: Row) -> list[Row]:
     steps = night["steps"]
     listed = [{"name": name} | step for name, step in steps.items()] if isinstance(steps, dict) else steps
     return [
-        {"name": step.get("name"), "state": step.get("state"), "seconds": step.get("seconds")}
+        {
+            "name": step.get("name"),
+            "state": step.get("state"),
+            "seconds": step.get("seconds"),
+            "error": step.get("error"),
+            "started_at": datetime.fromisoformat(step["started_at"]) if step.get("started_at") else None,
+        }
         for step in listed
         if isinstance(step, dict)
     ]
+
+
+def logs(settings: Settings) -> list[str]:
+    """Services that have a log, by name."""
+    return sorted(path.stem for path in settings.logs_dir.glob("*.log"))
+
+
+def log_lines(settings: Settings, service: str) -> list[str] | None:
+    """The last lines of a service's log, each cut; None where there is none. Logs name no pupil."""
+    if service not in logs(settings):
+        return None
+    with (settings.logs_dir / f"{service}.log").open("rb") as log:
+        log.seek(0, 2)
+        log.seek(max(0, log.tell() - LOG_BYTES))
+        text = log.read().decode(errors="replace")
+    return [line[:LOG_LINE_CHARACTERS] for line in text.splitlines()[-LOG_LINES:]]
 
 
 def report_index(settings: Settings, folder: str) -> str | None:

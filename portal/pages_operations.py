@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import mimetypes
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,8 +14,15 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 
 from answers.accounts import Account
+from answers.wording import moment
+from cairn.settings import REPOSITORY, Settings
+from night.state import NAMES
+from portal import lineage
 from portal import operations_reads as reads
 from portal.doors import REPORT_FILES
+from portal.operations_problems import old_release, problems
+from portal.operations_snapshot import Snapshots
+from portal.processes import beats
 from portal.sessions import ABSOLUTE_SECONDS, account_by_hash
 from portal.sign_in import token_hash
 from portal.web import SESSION, guarded, portal_of, public, render
@@ -25,27 +34,76 @@ REPORTS = {"data-docs": "data_docs", "dbt-docs": "dbt_docs"}
 
 @guarded(*READERS)
 def operations_page(request: Request, account: Account) -> Response:
-    """Everything an engineer looks at first; no pupil is in it."""
+    """Everything an engineer looks at first: what is wrong and what to type, then all the rest; no pupil is in it.
+
+    What stands in the lake is of the newest reading (``operations_snapshot``), with its time.
+    """
     portal = portal_of(request)
     settings = portal.settings
     pinned = portal.reader.pin()
-    ledger, ledger_from = reads.ledger(settings, pinned.learning)
-    context = {
+    snapshot = snapshots_of(request).latest()
+    services, processes, alarms, nights = (
+        reads.services(settings),
+        beats(settings),
+        reads.alarms(settings),
+        reads.nights(settings),
+    )
+    age = portal.age(pinned.learning.data_date) if pinned.learning else None
+    context = snapshot.parts | {
         "title": "Operations",
-        "services": reads.services(settings),
+        "problems": problems(services, processes, alarms, nights, snapshot) + old_release(age),
+        "snapshot": snapshot,
+        "at": _told(settings),
+        "services": services,
+        "processes": processes,
+        "dags": sorted(path.stem for path in (REPOSITORY / "dags").glob("*.py")),
         "airflow": reads.address(settings, "airflow"),
-        "alarms": reads.alarms(settings),
-        "ledger": ledger,
-        "ledger_from": ledger_from,
-        "broken_hops": reads.broken_hops(settings),
-        "attribution": reads.attribution(pinned.learning),
-        "lag": reads.intake_lag(settings),
-        "gates": reads.gate_results(settings),
-        "releases": reads.releases(settings),
-        "nights": reads.nights(settings),
+        "alarms": alarms,
+        "nights": nights,
+        "steps": NAMES,
+        "tables": lineage.names(settings),
+        "logs": reads.logs(settings) if account.role == "engineer" else [],
         "reports": {name: reads.report_index(settings, folder) is not None for name, folder in REPORTS.items()},
     }
     return render(request, "operations.html", context, pinned=pinned)
+
+
+def snapshots_of(request: Request) -> Snapshots:
+    """The readings of this process."""
+    found = request.app.state.snapshots
+    assert isinstance(found, Snapshots)
+    return found
+
+
+def _told(settings: Settings) -> Callable[[datetime | None], str]:
+    """How the page writes an instant: the district's time with its zone."""
+    return lambda value: (
+        "–" if value is None else f"{moment(value, settings.zone)} {value.astimezone(settings.zone):%Z}"
+    )
+
+
+@guarded(*READERS)
+def table_page(request: Request, account: Account) -> Response:
+    """A table of the lake or the warehouse: what it is made of and what is made of it. No row of it is shown."""
+    portal = portal_of(request)
+    found = lineage.lineage_of(portal.settings, request.path_params["name"])
+    if found is None:
+        raise HTTPException(404, "The newest build of the marts knows no such table.")
+    pinned = portal.reader.pin()
+    context = {"title": f"Table {found.node.name}", "found": found, "kinds": lineage.KINDS}
+    return render(request, "operations_table.html", context, pinned=pinned)
+
+
+@guarded("engineer")
+def log_page(request: Request, account: Account) -> Response:
+    """The last lines of a service's log."""
+    portal = portal_of(request)
+    service = request.path_params["service"]
+    lines = reads.log_lines(portal.settings, service)
+    if lines is None:
+        raise HTTPException(404, "There is no such log.")
+    context = {"title": f"Log of {service}", "service": service, "lines": lines}
+    return render(request, "operations_log.html", context, pinned=portal.reader.pin())
 
 
 @guarded(*READERS)

@@ -1,7 +1,8 @@
 """Several processes of one service on one port: a parent that holds the port, and starts again whoever dies.
 
 The children take connections from the one socket that they inherit. SIGTERM, to the parent or to all of them, ends all
-in order; a parent that is killed takes its children along, since each ends when its standard input does.
+in order; a parent that is killed takes its children along, since each ends when its standard input does. Where children
+write beats, one that lives and does nothing is found as well: it has been silent for a while.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import FrameType
 
 log = logging.getLogger(__name__)
@@ -23,6 +25,8 @@ LOOK_SECONDS = 0.2
 # A child that dies so early, so often in a row, will not do better: the whole ends, for whoever watches over it.
 EARLY_SECONDS, MOST_EARLY_DEATHS = 10.0, 3
 BACKLOG = 2_048
+# A child writes its beat so often; one that was silent for longer hangs. A busy machine may hold it up for a while.
+BEAT_SECONDS, SILENT_SECONDS = 2.0, 60.0
 
 
 def end_with_parent() -> None:
@@ -35,13 +39,27 @@ def end_with_parent() -> None:
     threading.Thread(target=wait, name="parent", daemon=True).start()
 
 
+def beat_path(folder: Path, module: str, number: int) -> Path:
+    """Where a child of a module writes its beat."""
+    return folder / f"{module}-{number}.beat"
+
+
 class Children:
     """``processes`` children of ``module``, numbered from 0, on one port; see :meth:`run`.
 
-    ``environment``: what they get beside this process's.
+    ``environment``: what they get beside this process's; ``beats``: the folder of their beats, where they write any.
     """
 
-    def __init__(self, module: str, processes: int, host: str, port: int, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        module: str,
+        processes: int,
+        host: str,
+        port: int,
+        environment: Mapping[str, str],
+        beats: Path | None = None,
+    ) -> None:
+        self._module, self._beats = module, beats
         self._socket = socket.create_server((host, port), backlog=BACKLOG)
         command = [sys.executable, "-m", module, "--host", host, "--port", str(port)]
         self._environment = {**os.environ, **environment}
@@ -75,7 +93,7 @@ class Children:
             self._look()
         is_broken = not self._is_ending
         if is_broken:
-            log.error("processes of the gateway die as soon as they start: it ends; the lines before say why")
+            log.error("processes of %s die as soon as they start: it ends; lines before say why", self._module)
         self._stop(grace_seconds)
         return int(is_broken)
 
@@ -90,12 +108,25 @@ class Children:
     def _look(self) -> None:
         for number, (child, started_at) in enumerate(self._children):
             if self._is_ending or (status := child.poll()) is None:
+                if not self._is_ending and self._hangs(number, started_at):
+                    log.error("process %d of %s has given no sign of life: it is killed", number, self._module)
+                    child.kill()
                 continue
             is_early = time.monotonic() - started_at < EARLY_SECONDS
             self._early_deaths = self._early_deaths + 1 if is_early else 0
-            log.error("process %d of the gateway ended with status %d: another one is started", number, status)
+            log.error("process %d of %s ended with status %d: another one is started", number, self._module, status)
             if self._early_deaths < MOST_EARLY_DEATHS:
                 self._children[number] = self._start(number)
+
+    def _hangs(self, number: int, started_at: float) -> bool:
+        """Whether a child that lives has been silent for too long; one that has just started is given that time too."""
+        if self._beats is None or time.monotonic() - started_at < SILENT_SECONDS:
+            return False
+        try:
+            beaten_at = beat_path(self._beats, self._module, number).stat().st_mtime
+        except FileNotFoundError:
+            return True
+        return time.time() - beaten_at > SILENT_SECONDS
 
     def _stop(self, grace_seconds: float) -> None:
         # No new connection is taken; those that are open end with their child.
