@@ -83,6 +83,12 @@ def verdict(card: Mapping[str, Any]) -> str:
     return "harm" if said == HARM else "open" if said in (INVALID, TOO_EARLY, CANNOT_TELL) else "judged"
 
 
+def told(card: Mapping[str, Any]) -> str:
+    """The recommendation as it stands in large letters; what was hardly done is stopped as it was delivered only."""
+    word, share = wording.recommendation(_said(card)), card["did_it_happen"]["dosage_met_share"]
+    return f"{word}, as delivered" if _said(card) == STOP and share is not None and share < DOSAGE_AS_INTENDED else word
+
+
 def _said(card: Mapping[str, Any]) -> str:
     """The recommendation as the rule writes it."""
     return str(card["recommendation"]).upper().replace("_", " ")

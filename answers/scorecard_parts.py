@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from answers import wording
-from answers.card_health import health, is_too_early, read_with, schools_told, verdict
+from answers.card_health import health, is_too_early, read_with, schools_told, told, verdict
 from cairn.grades import grade_key
 from cairn.privacy import school_told
 from pilots.decision import PRIOR_NAMES, in_words, joint_of
@@ -20,8 +20,8 @@ GAIN_HEADS = {
 def present(card: dict[str, Any], n_min: int) -> dict[str, Any]:
     """The card with every key the page reads; schools under ``n_min`` pupils without their means.
 
-    ``health`` holds the checks of its first screen, ``read_with`` the sentence under the recommendation, ``verdict``
-    how that is to look.
+    ``health`` holds the checks of its first screen, ``told`` the recommendation in large letters, ``verdict`` how that is
+    to look, ``read_with`` the sentence under it.
     """
     parts = _readable(_parts(card, n_min))
     checks = health(parts)
@@ -29,6 +29,7 @@ def present(card: dict[str, Any], n_min: int) -> dict[str, Any]:
         "health": checks,
         "read_with": read_with(checks),
         "verdict": verdict(parts),
+        "told": told(parts),
         "schools_told": schools_told(parts),
         "effect_told": effect_told(parts),
         "who_told": who_told(parts, n_min),

@@ -146,6 +146,12 @@ def recommendation(value: str | None) -> str:
     return RECOMMENDATIONS.get(code, plain(value))
 
 
+def decider(row: Mapping[str, Any]) -> str:
+    """Who decided: the account with its role, or the role alone of a decision from before accounts were noted."""
+    role = ROLES.get(row["decided_by_role"], plain(row["decided_by_role"]))
+    return f"{row['decided_by']} ({role})" if row.get("decided_by") else role
+
+
 def unit(value: str | None) -> str:
     """A unit for people."""
     return "SD" if value in ("sd", "SD") else str(value or "")

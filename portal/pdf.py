@@ -59,7 +59,7 @@ def _printable(
     return {
         "title": card["title"],
         "hypothesis": card["hypothesis"],
-        "decision": wording.recommendation(card["recommendation"]),
+        "decision": card["told"],
         "verdict": card["verdict"],
         "decision_text": card["recommendation_text"],
         "read_with": card["read_with"] or "",
@@ -134,7 +134,12 @@ def _printable(
         ],
         "adjustments": [[row["analysis"], wording.number(row["effect_sd"], 2)] for row in sure["adjustments"]],
         "decisions": [
-            [wording.day(row["decided_at"].date()), wording.recommendation(row["decision"]), row["reason"] or "–"]
+            [
+                wording.day(row["decided_at"].date()),
+                wording.recommendation(row["decision"]),
+                wording.decider(row),
+                row["reason"] or "–",
+            ]
             for row in decisions
         ],
     }

@@ -112,7 +112,10 @@ def test_hardly_done_is_not_tested(cards: Cards) -> None:
     assert card["recommendation"] == "STOP" and "not tested as intended" in card["recommendation_text"]
     word, says = checks(card)["Tried as intended"]
     assert word == "Bad" and "not tested as intended" in says
-    assert "tried as intended (bad)" in present(card, 10)["read_with"]
+    shown = present(card, 10)
+    assert "tried as intended (bad)" in shown["read_with"] and shown["told"] == "Stop, as delivered"
+    done = card | {"did_it_happen": card["did_it_happen"] | {"dosage_met_share": 0.9}}
+    assert present(done, 10)["told"] == "Stop"
 
 
 @pytest.mark.parametrize(("g", "word"), [(0.05, "Good"), (-0.06, "Look"), (0.25, "Look"), (-0.26, "Bad")])
