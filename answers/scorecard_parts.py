@@ -20,8 +20,8 @@ GAIN_HEADS = {
 def present(card: dict[str, Any], n_min: int) -> dict[str, Any]:
     """The card with every key the page reads; schools under ``n_min`` pupils without their means.
 
-    ``health`` holds the checks of its first screen, ``told`` the recommendation in large letters, ``verdict`` how that is
-    to look, ``read_with`` the sentence under it.
+    ``health`` holds the checks of its first screen, ``told`` the recommendation in large letters, ``verdict`` how that
+    is to look, ``read_with`` the sentence under it.
     """
     parts = _readable(_parts(card, n_min))
     checks = health(parts)
