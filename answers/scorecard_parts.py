@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from answers import wording
+from answers import metrics, wording
 from answers.card_health import health, is_too_early, read_with, schools_told, told, verdict
 from cairn.grades import grade_key
 from cairn.privacy import school_told
@@ -36,6 +36,7 @@ def present(card: dict[str, Any], n_min: int) -> dict[str, Any]:
         "dosage_told": dosage_told(parts),
         "groups_told": groups_told(parts),
         "happened_told": happened_told(parts),
+        "cost_told": cost_told(parts),
         "gain_heads": GAIN_HEADS[parts["planned"]["direction"]],
         "log": log_of(parts),
         "waves_told": waves_told(parts),
@@ -178,17 +179,23 @@ def happened_told(card: dict[str, Any]) -> list[tuple[str, str]]:
     found = card["did_it_happen"]
     step, late = found["minutes_in_step"], found["milestones_late"]
     far = " so far" if step is not None else ""
-    minutes = f"{wording.number(found['mean_minutes'])} of {wording.number(found['planned_minutes'])}"
+    had, wanted = (metrics.text("dosage_minutes_mean", found[name]) for name in ("mean_minutes", "planned_minutes"))
     in_step = "" if step is None else f"; in step with the plan by now: {wording.number(step)}"
     done, planned, each = (found[f"milestones_{name}"] for name in ("done", "planned", "each"))
     schools = sum(one["arm"] == "treatment" for one in card["schools"])
     of_schools = f", {each} in each of {schools} schools" if each and planned == each * schools else ""
     return [
-        (f"Pupils with the planned time{far}", wording.percent(found["dosage_met_share"])),
-        (f"Minutes a pupil{far}, mean of planned{in_step}", minutes),
+        (f"{metrics.title('dosage_met_share')}{far}", metrics.text("dosage_met_share", found["dosage_met_share"])),
+        (f"Minutes a pupil{far}, mean of planned{in_step}", f"{had} of {wanted}"),
         (f"Milestones met{far}{of_schools}", f"{wording.number(done)} of {wording.number(planned)}"),
-        ("Milestones late", wording.number(late)),
+        (metrics.title("milestones_late"), metrics.text("milestones_late", late)),
     ]
+
+
+def cost_told(card: dict[str, Any]) -> list[tuple[str, str]]:
+    """(what it is, the figure) of what it cost."""
+    named = (("per_pupil_usd", "cost_per_pupil_usd"), ("total_usd", "cost_usd"))
+    return [(metrics.title(name), metrics.text(name, card["cost"][key])) for key, name in named]
 
 
 def value_told(estimate: dict[str, Any]) -> str:

@@ -94,7 +94,7 @@ def _printable(
         "log": [[one["day"], one["what"], one["more"] or "–"] for one in card["log"]],
         "gain_heads": card["gain_heads"],
         "happened": [list(one) for one in card["happened_told"]],
-        "cost": [["Total", wording.money(cost["total_usd"])], ["For each pupil", wording.money(cost["per_pupil_usd"])]],
+        "cost": [list(one) for one in card["cost_told"]],
         "cost_notes": cost["notes"],
         "next": card["next"],
         "charts": {name: bool(svg) for name, svg in charts.items()},
