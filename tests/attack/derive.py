@@ -123,7 +123,7 @@ def solve(book: Book, shares: list[Cell]) -> None:
         for cell in shares:
             whole = book.known.get((cell.scope, cell.kind, cell.name, str(cell.whole)))
             if whole is not None and whole.high < inf:
-                low, high = of_share((cell.low, cell.high), (whole.low, whole.high))
+                low, high = of_share(cell, (whole.low, whole.high))
                 how = f"{cell.page} says {cell.text!r} of {whole.low:g}" + (
                     f" to {whole.high:g}" if whole.high != whole.low else ""
                 )

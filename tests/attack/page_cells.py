@@ -9,38 +9,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from math import ceil, floor, inf
 
-# What a column or a figure says: (metric, what it is a share of; None for a count).
-SCHOOLS = {
-    "Pupils": ("enrolled", None),
-    "Need an adult": ("need an adult", None),
-    "Move on": ("move on", None),
-    "Need an adult, share": ("need an adult", "enrolled"),
-    "Move on, share": ("move on", "enrolled"),
-}
+# What a column or a figure is about: a number of pupils, or the share of a whole (PART_OF) where it is a percentage.
+SCHOOLS = {"Pupils": "enrolled", "Need an adult": "need an adult", "Move on": "move on"}
 ROLLOUT = {
-    "of planned": ("planned", None),
-    "Pupils planned": ("planned", None),
-    "Pupils reached": ("reached", None),
-    "Reached": ("reached", None),
-    "Reached, share": ("reached", "planned"),
-    "Planned pupils reached": ("reached", "planned"),
-    "Planned time met": ("had the time", "planned"),
-    "Pupils with the planned time": ("had the time", "planned"),
-    "Pupils with the planned time so far": ("had the time", "planned"),
+    "of planned": "planned",
+    "Pupils planned": "planned",
+    "Pupils reached": "reached",
+    "Reached": "reached",
+    "Planned pupils reached": "reached",
+    "Planned time met": "had the time",
+    "Pupils with the planned time": "had the time",
+    "Pupils with the planned time so far": "had the time",
 }
-PILOT = ROLLOUT | {"Pupils": ("analysed", None)}
+PILOT = ROLLOUT | {"Pupils": "analysed", "Pupils assigned": "planned", "With both tests": "analysed"}
 COMPETENCIES = {
-    "Pupils whose plan holds it": ("plan holds it", None),
-    "Mastered, %": ("mastered", "plan holds it"),
-    "Mastered": ("mastered", "plan holds it"),
-    "Review due, %": ("review due", "plan holds it"),
-    "Review due": ("review due", "plan holds it"),
+    "Pupils whose plan holds it": "plan holds it",
+    "Mastered, %": "mastered",
+    "Mastered": "mastered",
+    "Review due, %": "review due",
+    "Review due": "review due",
 }
-KINDS = {"Pupils": ("acted on", None), "Compared": ("compared", None)}
+KINDS = {"Pupils": "acted on", "Compared": "compared"}
 # Shares of which the parts are pupils of a whole: the rest of them is a number of pupils as well.
 PART_OF = {
     "need an adult": "enrolled",
@@ -58,7 +51,8 @@ EVERYBODY = "everybody"
 
 @dataclass(frozen=True)
 class Cell:
-    """A number of pupils as a page says it: between ``low`` and ``high``, of a place (pilot or district, group)."""
+    """A number of pupils as a page says it: between ``low`` and ``high``, of a place (pilot or district, group); a
+    share as printed, without its rounding. ``rounded_to`` is what the page says that counts are rounded to."""
 
     page: str
     scope: str
@@ -69,52 +63,48 @@ class Cell:
     high: float
     whole: str | None
     text: str
+    rounded_to: int = 1
 
 
-def bounds(text: str) -> tuple[float, float] | None:
+def bounds(text: str, rounded_to: int = 1) -> tuple[float, float] | None:
     """What a printed count says: (least, most), the same where it is exact; None where it says nothing."""
-    text = text.strip().replace("≥", "at least ").replace("≤", "at most ").replace("  ", " ")
+    text = text.strip()
     if found := re.fullmatch(NUMBER, text):
-        value = float(found[1].replace(",", ""))
-        return value, value
-    if found := re.fullmatch(rf"(?:about|around|~) ?{NUMBER}", text):
-        # Whatever the step of rounding is, nobody who reads it knows more than half of ten on both sides.
-        value = float(found[1].replace(",", ""))
-        return max(0.0, value - 5), value + 5
-    if found := re.fullmatch(rf"{NUMBER} ?(?:to|–|-) ?{NUMBER}", text):
-        low, high = (float(one.replace(",", "")) for one in found.groups())
-        return low, high
-    if found := re.fullmatch(rf"(?:under|fewer than|<) ?{NUMBER}(?: pupils)?", text):
+        value = int(found[1].replace(",", ""))
+        return (value, value) if value == 0 else (value - rounded_to // 2, value + rounded_to - 1 - rounded_to // 2)
+    if found := re.fullmatch(rf"(?:under|fewer than) {NUMBER}(?: pupils)?", text):
         return 0.0, float(found[1].replace(",", "")) - 1
-    if found := re.fullmatch(rf"at most {NUMBER}", text):
-        return 0.0, float(found[1].replace(",", ""))
-    if found := re.fullmatch(rf"(?:at least {NUMBER}|{NUMBER} or more)", text):
-        return float((found[1] or found[2]).replace(",", "")), inf
     return None
 
 
 def share_bounds(text: str) -> tuple[float, float] | None:
-    """What a printed percentage says of the share: whole ones are half a point around, coded ones one side; else None.
-
-    The half point is the reader's: a percentage of one decimal is read as one.
-    """
-    text = text.strip().replace("≥", ">=").replace("≤", "<=")
-    found = re.fullmatch(r"(<=|>=|at most |at least |under |over )? ?(\d+(?:\.\d+)?) ?%?(?: or (less|more))?", text)
+    """What a printed percentage says of the share, its rounding apart: one number, or one side of it; else None."""
+    text = text.strip().replace("<=", "≤")
+    found = re.fullmatch(r"(≤|at most )?(\d+) ?%?(?: or (fewer|more))?", text)
     if found is None:
-        ranged = re.fullmatch(r"(\d+)(?: ?%)? ?(?:to|–|-) ?(\d+) ?%?", text)
-        return None if ranged is None else (float(ranged[1]) / 100, float(ranged[2]) / 100)
-    value = float(found[2])
-    half = 0.5 if "." not in found[2] else 0.5 * 10 ** -len(found[2].split(".")[1])
-    if (found[1] or "").strip() in ("<=", "at most", "under") or found[3] == "less":
-        return 0.0, (value + half) / 100
-    if (found[1] or "").strip() in (">=", "at least", "over") or found[3] == "more":
-        return (value - half) / 100, 1.0
-    return max(0.0, value - half) / 100, min(100.0, value + half) / 100
+        return None
+    value = float(found[2]) / 100
+    if found[1] or found[3] == "fewer":
+        return 0.0, value
+    return (value, 1.0) if found[3] == "more" else (value, value)
 
 
-def of_share(share: tuple[float, float], whole: tuple[float, float]) -> tuple[float, float]:
+# Shares of larger groups are told in smaller steps (docs/explanation): the first that holds half of ten pupils.
+STEPS = (1, 2, 5, 10, 20, 25)
+
+
+def half_step(least: float, rounded_to: int) -> float:
+    """Half of the step to which a share of at least so many pupils is rounded; half a point where counts are exact."""
+    if rounded_to == 1:
+        return 0.005
+    return next((step for step in STEPS if step * least * 2 >= 1000), STEPS[-1]) / 200
+
+
+def of_share(cell: Cell, whole: tuple[float, float]) -> tuple[float, float]:
     """The whole numbers that a share of a whole can be (the whole's bounds), as (least, most)."""
-    return ceil(share[0] * whole[0] - 1e-9), floor(share[1] * whole[1] + 1e-9) if whole[1] < inf else inf
+    half = half_step(whole[0], cell.rounded_to)
+    low, high = max(0.0, cell.low - half), min(1.0, cell.high + half)
+    return ceil(low * whole[0] - 1e-9), floor(high * whole[1] + 1e-9) if whole[1] < inf else inf
 
 
 @dataclass
@@ -185,36 +175,49 @@ class Reader(HTMLParser):
 def cells(path: str, html: str) -> list[Cell]:
     """Every cell of pupils on a page of the portal."""
     page = Reader(html)
+    found = list(_cells(path, page))
+    said = re.search(r"Numbers of pupils are rounded to (\d+)", html)
+    rounded_to = int(said[1]) if said else 1
+    return [_rounded(one, rounded_to) for one in found]
+
+
+def _rounded(cell: Cell, rounded_to: int) -> Cell:
+    """The cell as somebody reads it who knows how the page rounds."""
+    said = bounds(cell.text, rounded_to) if cell.whole is None else None
+    low, high = said or (cell.low, cell.high)
+    return replace(cell, low=low, high=high, rounded_to=rounded_to)
+
+
+def _cells(path: str, page: Reader) -> Iterator[Cell]:
     if path == "/":
-        return list(_overview(path, page))
+        return _overview(path, page)
     if path == "/rollout":
-        return list(_rollout(path, page))
+        return _rollout(path, page)
     if path.startswith("/schools/"):
-        return list(_school(path, page))
+        return _school(path, page)
     if path.startswith("/pilots/"):
-        return list(_pilot(path, page))
-    return []
+        return _pilot(path, page)
+    return iter(())
 
 
-def _row_cells(
-    path: str, scope: str, kind: str, table: Table, known: dict[str, tuple[str, str | None]]
-) -> Iterator[Cell]:
+def _row_cells(path: str, scope: str, kind: str, table: Table, known: dict[str, str]) -> Iterator[Cell]:
     for row in table.rows:
         for head, text in zip(table.heads, row, strict=False):
             if head in known:
-                yield from _cell(path, scope, kind, row[0], *known[head], text)
+                yield _cell(path, scope, kind, row[0], known[head], text, "%" in head)
 
 
-def _cell(path: str, scope: str, kind: str, name: str, metric: str, whole: str | None, text: str) -> Iterator[Cell]:
+def _cell(path: str, scope: str, kind: str, name: str, metric: str, text: str, is_share: bool = False) -> Cell:
+    whole = PART_OF.get(metric) if is_share or "%" in text else None
     # A cell that says nothing stands for somebody all the same: it is what a total is made of beside the others.
     said = bounds(text) if whole is None else share_bounds(text)
     low, high = said or ((0.0, inf) if whole is None else (0.0, 1.0))
-    yield Cell(path, scope, kind, name, metric, low, high, whole, text)
+    return Cell(path, scope, kind, name, metric, low, high, whole, text)
 
 
 def _overview(path: str, page: Reader) -> Iterator[Cell]:
     for table in page.whole_tables():
-        if "Need an adult" in table.heads or "Need an adult, share" in table.heads:
+        if "Need an adult" in table.heads:
             yield from _row_cells(path, "district", "school", table, SCHOOLS)
         elif "Compared" in table.heads:
             yield from _row_cells(path, "district", "kind", table, KINDS)
@@ -223,21 +226,20 @@ def _overview(path: str, page: Reader) -> Iterator[Cell]:
 
 
 def _school(path: str, page: Reader) -> Iterator[Cell]:
-    told = {f"Pupils who {metric}": (metric, None) for metric in ("need an adult", "move on")}
-    told |= {"Pupils": ("enrolled", None)}
+    told = {"Pupils": "enrolled"} | {f"Pupils who {metric}": metric for metric in ("need an adult", "move on")}
     for _, term, text in page.figures:
         if term in told:
-            yield from _cell(path, "district", "school", page.title, *told[term], text)
+            yield _cell(path, "district", "school", page.title, told[term], text)
 
 
 def _rollout(path: str, page: Reader) -> Iterator[Cell]:
     for heading, term, text in page.figures:
         if term in ROLLOUT:
-            yield from _cell(path, heading, "all", EVERYBODY, *ROLLOUT[term], text)
+            yield _cell(path, heading, "all", EVERYBODY, ROLLOUT[term], text)
     for heading, text in page.text:
         if found := re.search(rf"{NUMBER} of {NUMBER} planned pupils reached", text):
-            yield from _cell(path, heading, "all", EVERYBODY, "reached", None, found[1])
-            yield from _cell(path, heading, "all", EVERYBODY, "planned", None, found[2])
+            yield _cell(path, heading, "all", EVERYBODY, "reached", found[1])
+            yield _cell(path, heading, "all", EVERYBODY, "planned", found[2])
     for table in page.whole_tables():
         if "of planned" in table.heads:
             yield from _row_cells(path, table.heading, "school", table, ROLLOUT)
@@ -251,14 +253,14 @@ def _pilot(path: str, page: Reader) -> Iterator[Cell]:
     scope = page.title
     for _, term, text in page.figures:
         if term in PILOT:
-            yield from _cell(path, scope, "all", EVERYBODY, *PILOT[term], text)
+            yield _cell(path, scope, "all", EVERYBODY, PILOT[term], text)
     for _, text in page.text:
         if found := re.match(rf"{NUMBER} pupils in \d+ schools", text):
-            yield from _cell(path, scope, "both arms", EVERYBODY, "analysed", None, found[1])
+            yield _cell(path, scope, "both arms", EVERYBODY, "analysed", found[1])
     for table in page.whole_tables():
         if "Arm" in table.heads:
             for row in table.rows:
                 arm = "school" if row[1] == "Treatment" else "comparison school"
-                yield from _row_cells(path, scope, arm, Table("", "", table.heads, [row]), {"Pupils": PILOT["Pupils"]})
+                yield from _row_cells(path, scope, arm, Table("", "", table.heads, [row]), PILOT)
         elif "Time" in table.heads and "Pupils" in table.heads:
-            yield from _row_cells(path, scope, "dosage", table, {"Pupils": ("treated and analysed", None)})
+            yield from _row_cells(path, scope, "dosage", table, {"Pupils": "treated and analysed"})

@@ -34,13 +34,16 @@ def test_what_the_review_derived_by_hand_is_found() -> None:
     assert not book.contradictions
 
 
-def test_coded_percentages_and_ranges_give_nothing_away() -> None:
-    coded = ROLLOUT.replace("2 %", "at most 5 %").replace("95 %", "at least 95 %")
+def test_coded_percentages_and_rounded_numbers_give_nothing_away() -> None:
+    coded = ROLLOUT.replace("2 %", "10 % or fewer").replace("95 %", "90 % or more")
     assert not derived(_book(("/rollout", coded)))
     assert bounds("under 10") == (0, 9) and bounds("1,248") == (1248, 1248) and bounds("–") is None
-    low, high = share_bounds("≤5 %") or (1, 1)
-    assert low == 0 and high >= 0.05
-    assert share_bounds("12") == (0.115, 0.125) and share_bounds("suppressed") is None
+    assert bounds("60", 10) == (55, 64) and bounds("0", 10) == (0, 0)
+    assert share_bounds("10 % or fewer") == (0, 0.1) and share_bounds("12") == (0.12, 0.12)
+    assert share_bounds("90 % or more") == (0.9, 1) and share_bounds("suppressed") is None
+    rounded = _book(("/rollout", f"<p>Numbers of pupils are rounded to 10, and so on.</p>{ROLLOUT}"))
+    planned = rounded.known["Reading Companion", "school", "Oakmere", "planned"]
+    assert (planned.low, planned.high) == (56, 65), "the page says how it rounds, and an attacker reads it"
 
 
 def test_two_numbers_for_one_thing_are_a_contradiction() -> None:
