@@ -44,6 +44,7 @@ PROTECTIONS = {
     "share": "in steps by the size of its base, coded at both ends",
     "mean": "told where its base is",
     "cost": "divided by the published base",
+    "adults": "told from the smallest group of adults on, over all schools",
     "entitled": "on the school's own pages only",
 }
 
@@ -119,7 +120,5 @@ def figures(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
     out."""
     values = {row["name"]: row["value"] for row in rows}
     return [
-        (metric.title, metric.text(values[name]))
-        for name, metric in metrics().items()
-        if values.get(name) is not None
+        (metric.title, metric.text(values[name])) for name, metric in metrics().items() if values.get(name) is not None
     ]

@@ -15,9 +15,9 @@ REFERENCE = REPOSITORY / "docs" / "reference" / "metrics.md"
 HEADER = """# Metrics
 
 Made from `schemas/metrics` by `make docs`; do not edit. Every number of the pages, of the board's PDF, of feeds and of
-mail is one of these: one name, one base, one unit, one rounding. *Protection* is what those read who have no duty to see
-few pupils; a school's own pages count its pupils one by one. A pair is one pupil and one topic: pairs are never called
-competencies, of which the district has some dozens.
+mail is one of these: one name, one base, one unit, one rounding. *Protection* is what those read who have no duty to
+see few pupils; a school's own pages count its pupils one by one. A pair is one pupil and one topic: pairs are never
+called competencies, of which the district has some dozens.
 """
 
 

@@ -51,20 +51,6 @@ RECOMMENDATIONS = {
     "NEXT_WAVE": "Add the next wave",
     "ITERATE": "Iterate",
 }
-METRICS = {
-    "pupils_reached_share": "Planned pupils reached",
-    "dosage_minutes_mean": "Minutes, mean",
-    "dosage_met_share": "Pupils with the planned time",
-    "cost_usd": "Cost",
-    "cost_per_pupil_usd": "Cost for each planned pupil",
-    "cost_per_pupil_reached_usd": "Cost for each pupil reached",
-    "adults_shown_share": "Adults who have shown what they are to learn",
-    "readiness_share": "Items that are ready",
-    "support_visits": "Visits of support",
-    "support_hours": "Hours of support",
-    "cost_classroom_share": "Cost that reaches classrooms",
-    "barrier_days_open_max": "Days open, the oldest barrier",
-}
 FORECASTS = {
     "reached": "all that was planned is reached",
     "too_few_dates": "no date: something was added on fewer than three days, or over fewer than three weeks",

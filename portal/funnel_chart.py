@@ -1,4 +1,4 @@
-"""The funnel of schools as SVG: a mark for each school at its size, its doubt as a line, and what chance alone makes."""
+"""The funnel of schools as SVG: a mark for each school at its size, its doubt as a line, and what chance makes."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def _group(one: dict[str, Any]) -> list[str]:
     if one["why_not"]:
         return [name, "–", "–", f"not told: {one['why_not']}"]
     interval = f"{wording.number(one['low'], 2)} to {wording.number(one['high'], 2)}"
-    return [name, wording.number(one["pupils"]), wording.number(one["effect_sd"], 2), interval]
+    return [name, one["pupils_told"], wording.number(one["effect_sd"], 2), interval]
 
 
 def _printable(
@@ -85,7 +85,7 @@ def _printable(
         "by_dosage": [
             [
                 one["dosage"].capitalize(),
-                "not told" if one["pupils"] is None else wording.number(one["pupils"]),
+                "not told" if one["pupils"] is None else one["pupils_told"],
                 wording.number(one["difference_sd"], 2),
             ]
             for one in happened["by_dosage"]

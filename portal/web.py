@@ -21,10 +21,11 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from answers import wording
 from answers.accounts import Account
+from answers.as_published import rules_of
 from answers.pinned_releases import Pinned, Reader
 from answers.school_trust import Age, current_age
 from cairn.errors import CairnError
-from cairn.privacy import smallest_group
+from cairn.protection.rules import Rules
 from cairn.settings import Settings
 from portal import sessions
 
@@ -41,9 +42,15 @@ NAVIGATION = {
         ("/", "Schools"),
         ("/pilots", "Pilots"),
         ("/rollout", "Rollout"),
+        ("/releases", "Releases"),
         ("/operations", "Operations"),
     ),
-    "engineer": (("/operations", "Operations"), ("/pilots", "Pilots"), ("/rollout", "Rollout")),
+    "engineer": (
+        ("/operations", "Operations"),
+        ("/pilots", "Pilots"),
+        ("/rollout", "Rollout"),
+        ("/releases", "Releases"),
+    ),
 }
 
 
@@ -63,8 +70,12 @@ class Portal:
 
     def n_min(self) -> int:
         """Smallest group that is shown to those who are not entitled to see single pupils."""
+        return self.rules().n_min
+
+    def rules(self) -> Rules:
+        """What may be told to those who are not entitled to see single pupils."""
         try:
-            return smallest_group(self.settings)
+            return rules_of(self.settings)
         except CairnError as error:
             # Fails closed: without the rule nothing that counts pupils is shown. The message names a file: for the log.
             LOG.error("%s", error)
