@@ -61,6 +61,7 @@ GATES = {
     "bronze_to_silver": "Intake to silver",
     "silver_to_mastery": "Silver to mastery",
     "before_publish": "Before publishing",
+    "before_publication": "Before numbers are published",
 }
 
 

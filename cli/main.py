@@ -29,6 +29,7 @@ NOUNS = {
     "mastery": ("cli.mastery", "Fit, update, evaluate and explain mastery."),
     "live": ("cli.live", "The live table, and its comparison with nights."),
     "marts": ("cli.marts", "Build, publish and compare releases."),
+    "publications": ("cli.publications", "Protected tables: published on fixed days, audited, blocked."),
     "feeds": ("cli.feeds", "Write and send the schools' feeds."),
     "pilots": ("cli.pilots", "Plans, evaluations and decisions."),
     "rollout": ("cli.rollout", "Rollout metrics."),

@@ -9,20 +9,20 @@ from typing import Any
 import lake
 from cairn.errors import UsageError
 from cairn.settings import Settings
-from gates import before_evaluation, before_publish, bronze_to_silver, docs, silver_to_mastery
+from gates import before_evaluation, before_publication, before_publish, bronze_to_silver, docs, silver_to_mastery
 from gates.engine import Engine
 from gates.model import Finding, GateOutcome
 
 __all__ = ["GATES", "GateOutcome", "run_gate"]
 
-GATES = ("bronze_to_silver", "silver_to_mastery", "before_publish", "before_evaluation")
+GATES = ("bronze_to_silver", "silver_to_mastery", "before_publish", "before_evaluation", "before_publication")
 
 
 def run_gate(gate: str, settings: Settings, data_date: date, **context: Any) -> GateOutcome:
     """Run one gate for the night of ``data_date``; writes ops.gate_result and Data Docs.
 
-    The two gates before something is published want the built file as ``warehouse=path``; what else they take is in
-    their ``check``. Raises UsageError for an unknown gate.
+    The two gates before a release want the built file as ``warehouse=path``, that before a publication what its audit
+    found; what else they take is in their ``check``. Raises UsageError for an unknown gate.
     """
     engine = Engine()
     run_at = datetime.now(UTC)
@@ -34,6 +34,8 @@ def run_gate(gate: str, settings: Settings, data_date: date, **context: Any) -> 
         found = before_publish.check(engine, settings, data_date, **context)
     elif gate == "before_evaluation":
         found = before_evaluation.check(engine, settings, **context)
+    elif gate == "before_publication":
+        found = before_publication.check(engine, **context)
     else:
         raise UsageError(f"no gate {gate!r}: gates are {', '.join(GATES)}")
     rows = _rows(gate, data_date, run_at, found)

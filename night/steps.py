@@ -16,7 +16,7 @@ from night import erasure
 from night import state as states
 from night.state import NightState
 from night.warmup import SharedSpark, preload_gates
-from releases import learning, store
+from releases import learning, publications, store
 from spark_jobs import intake, intake_state, mastery
 from streaming import topics
 
@@ -111,7 +111,8 @@ def _gate_marts(night: Night) -> str:
 def _publish(night: Night) -> str:
     release = learning.publish(night.settings, night.release())
     moved = move_disclosures(night.settings)
-    return f"{release.release_id} is current; {moved} disclosures moved to the lake"
+    numbers = publications.after_release(night.settings, learning.KIND)
+    return f"{release.release_id} is current; {moved} disclosures moved to the lake; {numbers}"
 
 
 STEPS: dict[str, Callable[[Night], str]] = {
