@@ -24,5 +24,8 @@ def asked_day(request: Request) -> date | None:
 
 
 def numbers_of(request: Request) -> Numbers:
-    """The published numbers that a page is asked for."""
-    return Numbers(as_published(portal_of(request).settings, asked_day(request)))
+    """The published numbers that a page is asked for. Raises HTTPException 503 where the district's rules of what may
+    be told cannot be read: they may have become stricter since."""
+    portal = portal_of(request)
+    portal.rules()
+    return Numbers(as_published(portal.settings, asked_day(request)))

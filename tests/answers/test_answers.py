@@ -12,8 +12,8 @@ from answers import wording
 from answers.school_answers import followup_summary, leading
 from answers.school_trust import expected_data_date, release_age, verdict
 from answers.scorecard_parts import present
-from cairn.protection.rules import Rules
 from cairn.calendar import DistrictCalendar
+from cairn.protection.rules import Rules
 
 DAY = date(2026, 10, 14)
 FRESH, OLD = release_age(DAY, DAY), release_age(DAY, date(2026, 10, 16))

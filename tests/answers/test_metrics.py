@@ -38,7 +38,7 @@ def test_the_reference_is_fresh() -> None:
 
 @pytest.mark.parametrize("share", [1.01, -0.01])
 def test_no_share_over_a_hundred_is_printed(share: float) -> None:
-    with pytest.raises(ValueError, match="pupils_reached_share is .* lies between 0 and 1"):
+    with pytest.raises(ValueError, match=r"pupils_reached_share is .* lies between 0 and 1"):
         metrics.text("pupils_reached_share", share)
 
 
