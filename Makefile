@@ -46,9 +46,10 @@ bench: setup ## measure what docs/reference/benchmarks.md shows
 screenshots: chromium ## every page of the running stack to build/screenshots/
 	.venv/bin/python -m tests.browser.screenshots build/screenshots
 
-docs: setup ## regenerate the reference: data dictionary, settings, who opens what
+docs: setup ## regenerate the reference: data dictionary, metrics, settings, who opens what
 	.venv/bin/python -m cairn.dictionary
 	.venv/bin/python -m cairn.settings_reference
+	.venv/bin/python -m answers.metrics_reference
 	.venv/bin/python -m portal.access_table
 
 clean: down ## remove what builds leave (data in .cairn/ and the environment stay)

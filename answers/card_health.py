@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from answers import wording
+from answers.protected_card import share_told
 from pilots.decision import (
     CANNOT_TELL,
     DOSAGE_AS_INTENDED,
@@ -81,6 +82,12 @@ def verdict(card: Mapping[str, Any]) -> str:
     """How the recommendation is to look: ``judged``, ``open`` where there is no judgement of the effect, ``harm``."""
     said = _said(card)
     return "harm" if said == HARM else "open" if said in (INVALID, TOO_EARLY, CANNOT_TELL) else "judged"
+
+
+def told(card: Mapping[str, Any]) -> str:
+    """The recommendation as it stands in large letters; what was hardly done is stopped as it was delivered only."""
+    word, share = wording.recommendation(_said(card)), card["did_it_happen"]["dosage_met_share"]
+    return f"{word}, as delivered" if _said(card) == STOP and share is not None and share < DOSAGE_AS_INTENDED else word
 
 
 def _said(card: Mapping[str, Any]) -> str:
@@ -167,8 +174,8 @@ def _attrition(card: Mapping[str, Any]) -> Check:
         return Check(name, NOT_TOLD, "Not counted before the outcomes are in.")
     schools = lost.get("schools_overall_share")
     of_schools = "" if schools is None else f", {wording.percent(schools)} of schools"
-    says = f"{wording.percent(lost['overall_share'])} of pupils{of_schools}; arms differ by"
-    says += f" {wording.percent(lost['differential_share'])}"
+    says = f"{share_told(card, lost['overall_share'])} of pupils{of_schools}; arms differ by"
+    says += f" {share_told(card, abs(lost['differential_share']))}"
     if lost["level"] == "low":
         return Check(name, GOOD, f"{says}: low.")
     return Check(name, BAD if card["rating"].get("equivalence") == "not_satisfied" else LOOK, f"{says}: high.")
@@ -179,7 +186,7 @@ def _coverage(card: Mapping[str, Any]) -> Check:
     name, share, planned = "Outcomes in", _estimate(card, "outcome_coverage"), card["planned"]
     if share is None:
         return Check(name, NOT_TOLD, "Not counted.")
-    says, wanted = f"{wording.percent(share)} of pupils", planned["coverage_share"]
+    says, wanted = f"{share_told(card, share)} of pupils", planned["coverage_share"]
     if wanted is None:
         return Check(name, LOOK if is_too_early(card) else GOOD, f"{says}.")
     asked = f"{says}; the plan asks for {wording.percent(wanted)}"
@@ -194,7 +201,7 @@ def _dosage(card: Mapping[str, Any]) -> Check:
     name, share = "Tried as intended", card["did_it_happen"]["dosage_met_share"]
     if share is None:
         return Check(name, LOOK, "Nobody measured the time pupils spent.")
-    says = f"{wording.percent(share)} of pupils got the planned time"
+    says = f"{card['did_it_happen']['told']['dosage_met_share']} of pupils got the planned time"
     if share >= DOSAGE_AS_INTENDED:
         return Check(name, GOOD, f"{says}.")
     if is_too_early(card):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from answers import wording
-from answers.card_health import health, is_too_early, read_with, schools_told, verdict
+from answers import metrics, wording
+from answers.card_health import health, is_too_early, read_with, schools_told, told, verdict
+from answers.protected_card import protected_card
+from answers.published_numbers import NOT_YET, Numbers
 from cairn.grades import grade_key
-from cairn.privacy import school_told
+from cairn.protection.rules import Rules
 from pilots.decision import PRIOR_NAMES, in_words, joint_of
 
 # Heads of the columns of chances, by the direction of the plan's hypothesis.
@@ -17,24 +19,26 @@ GAIN_HEADS = {
 }
 
 
-def present(card: dict[str, Any], n_min: int) -> dict[str, Any]:
-    """The card with every key the page reads; schools under ``n_min`` pupils without their means.
+def present(card: dict[str, Any], rules: Rules, numbers: Numbers = NOT_YET) -> dict[str, Any]:
+    """The card with every key the page reads, its numbers of pupils as they may be told (``answers.protected_card``).
 
-    ``health`` holds the checks of its first screen, ``read_with`` the sentence under the recommendation, ``verdict``
-    how that is to look.
+    ``health`` holds the checks of its first screen, ``told`` the recommendation in large letters, ``verdict`` how that
+    is to look, ``read_with`` the sentence under it.
     """
-    parts = _readable(_parts(card, n_min))
+    parts = _readable(protected_card(_parts(card), rules, numbers))
     checks = health(parts)
     return parts | {
         "health": checks,
         "read_with": read_with(checks),
         "verdict": verdict(parts),
+        "told": told(parts),
         "schools_told": schools_told(parts),
         "effect_told": effect_told(parts),
-        "who_told": who_told(parts, n_min),
+        "who_told": who_told(parts),
         "dosage_told": dosage_told(parts),
         "groups_told": groups_told(parts),
         "happened_told": happened_told(parts),
+        "cost_told": cost_told(parts),
         "gain_heads": GAIN_HEADS[parts["planned"]["direction"]],
         "log": log_of(parts),
         "waves_told": waves_told(parts),
@@ -53,7 +57,7 @@ def _readable(card: dict[str, Any]) -> dict[str, Any]:
     return card | lists | texts | {"guardrails": guardrails, "cost": cost}
 
 
-def _parts(card: dict[str, Any], n_min: int) -> dict[str, Any]:
+def _parts(card: dict[str, Any]) -> dict[str, Any]:
     """Every part that an evaluation gives; cards of earlier versions have fewer."""
     sure = {
         "statements": [],
@@ -71,7 +75,7 @@ def _parts(card: dict[str, Any], n_min: int) -> dict[str, Any]:
     sure["statements"] = [_statement(statement) for statement in sure["statements"]]
     sure["sensitivity"] = [row | {"prior_name": _prior_name(row["prior"])} for row in sure["sensitivity"]]
     sure |= {f"{name}_told": _p_told(sure[name]) for name in ("p_value", "smallest_p")}
-    schools = [_protected(school, n_min) for school in card.get("schools") or ()]
+    schools = list(card.get("schools") or ())
     rating = card.get("rating")
     defaults: dict[str, Any] = {"title": card["pilot_id"], "hypothesis": "", "why": [], "next": "", "warnings": []}
     return (
@@ -128,23 +132,22 @@ def _parts(card: dict[str, Any], n_min: int) -> dict[str, Any]:
     )
 
 
-def who_told(card: dict[str, Any], n_min: int) -> str:
+def who_told(card: dict[str, Any]) -> str:
     """Who is compared; while nobody is, who is assigned and on which days their scores are taken."""
     who = card["for_whom"]
     named = [grade_key(grade) for grade in who["grades"]]
     grades = f", grade{'s' if len(named) > 1 else ''} {', '.join(named)}" if named else ""
     if not is_too_early(card) or who["pupils_assigned"] is None:
-        return f"{wording.number(who['pupils'])} pupils in {wording.number(who['schools'])} schools{grades}."
+        return f"{who['pupils_told']} pupils in {wording.number(who['schools'])} schools{grades}."
     assigned = (
-        f"{wording.number(who['pupils_assigned'])} pupils in {wording.number(who['schools_assigned'])} schools are"
+        f"{who['pupils_assigned_told']} pupils in {wording.number(who['schools_assigned'])} schools are"
         f" assigned{grades}."
     )
     today, opens, closes = str(card["data_date"]), who["scores_from"], who["scores_until"]
     if today < opens:
         return f"{assigned} Their scores are taken from {wording.day(opens)} to {wording.day(closes)}."
-    scored = f"fewer than {n_min}" if who["pupils"] < n_min else wording.number(who["pupils"])
     ends = f"clos{'ed' if today > closes else 'es'} on {wording.day(closes)}"
-    return f"{assigned} So far {scored} of them have both scores; the window {ends}."
+    return f"{assigned} So far {who['pupils_told']} of them have both scores; the window {ends}."
 
 
 def dosage_told(card: dict[str, Any]) -> str:
@@ -177,21 +180,28 @@ def happened_told(card: dict[str, Any]) -> list[tuple[str, str]]:
     found = card["did_it_happen"]
     step, late = found["minutes_in_step"], found["milestones_late"]
     far = " so far" if step is not None else ""
-    minutes = f"{wording.number(found['mean_minutes'])} of {wording.number(found['planned_minutes'])}"
+    had, wanted = found["told"]["dosage_minutes_mean"], metrics.text("dosage_minutes_mean", found["planned_minutes"])
     in_step = "" if step is None else f"; in step with the plan by now: {wording.number(step)}"
     done, planned, each = (found[f"milestones_{name}"] for name in ("done", "planned", "each"))
     schools = sum(one["arm"] == "treatment" for one in card["schools"])
     of_schools = f", {each} in each of {schools} schools" if each and planned == each * schools else ""
     return [
-        (f"Pupils with the planned time{far}", wording.percent(found["dosage_met_share"])),
-        (f"Minutes a pupil{far}, mean of planned{in_step}", minutes),
+        (f"{metrics.title('dosage_met_share')}{far}", found["told"]["dosage_met_share"]),
+        (f"Minutes a pupil{far}, mean of planned{in_step}", f"{had} of {wanted}"),
         (f"Milestones met{far}{of_schools}", f"{wording.number(done)} of {wording.number(planned)}"),
-        ("Milestones late", wording.number(late)),
+        (metrics.title("milestones_late"), metrics.text("milestones_late", late)),
     ]
 
 
+def cost_told(card: dict[str, Any]) -> list[tuple[str, str]]:
+    """(what it is, the figure) of what it cost."""
+    return [(metrics.title(name), card["cost"]["told"][name]) for name in ("cost_per_pupil_usd", "cost_usd")]
+
+
 def value_told(estimate: dict[str, Any]) -> str:
-    """An estimate's number: a share as a percentage."""
+    """An estimate's number: a share as a percentage, one of pupils as it may be told."""
+    if "told" in estimate:
+        return str(estimate["told"])
     if estimate.get("unit") == "share":
         return wording.percent(estimate["value"])
     return wording.number(estimate["value"], 2)
@@ -250,12 +260,6 @@ def _p_told(p: float | None) -> str:
 
 def _prior_name(prior: str) -> str:
     return PRIOR_NAMES.get(prior, f"a {wording.plain(prior).lower()} prior")
-
-
-def _protected(school: dict[str, Any], n_min: int) -> dict[str, Any]:
-    """A school's row; a small one keeps its name and arm only."""
-    told = {"mean_minutes": None} | school_told(school, n_min)
-    return told | {"is_small": (school.get("pupils") or 0) < n_min}
 
 
 def main_estimate(card: dict[str, Any]) -> dict[str, Any] | None:

@@ -56,20 +56,6 @@ RECOMMENDATIONS = {
     "NEXT_WAVE": "Add the next wave",
     "ITERATE": "Iterate",
 }
-METRICS = {
-    "pupils_reached_share": "Planned pupils reached",
-    "dosage_minutes_mean": "Minutes, mean",
-    "dosage_met_share": "Pupils with the planned time",
-    "cost_usd": "Cost",
-    "cost_per_pupil_usd": "Cost for each planned pupil",
-    "cost_per_pupil_reached_usd": "Cost for each pupil reached",
-    "adults_shown_share": "Adults who have shown what they are to learn",
-    "readiness_share": "Items that are ready",
-    "support_visits": "Visits of support",
-    "support_hours": "Hours of support",
-    "cost_classroom_share": "Cost that reaches classrooms",
-    "barrier_days_open_max": "Days open, the oldest barrier",
-}
 FORECASTS = {
     "reached": "all that was planned is reached",
     "too_few_dates": "no date: something was added on fewer than three days, or over fewer than three weeks",
@@ -150,6 +136,12 @@ def recommendation(value: str | None) -> str:
     """A pilot's recommendation for people; codes are upper case with spaces or underscores."""
     code = str(value or "").upper().replace(" ", "_")
     return RECOMMENDATIONS.get(code, plain(value))
+
+
+def decider(row: Mapping[str, Any]) -> str:
+    """Who decided: the account with its role, or the role alone of a decision from before accounts were noted."""
+    role = ROLES.get(row["decided_by_role"], plain(row["decided_by_role"]))
+    return f"{row['decided_by']} ({role})" if row.get("decided_by") else role
 
 
 def unit(value: str | None) -> str:

@@ -124,8 +124,8 @@ def evaluate(pilot: PilotArgument, as_of: AsOfOption = None, as_json: JsonOption
 
 
 def _scorecard_text(card: dict[str, Any]) -> str:
+    from answers.as_published import rules_of
     from answers.scorecard_parts import present
-    from cairn.privacy import smallest_group
     from cairn.settings import settings
 
     lines = [f"{card['title']}: {card['recommendation']}", card["recommendation_text"], *card["why"]]
@@ -134,7 +134,7 @@ def _scorecard_text(card: dict[str, Any]) -> str:
         lines.append(card["how_sure"]["decided_by"])
     lines += (card.get("waves") or {}).get("sentences", [])
     happened = card["did_it_happen"]
-    lines.append(f"{present(card, smallest_group(settings()))['who_told']} (release {card['release_id']})")
+    lines.append(f"{present(card, rules_of(settings()))['who_told']} (release {card['release_id']})")
     if happened["dosage_met_share"] is not None:
         lines.append(f"planned time reached by {happened['dosage_met_share']:.0%} of pupils")
     if card["cost"]["per_pupil_usd"] is not None:

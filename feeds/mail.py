@@ -11,7 +11,10 @@ from typing import Any
 
 from answers import feed_folders, wording
 from answers.accounts import Account, list_accounts
+from answers.as_published import rules_of
+from answers.metrics import metrics
 from cairn.errors import CairnError
+from cairn.protection.rules import Rules
 from cairn.settings import Settings
 
 SENDER = "Cairn <cairn@localhost>"
@@ -19,19 +22,19 @@ TIMEOUT_SECONDS = 10
 SENT = ".sent.json"
 
 
-def compose(manifest: dict[str, Any], account: Account, portal: str) -> EmailMessage:
-    """The mail of one feed to one leader. ``portal`` is the portal's address, ending in a slash."""
-    counts = manifest["counts"]
-    needs = wording.plural(counts["needs_adult_pupils"], "pupil needs", "pupils need")
-    moves = wording.plural(counts["moves_on_pupils"], "pupil moves", "pupils move")
+def compose(manifest: dict[str, Any], account: Account, portal: str, rules: Rules) -> EmailMessage:
+    """The mail of one feed to one leader. ``portal`` is the portal's address, ending in a slash; ``rules`` are those of
+    numbers that anybody may read: mail lies open on its way, so that no number in it is of a few."""
+    needs = f"{_told(manifest, 'needs_adult_pupils', rules)} need"
+    moves = f"{_told(manifest, 'moves_on_pupils', rules)} move"
     lines = [
         f"{manifest['school_name']}, data of {wording.day(manifest['data_date'])}",
         "",
         *([manifest["label"], ""] if manifest["label"] else []),
         f"{needs} an adult.",
         f"{moves} on.",
-        f"{wording.plural(counts['changes'], 'state')} changed.",
-        f"{wording.plural(counts['groups'], 'small group')} would help.",
+        f"{_told(manifest, 'changes', rules)} changed state.",
+        f"{_told(manifest, 'groups', rules)} would help.",
         "",
         f"Who, and on what: {portal}schools/{manifest['school_id']}",
         f"Files: {portal}schools/{manifest['school_id']}/feed",
@@ -48,6 +51,13 @@ def compose(manifest: dict[str, Any], account: Account, portal: str) -> EmailMes
     return message
 
 
+def _told(manifest: dict[str, Any], metric: str, rules: Rules) -> str:
+    """A number of the feed with its unit, rounded and never of a few: ``about 40 pupils``, ``under 10 pupils``."""
+    cell = rules.count(manifest["counts"][metric])
+    about = "about " if cell.value and cell.low != cell.high else ""
+    return metrics()[metric].counted(f"{about}{cell.text}")
+
+
 def send(settings: Settings, data_date: str | None = None, again: bool = False) -> dict[str, Any]:
     """Mail every school's leaders the newest feed, or that of ``data_date``; returns ``sent, schools, skipped``.
 
@@ -59,11 +69,11 @@ def send(settings: Settings, data_date: str | None = None, again: bool = False) 
     manifests = feed_folders.schools_of(settings, day) if day else []
     if day is None or not manifests:
         raise CairnError(f"no feed of {data_date or 'any day'} in {settings.feeds_dir}: run 'cairn feeds write' first")
-    portal = _portal(settings)
+    portal, rules = _portal(settings), rules_of(settings)
     marker = settings.feeds_dir / day / SENT
     gone = set(json.loads(marker.read_text())) if marker.exists() and not again else set()
     letters = [
-        compose(manifest, account, portal)
+        compose(manifest, account, portal, rules)
         for manifest in manifests
         for account in list_accounts(settings, manifest["school_id"])
     ]

@@ -257,10 +257,7 @@ def _scale(e: Evidence) -> Recommendation | None:
     return Recommendation(
         SCALE,
         "Scale: it works, and well enough to matter.",
-        [
-            f"Very confident that {e.wanted.happened}.",
-            f"{e.wanted.thing.capitalize()} of {e.smallest_effect:.2f} SD or more is at least as likely as not.",
-        ],
+        [_sure(e.positive, e.wanted.happened), _sure(e.matters, _enough(e, e.wanted.happened))],
         "Bring it to more schools in waves, with the same support, and keep measuring.",
     )
 
@@ -275,7 +272,7 @@ def _stop(e: Evidence) -> Recommendation | None:
         f"Stop: {thing} that matters is unlikely."
         if is_tested
         else f"Stop it as it was done: {thing} that matters is unlikely. The change was not tested as intended.",
-        [f"{thing.capitalize()} of {e.smallest_effect:.2f} SD or more is unlikely.", *_dosage(e)],
+        [_sure(1.0 - e.may_matter, _enough(e, e.wanted.did_not)), *_dosage(e)],
         "End it, keep what was learned, and use the money elsewhere."
         if is_tested
         else "End it as it was done and keep what was learned; before it is tried again, see that it can be done.",
@@ -285,8 +282,7 @@ def _stop(e: Evidence) -> Recommendation | None:
 def _next_wave(e: Evidence) -> Recommendation | None:
     if e.positive < NEXT_CHANCE:
         return None
-    happened = e.wanted.happened.rsplit(" ", 1)
-    why = [f"{happened[0].capitalize()} probably {happened[1]}; how much is not clear enough yet to scale."]
+    why = [_sure(e.positive, e.wanted.happened), "How much is not clear enough yet to scale."]
     why += [f"Guardrail not yet shown to be safe: {name}." for name in e.guardrails_open]
     return Recommendation(
         NEXT_WAVE,
@@ -303,6 +299,16 @@ def _iterate(e: Evidence) -> Recommendation:
         [f"The outcomes speak neither for {e.wanted.thing} nor against one.", *_dosage(e)],
         "Change one thing in the practice, note it in the plan, and judge again at the next assessment.",
     )
+
+
+def _sure(chance: float, text: str) -> str:
+    """A reason with the very words that the statement of the same chance has: one claim, one strength."""
+    words = in_words(printed(chance))
+    return f"{words.capitalize()}{joint_of(words)} {text}."
+
+
+def _enough(e: Evidence, happened: str) -> str:
+    return f"{happened} enough to matter ({e.smallest_effect:.2f} SD or more)"
 
 
 def _dosage(e: Evidence) -> list[str]:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from answers.as_published import rules_of
 from answers.scorecard_parts import present
 from cairn.errors import CairnError
-from cairn.privacy import smallest_group
 from cairn.settings import Settings
 from portal.charts import drawn
 from portal.pages_pilots import card_context
@@ -23,19 +23,20 @@ def write_cards(settings: Settings, cards: Sequence[dict[str, Any]], folder: Pat
 
     Returns the pages, the list first. Raises CairnError where the folder cannot be written.
     """
-    n_min = smallest_group(settings)
+    rules = rules_of(settings)
     environment = make_environment(settings)
-    shown = [present(card, n_min) for card in cards]
+    shown = [present(card, rules) for card in cards]
     frame: dict[str, Any] = {"account": None, "navigation": [], "csrf": "", "pinned": None, "age": None}
     try:
         shutil.copytree(HERE / "static", folder / "static", dirs_exist_ok=True)
         pages = [folder / "index.html"]
-        _write(pages[0], environment.get_template("pilots.html").render(title="Pilots", cards=shown, path="", **frame))
+        listed = environment.get_template("pilots.html")
+        _write(pages[0], listed.render(title="Pilots", cards=shown, path="", numbers=None, asked_day=None, **frame))
         for card in shown:
             charts = drawn(card)
             page = environment.get_template("pilot.html")
             pages.append(folder / f"{card['pilot_id']}.html")
-            _write(pages[-1], page.render(path="", **card_context(card, charts, n_min), **frame))
+            _write(pages[-1], page.render(path="", **card_context(card, charts, rules.n_min), **frame))
             releases = {"evaluation": "no release", "learning": str(card["release_id"])}
             pages[-1].with_suffix(".pdf").write_bytes(scorecard_pdf(card, charts, [], releases))
     except OSError as error:

@@ -173,16 +173,16 @@ def drawn(card: dict[str, Any]) -> dict[str, str | None]:
 
 
 class ChartCache:
-    """Charts by evaluation release and pilot: a second of work once, then none. Oldest go first."""
+    """Charts by evaluation release, publication and pilot: a second of work once, then none. Oldest go first."""
 
     KEPT = 64
 
     def __init__(self) -> None:
-        self._made: dict[tuple[str, str], dict[str, str | None]] = {}
+        self._made: dict[tuple[str, str | None, str], dict[str, str | None]] = {}
 
-    def charts(self, release_id: str, card: dict[str, Any]) -> dict[str, str | None]:
+    def charts(self, release_id: str, publication_id: str | None, card: dict[str, Any]) -> dict[str, str | None]:
         """The scorecard's charts by name (:func:`drawn`)."""
-        key = (release_id, str(card["pilot_id"]))
+        key = (release_id, publication_id, str(card["pilot_id"]))
         if key not in self._made:
             self._made[key] = drawn(card)
             while len(self._made) > self.KEPT:

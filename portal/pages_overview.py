@@ -1,65 +1,137 @@
-"""The central office's first page: every school's trust, protected totals, and the pilots."""
+"""The central office's first page: the pilots as a portfolio, schools with doubt, equity, data quality. Every number of
+pupils is a published one."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from answers.accounts import Account
+from answers.card_health import BAD, LOOK
+from answers.funnel import Funnel, Point, by_school, funnel, words
 from answers.pilot_answers import load_scorecards
 from answers.pinned_releases import Opened
+from answers.published_numbers import Numbers, text
 from answers.school_trust import verdict
+from answers.scorecard_parts import present
+from cairn.protection.published import EMPTY
 from cairn.teacher_words import load_teacher_words
+from portal.as_of import asked_day, numbers_of
+from portal.funnel_chart import funnel_chart
 from portal.web import Portal, portal_of, render
 
 SCHOOLS = """
-select s.school_id, s.school_name, s.pupils, s.classes, s.is_held_back, s.held_reason,
-  coalesce(n.pupils, 0) as need_adult, coalesce(m.pupils, 0) as moves_on
-from mart_school s
-left join (select school_id, count(distinct student_key) as pupils from mart_needs_adult group by 1) n using (school_id)
-left join (select school_id, count(distinct student_key) as pupils from mart_moves_on group by 1) m using (school_id)
-order by s.school_name, s.school_id"""
-KINDS = """
-select * from mart_action_kind order by action"""
+select school_id, school_name, is_held_back, held_reason from mart_school order by school_name, school_id"""
+KINDS = "select * from mart_action_kind order by action"
 COMPETENCIES = """
-select * from mart_district_competency
+select competency_id, competency_code, competency_title, subject from mart_district_competency
 order by subject nulls last, competency_code nulls last, competency_title"""
+# What the table of schools can be sorted by: key in the address, words.
+SORTS = {"need": "need", "trust": "trust in today’s data", "size": "pupils", "name": "name"}
+NEED = "need_adult"
+TRUST_ORDER = {"bad": 0, "care": 1, "good": 2}
 
 
-def protect(count: int, n_min: int) -> str:
-    """A count for those who may not see small groups: under ``n_min`` it is only said to be so."""
-    return f"{count:,}" if count >= n_min else f"under {n_min}"
-
-
-def school_rows(portal: Portal, release: Opened) -> list[dict[str, Any]]:
-    """Every school with its verdict and protected counts, those that need a look first."""
-    age, zone, n_min = portal.age(release.data_date), portal.settings.zone, portal.n_min()
+def school_rows(portal: Portal, release: Opened, numbers: Numbers) -> list[dict[str, Any]]:
+    """Every school with its verdict, books and published numbers, by name."""
+    age, zone = portal.age(release.data_date), portal.settings.zone
     newest: dict[str, dict[str, Any]] = {}
     for row in release.rows("select * from mart_school_trust order by data_date"):
         newest[row["school_id"]] = row
     rows = []
     for school in release.rows(SCHOOLS):
-        answer = verdict(newest.get(school["school_id"]), school["held_reason"], age, zone)
-        protected = {name: protect(school[name], n_min) for name in ("pupils", "need_adult", "moves_on")}
-        rows.append(school | protected | {"verdict": answer})
-    order = {"bad": 0, "care": 1, "good": 2}
-    return sorted(rows, key=lambda row: order[row["verdict"].level])
+        trust = newest.get(school["school_id"])
+        answer = verdict(trust, school["held_reason"], age, zone)
+        rows.append(school | {"verdict": answer, "trust": trust, "told": numbers.school(school["school_id"])})
+    return rows
+
+
+def funnel_of(rows: list[dict[str, Any]]) -> Funnel | None:
+    """The funnel of pupils who need an adult; None where nothing is published to draw it from."""
+    return funnel(
+        [
+            (row["school_id"], row["school_name"], row["told"].get("pupils", EMPTY), row["told"].get(NEED, EMPTY))
+            for row in rows
+        ]
+    )
+
+
+def sorted_by(rows: list[dict[str, Any]], points: Mapping[str, Point], sort: str) -> list[dict[str, Any]]:
+    """The schools in an order: those with most need, least trust or most pupils first, as published; then by name."""
+
+    def need(row: dict[str, Any]) -> float:
+        point = points.get(row["school_id"])
+        return -point.middle if point else 1.0
+
+    orders: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "need": need,
+        "trust": lambda row: TRUST_ORDER[row["verdict"].level],
+        "size": lambda row: -(row["told"].get("pupils", EMPTY).value or 0),
+        "name": lambda row: 0,
+    }
+    return sorted(rows, key=lambda row: (orders[sort](row), row["school_name"], row["school_id"]))
+
+
+def portfolio(portal: Portal, release: Opened | None, numbers: Numbers) -> list[dict[str, Any]]:
+    """The pilots' cards, those that harm or rest on something bad first."""
+    rules = portal.rules()
+    cards = [present(card, rules, numbers) for card in load_scorecards(release)]
+    for card in cards:
+        levels = [one.level for one in card["health"]]
+        card["to_look_at"] = [one for level in (BAD, LOOK) for one in card["health"] if one.level == level]
+        card["is_good"] = sum(level == "good" for level in levels)
+    return sorted(cards, key=lambda card: (card["verdict"] != "harm", -len(card["to_look_at"]), card["title"]))
+
+
+def equity_rows(numbers: Numbers, titles: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Reach of pilots by group of pupils, as published."""
+    return [
+        {"pilot": titles.get(pilot, pilot), "grouping": grouping, "group": group, "told": row}
+        for pilot, grouping, group, row in numbers.groups()
+    ]
+
+
+@lru_cache(maxsize=8)
+def _drawn(found: Funnel) -> str:
+    return funnel_chart(found)
 
 
 def overview(request: Request, account: Account) -> Response:
-    """All schools, the district's competencies and the pilots; no pupil is named and no small group shown."""
+    """Pilots, schools, equity and data quality; no pupil is named, and no number is not a published one."""
     portal = portal_of(request)
-    pinned = portal.reader.pin()
+    sort = request.query_params.get("sort", "need")
+    if sort not in SORTS:
+        raise HTTPException(404, f"Schools can be sorted by {', '.join(SORTS)}.")
+    pinned, numbers = portal.reader.pin(), numbers_of(request)
     learning = pinned.learning
+    rows = school_rows(portal, learning, numbers) if learning else []
+    found = funnel_of(rows)
+    points = by_school(found)
+    cards = portfolio(portal, pinned.evaluation, numbers)
     context = {
         "title": "District overview",
-        "schools": school_rows(portal, learning) if learning else [],
+        "numbers": numbers,
+        "text": text,
+        "asked_day": asked_day(request),
+        "pilots": cards,
+        "schools": sorted_by(rows, points, sort),
+        "by_trust": sorted_by(rows, points, "trust"),
+        "points": points,
+        "funnel_words": words,
+        "funnel": found,
+        "funnel_svg": _drawn(found) if found else None,
+        "sort": sort,
+        "sorts": SORTS,
+        "equity": equity_rows(numbers, {card["pilot_id"]: card["title"] for card in cards}),
         "competencies": learning.rows(COMPETENCIES) if learning else [],
         "kinds": learning.rows(KINDS) if learning and learning.has_table("mart_action_kind") else [],
         "lists": load_teacher_words(portal.settings),
-        "pilots": load_scorecards(pinned.evaluation),
+        "rules": portal.rules(),
         "n_min": portal.n_min(),
     }
     return render(request, "overview.html", context, pinned=pinned)

@@ -16,6 +16,7 @@ from answers.scorecard_parts import interval_told, main_estimate, present, unit_
 from cairn.errors import CairnError
 from pilots import registry
 from pilots.decision import DECISIONS
+from portal.as_of import asked_day, numbers_of
 from portal.charts import ChartCache
 from portal.pdf import scorecard_pdf
 from portal.web import Portal, check_csrf, guarded, portal_of, render
@@ -29,7 +30,14 @@ def _card(request: Request, pinned: Pinned) -> dict[str, Any]:
     card = load_scorecard(pinned.evaluation, request.path_params["pilot_id"])
     if card is None:
         raise HTTPException(404, "The current evaluation has no such pilot.")
-    return present(card, portal_of(request).n_min())
+    return present(card, portal_of(request).rules(), numbers_of(request))
+
+
+def charts_of(request: Request, pinned: Pinned, card: dict[str, Any]) -> dict[str, str | None]:
+    """The card's charts, drawn of the numbers that its page prints."""
+    assert pinned.evaluation is not None  # the card came from it
+    found = numbers_of(request).publication
+    return CHARTS.charts(pinned.evaluation.release_id, found.publication_id if found else None, card)
 
 
 def decisions_of(portal: Portal, card: dict[str, Any]) -> list[dict[str, Any]]:
@@ -42,8 +50,14 @@ def pilots_page(request: Request, account: Account) -> Response:
     """Every pilot with what the rule recommends."""
     portal = portal_of(request)
     pinned = portal.reader.pin()
-    cards = [present(card, portal.n_min()) for card in load_scorecards(pinned.evaluation)]
-    return render(request, "pilots.html", {"title": "Pilots", "cards": cards}, pinned=pinned)
+    numbers = numbers_of(request)
+    cards = [present(card, portal.rules(), numbers) for card in load_scorecards(pinned.evaluation)]
+    return render(
+        request,
+        "pilots.html",
+        {"title": "Pilots", "cards": cards, "numbers": numbers, "asked_day": asked_day(request)},
+        pinned=pinned,
+    )
 
 
 @guarded(*READERS)
@@ -57,8 +71,10 @@ def _pilot(request: Request, account: Account, problem: str | None, status: int)
     pinned = portal.reader.pin()
     card = _card(request, pinned)
     assert pinned.evaluation is not None  # the card came from it
-    context = card_context(card, CHARTS.charts(pinned.evaluation.release_id, card), portal.n_min())
+    context = card_context(card, charts_of(request, pinned, card), portal.n_min())
     context |= {
+        "numbers": numbers_of(request),
+        "asked_day": asked_day(request),
         "decisions": decisions_of(portal, card),
         "may_decide": account.role == "central_office",
         "problem": problem,
@@ -76,6 +92,8 @@ def card_context(card: dict[str, Any], charts: dict[str, str | None], n_min: int
         "interval_told": interval_told,
         "value_told": value_told,
         "unit_told": unit_told,
+        "numbers": None,
+        "asked_day": None,
         "decisions": [],
         "choices": choices(card),
         "may_decide": False,
@@ -94,7 +112,7 @@ def pilot_pdf(request: Request, account: Account) -> Response:
     release_id = pinned.evaluation.release_id
     body = scorecard_pdf(
         card,
-        CHARTS.charts(release_id, card),
+        charts_of(request, pinned, card),
         decisions_of(portal, card),
         {"evaluation": release_id, "learning": pinned.learning.release_id if pinned.learning else "none"},
     )

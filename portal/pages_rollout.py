@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from starlette.requests import Request
@@ -9,14 +10,26 @@ from starlette.responses import Response
 
 from answers import wording
 from answers.accounts import Account
+from answers.metrics import metrics as metrics_by_name
+from answers.metrics import title as title_of
 from answers.pilot_answers import load_rollout, load_rollout_parts, load_scorecards
 from answers.pinned_releases import Opened
+from answers.published_numbers import Numbers, Row, text
+from cairn.protection.rules import Rules
 from pilots.rollout import classroom_share, why_empty
-from portal.pages_overview import protect
+from portal.as_of import asked_day, numbers_of
 from portal.rollout_charts import UNITS
 from portal.rollout_pictures import Told, pictures
 from portal.web import guarded, portal_of, render
 
+# Metrics of pupils, by the name that the published table has for them.
+PUBLISHED = {
+    "pupils_planned": "pupils_planned",
+    "pupils_reached_share": "pupils_reached",
+    "dosage_minutes_mean": "dosage_minutes_mean",
+    "dosage_met_share": "dosage_met",
+    "cost_per_pupil_usd": "cost_per_pupil_usd",
+}
 # Scope of the metrics over all pilots (pilots.rollout).
 DISTRICT = "district"
 NOT_TRIED = "schools in which the pilot is not tried"
@@ -26,24 +39,32 @@ NOT_TRIED = "schools in which the pilot is not tried"
 def rollout_page(request: Request, account: Account) -> Response:
     """Every pilot: how far it has come, by picture; what is late and in the way; its schools wave by wave."""
     portal = portal_of(request)
-    pinned = portal.reader.pin()
-    n_min = portal.n_min()
-    context = {"title": "Rollout", "pilots": pilots_of(pinned.evaluation, n_min), "n_min": n_min}
+    pinned, numbers, day = portal.reader.pin(), numbers_of(request), asked_day(request)
+    rules = portal.rules()
+    context = {
+        "title": "Rollout",
+        "pilots": pilots_of(pinned.evaluation, numbers, rules, day),
+        "numbers": numbers,
+        "asked_day": day,
+        "text": text,
+        "n_min": rules.n_min,
+    }
     return render(request, "rollout.html", context, pinned=pinned)
 
 
-def pilots_of(release: Opened | None, n_min: int) -> list[dict[str, Any]]:
-    """What the page shows of each pilot, all of them together last; small schools without their pupils' numbers."""
+def pilots_of(
+    release: Opened | None, numbers: Numbers, rules: Rules, until: date | None = None
+) -> list[dict[str, Any]]:
+    """What the page shows of each pilot, all of them together last: of pupils the published numbers and no other.
+
+    ``until``: the day on which the course by date ends, the release's own if absent.
+    """
     if release is None:
         return []
     metrics, schools = load_rollout(release)
     parts = load_rollout_parts(release)
     for row in schools:
-        # The release hides what few pupils could be told from; a threshold that was raised since hides more.
-        row["is_small"] = (row["pupils_planned"] or 0) < n_min
-        planned, reached = row["pupils_planned"], row["pupils_reached"]
-        row["planned"] = "–" if planned is None else protect(planned, n_min)
-        row["reached"] = "–" if reached is None else protect(reached, n_min)
+        row["told"] = numbers.at_school(row["pilot_id"], row["school_id"])
     cards = {card["pilot_id"]: card for card in load_scorecards(release)}
     found = {row["pilot_id"] for row in [*metrics, *schools] if row["pilot_id"]}
     shown = []
@@ -56,8 +77,13 @@ def pilots_of(release: Opened | None, n_min: int) -> list[dict[str, Any]]:
         of_schools = [row for row in schools if row["pilot_id"] == pilot_id]
         said = [row for row in metrics if row["pilot_id"] == pilot_id]
         figures = {row["name"]: row["value"] for row in said}
-        reached = figures.get("pupils_reached")
-        told = Told(release.release_id, release.data_date, own, of_schools, planned, n_min, reached)
+        published = numbers.pilot(pilot_id)
+        own["groups"] = [
+            {"grouping_name": grouping, "group_name": group, "told": row}
+            for _, grouping, group, row in numbers.groups(pilot_id)
+        ]
+        last = min(until or release.data_date, release.data_date)
+        told = Told(release.release_id, last, own, of_schools, planned, rules, published)
         sent = {row["fact_type"]: row for row in own["sent"]}
         shown.append(
             own
@@ -65,7 +91,7 @@ def pilots_of(release: Opened | None, n_min: int) -> list[dict[str, Any]]:
                 "pilot_id": pilot_id,
                 "is_pilot": pilot_id != DISTRICT,
                 "title": title,
-                "metrics": [row for row in said if row["value"] is not None],
+                "figures": _figures(figures, published),
                 "unknown": _unknown(figures, sent),
                 "schools": of_schools,
                 "pictures": pictures(told) if pilot_id != DISTRICT else [],
@@ -77,13 +103,26 @@ def pilots_of(release: Opened | None, n_min: int) -> list[dict[str, Any]]:
     return shown
 
 
+def _figures(values: dict[str, float | None], published: Row) -> list[tuple[str, str]]:
+    """(title, number) of a pilot's metrics in the order of their definitions: published ones of pupils, and what counts
+    none; those that are not known left out."""
+    found = []
+    for name, metric in metrics_by_name().items():
+        if metric.protection not in ("none", "adults"):
+            if (cell := published.get(PUBLISHED.get(name, ""))) is not None:
+                found.append((metric.title, cell.text))
+        elif values.get(name) is not None:
+            found.append((metric.title, metric.text(values[name])))
+    return found
+
+
 def _unknown(figures: dict[str, float | None], sent: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
     """The names of figures without a value by the reason for it."""
     found: dict[str, list[str]] = {}
     for name, value in figures.items():
         if value is None:
             why = why_empty(name, sent, figures.get("barriers_open"))
-            found.setdefault(why, []).append(wording.METRICS.get(name) or wording.plain(name))
+            found.setdefault(why, []).append(title_of(name))
     return found
 
 

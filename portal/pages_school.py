@@ -10,13 +10,14 @@ from starlette.responses import Response
 
 from answers.accounts import Account
 from answers.pinned_releases import Opened, Pinned
+from answers.published_numbers import text
 from answers.pupil_names import look_up
 from answers.school_answers import SchoolView, followup_summary, leading, load_school, pupils
 from answers.school_trust import verdict
 from answers.words_now import actions_now, words_now
 from cairn.teacher_words import load_teacher_words
+from portal.as_of import asked_day, numbers_of
 from portal.live_today import live_school
-from portal.pages_overview import protect
 from portal.web import guarded, portal_of, render
 
 FIRST_ROWS = 3
@@ -64,10 +65,9 @@ def school_page(request: Request, account: Account) -> Response:
         "first": FIRST_ROWS,
     }
     if account.role != "school_leader":
-        n_min = portal.n_min()
-        counts = {"needs_adult": pupils(view.needs_adult), "moves_on": pupils(view.moves_on)}
-        totals = {name: protect(count, n_min) for name, count in counts.items()}
-        return render(request, "school_totals.html", context | {"totals": totals, "n_min": n_min}, pinned=pinned)
+        # As published, not counted here: two nights of true totals tell on a few pupils.
+        context |= {"numbers": numbers_of(request), "text": text, "asked_day": asked_day(request)}
+        return render(request, "school_totals.html", context, pinned=pinned)
     names = look_up(
         portal.settings,
         view.student_keys | view.teacher_keys,

@@ -48,7 +48,7 @@ def _group(one: dict[str, Any]) -> list[str]:
     if one["why_not"]:
         return [name, "–", "–", f"not told: {one['why_not']}"]
     interval = f"{wording.number(one['low'], 2)} to {wording.number(one['high'], 2)}"
-    return [name, wording.number(one["pupils"]), wording.number(one["effect_sd"], 2), interval]
+    return [name, one["pupils_told"], wording.number(one["effect_sd"], 2), interval]
 
 
 def _printable(
@@ -59,7 +59,7 @@ def _printable(
     return {
         "title": card["title"],
         "hypothesis": card["hypothesis"],
-        "decision": wording.recommendation(card["recommendation"]),
+        "decision": card["told"],
         "verdict": card["verdict"],
         "decision_text": card["recommendation_text"],
         "read_with": card["read_with"] or "",
@@ -85,7 +85,7 @@ def _printable(
         "by_dosage": [
             [
                 one["dosage"].capitalize(),
-                "not told" if one["pupils"] is None else wording.number(one["pupils"]),
+                "not told" if one["pupils"] is None else one["pupils_told"],
                 wording.number(one["difference_sd"], 2),
             ]
             for one in happened["by_dosage"]
@@ -94,7 +94,7 @@ def _printable(
         "log": [[one["day"], one["what"], one["more"] or "–"] for one in card["log"]],
         "gain_heads": card["gain_heads"],
         "happened": [list(one) for one in card["happened_told"]],
-        "cost": [["Total", wording.money(cost["total_usd"])], ["For each pupil", wording.money(cost["per_pupil_usd"])]],
+        "cost": [list(one) for one in card["cost_told"]],
         "cost_notes": cost["notes"],
         "next": card["next"],
         "charts": {name: bool(svg) for name, svg in charts.items()},
@@ -134,7 +134,12 @@ def _printable(
         ],
         "adjustments": [[row["analysis"], wording.number(row["effect_sd"], 2)] for row in sure["adjustments"]],
         "decisions": [
-            [wording.day(row["decided_at"].date()), wording.recommendation(row["decision"]), row["reason"] or "–"]
+            [
+                wording.day(row["decided_at"].date()),
+                wording.recommendation(row["decision"]),
+                wording.decider(row),
+                row["reason"] or "–",
+            ]
             for row in decisions
         ],
     }

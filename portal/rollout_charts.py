@@ -83,7 +83,7 @@ def _shares(course: Sequence[Mapping[str, Any]], data_date: date) -> list[dict[s
 def dosage_chart(schools: Sequence[Mapping[str, Any]], planned_minutes: float | None) -> str | None:
     """Each school's mean minutes as a dot, the planned minutes as a dashed line; None where no school may be shown."""
     rows = [
-        {"name": row["school_name"] or row["school_id"], "minutes": row["dosage_minutes_mean"]}
+        {"name": row["school_name"], "minutes": row["dosage_minutes_mean"]}
         for row in schools
         if row["dosage_minutes_mean"] is not None
     ]

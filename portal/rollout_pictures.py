@@ -9,6 +9,9 @@ from functools import lru_cache
 from typing import Any
 
 from answers import wording
+from answers.published_numbers import Row as NumbersRow
+from cairn.protection.published import EMPTY, PublishedCell
+from cairn.protection.rules import Rules
 from pilots.rollout import LAYOUTS, not_sent
 from portal.rollout_bars import Bar, bars
 from portal.rollout_charts import UNITS, course_chart, dosage_chart
@@ -32,15 +35,16 @@ class Picture:
 
 @dataclass(frozen=True)
 class Told:
-    """What the release says of one pilot: its parts (``answers.pilot_answers``), schools, and kinds of facts sent."""
+    """What the release says of one pilot: its parts (``answers.pilot_answers``), schools, and kinds of facts sent; and
+    what is published of its pupils."""
 
     release_id: str
     data_date: date
     parts: Mapping[str, Rows]
     schools: Rows
     planned_minutes: float | None
-    n_min: int
-    pupils_reached: float | None
+    rules: Rules
+    published: NumbersRow
 
     def missing(self, kind: str) -> str | None:
         """That nothing of a kind was sent and how it comes; None where it was, or a release of before does not say."""
@@ -69,21 +73,28 @@ def _missing(told: Told, title: str, kind: str) -> Picture | None:
 
 def _course(told: Told) -> Picture | None:
     title = "Reached by date against plan"
-    course, said = told.parts["course"], "; ".join(now(told.parts["course"], told.data_date, told.pupils_reached))
+    course = [row if row["unit"] != "pupils" else _rounded(row, told.rules) for row in told.parts["course"]]
+    course = [row for row in course if row["on_date"] <= told.data_date]
+    said = "; ".join(now(told.parts["course"], told.data_date, told.published))
     svg = _course_svg(told.release_id, told.data_date, _frozen(course))
     if svg is None:
         return _missing(told, title, "dosage")
     return Picture(
         title,
         f"Share reached (full line) of all that is planned (dashed) by date. {said}. Pupils are shown in steps of at"
-        f" least {told.n_min}.",
+        f" least {told.rules.n_min}.",
         svg,
         f"{title}: {said}",
     )
 
 
 def _dosage(told: Told) -> Picture | None:
-    title, shown = "Minutes by school", [row for row in told.schools if not row["is_small"]]
+    title = "Minutes by school"
+    shown = [
+        {"school_name": row["school_name"] or row["school_id"], "dosage_minutes_mean": cell.value}
+        for row in told.schools
+        if (cell := row["told"].get("dosage_minutes_mean", EMPTY)).is_told
+    ]
     svg = _dosage_svg(told.release_id, _frozen(shown), told.planned_minutes)
     if svg is None:
         return _missing(told, title, "dosage")
@@ -98,23 +109,29 @@ def _dosage(told: Told) -> Picture | None:
 
 def _groups(told: Told) -> Picture | None:
     title = "Reach by group"
-    rows = [row for row in told.parts["groups"] if row["pupils_reached"] is not None and row["pupils_planned"]]
+    cells = [(row, row["told"].get("pupils_reached", EMPTY)) for row in told.parts["groups"]]
+    rows = [(row, cell) for row, cell in cells if cell.low is not None and cell.high is not None]
     if not rows:
-        few = f"In every group fewer than {told.n_min} pupils are reached, or fewer are missing: not shown."
+        few = "Of no group is a share published."
         return _missing(told, title, "dosage") or (Picture(title, few) if told.parts["groups"] else None)
-    drawn = [
-        Bar(
-            plain_group(row),
-            (row["pupils_reached"] / row["pupils_planned"], 1 - row["pupils_reached"] / row["pupils_planned"]),
-            wording.percent(row["pupils_reached"] / row["pupils_planned"]),
-        )
-        for row in rows
-    ]
+    # What is told as "80 % or more" is drawn to the middle of what it can be, and its number says which it is.
+    drawn = [Bar(plain_group(row), _parts(cell), cell.text.replace(" or more", "+")) for row, cell in rows]
     said = "; ".join(f"{bar.name} {bar.end}" for bar in drawn)
-    caption = f"Share of planned pupils reached, by group. Groups of fewer than {told.n_min} are not shown."
+    caption = f"Share of planned pupils reached, by group. Groups of fewer than {told.rules.n_min} are not shown."
     if missing := told.missing("pupil_group"):
         caption += f" Other groups of pupils: {missing}."
     return Picture(title, caption, bars(("reached", "not yet"), drawn[:MOST_BARS], 1.0), f"{title}: {said}")
+
+
+def _parts(cell: PublishedCell) -> tuple[float, float]:
+    """The two parts of a bar of a published share."""
+    middle = cell.value if cell.value is not None else ((cell.low or 0.0) + (cell.high or 1.0)) / 2
+    return middle, 1 - middle
+
+
+def _rounded(row: Row, rules: Rules) -> Row:
+    """A step of the course of pupils by the rules of what is published."""
+    return {**row, **{name: rules.count(row[name]).value or 0 for name in ("planned", "reached")}}
 
 
 def plain_group(row: Row) -> str:
@@ -134,7 +151,7 @@ def _learning(told: Told) -> Picture | None:
                 title, f"{caption}, and nothing was sent: cairn facts load PATH --layout {LAYOUTS['training']}."
             )
         few = Picture(
-            title, f"Each role has fewer than {told.n_min} adults of whom it is told, or its numbers contradict."
+            title, f"Each role has fewer than {told.rules.n_min} adults of whom it is told, or its numbers contradict."
         )
         return _missing(told, title, "training") or (few if rows else None)
     drawn = [
@@ -206,20 +223,21 @@ def _costs(told: Told) -> Picture | None:
     return Picture(title, caption, bars(kinds, drawn[:MOST_BARS]), f"{title}: {said}")
 
 
-def now(course: Rows, data_date: date, pupils_reached: float | None) -> list[str]:
+def now(course: Rows, data_date: date, published: NumbersRow) -> list[str]:
     """What the picture of the course shows at the data date, a sentence a unit.
 
-    The course of pupils goes by steps of the smallest group: how many are reached is said as the figures beside it say
-    it (``pupils_reached``, None where they do not).
+    Of pupils it is what is published, as the figures beside it say it: the course itself goes by steps.
     """
     said = []
     for unit, one in zip(UNITS, ("school", "class", "pupil"), strict=True):
         rows = [row for row in course if row["unit"] == unit]
         if rows and rows[-1]["planned"]:
             by_now = [row for row in rows if row["on_date"] <= data_date]
+            if unit == "pupils":
+                share, planned = (published.get(name, EMPTY).text for name in ("pupils_reached", "pupils_planned"))
+                said.append(f"{share} of {planned} planned pupils reached")
+                continue
             begun, reached = (by_now[-1]["planned"], by_now[-1]["reached"]) if by_now else (0, 0)
-            if unit == "pupils" and pupils_reached is not None:
-                reached = int(pupils_reached)
             said.append(
                 f"{reached:,} of {wording.plural(rows[-1]['planned'], 'planned ' + one, 'planned ' + unit)} reached,"
                 f" {begun:,} were to be by now"

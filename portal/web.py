@@ -24,10 +24,11 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from answers import wording
 from answers.accounts import ROLES, Account
+from answers.as_published import rules_of
 from answers.pinned_releases import Pinned, Reader
 from answers.school_trust import Age, current_age
 from cairn.errors import CairnError
-from cairn.privacy import smallest_group
+from cairn.protection.rules import Rules
 from cairn.settings import Settings
 from portal import sessions
 from portal.oidc import Provider
@@ -50,9 +51,15 @@ NAVIGATION = {
         ("/", "Schools"),
         ("/pilots", "Pilots"),
         ("/rollout", "Rollout"),
+        ("/releases", "Releases"),
         ("/operations", "Operations"),
     ),
-    "engineer": (("/operations", "Operations"), ("/pilots", "Pilots"), ("/rollout", "Rollout")),
+    "engineer": (
+        ("/operations", "Operations"),
+        ("/pilots", "Pilots"),
+        ("/rollout", "Rollout"),
+        ("/releases", "Releases"),
+    ),
 }
 
 
@@ -73,8 +80,12 @@ class Portal:
 
     def n_min(self) -> int:
         """Smallest group that is shown to those who are not entitled to see single pupils."""
+        return self.rules().n_min
+
+    def rules(self) -> Rules:
+        """What may be told to those who are not entitled to see single pupils."""
         try:
-            return smallest_group(self.settings)
+            return rules_of(self.settings)
         except CairnError as error:
             # Fails closed: without the rule nothing that counts pupils is shown. The message names a file: for the log.
             LOG.error("%s", error)

@@ -13,6 +13,7 @@ from answers.school_answers import followup_summary, leading
 from answers.school_trust import expected_data_date, release_age, verdict
 from answers.scorecard_parts import present
 from cairn.calendar import DistrictCalendar
+from cairn.protection.rules import Rules
 
 DAY = date(2026, 10, 14)
 FRESH, OLD = release_age(DAY, DAY), release_age(DAY, date(2026, 10, 16))
@@ -83,7 +84,7 @@ def test_followups_are_summed_for_the_newest_day_only() -> None:
 
 def test_a_card_without_words_gets_those_of_the_rule() -> None:
     given = [{"text": "pupils gained", "probability": chance} for chance in (0.95, 0.8, 0.6, 0.4)]
-    card = present({"pilot_id": "p", "recommendation": "STOP", "how_sure": {"statements": given}}, 10)
+    card = present({"pilot_id": "p", "recommendation": "STOP", "how_sure": {"statements": given}}, Rules(10, 10))
     assert [(one["words"], one["joint"]) for one in card["how_sure"]["statements"]] == [
         ("very confident", " that"),
         ("fairly confident", " that"),
@@ -102,5 +103,5 @@ def test_numbers_and_dates_read_well() -> None:
 
 def test_a_small_school_of_a_card_keeps_its_name_only() -> None:
     schools = [{"school_name": "S", "arm": "treatment", "pupils": 8, "mean_baseline": 1.0, "mean_outcome": 2.0}]
-    card = present({"pilot_id": "p", "recommendation": "STOP", "how_sure": {}, "schools": schools}, 10)
+    card = present({"pilot_id": "p", "recommendation": "STOP", "how_sure": {}, "schools": schools}, Rules(10, 10))
     assert card["schools"][0]["mean_outcome"] is None and card["schools"][0]["is_small"]

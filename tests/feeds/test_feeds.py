@@ -7,6 +7,7 @@ import email
 import email.policy
 import hashlib
 import json
+import re
 import stat
 from pathlib import Path
 
@@ -168,7 +169,12 @@ def test_mail_counts_and_links_but_names_nobody(published: Settings) -> None:
     text = body.get_content()
     manifest = feed_folders.latest(published, "school-a")
     assert manifest is not None
-    assert f"{manifest['counts']['needs_adult_pupils']} pupils need an adult." in text
+    exact = manifest["counts"]
+    assert exact["needs_adult_pupils"] == 11 and exact["groups"] < 10
+    assert "about 10 pupils need an adult." in text and "about 10 pupils need an adult" in letter["Subject"]
+    assert "under 10 small groups would help." in text
+    for name in ("moves_on_pupils", "groups"):
+        assert not re.search(rf"\b{exact[name]} (pupil|small group)", text), "no number of a few"
     assert "http://127.0.0.1:9/schools/school-a" in text
     words = set(text.replace(",", " ").replace(".", " ").split())
     assert not words & {name for name in EVERY_NAME if len(name) > 3}

@@ -26,6 +26,7 @@ from answers.pilot_answers import load_scorecard
 from answers.pinned_releases import Reader
 from answers.scorecard_parts import present
 from cairn.errors import CairnError
+from cairn.protection.rules import Rules
 from cairn.settings import Settings
 from pilots import assignment, registry, school_traits
 from pilots.draft import read_draft
@@ -260,7 +261,7 @@ def test_page_and_pdf_have_the_waves(evaluated: tuple[Settings, assignment.Draw,
     assert [(wave, day) for wave, day in re.findall('<th scope="row">(\\d)</th><td>([-\\d]+)</td>', table)] == [
         (str(wave), day) for wave, day in enumerate(STARTS, start=1)
     ]
-    [before] = [one for one in present(card, 10)["health"] if one.name == "Before the waves started"]
+    [before] = [one for one in present(card, Rules(10, 10))["health"] if one.name == "Before the waves started"]
     p_value = card["waves"]["pre_trend"]["p_value"]
     assert before.level == ("good" if p_value >= 0.10 else "care")
     assert "Of wave 1 too little is known before." in before.says
@@ -270,7 +271,7 @@ def test_page_and_pdf_have_the_waves(evaluated: tuple[Settings, assignment.Draw,
     assert before.says in html
     assert page.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
     # What may be read as an effect nowhere may be read as one of a wave either.
-    short = present(card | {"how_sure": card["how_sure"] | {"statements": []}}, 10)
+    short = present(card | {"how_sure": card["how_sure"] | {"statements": []}}, Rules(10, 10))
     assert drawn(short)["waves"] is None
 
 

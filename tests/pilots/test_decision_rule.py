@@ -64,6 +64,22 @@ def test_first_rule_that_fits(changes: Mapping[str, object], code: str) -> None:
     assert "proved" not in " ".join([said.text, said.next, *said.why]).lower()
 
 
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_a_reason_is_as_strong_as_the_statement_of_the_same_chance(a: float, b: float, c: float, d: float) -> None:
+    """The review saw "at least as likely as not" beside "very confident" for one claim."""
+    chances = apart(Chances(max(a, b), min(a, b), 0.0), Chances(max(c, d), min(c, d), 0.0))
+    said = decide(replace(GOOD, chances=chances))
+    enough = "enough to matter (0.10 SD or more)"
+    told = {
+        "SCALE": [("pupils gained", "pupils did not gain", "positive"), (f"pupils gained {enough}", "-", "matters")],
+        "STOP": [("-", f"pupils did not gain {enough}", "matters")],
+        "NEXT WAVE": [("pupils gained", "pupils did not gain", "positive")],
+    }
+    for reason, (text, opposite, part) in zip(said.why, told.get(said.code, []), strict=False):
+        stated = statement(text, opposite, {name: getattr(one, part) for name, one in chances.items()})
+        assert str(stated["sentence"]).startswith(reason.removesuffix("."))
+
+
 def test_what_is_not_yet_harm_is_to_be_looked_at() -> None:
     worse = both(0.05, 0.01, 0.7)
     assert decide(replace(GOOD, chances=worse)).code == "STOP"

@@ -13,6 +13,7 @@ from answers import accounts
 from answers.accounts import add_account
 from cairn.settings import Settings
 from portal.app import create_app
+from tests.portal.fixture_published import publish_numbers
 from tests.portal.fixture_release import publish_fixture
 
 # Many sign-ins: the same function with less work in it.
@@ -62,6 +63,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
     """The fixture release, published once."""
     settings = Settings(home=tmp_path_factory.mktemp("portal"), portal_hosts=["portal.example"])
     people = publish_fixture(settings)
+    publish_numbers(settings)
     for name, (role, school_id) in ACCOUNTS.items():
         add_account(
             settings,

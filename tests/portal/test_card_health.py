@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from answers import wording
 from answers.card_health import WORDS, health
-from answers.scorecard_parts import present, who_told
+from answers.scorecard_parts import present
+from cairn.protection.rules import Rules
 from cairn.settings import Settings
 from pilots.decision import DECISIONS
 from pilots.six_pilots import SEED, SIX, made_card, six_cards
@@ -44,7 +45,7 @@ def folder(cards: Cards, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def checks(card: dict[str, Any]) -> dict[str, tuple[str, str]]:
     """The health of a card: name -> word and sentence."""
-    return {one.name: (one.word, one.says) for one in present(card, 10)["health"]}
+    return {one.name: (one.word, one.says) for one in present(card, Rules(10, 10))["health"]}
 
 
 def test_what_the_truth_does_not_allow_is_not_said(cards: Cards) -> None:
@@ -61,7 +62,7 @@ def test_what_the_truth_does_not_allow_is_not_said(cards: Cards) -> None:
 
 def test_an_effect_is_drawn_only_where_a_chance_is_told(cards: Cards) -> None:
     for name, card in cards.items():
-        shown = present(card, 10)
+        shown = present(card, Rules(10, 10))
         assert (drawn(shown)["effect"] is not None) == bool(card["how_sure"]["statements"]), name
     assert [name for name in cards if not cards[name]["how_sure"]["statements"]] == [
         "three-schools",
@@ -72,10 +73,10 @@ def test_an_effect_is_drawn_only_where_a_chance_is_told(cards: Cards) -> None:
 
 def test_three_schools_do_not_look_like_twenty(cards: Cards) -> None:
     """Filled marks are schools; places up to six that are empty are broken outlines."""
-    few, many = (str(drawn(present(cards[name], 10))["counted"]) for name in ("three-schools", "works"))
+    few, many = (str(drawn(present(cards[name], Rules(10, 10)))["counted"]) for name in ("three-schools", "works"))
     assert (few.count("<circle"), few.count("stroke-dasharray"), "3 of the 6 needed" in few) == (6, 6, True)
     assert (many.count("<circle"), many.count("stroke-dasharray")) == (20, 0)
-    early = str(drawn(present(cards["before-window"], 10))["counted"])
+    early = str(drawn(present(cards["before-window"], Rules(10, 10)))["counted"])
     assert early == many, "before the outcomes the plan's schools are counted"
 
 
@@ -94,7 +95,7 @@ def test_intervals_of_two_cards_are_as_long_as_they_are(effect: float, half: flo
 
 def drawn_effect(card: dict[str, Any]) -> str | None:
     """The effect's chart of a card as an evaluation has it."""
-    return effect_chart(present(card, 10))
+    return effect_chart(present(card, Rules(10, 10)))
 
 
 def test_what_has_no_bounds_is_a_broken_line_and_not_another_estimates_interval(cards: Cards) -> None:
@@ -103,7 +104,7 @@ def test_what_has_no_bounds_is_a_broken_line_and_not_another_estimates_interval(
     open_ended = {"low": None, "high": None}
     card["estimates"] = [one | open_ended if one["name"] == "hedges_g" else one for one in card["estimates"]]
     assert str(drawn_effect(card)).count('stroke-dasharray="6,5"') == 1
-    assert "no bounds" in present(card, 10)["effect_told"]
+    assert "no bounds" in present(card, Rules(10, 10))["effect_told"]
 
 
 def test_hardly_done_is_not_tested(cards: Cards) -> None:
@@ -112,7 +113,10 @@ def test_hardly_done_is_not_tested(cards: Cards) -> None:
     assert card["recommendation"] == "STOP" and "not tested as intended" in card["recommendation_text"]
     word, says = checks(card)["Tried as intended"]
     assert word == "Bad" and "not tested as intended" in says
-    assert "tried as intended (bad)" in present(card, 10)["read_with"]
+    shown = present(card, Rules(10, 10))
+    assert "tried as intended (bad)" in shown["read_with"] and shown["told"] == "Stop, as delivered"
+    done = card | {"did_it_happen": card["did_it_happen"] | {"dosage_met_share": 0.9}}
+    assert present(done, Rules(10, 10))["told"] == "Stop"
 
 
 @pytest.mark.parametrize(("g", "word"), [(0.05, "Good"), (-0.06, "Look"), (0.25, "Look"), (-0.26, "Bad")])
@@ -121,7 +125,7 @@ def test_groups_apart_at_the_start_are_said_beside_scale(g: float, word: str) ->
     card["rating"]["baseline_g"] = g
     found, says = checks(card)["Groups at the start"]
     assert found == word and f"{abs(g):.2f} SD" in says
-    assert ("groups at the start" in (present(card, 10)["read_with"] or "")) == (word != "Good")
+    assert ("groups at the start" in (present(card, Rules(10, 10))["read_with"] or "")) == (word != "Good")
 
 
 SHARES = st.none() | st.floats(0, 1)
@@ -155,7 +159,7 @@ def test_every_card_has_eight_checks_each_with_a_word_and_a_sentence(
     card["guardrails"] = [{"name": f"g{n}", "status": one, "sentence": "x"} for n, one in enumerate(guardrails)]
     if is_late is not None:
         card["frozen"] = {"at": "2026-08-10T15:00:00+00:00", "is_late": is_late, "amendments": []}
-    found = health(present(card, 10))
+    found = health(present(card, Rules(10, 10)))
     assert len(found) == 8 and len({one.name for one in found}) == 8
     for one in found:
         assert one.word == WORDS[one.level] and one.says.endswith(".")
@@ -194,23 +198,24 @@ def test_a_card_before_its_window_says_who_is_assigned_and_when_scores_come(card
         "2,400 pupils in 40 schools are assigned, grades 3, 4, 5. Their scores are taken from Mon 26 Oct 2026 to Fri 30"
         " Oct 2026."
     )
-    shown = present(cards["before-window"], 10)
+    shown = present(cards["before-window"], Rules(10, 10))
     assert shown["who_told"] == told
     for name in ("before-window", "index"):
         page = (folder / f"{name}.html").read_text()
         assert told in page and "in 0 schools" not in page
     charts = drawn(shown)
     assert [name for name, svg in charts.items() if svg] == ["counted", "dosage"], "no picture of any outcome"
-    some = shown["for_whom"] | {"pupils": 7}
-    inside = {"data_date": "2026-10-28", "for_whom": some, "is_too_early": True}
-    assert "So far fewer than 10 of them have both scores; the window closes on" in who_told(shown | inside, 10)
-    over = inside | {"data_date": "2026-11-20", "for_whom": some | {"pupils": 1500}}
-    assert "So far 1,500 of them have both scores; the window closed on" in who_told(shown | over, 10)
+    card = cards["before-window"] | {"data_date": "2026-10-28", "is_too_early": True}
+    inside = card | {"for_whom": card["for_whom"] | {"pupils": 7}}
+    said = present(inside, Rules(10, 10))["who_told"]
+    assert "So far under 10 of them have both scores; the window closes on" in said
+    over = card | {"data_date": "2026-11-20", "for_whom": card["for_whom"] | {"pupils": 1503}}
+    assert "So far 1,500 of them have both scores; the window closed on" in present(over, Rules(10, 10))["who_told"]
 
 
 def test_what_happened_so_far_is_not_held_against_the_whole_time(cards: Cards) -> None:
     """Sixteen of 54 days are over on 15 September: 135 of the 456 minutes would be in step."""
-    early, done = (dict(present(cards[name], 10)["happened_told"]) for name in ("before-window", "works"))
+    early, done = (dict(present(cards[name], Rules(10, 10))["happened_told"]) for name in ("before-window", "works"))
     assert "Minutes a pupil so far, mean of planned; in step with the plan by now: 135" in early
     assert early["Milestones met so far, 3 in each of 20 schools"] == "20 of 60"
     assert (done["Milestones met, 3 in each of 20 schools"], done["Milestones late"]) == ("59 of 60", "1")
@@ -221,7 +226,7 @@ def test_what_happened_so_far_is_not_held_against_the_whole_time(cards: Cards) -
 
 def test_groups_and_minutes_are_pictures_with_words(cards: Cards, folder: Path) -> None:
     """On page and PDF where a chance is told, and nowhere else; each mark in the words too."""
-    works = present(cards["works"], 10)
+    works = present(cards["works"], Rules(10, 10))
     groups = [one for one in works["for_whom"]["groups"] if one["effect_sd"] is not None]
     assert len(groups) == 6
     page = (folder / "works.html").read_text()
@@ -240,7 +245,7 @@ def test_groups_and_minutes_are_pictures_with_words(cards: Cards, folder: Path) 
     assert svg.count('aria-roledescription="point"') >= 40 or svg.count("<path") >= 40, "a mark a school"
     assert (folder / "works.pdf").read_bytes().count(b"/S/Figure") == 5
     for name in ("three-schools", "volunteers", "before-window"):
-        shown = present(cards[name], 10)
+        shown = present(cards[name], Rules(10, 10))
         assert (shown["for_whom"]["groups"], shown["did_it_happen"]["by_dosage"]) == ([], [])
         assert drawn(shown)["groups"] is None
         assert (
@@ -263,7 +268,7 @@ def test_the_log_of_the_cycle_is_in_order_with_what_came_late(cards: Cards) -> N
         ],
     }
     card["practice"] = [{"from_date": "2026-09-17", "what": "groups of four", "learned": "six are too many"}]
-    assert [(one["what"], one["more"]) for one in present(card, 10)["log"]] == [
+    assert [(one["what"], one["more"]) for one in present(card, Rules(10, 10))["log"]] == [
         ("Plan frozen", ""),
         ("Done: groups of four", "Learned: six are too many"),
         ("Analysis amended: one school tests late", ""),
@@ -280,6 +285,6 @@ def test_days_in_sentences_are_written_as_days() -> None:
 def test_a_fall_is_named_a_fall_on_the_card(cards: Cards) -> None:
     card = dict(cards["works"])
     card["planned"] = card["planned"] | {"direction": "fall"}
-    shown = present(card, 10)
+    shown = present(card, Rules(10, 10))
     assert shown["gain_heads"] == ("Fell at all", "Fell enough to matter")
     assert checks(card)["What a sceptic sees"][1].startswith("Chance of a fall 9")

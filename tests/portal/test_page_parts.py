@@ -1,4 +1,4 @@
-"""Pure parts of the pages: protection, what can be decided, where signing in leads."""
+"""Pure parts of the pages: what can be decided, where signing in leads."""
 
 from __future__ import annotations
 
@@ -6,13 +6,8 @@ import pytest
 
 from answers import wording
 from pilots.decision import DECISIONS
-from portal.pages_overview import protect
 from portal.pages_pilots import choices, decision_problem
 from portal.pages_session import safe_next
-
-
-def test_small_groups_are_not_counted_out() -> None:
-    assert protect(9, 10) == "under 10" and protect(10, 10) == "10" and protect(0, 10) == "under 10"
 
 
 def test_every_decision_of_the_rule_can_be_recorded_what_it_says_first() -> None:

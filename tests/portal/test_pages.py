@@ -229,7 +229,8 @@ def test_recording_a_decision(pages: Any) -> None:
     assert f"central ({account.account_id})" in client.get(page).text
     assert rows[0]["evaluation_id"] == EVALUATION_ID, "the evaluation on the page, which its own publication records"
     assert lake.read(pages.settings, "gold.pilot_result").num_rows == 0
-    assert "Two schools asked first." in client.get(page).text
+    text = client.get(page).text
+    assert "Two schools asked first." in text and "by central (Central office)" in text
     assert submit(pages.client("engineer"), "/pilots", f"{page}/decision", decision="SCALE").status_code == 403
 
 

@@ -14,6 +14,7 @@ import pytest
 import lake
 from answers.scorecard_parts import present
 from cairn.errors import CairnError
+from cairn.protection.rules import Rules
 from cairn.settings import REPOSITORY, Settings
 from pilots import registry
 from pilots.plan import Plan
@@ -220,7 +221,7 @@ def test_pilot_that_cannot_be_evaluated_stops_only_itself(released: Settings) ->
 
 def test_a_card_that_failed_says_nothing_of_evidence_that_nobody_looked_at(released: Settings) -> None:
     learning, frozen = release_of(released), registry.newest_plans(released)[0]
-    shown = present(scorecards.failed(frozen, learning, "broken"), 10)
+    shown = present(scorecards.failed(frozen, learning, "broken"), Rules(10, 10))
     assert {(one.level, one.says) for one in shown["health"]} == {("none", "Not evaluated.")}
 
 

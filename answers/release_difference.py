@@ -1,0 +1,101 @@
+"""What differs between two releases and why, as a person may read it: the same comparison as ``cairn marts diff``.
+
+Engineers see whose rows differ by the vault's keys; everybody else how many, told like any published number.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cairn.protection.rules import Rules
+from cairn.settings import Settings
+from releases import store
+from releases.difference import diff
+from releases.difference_reasons import REASONS
+
+Said = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why pairs of a pupil and a topic differ: in a word, in a sentence, and how many."""
+
+    name: str
+    meaning: str
+    pairs: str
+
+
+@dataclass(frozen=True)
+class TableDifference:
+    """One table's rows before and after, and of those how many came, went and changed, as they are printed."""
+
+    name: str
+    before: str
+    after: str
+    added: str
+    removed: str
+    changed: str
+    examples: tuple[str, ...]
+
+    @property
+    def is_same(self) -> bool:
+        """Whether nothing differs."""
+        return (self.added, self.removed, self.changed) == ("0", "0", "0")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two releases compared."""
+
+    reasons: tuple[Reason, ...]
+    tables: tuple[TableDifference, ...]
+
+
+class Differences:
+    """Comparisons made, the newest few kept: releases do not change, but for what an erasure takes out of them."""
+
+    KEPT = 16
+
+    def __init__(self) -> None:
+        self._made: OrderedDict[tuple[object, ...], Said] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def between(self, settings: Settings, before: str, after: str) -> Said:
+        """What :func:`releases.difference.diff` says. Raises CairnError as it does."""
+        kind = after.partition("-")[0]
+        found = [store.get(settings, before.partition("-")[0], before), store.get(settings, kind, after)]
+        key = (settings.home, *((one.release_id, len(one.erased)) for one in found))
+        with self._lock:
+            # One at a time: each holds as much memory as DuckDB may have.
+            if key not in self._made:
+                self._made[key] = diff(settings, before, after)
+                while len(self._made) > self.KEPT:
+                    self._made.popitem(last=False)
+            self._made.move_to_end(key)
+            return self._made[key]
+
+
+def told(said: Said, rules: Rules | None) -> Difference:
+    """A comparison as it is printed: with ``rules`` its numbers are published ones and no row is named; without, exact
+    and with the keys of rows."""
+
+    def number(count: int) -> str:
+        return f"{count:,}" if rules is None else rules.count(count).text
+
+    reasons = tuple(Reason(one["reason"], REASONS[one["reason"]], number(one["pairs"])) for one in said["reasons"])
+    return Difference(reasons, tuple(_table(row, number, rules is None) for row in said["tables"]))
+
+
+def _table(row: Said, number: Callable[[int], str], is_named: bool) -> TableDifference:
+    counts = {name: number(row[name]) for name in ("before", "after", "added", "removed", "changed")}
+    examples = tuple(_example(one) for one in row["examples"]) if is_named else ()
+    return TableDifference(name=row["table"], examples=examples, **counts)
+
+
+def _example(one: Said) -> str:
+    key = ", ".join(f"{name} {value}" for name, value in one["key"].items())
+    return f"{one['what']}: {key}{' (' + ', '.join(one['columns']) + ')' if one['columns'] else ''}"
