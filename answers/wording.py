@@ -28,7 +28,7 @@ REASONS_LONG = {
     "silent": "No work lately",
 }
 SAID = {"mastered": "mastered", "not_yet": "not yet", "withdrawn": "withdrawn", "nothing_said": "nothing said"}
-SAID_BY = {"school_leader": "a school leader", "district_system": "a teacher"}
+SAID_BY = {"school_leader": "a school leader", "teacher": "a teacher", "district_system": "a teacher"}
 OUTCOMES = {"worked": "worked", "not_yet": "not yet", "waiting": "no work since"}
 NO_PROOF = (
     "This is no proof that help worked or did not: help is given to those who need it, and comparable pupils are alike "
