@@ -74,6 +74,11 @@ class Account:
     mail: str
     teacher_key: str | None = None
 
+    @property
+    def told(self) -> str:
+        """How what somebody decided names the account: an account that is made anew has the name and another id."""
+        return f"{self.name} ({self.account_id})"
+
 
 def accounts_path(settings: Settings) -> Path:
     """Where the accounts lie."""

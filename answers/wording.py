@@ -40,7 +40,12 @@ OUTLOOKS = {
     "no_progress": "no date: as much was lost as was mastered",
     "after_year": "at this pace not in this school year",
 }
-ROLES = {"school_leader": "School leader", "central_office": "Central office", "engineer": "Engineer"}
+ROLES = {
+    "school_leader": "School leader",
+    "teacher": "Teacher",
+    "central_office": "Central office",
+    "engineer": "Engineer",
+}
 RECOMMENDATIONS = {
     "HARM": "Pause and look",
     "INVALID": "Not a valid comparison",

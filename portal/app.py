@@ -35,8 +35,9 @@ from portal.access_log import log_to_standard_error, note
 from portal.doors import OddPaths, SecurityHeaders, allowed_hosts
 from portal.sessions import ABSOLUTE_SECONDS
 from portal.sign_in import session_secret
-from portal.web import HERE, Portal, current_account, make_environment, render
+from portal.web import HERE, Portal, check_routes, current_account, make_environment, public, render
 
+STATIC = "/static"
 # Asking for what is not there is of interest where pupils are.
 PATHS_ABOUT_PUPILS = ("/schools/", "/students/")
 
@@ -61,8 +62,9 @@ def failure(request: Request, error: Exception) -> Response:
     return Response("Something failed here. It is in the portal's log.", status_code=500, media_type="text/plain")
 
 
+@public("browsers ask for it unasked")
 def favicon(request: Request) -> Response:
-    """Browsers ask for it unasked."""
+    """To the mark of the portal."""
     return RedirectResponse("/static/cairn.svg", status_code=301)
 
 
@@ -95,18 +97,23 @@ def routes() -> list[Route | Mount]:
         Route("/operations/{report}/", pages_operations.report),
         Route("/operations/{report}/{path:path}", pages_operations.report),
         Route("/favicon.ico", favicon),
-        Mount("/static", StaticFiles(directory=HERE / "static"), name="static"),
+        Mount(STATIC, StaticFiles(directory=HERE / "static"), name="static"),
     ]
 
 
 def create_app(settings: Settings, host: str = "127.0.0.1") -> Starlette:
-    """The application over one home, served on ``host``. Two portals on one machine have cookies of their own."""
+    """The application over one home, served on ``host``. Two portals on one machine have cookies of their own.
+
+    Raises CairnError where an address is guarded by nobody.
+    """
+    addresses = routes()
+    check_routes(addresses, [STATIC])
     secret = session_secret(settings)
     mark = hashlib.sha256(secret.encode()).hexdigest()[:8]
     prefix = "__Host-" if settings.portal_behind_tls else ""
     proxies = [Middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies)]
     app = Starlette(
-        routes=routes(),
+        routes=addresses,
         middleware=[
             *(proxies if settings.trusted_proxies else ()),
             Middleware(SecurityHeaders, is_behind_tls=settings.portal_behind_tls),

@@ -16,7 +16,7 @@ from portal import operations_reads as reads
 from portal.doors import REPORT_FILES
 from portal.sessions import ABSOLUTE_SECONDS, account_by_hash
 from portal.sign_in import token_hash
-from portal.web import SESSION, guarded, portal_of, render
+from portal.web import SESSION, guarded, portal_of, public, render
 
 READERS = ("engineer", "central_office")
 # Address below /operations and the folder below home/reports.
@@ -66,6 +66,7 @@ def report(request: Request, account: Account) -> Response:
     return RedirectResponse(f"{REPORT_FILES}{ticket}/{name}/{quote(found)}", status_code=303)
 
 
+@public("by a ticket in the address, of a session whose role opens reports")
 def report_file(request: Request) -> Response:
     """A file of Data Docs or dbt docs, for the holder of a ticket; nothing outside their folder."""
     portal = portal_of(request)

@@ -18,7 +18,7 @@ from pilots import registry
 from pilots.decision import DECISIONS
 from portal.charts import ChartCache
 from portal.pdf import scorecard_pdf
-from portal.web import Portal, check_csrf, current_account, guarded, login_redirect, portal_of, render
+from portal.web import Portal, check_csrf, guarded, portal_of, render
 
 READERS = ("central_office", "engineer")
 REASON_LIMIT = 500
@@ -123,14 +123,9 @@ def choices(card: dict[str, Any]) -> list[str]:
     return [said, *(one for one in DECISIONS if one != said)]
 
 
-async def decide(request: Request) -> Response:
+@guarded("central_office")
+async def decide(request: Request, account: Account) -> Response:
     """Record a decision; the central office only."""
-    account = await run_in_threadpool(current_account, request)
-    if account is None:
-        return login_redirect(request)
-    request.state.account = account
-    if account.role != "central_office":
-        raise HTTPException(403, "Decisions are recorded by the central office.")
     form = await request.form()
     check_csrf(request, form.get("csrf"))
     decision, reason = str(form.get("decision", "")), str(form.get("reason", "")).strip()
@@ -148,7 +143,7 @@ def _decide(request: Request, account: Account, decision: str, reason: str) -> R
     # The evaluation that the person looked at; results are recorded by the evaluation that published them.
     seen = registry.Recommended(pinned.evaluation.release_id, card["plan_hash"], code_of(card["recommendation"]))
     try:
-        registry.decide(portal.settings, card["pilot_id"], decision, account.role, reason, seen, account=account.name)
+        registry.decide(portal.settings, card["pilot_id"], decision, account.role, reason, seen, account=account.told)
     except CairnError as error:
         return _pilot(request, account, str(error), 409)
     return RedirectResponse(f"/pilots/{card['pilot_id']}#decisions", status_code=303)

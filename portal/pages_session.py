@@ -13,7 +13,7 @@ from portal import sessions
 from portal.access_log import note
 from portal.pages_overview import overview
 from portal.sign_in import DEVICE_SECONDS, Throttled, name_hash, remember_device, sign_in
-from portal.web import SESSION, check_csrf, current_account, guarded, portal_of, render
+from portal.web import SESSION, check_csrf, current_account, guarded, portal_of, public, render
 
 # Each password tried takes 32 MiB and a tenth of a second: this many at once, and no queue without an end.
 SIGNING_IN = CapacityLimiter(4)
@@ -27,6 +27,7 @@ def safe_next(target: str | None) -> str:
     return target
 
 
+@public("the form to sign in")
 def login_page(request: Request) -> Response:
     """The sign-in form."""
     if current_account(request):
@@ -39,6 +40,7 @@ def _form(request: Request, target: str, name: str, problem: str | None, status:
     return render(request, "login.html", context, status_code=status)
 
 
+@public("signing in")
 async def login_submit(request: Request) -> Response:
     """Sign in: a new session, then where the person wanted to go."""
     form = await request.form()
@@ -92,6 +94,7 @@ def _end_session(request: Request) -> None:
     request.session.clear()
 
 
+@public("signing out; without a session it ends nothing")
 async def logout_submit(request: Request) -> Response:
     """End the session: a copy of its cookie opens nothing from here on."""
     form = await request.form()
@@ -105,6 +108,7 @@ def _sign_out(request: Request) -> Response:
     return RedirectResponse("/login", status_code=303)
 
 
+@public("asks before signing out")
 def logout_page(request: Request) -> Response:
     """Signing out asks once, so that a link elsewhere cannot do it."""
     account = current_account(request)
@@ -126,6 +130,7 @@ def home(request: Request, account: Account) -> Response:
     return overview(request, account)
 
 
+@public("says ok and no more to those who are not signed in")
 def health(request: Request) -> Response:
     """Whether the portal answers and, for the signed-in, from which releases."""
     try:

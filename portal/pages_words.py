@@ -21,12 +21,11 @@ from loading.actions import Action, log_action, log_actions
 from loading.judgements import Judgement, say
 from portal.entitled import require_class
 from portal.pages_student import Pupil, pupil_of, show_student
-from portal.web import check_csrf, current_account, login_redirect, portal_of
+from portal.web import check_csrf, guarded, portal_of
 
 SPEAKERS = ("school_leader", "teacher")
 # What a form writes of the pupil on one of her competencies. Raises CairnError with what to mend.
 Write = Callable[[Settings, Account, Pupil, str, FormData], None]
-
 # What answers a form, once it is sure who sent it and from where.
 Answer = Callable[[Request, Account, FormData], Response]
 # Parts of a class's page that hold forms about one pupil.
@@ -36,29 +35,26 @@ select student_key, competency_id from mart_group_member
 where school_id = ? and class_id = ? and group_id = ? and is_member order by student_key"""
 
 
-async def say_word(request: Request) -> Response:
+@guarded(*SPEAKERS)
+async def say_word(request: Request, account: Account) -> Response:
     """Set or withdraw a word on a pupil of the account's own."""
-    return await _from_own_page(request, functools.partial(_answer, part="words", write=_say))
+    return await _from_own_page(request, account, functools.partial(_answer, part="words", write=_say))
 
 
-async def act(request: Request) -> Response:
+@guarded(*SPEAKERS)
+async def act(request: Request, account: Account) -> Response:
     """Log, or take back, what was done for a pupil of the account's own."""
-    return await _from_own_page(request, functools.partial(_answer, part="actions", write=_act))
+    return await _from_own_page(request, account, functools.partial(_answer, part="actions", write=_act))
 
 
-async def act_for_group(request: Request) -> Response:
+@guarded(*SPEAKERS)
+async def act_for_group(request: Request, account: Account) -> Response:
     """Log, or take back, what was done with a small group: a row for each of its members of the class."""
-    return await _from_own_page(request, _answer_for_group)
+    return await _from_own_page(request, account, _answer_for_group)
 
 
-async def _from_own_page(request: Request, answer: Answer) -> Response:
-    """A form of a school leader or teacher, sent from our own page."""
-    account = await run_in_threadpool(current_account, request)
-    if account is None:
-        return login_redirect(request)
-    request.state.account = account
-    if account.role not in SPEAKERS:
-        raise HTTPException(403, "Words on a pupil are the school's own.")
+async def _from_own_page(request: Request, account: Account, answer: Answer) -> Response:
+    """A form of the account's, sent from our own page."""
     form = await request.form()
     check_csrf(request, form.get("csrf"))
     return await run_in_threadpool(answer, request, account, form)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import hmac
+import inspect
 import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,12 +16,14 @@ from urllib.parse import quote
 
 from itsdangerous import TimestampSigner
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
 
 from answers import wording
-from answers.accounts import Account
+from answers.accounts import ROLES, Account
 from answers.pinned_releases import Pinned, Reader
 from answers.school_trust import Age, current_age
 from cairn.errors import CairnError
@@ -32,7 +35,11 @@ LOG = logging.getLogger("portal")
 HERE = Path(__file__).resolve().parent
 # Under this name the signed cookie carries the session's token.
 SESSION = "session"
-Handler = Callable[[Request, Account], Response]
+Handler = Callable[[Request, Account], Response | Awaitable[Response]]
+Endpoint = Callable[[Request], Any]
+# Who opens what: roles by endpoint of those that are guarded; of the others, why anybody may ask.
+GUARDED: dict[Endpoint, tuple[str, ...]] = {}
+PUBLIC: dict[Endpoint, str] = {}
 
 # What each role finds in the header: address, words.
 NAVIGATION = {
@@ -135,23 +142,64 @@ def login_redirect(request: Request) -> Response:
     return RedirectResponse("/login" if wanted == "/" else f"/login?next={quote(wanted)}", status_code=303)
 
 
-def guarded(*roles: str) -> Callable[[Handler], Callable[[Request], Response]]:
-    """A page for signed-in accounts of these roles (all roles where none is named): others get 403 or the sign-in."""
+def guarded(*roles: str) -> Callable[[Handler], Endpoint]:
+    """A page for signed-in accounts of these roles (all roles where none is named): others get 403 or the sign-in.
 
-    def decorate(handler: Handler) -> Callable[[Request], Response]:
+    A handler that waits for a form is a coroutine; its account is looked up in a thread, before the form is read.
+    """
+    unknown = set(roles) - set(ROLES)
+    assert not unknown, f"no such role: {unknown}"
+
+    def entered(request: Request) -> Account | Response:
+        account = current_account(request)
+        if account is None:
+            return login_redirect(request)
+        request.state.account = account
+        if roles and account.role not in roles:
+            raise HTTPException(403, "Your account does not open this page.")
+        return account
+
+    def decorate(handler: Handler) -> Endpoint:
         @functools.wraps(handler)
-        def page(request: Request) -> Response:
-            account = current_account(request)
-            if account is None:
-                return login_redirect(request)
-            request.state.account = account
-            if roles and account.role not in roles:
-                raise HTTPException(403, "Your account does not open this page.")
-            return handler(request, account)
+        def page(request: Request) -> Any:
+            found = entered(request)
+            return found if isinstance(found, Response) else handler(request, found)
 
-        return page
+        @functools.wraps(handler)
+        async def form(request: Request) -> Any:
+            found = await run_in_threadpool(entered, request)
+            if isinstance(found, Response):
+                return found
+            answer = handler(request, found)
+            return await answer if inspect.isawaitable(answer) else answer
+
+        endpoint = form if inspect.iscoroutinefunction(handler) else page
+        GUARDED[endpoint] = roles or ROLES
+        return endpoint
 
     return decorate
+
+
+def public(why: str) -> Callable[[Endpoint], Endpoint]:
+    """An address that needs no account; ``why`` stands in the table of who opens what."""
+
+    def decorate(endpoint: Endpoint) -> Endpoint:
+        PUBLIC[endpoint] = why
+        return endpoint
+
+    return decorate
+
+
+def check_routes(routes: Iterable[BaseRoute], mounts: Iterable[str]) -> None:
+    """Refuse to serve an address that nobody guards, or a folder that is none of ``mounts``. Raises CairnError."""
+    for route in routes:
+        if isinstance(route, Route):
+            is_known = route.endpoint in GUARDED or route.endpoint in PUBLIC
+        else:
+            is_known = isinstance(route, Mount) and route.path in mounts
+        if not is_known:
+            where = getattr(route, "path", route)
+            raise CairnError(f"{where} is open to anybody: wrap it by guarded(roles), or by public(why) (portal.web)")
 
 
 def navigation(account: Account | None) -> list[tuple[str, str]]:

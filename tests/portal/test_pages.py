@@ -10,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 import lake
+from answers.accounts import list_accounts
 from answers.pinned_releases import Reader
 from cairn.settings import Settings
 from feeds.write import write
@@ -223,6 +224,9 @@ def test_recording_a_decision(pages: Any) -> None:
     assert [(row["pilot_id"], row["decision"], row["recommendation"]) for row in rows] == [
         ("pilot-fractions", "NEXT WAVE", "SCALE")
     ]
+    (account,) = [one for one in list_accounts(pages.settings) if one.name == "central"]
+    assert (rows[0]["decided_by"], rows[0]["decided_by_role"]) == (f"central ({account.account_id})", "central_office")
+    assert f"central ({account.account_id})" in client.get(page).text
     assert rows[0]["evaluation_id"] == EVALUATION_ID, "the evaluation on the page, which its own publication records"
     assert lake.read(pages.settings, "gold.pilot_result").num_rows == 0
     assert "Two schools asked first." in client.get(page).text
