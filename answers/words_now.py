@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -50,6 +50,19 @@ class WordsNow:
         is_same = (known, row.get("override_date")) == (now["said"], now["said_date"])
         since = "" if is_same else " (since the night)"
         return wording.said(now["said"], now["said_date"], now["role"], now["until_date"]) + since
+
+    def of_school(self, school_id: str) -> WordsNow:
+        """For a school's own page: what stands stands, but why, and what was said before, stay where it was said.
+
+        A row without a school came by a file of the district's.
+        """
+        elsewhere = dict.fromkeys(("reason", "note"))
+        standing_here = {
+            pair: row if row["school_id"] in (None, school_id) else row | elsewhere
+            for pair, row in self.standing.items()
+        }
+        said = tuple(row for row in self.said if row["school_id"] in (None, school_id))
+        return replace(self, standing=standing_here, said=said)
 
 
 def _label(row: Mapping[str, Any]) -> str:

@@ -49,22 +49,32 @@ def log_action(settings: Settings, action: Action, recorded_at: datetime | None 
 
     Raises CairnError, before anything is written, for a kind that is none of the district's and for a bad note.
     """
+    return next(iter(log_actions(settings, [action], recorded_at)), None)
+
+
+def log_actions(settings: Settings, actions: Iterable[Action], recorded_at: datetime | None = None) -> list[Row]:
+    """The same for several actions, as of a whole group, in one commit: all of them or none; the rows added."""
     kinds = load_teacher_words(settings).action_kinds
-    if not action.is_retraction and action.kind not in kinds:
-        raise CairnError(f"Say what was done, one of {', '.join(kinds)}.")
-    row: Row = asdict(action) | {
-        "action_id": action.action_id,
-        "note": checked_note(action.note or ""),
-        "recorded_at": recorded_at or datetime.now(UTC),
-    }
+    instant = recorded_at or datetime.now(UTC)
+    rows: dict[str, Row] = {}
+    for action in actions:
+        if not action.is_retraction and action.kind not in kinds:
+            raise CairnError(f"Say what was done, one of {', '.join(kinds)}.")
+        rows[action.action_id] = asdict(action) | {
+            "action_id": action.action_id,
+            "note": checked_note(action.note or ""),
+            "recorded_at": instant,
+        }
     with lake.lease(settings, "teacher-actions", wait_seconds=WAIT_SECONDS) as is_ours:
         if not is_ours:
             raise CairnError("Others are writing just now: try again.")
-        stands = action.action_id in {one["action_id"] for one in read_actions(settings, [action.student_key])}
-        if stands != action.is_retraction:
-            return None
-        lake.append(settings, TABLE, [row])
-    return row
+        standing_ids = {
+            one["action_id"] for one in read_actions(settings, {row["student_key"] for row in rows.values()})
+        }
+        added = [row for row in rows.values() if (row["action_id"] in standing_ids) == row["is_retraction"]]
+        if added:
+            lake.append(settings, TABLE, added)
+    return added
 
 
 def read_actions(settings: Settings, student_keys: Collection[str] | None = None) -> list[Row]:

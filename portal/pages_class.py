@@ -1,8 +1,8 @@
-"""A class as it is right now: what changed since the night, by what the live service folded."""
+"""Classes for those who teach them: what is to do, the grid, one period's groups, the lists, one page to print."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,103 +11,159 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answers.accounts import Account
-from answers.pinned_releases import Opened
-from answers.pupil_names import look_up
-from portal.live_today import live_pupils
-from portal.pages_school import require_school
+from answers.class_answers import ClassView, class_counts, load_class
+from answers.pinned_releases import Opened, Pinned
+from answers.pupil_names import Names, look_up
+from answers.words_now import actions_now, local_today, words_now
+from cairn.class_period import WORDS
+from cairn.group_rules import load_group_rules
+from cairn.teacher_words import TeacherWords, load_teacher_words
+from portal.entitled import own_classes, require_class
+from portal.live_today import FRESH_SECONDS, behind_seconds, changed, live_pupils
 from portal.web import guarded, portal_of, render
 
 Row = dict[str, Any]
-NOT_STARTED = "not_started"
-TITLE = "select class_title from mart_class_attention where school_id = ? and class_id = ?"
 PAIRS = "select * from mart_student_competency where school_id = ?"
-# Live reads a record within seconds: further behind than this, the page says so first.
-FRESH_SECONDS = 60
+# One click logs this; where the district's list has no such kind, the first that it has.
+GROUP_KIND, ADULT_KIND = "small_group", "one_to_one"
+# The print is one page: so many lines of each list, the rest is counted out (tests/browser prints a full class).
+PRINT_ADULT, PRINT_MOVES, PRINT_REVIEWS, PRINT_OTHERS, PRINT_RESOURCES = 8, 8, 6, 8, 1
+# Names in one line of the print; of more, how many.
+PRINT_NAMES = 10
 
 
-@guarded("school_leader")
-def class_page(request: Request, account: Account) -> Response:
-    """The class's pupils with work since the night: state then and now. For the school's own leader, names logged."""
-    portal = portal_of(request)
-    school_id, class_id = request.path_params["school_id"], request.path_params["class_id"]
-    require_school(account, school_id)
-    pinned = portal.reader.pin()
+def _release(pinned: Pinned) -> Opened:
     if pinned.learning is None:
         raise HTTPException(503, "Nothing has been published yet. The first night publishes the first answers.")
-    titles = pinned.learning.rows(TITLE, [school_id, class_id])
-    if not titles:
-        raise HTTPException(404, "The current release has no such class in this school.")
-    title = titles[0]["class_title"]
-    pairs = pinned.learning.rows(PAIRS, [school_id])
-    pupils = sorted({row["student_key"] for row in pairs if row["class_id"] == class_id})
-    live = live_pupils(portal.settings, pupils)
-    rows = changed(live["rows"], pairs, class_id) if live else []
-    names = look_up(
-        portal.settings,
-        {row["student_key"] for row in rows},
-        actor=account.name,
-        role=account.role,
-        route="/schools/{school_id}/classes/{class_id}",
-        purpose="class page, live",
-        kind="page",
-        school_id=school_id,
-        release_id=pinned.learning.release_id,
-    )
+    return pinned.learning
+
+
+@guarded("teacher", "school_leader")
+def classes_page(request: Request, account: Account) -> Response:
+    """The account's own classes with what there is to do in each; names nobody."""
+    pinned = portal_of(request).reader.pin()
+    release = _release(pinned)
+    classes = own_classes(release, account)
+    counts = class_counts(release, [row["class_id"] for row in classes])
+    context = {"title": "Classes", "classes": classes, "counts": counts, "data_date": release.data_date}
+    return render(request, "classes.html", context, pinned=pinned)
+
+
+@guarded("teacher", "school_leader")
+def class_page(request: Request, account: Account) -> Response:
+    """One class: what changed since the night, groups of a period, who needs an adult, who moves on, the grid."""
+    settings = portal_of(request).settings
+    pinned, view = _own_class(request, account)
+    school_id = view.head["school_id"]
+    live = live_pupils(settings, view.pupils)
+    pairs = _release(pinned).rows(PAIRS, [school_id])
+    rows = changed(live["rows"], pairs, view.head["class_id"]) if live else []
+    names = _names(request, account, pinned, view, {row["student_key"] for row in rows}, "class page")
+    lists = load_teacher_words(settings)
+    logged = actions_now(settings, view.student_keys, (), view.data_date)
+    show = request.query_params.get("show", "")
+    known = {code for code, _ in view.units}
     context = {
-        "title": f"{title} now",
-        "class_title": title,
-        "school_id": school_id,
-        "pupils": len(pupils),
-        "data_date": pinned.learning.shown_date(school_id),
-        "held": _held_reason(pinned.learning, school_id),
+        "title": view.head["class_title"],
+        "view": view,
+        "names": names,
+        "pupils": _by_name(view.pupils, names),
+        "columns": view.shown_columns(show),
+        "show": show if show in known or show == "all" else "",
+        "held": _held_reason(_release(pinned), school_id),
         "live": live,
         "behind_seconds": behind_seconds(live, datetime.now(UTC)) if live else None,
         "fresh_seconds": FRESH_SECONDS,
-        "names": names,
         "rows": sorted(rows, key=lambda row: (not row["is_other"], names(row["student_key"]), row["competency_code"])),
+        "why": WORDS,
+        "rules": load_group_rules(settings),
+        "lists": lists,
+        "group_kind": _kind(lists, GROUP_KIND),
+        "adult_kind": _kind(lists, ADULT_KIND),
+        "now": words_now(settings, view.student_keys).of_school(school_id),
+        "done": _done(logged, school_id),
+        "today": local_today(settings),
     }
     return render(request, "class.html", context, pinned=pinned)
+
+
+@guarded("teacher", "school_leader")
+def print_page(request: Request, account: Account) -> Response:
+    """One page of paper for a class: groups, who needs an adult, who moves on, short reviews, what the others do."""
+    pinned, view = _own_class(request, account)
+    names = _names(request, account, pinned, view, (), "class page, to print")
+    context = {
+        "title": f"{view.head['class_title']}, to print",
+        "view": view,
+        "names": names,
+        "why": WORDS,
+        "needs_adult": [row for row in view.needs_adult if row["is_first"]],
+        "reviews": _by_topic(view.reviews_due),
+        "most": {
+            "adult": PRINT_ADULT,
+            "moves": PRINT_MOVES,
+            "reviews": PRINT_REVIEWS,
+            "others": PRINT_OTHERS,
+            "resources": PRINT_RESOURCES,
+            "names": PRINT_NAMES,
+        },
+    }
+    return render(request, "class_print.html", context, pinned=pinned)
+
+
+def _own_class(request: Request, account: Account) -> tuple[Pinned, ClassView]:
+    """The class of the address. Raises HTTPException 403 for any that is not the account's own."""
+    pinned = portal_of(request).reader.pin()
+    release = _release(pinned)
+    school_id, class_id = request.path_params["school_id"], request.path_params["class_id"]
+    require_class(release, account, school_id, class_id)
+    view = load_class(release, school_id, class_id)
+    if view is None:
+        raise HTTPException(404, "The current release has no such class in this school.")
+    return pinned, view
+
+
+def _names(
+    request: Request, account: Account, pinned: Pinned, view: ClassView, more: Iterable[str], purpose: str
+) -> Names:
+    return look_up(
+        portal_of(request).settings,
+        view.student_keys.union(more),
+        actor=account.name,
+        role=account.role,
+        route="/schools/{school_id}/classes/{class_id}",
+        purpose=purpose,
+        kind="page",
+        school_id=view.head["school_id"],
+        release_id=_release(pinned).release_id,
+    )
+
+
+def _by_name(keys: Iterable[str], names: Names) -> list[str]:
+    return sorted(keys, key=lambda key: (names(key), key))
+
+
+def _kind(lists: TeacherWords, wanted: str) -> str:
+    return wanted if wanted in lists.action_kinds else next(iter(lists.action_kinds))
+
+
+def _done(logged: Iterable[Row], school_id: str) -> dict[tuple[str, str], list[Row]]:
+    """What was logged on pages of the school since the release's day, by pupil and competency, newest first."""
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in logged:
+        if row["school_id"] == school_id:
+            found.setdefault((row["student_key"], row["competency_id"]), []).append(row)
+    return found
+
+
+def _by_topic(reviews: Iterable[Row]) -> list[tuple[Row, list[str]]]:
+    """Reviews that a class can do together: by competency, where most are due first."""
+    found: dict[str, tuple[Row, list[str]]] = {}
+    for row in reviews:
+        found.setdefault(row["competency_id"], (row, []))[1].append(row["student_key"])
+    return sorted(found.values(), key=lambda topic: (-len(topic[1]), topic[0]["competency_code"]))
 
 
 def _held_reason(release: Opened, school_id: str) -> str | None:
     rows = release.rows("select held_reason from mart_school where school_id = ? and is_held_back", [school_id])
     return (rows[0]["held_reason"] or "see operations") if rows else None
-
-
-def changed(live: Sequence[Mapping[str, Any]], pairs: Sequence[Row], class_id: str) -> list[Row]:
-    """Rows of the live table that are of the class, each beside what the night said of the pair.
-
-    A pair that the night did not have is of the class where the class works on its subject.
-    """
-    then = {(row["student_key"], row["competency_id"]): row for row in pairs}
-    known = {row["competency_id"]: row for row in pairs}
-    subjects = {row["subject"] for row in pairs if row["class_id"] == class_id}
-    found = []
-    for row in live:
-        before = then.get((row["student_key"], row["competency_id"]))
-        named = before or known.get(row["competency_id"], {})
-        is_ours = before["class_id"] == class_id if before else named.get("subject") in subjects
-        if not is_ours or (row["is_removed"] and not before):
-            continue
-        from_state = before["state"] if before else NOT_STARTED
-        last_us = row["last_event_at_us"]
-        found.append(
-            {
-                **row,
-                "competency_code": named.get("competency_code") or "",
-                "competency_title": named.get("competency_title") or "a topic new to this school",
-                "from_state": from_state,
-                "from_share": before["expected_share"] if before else None,
-                "is_other": row["state"] != from_state,
-                "last_event_at": datetime.fromtimestamp(last_us / 1e6, UTC) if last_us else None,
-            }
-        )
-    return found
-
-
-def behind_seconds(live: Mapping[str, Any], now: datetime) -> float:
-    """How far live is behind what the gateway has taken: 0 where nothing waits, else the age of the newest event."""
-    if live["word"] == "ready" and not live["behind_records"] and not live["behind_pupils"]:
-        return 0.0
-    last = live["last_received_at"]
-    return max(0.0, (now - datetime.fromisoformat(last)).total_seconds()) if last else float(FRESH_SECONDS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,7 @@ from answers.pupil_names import look_up
 from answers.school_answers import OLDER_FOLLOWUPS
 from answers.words_now import actions_now, local_today, words_now
 from cairn.teacher_words import NOTE_CHARACTERS, load_teacher_words
+from portal.entitled import own_classes, require_pupil
 from portal.web import guarded, portal_of, render
 
 COMPETENCIES = """
@@ -32,7 +33,7 @@ order by action_date desc, competency_id, action"""
 OLDER_DECISIONS = {"decided_by": "computed", "said_by_role": None, "said_reason": None, "said_until_date": None}
 # What can be spoken of: all competencies that somebody in the district has worked on.
 KNOWN = """
-select competency_id, competency_code, competency_title from mart_district_competency
+select competency_id, competency_code, competency_title, subject from mart_district_competency
 order by subject nulls last, competency_code nulls last, competency_title"""
 
 
@@ -45,7 +46,10 @@ from mart_override where student_key = ? and school_id = ? order by override_dat
 
 @dataclass(frozen=True)
 class Pupil:
-    """A pupil of the account's own school, in the releases of this page; ``competencies`` by id, own ones first."""
+    """A pupil of the account's own, in the releases of this page; ``competencies`` by id, own ones first.
+
+    A school leader sees all of her work, a teacher that of her own classes: ``subjects`` has what it is on.
+    """
 
     student_key: str
     school_id: str
@@ -53,17 +57,29 @@ class Pupil:
     learning: Opened
     rows: list[dict[str, Any]]
     competencies: dict[str, dict[str, Any]]
+    subjects: frozenset[str]
+
+    def of_her(self, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Of rows by competency those that the account may see."""
+        return [row for row in rows if row["competency_id"] in self.competencies]
 
 
 def pupil_of(request: Request, account: Account) -> Pupil:
     """The pupil of the address. Raises HTTPException 403 for any other key, alike whether it exists or not."""
     pinned = portal_of(request).reader.pin()
+    if pinned.learning is None:
+        raise HTTPException(403, "Nothing has been published yet.")
     key = request.path_params["student_key"]
-    rows = pinned.learning.rows(COMPETENCIES, [key, account.school_id]) if pinned.learning else []
-    if pinned.learning is None or not rows or account.school_id is None:
-        raise HTTPException(403, "Your account opens pupils of your own school only.")
-    competencies = {row["competency_id"]: row for row in [*rows, *pinned.learning.rows(KNOWN)][::-1]}
-    return Pupil(key, account.school_id, pinned, pinned.learning, rows, dict(reversed(competencies.items())))
+    school_id = require_pupil(pinned.learning, account, key)
+    rows = pinned.learning.rows(COMPETENCIES, [key, school_id])
+    known = pinned.learning.rows(KNOWN)
+    if account.role == "teacher":
+        classes = {row["class_id"] for row in own_classes(pinned.learning, account)}
+        rows = [row for row in rows if row["class_id"] in classes]
+        known = [row for row in known if row["subject"] in {row["subject"] for row in rows}]
+    competencies = {row["competency_id"]: row for row in [*rows, *known][::-1]}
+    subjects = frozenset(row["subject"] for row in rows)
+    return Pupil(key, school_id, pinned, pinned.learning, rows, dict(reversed(competencies.items())), subjects)
 
 
 ROLLED_UP = """
@@ -84,9 +100,9 @@ def areas_of(release: Opened, pupil: list[Any]) -> tuple[list[dict[str, Any]], l
     return rolled_up, release.rows(CARRIED, pupil) if release.has_table("mart_student_carried") else []
 
 
-@guarded("school_leader")
+@guarded("school_leader", "teacher")
 def student_page(request: Request, account: Account) -> Response:
-    """A pupil of the leader's own school; any other key is refused alike, whether it exists or not."""
+    """A pupil of the leader's own school or the teacher's own classes; any other key is refused alike."""
     return show_student(request, account, pupil_of(request, account))
 
 
@@ -109,30 +125,38 @@ def show_student(
         route="/students/{student_key}",
         purpose="pupil page",
         kind="page",
-        school_id=account.school_id,
+        school_id=pupil.school_id,
         release_id=pupil.learning.release_id,
     )
-    now = words_now(portal.settings, [key])
-    followups = [OLDER_FOLLOWUPS | row for row in pupil.learning.rows(ACTIONS, [key, account.school_id])]
-    rolled_up, carried = areas_of(pupil.learning, [key, account.school_id])
+    now = words_now(portal.settings, [key]).of_school(pupil.school_id)
+    place = [key, pupil.school_id]
+    followups = pupil.of_her(OLDER_FOLLOWUPS | row for row in pupil.learning.rows(ACTIONS, place))
+    logged = pupil.of_her(actions_now(portal.settings, [key], followups, pupil.learning.data_date))
+    rolled_up, carried = (
+        [row for row in rows if row["subject"] in pupil.subjects] for rows in areas_of(pupil.learning, place)
+    )
+    decided = pupil.learning.rows(DECISIONS, place)
+    if account.role == "teacher":
+        decided = pupil.of_her(decided)
     context = {
         "title": f"Pupil {names(key)}",
         "name": names(key),
         "student_key": key,
-        "school_id": account.school_id,
+        "school_id": pupil.school_id,
         "rows": rows,
-        "classes": sorted({row["class_title"] for row in rows if row["class_title"]}),
-        "decisions": [OLDER_DECISIONS | row for row in pupil.learning.rows(DECISIONS, [key, account.school_id])],
+        "classes": sorted({(row["class_title"], row["class_id"]) for row in rows if row["class_title"]}),
+        "decisions": [OLDER_DECISIONS | row for row in decided],
         "competencies": pupil.competencies,
         "own": {row["competency_id"] for row in rows},
         "now": now,
-        "standing": list(now.standing.values()) if now.is_read else _released_words(pupil),
+        "standing": pupil.of_her(now.standing.values() if now.is_read else _released_words(pupil)),
+        "said": pupil.of_her(now.said),
         "lists": load_teacher_words(portal.settings),
         "note_characters": NOTE_CHARACTERS,
         "chosen": request.query_params.get("on", ""),
         "problem": problems.get("words"),
         "followups": followups,
-        "actions": actions_now(portal.settings, [key], followups, pupil.learning.data_date),
+        "actions": [row for row in logged if row["school_id"] == pupil.school_id],
         "action_problem": problems.get("actions"),
         "today": local_today(portal.settings),
         "rolled_up": rolled_up,

@@ -1,4 +1,4 @@
-"""A class's page: what changed since the night, for its school's leader alone, and plain when live is silent."""
+"""A class's page: what changed since the night, for its teacher and its school's leader, and plain without live."""
 
 from __future__ import annotations
 
@@ -76,7 +76,8 @@ def test_the_leader_sees_what_changed_and_it_is_written_down(pages: Any, live: L
     page = pages.client("leader-a").get(PAGE)
     assert page.status_code == 200
     text = page.text
-    assert "Grade 4, room 1 now" in text and "Up to date" in text
+    assert "<h1>Grade 4, room 1</h1>" in text and "Up to date" in text
+    assert "Since the night: 2 states changed, 2 pupils of 16 with new work" in text
     changed, taken_back = " ".join(pupil_name(0, 0)), " ".join(pupil_name(0, 2))
     # Pupil 0 was developing on the second topic, and mastered on the first, where only the number moved.
     assert changed in text and "91 %" in text and "(81 % to 97 %" in text and "last night" in text
@@ -84,7 +85,8 @@ def test_the_leader_sees_what_changed_and_it_is_written_down(pages: Any, live: L
     assert " ".join(pupil_name(0, 1)) not in text
     told = list_disclosures(pages.settings)
     assert len(told) == before + 1
-    assert (told[-1]["route"], told[-1]["student_count"]) == ("/schools/{school_id}/classes/{class_id}", 2)
+    assert (told[-1]["route"], told[-1]["student_count"]) == ("/schools/{school_id}/classes/{class_id}", 16)
+    assert told[-1]["student_keys"] == sorted(pages.people[sourced(0, number)] for number in range(0, 32, 2))
 
 
 @pytest.mark.parametrize(("account", "status"), [("leader-b", 403), ("central", 403), ("engineer", 403)])
@@ -93,8 +95,9 @@ def test_others_are_refused(pages: Any, live: Live, account: str, status: int) -
     assert pages.anonymous().get(PAGE).status_code == 303
 
 
-def test_a_class_that_is_not_there_is_not_found(pages: Any, live: Live) -> None:
-    assert pages.client("leader-a").get("/schools/school-a/classes/school-b-class-1").status_code == 404
+def test_a_class_that_is_not_there_is_refused_like_any_other(pages: Any, live: Live) -> None:
+    for name in ("school-b-class-1", "no-such-class"):
+        assert pages.client("leader-a").get(f"/schools/school-a/classes/{name}").status_code == 403
 
 
 def test_how_far_behind_is_said(pages: Any, live: Live) -> None:
