@@ -27,6 +27,7 @@ def test_a_pupils_page_of_an_older_release_leaves_out_what_it_does_not_have(page
     assert [len(rows) for rows in areas_of(opened, pupil)] == [1, 1]
     connection.execute("drop table mart_student_rollup")
     connection.execute("drop table mart_student_carried")
+    opened = Opened(release.release_id, release.data_date, connection)
     assert areas_of(opened, pupil) == ([], [])
 
 
