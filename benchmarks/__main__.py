@@ -12,7 +12,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 
-from benchmarks import mastery_pybkt
+from benchmarks import mastery_pybkt, suppression
 from cairn.settings import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "reference" / "benchmarks.md"
@@ -54,6 +54,10 @@ BENCHMARKS = {
         "From an event sent to its row in the live table, at 500 a second, with a million attempts counted before",
         ["benchmarks.live"],
     ),
+    "suppression": (
+        "Cells left out of twenty random tables so that totals give back no small count, beside pytauargus's optimum",
+        ["benchmarks.suppression"],
+    ),
     "mastery": (
         "Fit and forward pass of Bayesian Knowledge Tracing, which is compared with, beside numpy and plain Python",
         ["benchmarks.mastery", *([str(REAL)] if REAL.exists() else [])],
@@ -67,6 +71,8 @@ BENCHMARKS = {
 
 def reason_to_skip(name: str) -> str | None:
     """Why a benchmark cannot be run here; None where it can. Named alone, such a benchmark fails and says the same."""
+    if name == "suppression":
+        return None if suppression.peer_python() else suppression.MISSING
     if name != "mastery pybkt":
         return None
     if not mastery_pybkt.is_installed():
