@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from answers import wording
 from cairn.district import load_yaml_mapping
@@ -113,12 +112,3 @@ def text(name: str, value: float | None) -> str:
     """A metric's number as it is printed. Raises KeyError for one that is not defined, ValueError for what
     :meth:`Metric.text` refuses."""
     return metrics()[name].text(value)
-
-
-def figures(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """(title, number) of rows with ``name`` and ``value``, in the order of the definitions; those without a value left
-    out."""
-    values = {row["name"]: row["value"] for row in rows}
-    return [
-        (metric.title, metric.text(values[name])) for name, metric in metrics().items() if values.get(name) is not None
-    ]

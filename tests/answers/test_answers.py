@@ -104,4 +104,4 @@ def test_numbers_and_dates_read_well() -> None:
 def test_a_small_school_of_a_card_keeps_its_name_only() -> None:
     schools = [{"school_name": "S", "arm": "treatment", "pupils": 8, "mean_baseline": 1.0, "mean_outcome": 2.0}]
     card = present({"pilot_id": "p", "recommendation": "STOP", "how_sure": {}, "schools": schools}, Rules(10, 10))
-    assert card["schools"][0]["mean_outcome"] is None and card["schools"][0]["is_small"]
+    assert card["schools"][0]["mean_outcome"] is None and card["schools"][0]["pupils_told"] == "under 10"

@@ -45,6 +45,4 @@ def test_no_share_over_a_hundred_is_printed(share: float) -> None:
 def test_numbers_are_printed_by_their_unit() -> None:
     told = {"pupils_reached_share": 1.0, "cost_usd": 18400.0, "support_hours": 2.25, "cost_per_pupil_usd": 49.731}
     assert [metrics.text(name, value) for name, value in told.items()] == ["100 %", "$18,400", "2.2", "$49.73"]
-    rows = [{"name": "pupils_reached", "value": 87.0}, {"name": "cost_usd", "value": None}]
-    assert metrics.figures(rows) == [("Pupils reached", "87")]
     assert metrics.metrics()["changes"].counted("1") == "1 pair of pupil and topic"

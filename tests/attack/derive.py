@@ -229,9 +229,9 @@ def main(arguments: list[str] | None = None) -> int:
         found, book = report(sign_in(client, given.name, password))
     for one in found:
         print(one)
-    for one in book.contradictions.values():
-        print(f"two pages, two numbers: {one}")
-    exact = Counter(one.low == one.high for one in book.known.values())
+    for said in book.contradictions.values():
+        print(f"two pages, two numbers: {said}")
+    exact = Counter(known.low == known.high for known in book.known.values())
     print(f"{len(book.known)} numbers, {exact[True]} exactly known; {len(found)} under {N_MIN} derived", end="; ")
     print(f"{len({one.name for one in found})} names; {len(book.contradictions)} contradictions")
     return 1 if found or book.contradictions else 0
@@ -241,6 +241,7 @@ def client_of(portal: str | None, home: Path | None) -> httpx.Client:
     """A client of a portal that runs, or of one over a home in this process."""
     if portal:
         return httpx.Client(base_url=portal, follow_redirects=True)
+    assert home is not None  # the command asks for one of the two
     return TestClient(create_app(Settings(home=home)), base_url="http://localhost")
 
 

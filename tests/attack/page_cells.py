@@ -241,7 +241,7 @@ def _rollout(path: str, page: Reader) -> Iterator[Cell]:
             yield _cell(path, heading, "all", EVERYBODY, "reached", found[1])
             yield _cell(path, heading, "all", EVERYBODY, "planned", found[2])
     for table in page.whole_tables():
-        if "of planned" in table.heads:
+        if "School" in table.heads and {"of planned", "Pupils planned"} & set(table.heads):
             yield from _row_cells(path, table.heading, "school", table, ROLLOUT)
         elif "Grouping" in table.heads:
             for row in table.rows:

@@ -1,0 +1,71 @@
+"""Releases, why two of them differ, and numbers as published on a day: who sees which."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+
+from releases import store
+from tests.portal.conftest import Pages
+from tests.portal.fixture_release import LEARNING_ID, SHOWN_ID
+
+
+@pytest.fixture(scope="module")
+def two(pages: Pages) -> Iterator[Pages]:
+    """The release, and before it another that lacks three pupils who need an adult and one competency's title."""
+    after = store.get(pages.settings, "learning", LEARNING_ID).path.parent
+    before = after.with_name(SHOWN_ID)
+    shutil.copytree(after, before)
+    manifest = json.loads((before / "manifest.json").read_text())
+    told = manifest | {"release_id": SHOWN_ID, "data_date": "2026-10-13", "published_at": "2026-10-14T07:40:00+00:00"}
+    (before / "manifest.json").write_text(json.dumps(told))
+    with duckdb.connect(str(before / "warehouse.duckdb")) as connection:
+        connection.execute(
+            "delete from mart_needs_adult where student_key in"
+            " (select distinct student_key from mart_needs_adult order by 1 limit 3)"
+        )
+    yield pages
+    shutil.rmtree(before)
+
+
+def test_the_page_of_two_releases_says_what_the_command_says(two: Pages) -> None:
+    listed = two.client("central").get("/releases").text
+    assert f'href="/releases/{SHOWN_ID}/{LEARNING_ID}"' in listed and 'href="/?as-of=2026-10-14"' in listed
+    path = f"/releases/{SHOWN_ID}/{LEARNING_ID}"
+    central, engineer = (two.client(name).get(path) for name in ("central", "engineer"))
+    assert (central.status_code, engineer.status_code) == (200, 200)
+    row = re.search(r'<th scope="row">mart_needs_adult</th>(.*?)</tr>', engineer.text)
+    assert row is not None and '<td class="n">3</td>' in row[1], "three rows were added"
+    assert re.search(r"added: [^<]*student_key p_", engineer.text), "an engineer sees which"
+    told = re.search(r'<th scope="row">mart_needs_adult</th>(.*?)</tr>', central.text)
+    assert told is not None and '<td class="n">under 10</td>' in told[1] and '<td class="n">3</td>' not in told[1]
+    assert "p_" not in re.sub(r"<[^>]*>", "", central.text), "no key of a pupil"
+    assert two.client("leader-a").get(path).status_code == 403
+
+
+@pytest.mark.parametrize("path", [f"/releases/{LEARNING_ID}/learning-2020-01-01-1", "/releases/x/y", "/?as-of=Monday"])
+def test_what_is_not_kept_is_not_found(pages: Pages, path: str) -> None:
+    assert pages.client("central").get(path).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/rollout", "/pilots/pilot-fractions", "/schools/school-a"])
+def test_a_page_says_of_which_day_its_numbers_are(pages: Pages, path: str) -> None:
+    client = pages.client("central")
+    assert "As published on Wed 14 Oct 2026</strong>; the next on Mon 19 Oct 2026" in client.get(path).text
+    then = client.get(f"{path}?as-of=2026-10-16").text
+    assert "As published on Wed 14 Oct 2026" in then and "asked for Fri 16 Oct 2026" in then
+    assert "Nothing had been published by Tue 13 Oct 2026" in client.get(f"{path}?as-of=2026-10-13").text
+
+
+@pytest.mark.parametrize("sort", ["need", "trust", "size", "name"])
+def test_schools_are_sorted_by_a_link(pages: Pages, sort: str) -> None:
+    text = pages.client("central").get(f"/?sort={sort}").text
+    assert 'aria-current="true"' in text and text.count('href="?sort=') == 3
+    named = re.findall(r'<th scope="row"><a href="/schools/[^"]+">([^<]+)</a>', text)
+    assert len(named) == 3 and (sort != "name" or named == sorted(named))
+    assert pages.client("central").get("/?sort=worst").status_code == 404
