@@ -23,7 +23,7 @@ from answers.feed_access import Receipt, Token
 from answers.gradebook import COLLECTIONS, records
 from identity.disclosure_log import Disclosure, write_down
 from portal.access_log import note, route_of
-from portal.web import portal_of
+from portal.web import portal_of, public
 
 Handler = Callable[[Request, Token, dict[str, Any]], Response]
 FILES = (feed_folders.SEALED, feed_folders.MANIFEST, feed_folders.SIGNATURE, feed_folders.PUBLIC_KEY)
@@ -40,6 +40,7 @@ def refused(request: Request, status: int, why: str, **headers: str) -> Response
 def with_token(handler: Handler) -> Callable[[Request], Response]:
     """A page for the bearer of one of the school's tokens; the handler gets the newest feed's manifest."""
 
+    @public("a token of the school's feed opens it, and no session")
     @functools.wraps(handler)
     def page(request: Request) -> Response:
         settings, school_id = portal_of(request).settings, request.path_params["school_id"]
