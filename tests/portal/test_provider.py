@@ -388,24 +388,3 @@ def test_a_provider_that_is_away_or_another_is_503_and_only_that(
         assert browser.get("/login/provider").status_code == 503
         assert browser.get("/login").status_code == 200
     assert "chmod 600" in caplog.text and "only ours" not in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("changes", "told"),
-    [
-        ({"oidc_issuer": "http://id.district.example"}, "https"),
-        ({"oidc_client_id": ""}, "oidc_client_id"),
-        ({"oidc_client_secret_file": ""}, "oidc_client_secret_file"),
-        ({"oidc_scopes": "email"}, "openid"),
-    ],
-)
-def test_settings_that_are_not_whole_say_so_at_the_start(
-    district: District, changes: dict[str, str], told: str
-) -> None:
-    with pytest.raises(CairnError, match=told):
-        create_app(district.settings.model_copy(update=changes))
-
-
-def test_without_a_provider_there_are_no_such_pages(pages: Pages) -> None:
-    client = pages.anonymous()
-    assert {client.get(path).status_code for path in ("/login/provider", CALLBACK, "/signed-out")} == {404}
