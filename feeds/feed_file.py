@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -55,11 +56,22 @@ class FeedFile:
         """The rows of one class; None for a list that is not by class."""
         if CLASS_ID not in self.table.column_names:
             return None
-        return FeedFile(self.name, self.about, self.table.filter(pc.equal(self.table[CLASS_ID], class_id)))
+        places = pc.indices_nonzero(pc.equal(self.table[CLASS_ID], class_id))
+        part = FeedFile(self.name, self.about, self.table.take(places))
+        # The same lines: a row is put into words once, though two files hold it.
+        part.__dict__["lines"] = [self.lines[place] for place in places.to_pylist()]
+        return part
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The rows as lines of CSV, RFC 4180."""
+        return csv_lines(zip(*(_cells(column) for column in self.table.columns), strict=True))
 
     def content(self, ending: str) -> bytes:
         """The file as ``csv`` or ``parquet``."""
-        return csv_content(self.table) if ending == CSV else parquet_content(self.table)
+        if ending == PARQUET:
+            return parquet_content(self.table)
+        return "".join([*csv_lines([self.table.column_names]), *self.lines]).encode()
 
 
 def of_rows(
@@ -77,11 +89,21 @@ def safe_cell(value: str) -> str:
 
 def csv_content(table: pa.Table) -> bytes:
     """UTF-8 with a header line, RFC 4180; yes and no, local minutes, empty where there is no value."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(table.column_names)
-    writer.writerows(zip(*(_cells(column) for column in table.columns), strict=True))
-    return text.getvalue().encode()
+    return FeedFile("", "", table).content(CSV)
+
+
+def csv_lines(rows: Iterable[Iterable[str]]) -> list[str]:
+    """Each row as one line."""
+    lines: list[str] = []
+    csv.writer(_Lines(lines.append), lineterminator="\r\n").writerows(rows)
+    return lines
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """What csv writes to: it calls ``write`` once a row."""
+
+    write: Callable[[str], object]
 
 
 def _cells(column: pa.ChunkedArray) -> list[str]:

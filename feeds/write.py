@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from datetime import date
 from typing import Any
 
@@ -18,6 +21,11 @@ from releases import store as releases
 
 LOG = logging.getLogger("cairn.feeds")
 Progress = Callable[[int, int], None]
+# School, files written, and why not where it failed.
+Written = tuple[str, int, str]
+# From here on starting processes pays.
+MANY_SCHOOLS = 12
+_MORNING: Morning | None = None
 
 
 def write(
@@ -38,17 +46,13 @@ def write(
         raise CairnError(
             f"no school {school!r} in release {release.release_id}: see 'select school_id from mart_school'"
         )
-    morning = Morning.of(settings, release, current_age(settings, release.data_date))
     wanted = [school] if school is not None else known
     files, failed = 0, []
-    for done, school_id in enumerate(wanted, start=1):
-        try:
-            view = load_school(release, school_id)
-            assert view is not None  # it is in mart_school
-            files += write_school(morning, view)
-        except Exception as error:  # whatever it is, the other schools get theirs, and this one is told
-            LOG.exception("the feed of school %s could not be written", school_id)
-            failed.append(_failed(settings, school_id, release, error))
+    for done, (school_id, written, why) in enumerate(_each(settings, release, wanted), start=1):
+        files += written
+        if why:
+            has_last = carry_over(settings, school_id, release.data_date)
+            failed.append({"school_id": school_id, "why": why, "last_feed_stands_in": has_last})
         if on_school:
             on_school(done, len(wanted))
     if len(failed) == len(wanted):
@@ -63,11 +67,35 @@ def write(
     }
 
 
-def _failed(settings: Settings, school_id: str, release: Opened, error: Exception) -> dict[str, Any]:
-    """What became of a school whose feed could not be written."""
-    why = str(error) if isinstance(error, CairnError) else type(error).__name__
-    has_last = carry_over(settings, school_id, release.data_date)
-    return {"school_id": school_id, "why": why, "last_feed_stands_in": has_last}
+def _each(settings: Settings, release: Opened, school_ids: list[str]) -> Iterator[Written]:
+    """Write each school's feed: many schools in several processes, since one fills one core."""
+    if len(school_ids) < MANY_SCHOOLS:
+        _begin(settings, release.release_id)
+        yield from map(_one, school_ids)
+        return
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count(), spawn, _begin, (settings, release.release_id)) as pool:
+        yield from pool.map(_one, school_ids)
+
+
+def _begin(settings: Settings, release_id: str) -> None:
+    """What this process needs of the morning, read once."""
+    global _MORNING
+    (found,) = (one for one in releases.list_releases(settings, "learning") if one.release_id == release_id)
+    release = open_release(settings, found)
+    _MORNING = Morning.of(settings, release, current_age(settings, release.data_date))
+
+
+def _one(school_id: str) -> Written:
+    """One school's feed: how many files, or why not."""
+    assert _MORNING is not None  # _begin has run in this process
+    try:
+        view = load_school(_MORNING.release, school_id)
+        assert view is not None  # it is in mart_school
+        return school_id, write_school(_MORNING, view), ""
+    except Exception as error:  # whatever it is, the other schools get theirs, and this one is told
+        LOG.exception("the feed of school %s could not be written", school_id)
+        return school_id, 0, str(error) if isinstance(error, CairnError) else type(error).__name__
 
 
 def _release(settings: Settings, data_date: date | str | None) -> Opened:
