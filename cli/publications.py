@@ -88,7 +88,11 @@ def _run(verb: str, kind: str | None, as_json: bool) -> None:
     def lines(result: dict[str, Any]) -> str:
         said = []
         for row, outcome in zip(result["publications"], outcomes, strict=True):
-            said.append(f"{row['kind']}: {publications.told(outcome)} ({row['release_id']}, {row['cells']} cells)")
+            would = "would pass; " if verb == "check" and not outcome.failures else ""
+            told = publications.told(outcome) if verb == "make" else f"next numbers from {outcome.next_date}"
+            blocked = f"BLOCKED: {len(outcome.failures)} cells; " if outcome.failures else ""
+            cells = f"{row['cells']} cells, {row['cells_suppressed']} left out beside the rules"
+            said.append(f"{row['kind']}: {blocked}{would}{told} ({row['release_id']}, {cells})")
             said += [f"  {one['cell']}: {one['why']}" for one in row["failed_cells"]]
         return "\n".join(said)
 

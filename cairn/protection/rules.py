@@ -1,10 +1,10 @@
 """The primary rules: what a count, a share or a mean may say by itself, given the smallest group that is told of.
 
 A count is rounded to the nearest multiple of ``counts_to`` (half up) and is "under 10" below the smallest group. A
-share is rounded to a step so wide that it holds half of the smallest group, and its ends are coded ("20 % or fewer",
-"80 % or more") so far in that a share between them has the smallest group on both of its sides. Two such numbers, of
-two days or two pages, differ by an unknown of the whole smallest group. Step and end follow from the published base
-alone, so that neither tells anything.
+share is rounded to a step so wide that half of the smallest group is left open, and its ends are coded ("20 % or
+fewer", "80 % or more") so far in that a share between them has the smallest group on both of its sides. Two such
+numbers, of two days or two pages, differ by an unknown of the whole smallest group. Step and end follow from the
+published base alone, so that neither tells anything.
 
 Ends and steps by the size of the group follow NCES 2011-603 ("Statistical Methods for Protecting Personally
 Identifiable Information in Aggregate Reporting", SLDS Technical Brief 3, 2010); :data:`ENDS` are the project's own
@@ -52,12 +52,15 @@ class Rules:
         """How shares of a published base are told."""
         if base.value is None or not base.low:
             return ShareRule(STEPS[-1], None)
-        least = int(base.low)
-        # So many that a step holds one more than half of the smallest group, wherever it begins.
-        step = next((one for one in STEPS if one * least >= 50 * self.n_min + 100), STEPS[-1])
+        least, room = base.low, (base.high or base.low) - base.low
         coded = next((end for up_to, end in ENDS if least <= up_to), 1)
-        end = step * math.ceil(max(coded, 100 * self.n_min / least) / step)
-        return ShareRule(step, end if 2 * end < 100 else None)
+        for step in STEPS:
+            end = step * math.ceil(max(coded, 100 * self.n_min / least) / step)
+            # Pupils that the narrowest number told leaves open, times 100: its step, and what the base leaves open.
+            # One more than half of the smallest group, wherever the step begins.
+            if step * least + room * (end + 1.5 * step) >= 50 * self.n_min + 100:
+                return ShareRule(step, end if 2 * end < 100 else None)
+        return ShareRule(STEPS[-1], None)
 
     def share(self, part: int, whole: int, base: PublishedCell) -> PublishedCell:
         """The share ``part`` of ``whole`` pupils, whose published count is ``base``.
@@ -114,4 +117,4 @@ def is_sensitive_count(number: int, n_min: int) -> bool:
 
 def is_sensitive_part(part: int, whole: int, n_min: int) -> bool:
     """Whether a part of a group is one that nobody may work out: few, or all but few, none and all included."""
-    return whole > 0 and (part < n_min or whole - part < n_min)
+    return part < n_min or whole - part < n_min

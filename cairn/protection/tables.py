@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from cairn.protection.audit import CellName, Pair
+from cairn.protection.audit import MARGINS, CellName, Pair, audit
 from cairn.protection.published import COUNT, MEAN, MONEY, NOTHING, SHARE, Key, PublishedCell, PublishedTable
 from cairn.protection.rules import Rules, hidden, is_sensitive_count, is_sensitive_part
 from cairn.protection.suppression import SECONDS, CannotProtect, Cell, Level, Problem, Relation, suppress
@@ -75,7 +75,30 @@ def protect(raw: RawTable, rules: Rules, seconds: float = SECONDS) -> Protected:
         {metric.name: metric.of for metric in raw.metrics if metric.kind == SHARE},
         raw.totals,
     )
-    return Protected(table, frozenset(sensitive), left_out, is_optimal)
+    done = Protected(table, frozenset(sensitive), left_out, is_optimal)
+    return _closed(raw, done, rules.n_min) if raw.totals else done
+
+
+def _closed(raw: RawTable, done: Protected, n_min: int) -> Protected:
+    """The table, what an attacker still gets left out too: she couples a share with its base, the programme above takes
+    each metric by itself. The smallest number told in a sum with the cell is left out, until she gets none."""
+    while failures := [one for one in audit([done.table], n_min, done.sensitive) if one.attack == MARGINS]:
+        rows = {key: dict(row) for key, row in done.table.rows.items()}
+        for failure in failures:
+            key, metric = failure.cell.key, failure.cell.metric
+            near = [one for total, parts in raw.totals.items() if key in (total, *parts) for one in (total, *parts)]
+            base = done.table.shares.get(metric, metric)
+            # Of the same sums first, then of the table; of the metric first, then of its base.
+            tried = [(keys, name) for name in (metric, base) for keys in (near, list(rows))]
+            told = [[(one, name) for one in keys if rows[one][name].text != NOTHING] for keys, name in tried]
+            beside = next((cells for cells in told if cells), None)
+            if beside is None:
+                raise CannotProtect(f"{raw.name}, {metric}: {'/'.join(key)} cannot be protected by leaving cells out")
+            least, name = min(beside, key=lambda one: (one[0] != key, float(raw.rows[one[0]][one[1]] or 0)))
+            rows[least][name] = hidden(rows[least][name])
+        more = sum(row[name] != done.table.rows[key][name] for key, row in rows.items() for name in row)
+        done = replace(done, table=replace(done.table, rows=rows), suppressed=done.suppressed + more, is_optimal=False)
+    return done
 
 
 def hide_alike(parts: Sequence[Protected], pairs: Iterable[Pair]) -> list[Protected]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from cairn.protection.attack import intervals
-from cairn.protection.audit import CellName, audit, claims_of
+from cairn.protection.audit import CellName, Earlier, audit, claims_of
 from cairn.protection.published import COUNT, MEAN, MONEY, SHARE
-from cairn.protection.rules import Rules
+from cairn.protection.rules import ENDS, Rules
 from cairn.protection.tables import Metric, RawTable, protect
+from cairn.settings import REPOSITORY
 
 N_MIN = 10
 ROUNDED, EXACT = Rules(N_MIN, N_MIN), Rules(N_MIN, 1)
@@ -36,7 +39,7 @@ def school_counts(draw: st.DrawFn) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("rules", [ROUNDED, EXACT])
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(counts=school_counts())
 def test_the_attacker_is_left_with_ten_values_of_every_small_number(
     rules: Rules, counts: list[tuple[int, int]]
@@ -62,6 +65,28 @@ def test_a_share_that_is_told_has_the_smallest_group_on_both_sides(part: int, mo
         assert min(part, more) >= n_min
     if cell.low is not None and cell.high is not None:
         assert cell.low <= part / (part + more) <= cell.high
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data(), n=st.integers(10, 3000), n_min=st.sampled_from([5, 10, 15]))
+def test_two_publications_never_tell_that_few_came_or_went(data: st.DataObject, n: int, n_min: int) -> None:
+    """A school at two dates, a few pupils more or fewer: no difference is known to within the smallest group."""
+    rules = Rules(n_min, n_min)
+    later = data.draw(st.integers(max(n - n_min, 0), n + n_min))
+    part = data.draw(st.integers(0, n))
+    after = data.draw(st.integers(min(max(part - n_min, 0), later), min(part + n_min, later)))
+    first, second = (
+        protect(RawTable("t", ("school",), METRICS, {("s",): {"pupils": whole, "stuck": some}}), rules)
+        for whole, some in ((n, part), (later, after))
+    )
+    assert audit([second.table], n_min, second.sensitive, earlier=[Earlier("before", {"t": first.table})]) == []
+
+
+def test_the_ends_are_those_of_the_dbt_macro() -> None:
+    """The project's own rule is written here and in a statement of dbt's: they say the same."""
+    model = REPOSITORY / "dbt_project/models/marts/learning/mart_district_competency.sql"
+    said = re.findall(r"when counts.pupils <= (\d+) then (\d+)", model.read_text())
+    assert tuple((int(up_to), int(end)) for up_to, end in said) == ENDS
 
 
 def test_texts_as_pages_print_them() -> None:
