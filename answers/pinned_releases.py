@@ -148,6 +148,9 @@ class Reader:
         key = (kind, release.release_id, len(release.erased))
         with self._lock:
             if key not in self._opened:
+                # DuckDB opens a file once a process: while the one from before is open, its name stands for that.
+                for before in [one for one in self._opened if one[:2] == key[:2]]:
+                    del self._opened[before]
                 self._opened[key] = open_release(self._settings, release, self._kept)
                 while len(self._opened) > KEPT_CONNECTIONS:
                     # Not closed by hand: a page in another thread may still read; the last reference closes it.

@@ -50,6 +50,18 @@ BENCHMARKS = {
         "Twenty active pilots with 60,000 pupils: marts, evaluation as its DAG runs it, card page and PDF",
         ["benchmarks.pilots_twenty"],
     ),
+    "portal": (
+        "Fifty readers at once on the reference district, each a page every three seconds (makes the district first)",
+        ["benchmarks.portal"],
+    ),
+    "marts": (
+        "dbt's build of the reference district beside the same SQL by hand in DuckDB (makes the district first)",
+        ["benchmarks.marts"],
+    ),
+    "six o'clock": (
+        "From 02:00 to feeds out: 600,000 new events over a standing year of 20 million attempts",
+        ["benchmarks.six_oclock"],
+    ),
     "live": (
         "From an event sent to its row in the live table, at 500 a second, with a million attempts counted before",
         ["benchmarks.live"],

@@ -1,4 +1,4 @@
-"""dbt's build of the marts beside the same SQL by hand: ``python -m benchmarks.marts --home DIR``.
+"""dbt's build of the marts beside the same SQL by hand: ``python -m benchmarks.marts [--home DIR]``.
 
 Builds every model and data test of the home's newest night with dbt, as a night does, then runs what dbt compiled in
 the order of its graph by one DuckDB connection of another process into another file: models as ``create table as``,
@@ -17,6 +17,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
@@ -25,6 +26,7 @@ from typing import Any
 
 import duckdb
 
+from benchmarks import reference_district
 from benchmarks.mastery_year import say
 from cairn.settings import REPOSITORY, Settings
 from lake import share_function
@@ -197,18 +199,25 @@ def report(
 def main() -> None:
     """Measure, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--home", type=Path, required=True, help="a home with a published release")
+    parser.add_argument("--home", type=Path, help="a home with a published release; a temporary district if absent")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--by-hand", type=Path, help="of the child: the file to make")
     given = parser.parse_args()
-    settings = Settings(home=given.home)
+    home = given.home or Path(tempfile.mkdtemp(prefix="benchmark-marts-"))
+    settings = Settings(home=home)
     if given.by_hand:
         print(json.dumps(by_hand(settings, given.by_hand)))
         return
-    release = store.current(settings, "learning")
-    if release is None:
-        raise SystemExit(f"{settings.home} has no release: make one with 'python -m benchmarks.reference_district'")
-    print(measure(settings, release.data_date, given.rounds))
+    try:
+        if given.home is None:
+            reference_district.make(settings, reference_district.ATTEMPTS, has_pilots=False)
+        release = store.current(settings, "learning")
+        if release is None:
+            raise SystemExit(f"{home} has no release: make one with 'python -m benchmarks.reference_district'")
+        print(measure(settings, release.data_date, given.rounds))
+    finally:
+        if given.home is None:
+            shutil.rmtree(home, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from benchmarks.reference_work import Work, school_days
 from cairn.errors import CairnError
 from cairn.settings import Settings
 
-ATTEMPTS = 9_000_000
+ATTEMPTS = 6_000_000
 SEED = 41
 
 

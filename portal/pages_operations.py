@@ -28,6 +28,8 @@ from portal.sign_in import token_hash
 from portal.web import SESSION, guarded, portal_of, public, render
 
 READERS = ("engineer", "central_office")
+# Lines of the books that the page shows: those that are unexplained come first.
+LEDGER_ROWS = 120
 # Address below /operations and the folder below home/reports.
 REPORTS = {"data-docs": "data_docs", "dbt-docs": "dbt_docs"}
 
@@ -53,6 +55,7 @@ def operations_page(request: Request, account: Account) -> Response:
         "title": "Operations",
         "problems": problems(services, processes, alarms, nights, snapshot) + old_release(age),
         "snapshot": snapshot,
+        "ledger_rows": LEDGER_ROWS,
         "at": _told(settings),
         "services": services,
         "processes": processes,

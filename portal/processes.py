@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import os
 import shutil
 import socket
@@ -29,6 +30,7 @@ from streaming.several import BEAT_SECONDS, SILENT_SECONDS, Children, beat_path,
 MODULE = "portal.app"
 # What pages under way get to end, and what a process may take beyond that.
 GRACE_SECONDS, END_SECONDS = 5, 10.0
+COLLECTED_AFTER = (50_000, 20, 50)
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ def serve(make_app: Callable[[Settings, str], Starlette], about: str, arguments:
         session_secret(settings)
         children = Children(MODULE, settings.portal_processes, given.host, given.port, {}, folder)
         sys.exit(children.run(END_SECONDS))
+    # Pages make many rows and drop them: looking for garbage less often is a part of the time of each.
+    gc.set_threshold(*COLLECTED_AFTER)
     app = make_app(settings, given.host)
     app.state.snapshots.keep()
     config = uvicorn.Config(

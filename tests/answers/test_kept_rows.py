@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from datetime import date
 
 import duckdb
 
-from answers.pinned_releases import KeptRows, Opened
+from answers.pinned_releases import KeptRows, Opened, Reader
+from cairn.settings import Settings
+from releases import store
+from tests.portal.fixture_release import publish_fixture
 
 
 def opened(kept: KeptRows, release_id: str = "learning-2026-10-14-1", erasures: int = 0) -> Opened:
@@ -42,3 +47,21 @@ def test_what_is_kept_has_a_bound_and_a_long_answer_is_not_kept() -> None:
     before = kept.values
     release.rows("select * from t")
     assert kept.values == before
+
+
+def test_a_release_that_somebody_was_erased_from_is_opened_anew(settings: Settings) -> None:
+    publish_fixture(settings)
+    reader, release = Reader(settings), store.current(settings, "learning")
+    assert release is not None
+    query = "select count(*) as n from mart_student_competency"
+    before = reader.current("learning")
+    assert before is not None and before.rows(query)[0]["n"] > 0
+    del before
+    made = release.path.with_suffix(".made")
+    shutil.copyfile(release.path, made)
+    with duckdb.connect(str(made)) as connection:
+        connection.execute("delete from mart_student_competency")
+    made.replace(release.path)
+    store.save(replace(release, erased=[{"erasure_id": "e1", "erased_at": "2026-10-16T00:00:00+00:00"}]))
+    after = reader.current("learning")
+    assert after is not None and after.rows(query) == [{"n": 0}]
