@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from html import escape
 
-from answers.funnel import WITHIN, Z_INNER, Z_OUTER, Funnel, limits
+from answers.funnel import WITHIN, Z_INNER, Z_OUTER, Funnel, Point, limits
 from cairn.vega import FONT, INK
 from portal.svg import AMBER, BLUE
 
 WIDTH, HEIGHT, LEFT, FOOT, TOP, RIGHT = 560, 300, 46, 40, 14, 12
 STEPS = 40
 MOST_NAMES = 8
+# Schools of one size together are no wider than this.
+MOST_ASIDE = 190.0
 
 
 def funnel_chart(found: Funnel) -> str:
@@ -34,19 +36,31 @@ def funnel_chart(found: Funnel) -> str:
             marks.append(f'<polyline points="{points}" fill="none" stroke="{INK}" stroke-dasharray="{dash}"/>')
     marks.append(_line(x(least), y(found.share), x(most), y(found.share), INK, 1.5))
     named = 0
-    for one in sorted(found.points, key=lambda point: -point.middle):
+    for one, aside in _side_by_side(found):
         is_out = one.where != WITHIN
-        colour = AMBER if is_out else BLUE
-        marks.append(_line(x(one.pupils), y(one.low), x(one.pupils), y(min(top, one.high)), colour, 2))
-        shape = _diamond(x(one.pupils), y(one.middle)) if is_out else _disc(x(one.pupils), y(one.middle))
+        colour, at = AMBER if is_out else BLUE, x(one.pupils) + aside
+        marks.append(_line(at, y(one.low), at, y(min(top, one.high)), colour, 1.5))
+        shape = _diamond(at, y(one.middle)) if is_out else _disc(at, y(one.middle))
         marks.append(f'<path d="{shape}" fill="{colour}"/>')
         if is_out and named < MOST_NAMES:
             named += 1
-            marks.append(_text(x(one.pupils) - 8, y(one.middle) + 4, one.name, "end"))
+            marks.append(_text(at - 8, y(one.middle) + 4, one.name, "end"))
     return (
         f'<svg aria-hidden="true" focusable="false" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"'
         f' width="{WIDTH}" height="{HEIGHT}" font-family="{FONT}" font-size="13" fill="{INK}">{"".join(marks)}</svg>'
     )
+
+
+def _side_by_side(found: Funnel) -> list[tuple[Point, float]]:
+    """Schools by name, each with how far it is moved aside: those of one published size would cover each other."""
+    placed: list[tuple[Point, float]] = []
+    by_size: dict[float, list[Point]] = {}
+    for one in sorted(found.points, key=lambda point: point.name):
+        by_size.setdefault(one.pupils, []).append(one)
+    for points in by_size.values():
+        room = min(10.0, MOST_ASIDE / len(points))
+        placed += [(one, room * (place - (len(points) - 1) / 2)) for place, one in enumerate(points)]
+    return placed
 
 
 def _axis(x: Callable[[float], float], y: Callable[[float], float], least: float, most: float, top: float) -> str:

@@ -34,6 +34,7 @@ def two(pages: Pages) -> Iterator[Pages]:
 
 
 def test_the_page_of_two_releases_says_what_the_command_says(two: Pages) -> None:
+    keys = set(two.people.values())
     listed = two.client("central").get("/releases").text
     assert f'href="/releases/{SHOWN_ID}/{LEARNING_ID}"' in listed and 'href="/?as-of=2026-10-14"' in listed
     path = f"/releases/{SHOWN_ID}/{LEARNING_ID}"
@@ -41,10 +42,10 @@ def test_the_page_of_two_releases_says_what_the_command_says(two: Pages) -> None
     assert (central.status_code, engineer.status_code) == (200, 200)
     row = re.search(r'<th scope="row">mart_needs_adult</th>(.*?)</tr>', engineer.text)
     assert row is not None and '<td class="n">3</td>' in row[1], "three rows were added"
-    assert re.search(r"added: [^<]*student_key p_", engineer.text), "an engineer sees which"
+    assert "added: " in engineer.text and any(key in engineer.text for key in keys), "an engineer sees which"
     told = re.search(r'<th scope="row">mart_needs_adult</th>(.*?)</tr>', central.text)
     assert told is not None and '<td class="n">under 10</td>' in told[1] and '<td class="n">3</td>' not in told[1]
-    assert "p_" not in re.sub(r"<[^>]*>", "", central.text), "no key of a pupil"
+    assert not any(key in central.text for key in keys), "no key of a pupil"
     assert two.client("leader-a").get(path).status_code == 403
 
 
