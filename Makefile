@@ -46,9 +46,10 @@ bench: setup ## measure what docs/reference/benchmarks.md shows
 screenshots: chromium ## every page of the running stack to build/screenshots/
 	.venv/bin/python -m tests.browser.screenshots build/screenshots
 
-docs: setup ## regenerate the reference: data dictionary, settings
+docs: setup ## regenerate the reference: data dictionary, settings, who opens what
 	.venv/bin/python -m cairn.dictionary
 	.venv/bin/python -m cairn.settings_reference
+	.venv/bin/python -m portal.access_table
 
 clean: down ## remove what builds leave (data in .cairn/ and the environment stay)
 	rm -rf build dbt_project/target dbt_project/logs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

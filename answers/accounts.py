@@ -54,9 +54,25 @@ create index attempt_of_device on attempt (device_hash)
 """
 # A teacher's own person key, as class sections of the roster name her.
 THIRD = "alter table account add column teacher_key text"
-MIGRATIONS = (FIRST, SECOND, THIRD)
+# Who signs in by the identity provider (its issuer and subject) has a row without a password, and on what the role
+# rests: access.yaml's group, or a person of the roster. Begun sign-ins are single-use; reasons to see names are a
+# session's and end with it.
+FOURTH = """
+alter table account add column issuer text;
+alter table account add column subject text;
+alter table account add column basis text;
+alter table account add column checked_at real;
+create unique index account_of_subject on account (issuer, subject);
+create table sign_in_begun (
+  state_hash text primary key, nonce text not null, verifier text not null, target text not null,
+  began_at real not null) without rowid;
+create table named_reason (
+  session_hash text not null references session (session_hash) on delete cascade, about text not null,
+  reason text not null, until real not null, primary key (session_hash, about)) without rowid
+"""
+MIGRATIONS = (FIRST, SECOND, THIRD, FOURTH)
 # What an Account is read from, in its order.
-COLUMNS = "account_id, name, role, school_id, mail, teacher_key"
+COLUMNS = "account_id, name, role, school_id, mail, teacher_key, issuer"
 READ = COLUMNS.count(",") + 1
 
 
@@ -64,7 +80,8 @@ READ = COLUMNS.count(",") + 1
 class Account:
     """One account; ``account_id`` changes when it is made anew.
 
-    ``school_id`` is set for school leaders only, ``teacher_key`` (the key of her person) for teachers only.
+    ``school_id`` is set for school leaders only, ``teacher_key`` (the key of her person) for teachers only, ``issuer``
+    for those who sign in by the identity provider.
     """
 
     account_id: str
@@ -73,6 +90,7 @@ class Account:
     school_id: str | None
     mail: str
     teacher_key: str | None = None
+    issuer: str | None = None
 
     @property
     def told(self) -> str:
@@ -176,16 +194,16 @@ def set_password(settings: Settings, name: str, password: str | None = None) -> 
     """Give an account another password and return it (generated where none is given).
 
     Ends its sessions and forgets the browsers it is known from. Raises UsageError for a password that is too short,
-    CairnError where there is no such account.
+    CairnError where there is no such account, or where it signs in by the identity provider.
     """
     if password is not None:
         _check_password(password)
     secret = password if password is not None else secrets.token_urlsafe(12)
     salt, n, hashed = _hashed(secret)
     with writing(settings) as database:
-        row = database.execute("select account_id from account where name = ?", (name,)).fetchone()
+        row = database.execute("select account_id from account where name = ? and issuer is null", (name,)).fetchone()
         if row is None:
-            raise CairnError(f"no account {name!r}: see 'cairn account list'")
+            raise CairnError(f"no account {name!r} with a password: see 'cairn account list'")
         database.execute(
             "update account set salt = ?, scrypt_n = ?, hash = ? where account_id = ?", (salt, n, hashed, *row)
         )
@@ -198,7 +216,7 @@ def password_fits(settings: Settings, name: str, password: str) -> Account | Non
     """The account if name and password fit, else None; the same work is done for a name that does not exist."""
     with reading(settings) as database:
         row = database.execute(
-            f"select {COLUMNS}, salt, scrypt_n, hash from account where name = ?", (name,)
+            f"select {COLUMNS}, salt, scrypt_n, hash from account where name = ? and issuer is null", (name,)
         ).fetchone()
     salt, n, expected = row[READ:] if row else (b"\0" * 16, SCRYPT_N, b"")
     fits = hmac.compare_digest(_scrypt(password, salt, n), expected)

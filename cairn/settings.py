@@ -160,6 +160,20 @@ class Settings(BaseSettings):
     portal_behind_tls: bool = Field(
         default=False, description="a proxy in front of the portal speaks TLS: Secure cookies and HSTS"
     )
+    portal_local_accounts: bool = Field(
+        default=True, description="accounts of 'cairn account add' may sign in by their password"
+    )
+    oidc_issuer: str = Field(
+        default="", description="issuer of the district's identity provider (OpenID Connect), https; none where empty"
+    )
+    oidc_client_id: str = Field(default="", description="the portal's client id at the identity provider")
+    oidc_client_secret_file: str = Field(
+        default="", description="file (mode 0600) with the portal's secret at the identity provider"
+    )
+    oidc_scopes: str = Field(default="openid profile email", description="scopes that the portal asks for")
+    oidc_label: str = Field(
+        default="your district account", description="what the sign-in page calls an account of the provider"
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -193,7 +193,7 @@ class Demo:
         )
         rows = lake.read(self.settings, "silver.enrollment", ["student_key", "class_id"], among).to_pylist()
         classes = Counter(key for key, _ in {(row["student_key"], row["class_id"]) for row in rows})
-        return min(classes, key=lambda key: (-classes[key], key))
+        return str(min(classes, key=lambda key: (-classes[key], key)))
 
     def _draw(self) -> list[str]:
         """What ``cairn pilots assign`` records of the plans whose schools were drawn by it: the set and the draw."""

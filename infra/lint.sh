@@ -20,6 +20,7 @@ check "imports" .venv/bin/lint-imports --no-cache
 [ -d dbt_project/models ] && check "sql" .venv/bin/sqlfluff lint --disable-progress-bar -q dbt_project/models
 check "dictionary" .venv/bin/python -m cairn.dictionary --check
 check "settings" .venv/bin/python -m cairn.settings_reference --check
+check "access" .venv/bin/python -m portal.access_table --check
 [ -f releases/dbt_sources.py ] && check "dbt-sources" .venv/bin/python -m releases.dbt_sources --check
 types_told() { wait "$types"; status=$?; cat "$types_said" >&2; return "$status"; }
 check "types" types_told

@@ -16,7 +16,7 @@ from starlette.routing import Match
 from answers.accounts import Account
 
 LOG = logging.getLogger("cairn.portal.access")
-What = Literal["signed in", "sign-in failed", "sign-in refused", "signed out", "refused"]
+What = Literal["signed in", "sign-in failed", "sign-in refused", "signed out", "gave a reason", "refused"]
 
 
 def note(request: Request, what: What, *, account: Account | None = None, name: str = "", reason: str = "") -> None:

@@ -23,8 +23,10 @@ from answers.pinned_releases import Reader
 from cairn.settings import Settings
 from portal import (
     pages_class,
+    pages_named,
     pages_operations,
     pages_pilots,
+    pages_provider,
     pages_rollout,
     pages_school,
     pages_session,
@@ -33,13 +35,14 @@ from portal import (
 )
 from portal.access_log import log_to_standard_error, note
 from portal.doors import OddPaths, SecurityHeaders, allowed_hosts
+from portal.oidc import provider_of
 from portal.sessions import ABSOLUTE_SECONDS
 from portal.sign_in import session_secret
 from portal.web import HERE, Portal, check_routes, current_account, make_environment, public, render
 
 STATIC = "/static"
 # Asking for what is not there is of interest where pupils are.
-PATHS_ABOUT_PUPILS = ("/schools/", "/students/")
+PATHS_ABOUT_PUPILS = ("/schools/", "/students/", "/named/")
 
 
 def error_page(request: Request, error: Exception) -> Response:
@@ -75,8 +78,11 @@ def routes() -> list[Route | Mount]:
         Route("/health", pages_session.health),
         Route("/login", pages_session.login_page, methods=["GET"]),
         Route("/login", pages_session.login_submit, methods=["POST"]),
+        Route("/login/provider", pages_provider.begin),
+        Route(pages_provider.CALLBACK, pages_provider.callback),
         Route("/logout", pages_session.logout_page, methods=["GET"]),
         Route("/logout", pages_session.logout_submit, methods=["POST"]),
+        Route("/signed-out", pages_provider.signed_out),
         Route("/schools/{school_id}", pages_school.school_page),
         Route("/classes", pages_class.classes_page),
         Route("/schools/{school_id}/classes/{class_id}", pages_class.class_page),
@@ -84,6 +90,10 @@ def routes() -> list[Route | Mount]:
         Route("/schools/{school_id}/classes/{class_id}/actions", pages_words.act_for_group, methods=["POST"]),
         Route("/schools/{school_id}/feed", pages_school.feed_page),
         Route("/schools/{school_id}/feed/{name}", pages_school.feed_file),
+        Route(pages_named.SCHOOL_ROUTE, pages_named.school_page),
+        Route(pages_named.SCHOOL_ROUTE, pages_named.school_reason, methods=["POST"]),
+        Route(pages_named.PUPIL_ROUTE, pages_named.student_page),
+        Route(pages_named.PUPIL_ROUTE, pages_named.student_reason, methods=["POST"]),
         Route("/students/{student_key}", pages_student.student_page),
         Route("/students/{student_key}/words", pages_words.say_word, methods=["POST"]),
         Route("/students/{student_key}/actions", pages_words.act, methods=["POST"]),
@@ -136,6 +146,7 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> Starlette:
         make_environment(settings),
         device_cookie=f"{prefix}cairn_device_{mark}",
         report_tickets=TimestampSigner(secret, salt="reports"),
+        provider=provider_of(settings),
     )
     return app
 

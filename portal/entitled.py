@@ -1,7 +1,7 @@
 """Which classes and pupils are an account's own, by the marts of the release that the page shows.
 
 A school leader's are her school's, a teacher's those of the classes that the roster gives her on the release's day.
-Everybody else has none: the central office gives a reason first (``portal.reasons``).
+Everybody else has none: the central office gives a reason first (``portal.pages_named``).
 """
 
 from __future__ import annotations

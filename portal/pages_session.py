@@ -13,18 +13,21 @@ from portal import sessions
 from portal.access_log import note
 from portal.pages_overview import overview
 from portal.sign_in import DEVICE_SECONDS, Throttled, name_hash, remember_device, sign_in
-from portal.web import SESSION, check_csrf, current_account, guarded, portal_of, public, render
+from portal.web import (
+    SESSION,
+    check_csrf,
+    current_account,
+    end_session,
+    guarded,
+    portal_of,
+    public,
+    render,
+    safe_next,
+)
 
 # Each password tried takes 32 MiB and a tenth of a second: this many at once, and no queue without an end.
 SIGNING_IN = CapacityLimiter(4)
 MOST_WAITING = 64
-
-
-def safe_next(target: str | None) -> str:
-    """A path of this portal to go to after signing in; anything else becomes the first page."""
-    if not target or not target.startswith("/") or target.startswith("//") or "\\" in target or "\n" in target:
-        return "/"
-    return target
 
 
 @public("the form to sign in")
@@ -36,13 +39,23 @@ def login_page(request: Request) -> Response:
 
 
 def _form(request: Request, target: str, name: str, problem: str | None, status: int) -> Response:
-    context = {"title": "Sign in", "next": target, "name": name, "problem": problem}
+    portal = portal_of(request)
+    context = {
+        "title": "Sign in",
+        "next": target,
+        "name": name,
+        "problem": problem,
+        "label": portal.settings.oidc_label if portal.provider else None,
+        "has_passwords": portal.settings.portal_local_accounts,
+    }
     return render(request, "login.html", context, status_code=status)
 
 
 @public("signing in")
 async def login_submit(request: Request) -> Response:
     """Sign in: a new session, then where the person wanted to go."""
+    if not portal_of(request).settings.portal_local_accounts:
+        raise HTTPException(403, "Accounts with a password are turned off here. Use the district's sign-in.")
     form = await request.form()
     check_csrf(request, form.get("csrf"))
     name, password = str(form.get("name", "")).strip(), str(form.get("password", ""))
@@ -72,7 +85,7 @@ def _sign_in(request: Request, target: str, name: str, password: str) -> Respons
         problem = "Name and password do not fit together. Check both and try again."
         return _form(request, target, name, problem, 401)
     note(request, "signed in", account=account)
-    _end_session(request)
+    end_session(request)
     request.session[SESSION] = sessions.begin(settings, account)
     answer = RedirectResponse(target, status_code=303)
     answer.set_cookie(
@@ -86,14 +99,6 @@ def _sign_in(request: Request, target: str, name: str, password: str) -> Respons
     return answer
 
 
-def _end_session(request: Request) -> None:
-    """End the session here and empty its cookie."""
-    token = request.session.get(SESSION)
-    if isinstance(token, str):
-        sessions.end(portal_of(request).settings, token)
-    request.session.clear()
-
-
 @public("signing out; without a session it ends nothing")
 async def logout_submit(request: Request) -> Response:
     """End the session: a copy of its cookie opens nothing from here on."""
@@ -103,9 +108,11 @@ async def logout_submit(request: Request) -> Response:
 
 
 def _sign_out(request: Request) -> Response:
-    note(request, "signed out", account=current_account(request))
-    _end_session(request)
-    return RedirectResponse("/login", status_code=303)
+    account = current_account(request)
+    note(request, "signed out", account=account)
+    end_session(request)
+    is_providers = account is not None and account.issuer is not None and portal_of(request).provider is not None
+    return RedirectResponse("/signed-out" if is_providers else "/login", status_code=303)
 
 
 @public("asks before signing out")

@@ -30,6 +30,7 @@ from cairn.errors import CairnError
 from cairn.privacy import smallest_group
 from cairn.settings import Settings
 from portal import sessions
+from portal.oidc import Provider
 
 LOG = logging.getLogger("portal")
 HERE = Path(__file__).resolve().parent
@@ -64,6 +65,7 @@ class Portal:
     environment: Environment
     device_cookie: str
     report_tickets: TimestampSigner
+    provider: Provider | None
 
     def age(self, data_date: date) -> Age:
         """How old a release of that data date is."""
@@ -134,6 +136,22 @@ def check_csrf(request: Request, given: Any) -> None:
     expected = request.session.get("csrf")
     if not expected or not isinstance(given, str) or not hmac.compare_digest(expected, given):
         raise HTTPException(403, "This form is too old or came from elsewhere. Open the page again and repeat.")
+
+
+def safe_next(target: str | None) -> str:
+    """A path of this portal to go to after signing in; anything else becomes the first page."""
+    if not target or not target.startswith("/") or target.startswith("//"):
+        return "/"
+    # Browsers read a backslash as a slash, and drop what cannot be seen.
+    return "/" if "\\" in target or any(ord(one) <= 32 or ord(one) == 127 for one in target) else target
+
+
+def end_session(request: Request) -> None:
+    """End the session here and empty its cookie."""
+    token = request.session.get(SESSION)
+    if isinstance(token, str):
+        sessions.end(portal_of(request).settings, token)
+    request.session.clear()
 
 
 def login_redirect(request: Request) -> Response:

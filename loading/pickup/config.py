@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -15,6 +14,7 @@ from cairn.district import district_path, load_yaml_mapping
 from cairn.errors import CairnError
 from cairn.mastery.schema_check import check
 from cairn.settings import Settings
+from cairn.whole_file import private_text
 
 PICKUP_FILE = "pickup.yaml"
 ROSTER = "roster"
@@ -39,26 +39,7 @@ class Secret:
             if not found:
                 raise CairnError(f"the environment has no {self.variable}: set it where the pick-up runs")
             return found
-        return private_text(Path(self.path))
-
-
-def private_text(path: Path) -> str:
-    """A file of the owner's only (mode 0600), without the newline at its end. Raises CairnError where it is not."""
-    check_private(path)
-    text = path.read_text(encoding="utf-8").strip("\r\n")
-    if not text:
-        raise CairnError(f"{path}: the file with the secret is empty")
-    return text
-
-
-def check_private(path: Path) -> None:
-    """Raise CairnError for a file that is not there or that others than its owner may use."""
-    try:
-        mode = path.stat().st_mode
-    except OSError as error:
-        raise CairnError(f"{path}: cannot be read ({error.strerror}): {PICKUP_FILE} names it as a secret") from error
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise CairnError(f"{path}: others than its owner may use the file of a secret: chmod 600 {path}")
+        return private_text(Path(self.path), PICKUP_FILE)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from pathlib import Path
 import asyncssh
 
 from cairn.errors import BusyError, CairnError
-from loading.pickup.config import SftpPlace, check_private
+from cairn.whole_file import check_private
+from loading.pickup.config import PICKUP_FILE, SftpPlace
 from loading.pickup.places import MOST_BYTES, Entry, Place, is_plain_name
 
 CONNECT_SECONDS = 30
@@ -71,7 +72,7 @@ def _keys(place: SftpPlace, passphrase: str | None) -> list[asyncssh.SSHKey] | N
     """The client's key; None, and not those of the user's home, where the district names none."""
     if place.client_key is None:
         return None
-    check_private(place.client_key)
+    check_private(place.client_key, PICKUP_FILE)
     try:
         return [asyncssh.read_private_key(str(place.client_key), passphrase)]
     except asyncssh.KeyImportError as error:

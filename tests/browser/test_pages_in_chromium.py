@@ -118,3 +118,32 @@ def test_pages_print(browser: Any, portal: Any, signed_in: Any, who: str, path: 
     assert not page.locator("form.out").is_visible()
     assert page.pdf(format="Letter").startswith(b"%PDF")
     page.context.close()
+
+
+def test_the_central_office_gives_a_reason_and_reads_names(browser: Any, portal: Any, signed_in: Any) -> None:
+    """A form, then pages to read: nothing for axe to find, whatever its impact, and nothing that scrolls sideways."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    path, narrow = "/named/schools/school-a", {"width": 320, "height": 640}
+    page, complaints = open_page(
+        browser, portal, signed_in, "central", path, viewport=narrow, color_scheme="dark", reduced_motion="reduce"
+    )
+
+    def assert_fine() -> None:
+        assert [(one["id"], one["impact"]) for one in Axe().run(page).response["violations"]] == []
+        assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+
+    assert_fine()
+    page.select_option("#reason", "safety")
+    page.fill("#note", "the school asked on the phone")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("tbody")
+    assert page.locator("tbody tr").count() == 32
+    assert "the school asked on the phone" in page.inner_text("main")
+    assert_fine()
+    page.locator("tbody a").first.click()
+    page.wait_for_selector("caption:has-text('Topics')")
+    assert page.locator("main form").count() == 0
+    assert_fine()
+    assert complaints == []
+    page.context.close()
