@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 import lake
@@ -79,7 +80,9 @@ def log_actions(settings: Settings, actions: Iterable[Action], recorded_at: date
 
 def read_actions(settings: Settings, student_keys: Collection[str] | None = None) -> list[Row]:
     """Actions that stand, newest first: the last row of each is no retraction (stg_action.sql says the same)."""
-    filters = None if student_keys is None else pc.field("student_key").isin(sorted(student_keys))
+    filters = None
+    if student_keys is not None:
+        filters = pc.field("student_key").isin(pa.array(sorted(student_keys), pa.string()))
     return standing(lake.read(settings, TABLE, filters=filters).to_pylist())
 
 

@@ -14,10 +14,12 @@ from answers.accounts import Account
 from answers.class_answers import ClassView, class_counts, load_class
 from answers.pinned_releases import Opened, Pinned
 from answers.pupil_names import Names, look_up
+from answers.school_answers import leading
 from answers.words_now import actions_now, local_today, words_now
 from cairn.class_period import WORDS
 from cairn.group_rules import load_group_rules
 from cairn.teacher_words import TeacherWords, load_teacher_words
+from portal.access_log import route_of
 from portal.entitled import own_classes, require_class
 from portal.live_today import FRESH_SECONDS, behind_seconds, changed, live_pupils
 from portal.web import guarded, portal_of, render
@@ -26,10 +28,10 @@ Row = dict[str, Any]
 PAIRS = "select * from mart_student_competency where school_id = ?"
 # One click logs this; where the district's list has no such kind, the first that it has.
 GROUP_KIND, ADULT_KIND = "small_group", "one_to_one"
-# The print is one page: so many lines of each list, the rest is counted out (tests/browser prints a full class).
-PRINT_ADULT, PRINT_MOVES, PRINT_REVIEWS, PRINT_OTHERS, PRINT_RESOURCES = 8, 8, 6, 8, 1
-# Names in one line of the print; of more, how many.
-PRINT_NAMES = 10
+# Of who moves on so many stand open, the others behind a line: a list of three screens is not read.
+FIRST_ROWS = 8
+# The print is one page: so many lines of each list, names of a line, letters of a title; the rest is counted out.
+PRINT_MOST = {"adult": 8, "moves": 8, "reviews": 5, "others": 16, "resources": 1, "names": 8, "title": 44}
 
 
 def _release(pinned: Pinned) -> Opened:
@@ -75,6 +77,8 @@ def class_page(request: Request, account: Account) -> Response:
         "behind_seconds": behind_seconds(live, datetime.now(UTC)) if live else None,
         "fresh_seconds": FRESH_SECONDS,
         "rows": sorted(rows, key=lambda row: (not row["is_other"], names(row["student_key"]), row["competency_code"])),
+        "reviews": _by_topic(view.reviews_due),
+        "first_rows": FIRST_ROWS,
         "why": WORDS,
         "rules": load_group_rules(settings),
         "lists": lists,
@@ -92,21 +96,16 @@ def print_page(request: Request, account: Account) -> Response:
     """One page of paper for a class: groups, who needs an adult, who moves on, short reviews, what the others do."""
     pinned, view = _own_class(request, account)
     names = _names(request, account, pinned, view, (), "class page, to print")
+    first = [row for row in view.needs_adult if row["is_first"]]
     context = {
         "title": f"{view.head['class_title']}, to print",
         "view": view,
         "names": names,
         "why": WORDS,
-        "needs_adult": [row for row in view.needs_adult if row["is_first"]],
+        "needs_adult": leading(first, len(first)),
+        "moves_on": leading(view.moves_on, len(view.moves_on)),
         "reviews": _by_topic(view.reviews_due),
-        "most": {
-            "adult": PRINT_ADULT,
-            "moves": PRINT_MOVES,
-            "reviews": PRINT_REVIEWS,
-            "others": PRINT_OTHERS,
-            "resources": PRINT_RESOURCES,
-            "names": PRINT_NAMES,
-        },
+        "most": PRINT_MOST,
     }
     return render(request, "class_print.html", context, pinned=pinned)
 
@@ -131,7 +130,7 @@ def _names(
         view.student_keys.union(more),
         actor=account.name,
         role=account.role,
-        route="/schools/{school_id}/classes/{class_id}",
+        route=route_of(request),
         purpose=purpose,
         kind="page",
         school_id=view.head["school_id"],

@@ -1,6 +1,6 @@
 """Pictures of every page of a running stack, phone and desktop: ``python -m tests.browser.screenshots [FOLDER]``.
 
-Uses the portal of the running stack (``--base`` for another) with three accounts made for the moment and removed
+Uses the portal of the running stack (``--base`` for another) with four accounts made for the moment and removed
 again, and writes ``build/screenshots/*.png``. Names on them are those of the district it runs on: use a simulated one.
 """
 
@@ -17,7 +17,7 @@ from cairn.settings import REPOSITORY, Settings
 from infra.browser import ADVICE, find_chromium
 from tests.browser import chromium
 
-ROLES = ("school_leader", "central_office", "engineer")
+ROLES = ("school_leader", "teacher", "central_office", "engineer")
 
 
 def addresses(page: Any, base: str, role: str, school_id: str | None) -> list[tuple[str, str]]:
@@ -27,6 +27,11 @@ def addresses(page: Any, base: str, role: str, school_id: str | None) -> list[tu
         pupils = page.eval_on_selector_all("a[href^='/students/']", "all => all.map(one => one.getAttribute('href'))")
         found = [("school", f"/schools/{school_id}"), ("feed", f"/schools/{school_id}/feed")]
         return [*found, *([("student", pupils[0])] if pupils else [])]
+    if role == "teacher":
+        page.goto(f"{base}/classes")
+        classes = page.eval_on_selector_all(".cards > li > a", "all => all.map(one => one.getAttribute('href'))")
+        of_first = [("class", classes[0]), ("class-print", f"{classes[0]}/print")] if classes else []
+        return [("classes", "/classes"), *of_first]
     if role == "engineer":
         return [("operations", "/operations")]
     page.goto(f"{base}/pilots")
@@ -84,6 +89,23 @@ def school_of(settings: Settings) -> str | None:
     return str(rows[0]["school_id"]) if rows else None
 
 
+def teacher_of(settings: Settings, school_id: str) -> str | None:
+    """The school's teacher who has most pupils, by key."""
+    from answers.pinned_releases import Reader
+
+    release = Reader(settings).current("learning")
+    rows = (
+        release.rows(
+            "select teacher_key from mart_class_attention where school_id = ? and teacher_key is not null"
+            " group by 1 order by sum(pupils) desc, 1 limit 1",
+            [school_id],
+        )
+        if release
+        else []
+    )
+    return str(rows[0]["teacher_key"]) if rows else None
+
+
 def main() -> None:
     """Make accounts, take the pictures, remove the accounts."""
     from answers.accounts import add_account, remove_account
@@ -100,10 +122,13 @@ def main() -> None:
     school_id = school_of(settings)
     accounts: dict[str, tuple[str, str]] = {}
     try:
-        for role in ROLES if school_id else ROLES[1:]:
+        teacher_key = teacher_of(settings, school_id) if school_id else None
+        owned = {"school_leader": school_id, "teacher": teacher_key}
+        for role in (role for role in ROLES if owned.get(role, True)):
             name = f"screenshots-{role.replace('_', '-')}-{secrets.token_hex(3)}"
             school = school_id if role == "school_leader" else None
-            accounts[role] = (name, add_account(settings, name, role, school))
+            teacher = teacher_key if role == "teacher" else None
+            accounts[role] = (name, add_account(settings, name, role, school, teacher_key=teacher))
         for path in take(base, given.out, accounts, school_id):
             print(path)
     finally:

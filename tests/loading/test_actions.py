@@ -10,7 +10,7 @@ import pytest
 import lake
 from cairn.errors import CairnError
 from cairn.settings import Settings
-from loading.actions import TABLE, Action, log_action, read_actions
+from loading.actions import TABLE, Action, log_action, log_actions, read_actions
 
 ONE = Action(
     "p_1", "k", "small_group", date(2026, 10, 12), "s1", "a1", "school_leader", note="  Ten minutes \n at a board "
@@ -38,6 +38,18 @@ def test_taken_back_and_logged_again(settings: Settings) -> None:
     assert read_actions(settings) == []
     log_action(settings, ONE)
     assert len(read_actions(settings)) == 1 and lake.count_rows(settings, TABLE) == 3
+
+
+def test_a_groups_actions_are_one_commit_all_or_none(settings: Settings) -> None:
+    group = [replace(ONE, student_key=f"p_{number}") for number in range(4)]
+    with pytest.raises(CairnError):
+        log_actions(settings, [*group, replace(ONE, student_key="p_9", kind="prayer")])
+    assert not lake.exists(settings, TABLE)
+    log_action(settings, group[0])
+    assert len(log_actions(settings, [*group, group[1]])) == 3, "what stands is not logged again"
+    assert lake.count_rows(settings, TABLE) == 4
+    assert len(log_actions(settings, [replace(one, is_retraction=True) for one in group])) == 4
+    assert log_actions(settings, []) == [] and read_actions(settings) == []
 
 
 @pytest.mark.parametrize(("kind", "note", "words"), [("prayer", None, "one of reteach"), ("reteach", "x" * 201, "201")])

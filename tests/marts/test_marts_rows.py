@@ -128,8 +128,7 @@ def test_a_teachers_word_stands_beside_what_is_computed(rows: Any) -> None:
         ("p1", "not_yet", "withdrawn", None),
         ("p3", "nothing_said", "mastered", date(2026, 10, 13)),
         ("p4", "nothing_said", "mastered", None),
-        ("p5", "nothing_said", "mastered", None),
-    ]
+    ], "what North said of p5 before she moved is not in South's ledger of her"
     tables = [name for (name,) in rows("select table_name from duckdb_tables()")]
     assert not [name for name in tables if rows(f"select 1 from {name} as t where t::varchar like '%No mart may%'")]
 

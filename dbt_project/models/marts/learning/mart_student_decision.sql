@@ -11,6 +11,7 @@ with decided as (
         decision.model_version,
         decision.policy_version,
         decision.data_date,
+        decision.decided_date as decided_on_date,
         'computed' as decided_by,
         null as said_by_role,
         null as said_reason,
@@ -32,6 +33,7 @@ with decided as (
         null as model_version,
         null as policy_version,
         judgement.said_date as data_date,
+        judgement.said_date as decided_on_date,
         'teacher' as decided_by,
         judgement.role as said_by_role,
         judgement.reason as said_reason,
@@ -40,14 +42,47 @@ with decided as (
     cross join {{ ref('stg_release') }} as release
     left join {{ ref('stg_teacher_judgement') }} as earlier on judgement.previous_id = earlier.judgement_id
     where judgement.said_date > release.data_date - 120
+),
+
+placed as (
+    select
+        class.school_id,
+        decided.*
+    from decided
+    inner join {{ ref('stg_competency') }} as competency on decided.competency_id = competency.competency_id
+    inner join {{ ref('int_pupil_subject_class') }} as class
+        on
+            decided.student_key = class.student_key
+            and competency.subject = class.subject
+),
+
+-- What was decided while a pupil was in class at another school, and not at this one, stays with that school.
+elsewhere as (
+    select placed.decision_id
+    from placed
+    inner join {{ ref('int_student_enrollment') }} as enrolment
+        on
+            placed.student_key = enrolment.student_key
+            and placed.decided_on_date between enrolment.valid_from_date and enrolment.valid_to_date
+    group by placed.decision_id
+    having not bool_or(enrolment.school_id = placed.school_id)
 )
 
 select
-    class.school_id,
-    decided.*
-from decided
-inner join {{ ref('stg_competency') }} as competency on decided.competency_id = competency.competency_id
-inner join {{ ref('int_pupil_subject_class') }} as class
-    on
-        decided.student_key = class.student_key
-        and competency.subject = class.subject
+    placed.school_id,
+    placed.student_key,
+    placed.competency_id,
+    placed.decision_id,
+    placed.decided_at,
+    placed.from_state,
+    placed.to_state,
+    placed.counted_attempts,
+    placed.model_version,
+    placed.policy_version,
+    placed.data_date,
+    placed.decided_by,
+    placed.said_by_role,
+    placed.said_reason,
+    placed.said_until_date
+from placed
+anti join elsewhere on placed.decision_id = elsewhere.decision_id
