@@ -277,7 +277,7 @@ def _heuristic(part: _Part) -> np.ndarray:
             chosen |= _flow(part, chosen, cell, up + min(more, room))
             if more > room:
                 chosen |= _flow(part, chosen, cell, -(down + more - room))
-    for cell in sorted(np.flatnonzero(chosen), key=lambda one: -part.cost[one]):
+    for cell in sorted(np.flatnonzero(chosen).tolist(), key=lambda one: -part.cost[one]):
         if cell not in part.forced:
             chosen[cell] = False
             if part.unprotected(chosen):
