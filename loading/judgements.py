@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 import lake
@@ -113,7 +114,7 @@ def read_judgements(
     """Rows of the ledger, oldest first; of some pupils only, or only those that became known after an instant."""
     filters = None
     if student_keys is not None:
-        filters = pc.field("student_key").isin(sorted(student_keys))
+        filters = pc.field("student_key").isin(pa.array(sorted(student_keys), pa.string()))
     if since is not None:
         is_new = pc.field("recorded_at") > since
         filters = is_new if filters is None else filters & is_new

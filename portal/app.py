@@ -20,6 +20,7 @@ from starlette.staticfiles import StaticFiles
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from answers.pinned_releases import Reader
+from answers.school_lists import LISTS
 from cairn.settings import Settings
 from portal import (
     pages_class,
@@ -27,6 +28,7 @@ from portal import (
     pages_pilots,
     pages_rollout,
     pages_school,
+    pages_school_lists,
     pages_session,
     pages_student,
     pages_words,
@@ -76,6 +78,8 @@ def routes() -> list[Route | Mount]:
         Route("/logout", pages_session.logout_page, methods=["GET"]),
         Route("/logout", pages_session.logout_submit, methods=["POST"]),
         Route("/schools/{school_id}", pages_school.school_page),
+        *(Route(f"/schools/{{school_id}}/{name}", pages_school_lists.list_page) for name in LISTS),
+        Route("/schools/{school_id}/by-class", pages_school_lists.by_class_page),
         Route("/schools/{school_id}/classes/{class_id}", pages_class.class_page),
         Route("/schools/{school_id}/feed", pages_school.feed_page),
         Route("/schools/{school_id}/feed/{name}", pages_school.feed_file),

@@ -109,6 +109,6 @@ select
         when parts.idle_points >= parts.developing_points
             then (parts.pupils - parts.active_pupils) || ' of ' || parts.pupils || ' pupils did no work in 7 days'
         else
-            parts.developing_pairs || ' competencies still developing, ' || parts.mastered_pairs || ' mastered'
+            parts.developing_pairs || ' topics of pupils still developing, ' || parts.mastered_pairs || ' mastered'
     end as attention_reason
 from parts
