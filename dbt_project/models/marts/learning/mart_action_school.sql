@@ -1,8 +1,9 @@
 -- A school's own fortnight. It reads the mart of single actions, so a school that is held back keeps the answer of the
 -- release that it shows, like every other row of its own.
 {%- set of_the_fortnight -%}
-and followup.action_date > (select release.data_date from {{ ref('stg_release') }} as release)
-- {{ action_summary_days() }}
+    and followup.action_date > (
+        select release.data_date from {{ ref('stg_release') }} as release
+    ) - {{ action_summary_days() }}
 {%- endset %}
 with {{ action_comparison('school_id', of_the_fortnight) }},
 
