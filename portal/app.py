@@ -24,6 +24,7 @@ from answers.school_lists import LISTS
 from cairn.settings import Settings
 from portal import (
     pages_class,
+    pages_feed,
     pages_operations,
     pages_pilots,
     pages_rollout,
@@ -81,8 +82,8 @@ def routes() -> list[Route | Mount]:
         *(Route(f"/schools/{{school_id}}/{name}", pages_school_lists.list_page) for name in LISTS),
         Route("/schools/{school_id}/by-class", pages_school_lists.by_class_page),
         Route("/schools/{school_id}/classes/{class_id}", pages_class.class_page),
-        Route("/schools/{school_id}/feed", pages_school.feed_page),
-        Route("/schools/{school_id}/feed/{name}", pages_school.feed_file),
+        Route("/schools/{school_id}/feed", pages_feed.feed_page),
+        Route("/schools/{school_id}/feed/{name}", pages_feed.feed_file),
         Route("/students/{student_key}", pages_student.student_page),
         Route("/students/{student_key}/words", pages_words.say_word, methods=["POST"]),
         Route("/students/{student_key}/actions", pages_words.act, methods=["POST"]),

@@ -9,9 +9,8 @@ from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
-from answers import feed_folders
 from answers.accounts import Account
 from answers.pinned_releases import Opened, Pinned
 from answers.pupil_names import Names, look_up
@@ -21,7 +20,6 @@ from answers.school_trust import verdict
 from answers.wording import did_it_work
 from answers.words_now import words_now
 from cairn.teacher_words import load_teacher_words
-from identity.disclosure_log import Disclosure, write_down
 from portal.live_today import live_school
 from portal.pages_overview import protect
 from portal.web import Portal, guarded, portal_of, render
@@ -42,14 +40,16 @@ def require_school(account: Account, school_id: str) -> None:
         raise HTTPException(403, "Your account opens your own school only.")
 
 
-def _need_release(pinned: Pinned) -> Opened:
+def need_release(pinned: Pinned) -> Opened:
+    """The pinned release of learning. Raises HTTPException 503 before the first."""
     if pinned.learning is None:
         raise HTTPException(503, "Nothing has been published yet. The first night publishes the first answers.")
     return pinned.learning
 
 
-def _load(pinned: Pinned, school_id: str) -> SchoolView:
-    view = load_school(_need_release(pinned), school_id)
+def load(pinned: Pinned, school_id: str) -> SchoolView:
+    """The school in the pinned release. Raises HTTPException 404 where it has none."""
+    view = load_school(need_release(pinned), school_id)
     if view is None:
         raise HTTPException(404, "The current release has no such school.")
     return view
@@ -82,7 +82,7 @@ def open_school(request: Request, account: Account) -> OpenSchool:
     school_id = request.path_params["school_id"]
     require_school(account, school_id)
     pinned = portal.reader.pin()
-    release, view = _need_release(pinned), _load(pinned, school_id)
+    release, view = need_release(pinned), load(pinned, school_id)
     make = Maker(view, release, portal.settings.zone, load_teacher_words(portal.settings))
     return OpenSchool(portal, pinned, release, view, make)
 
@@ -151,48 +151,3 @@ def school_page(request: Request, account: Account) -> Response:
         "is_behind": {row["class_id"] for row in view.pace if row["mastered_share"] < row["needed_share"]},
     }
     return render(request, "school.html", context, pinned=school.pinned)
-
-
-@guarded("school_leader")
-def feed_page(request: Request, account: Account) -> Response:
-    """The files of the school's newest feed, with their counts and sums."""
-    portal = portal_of(request)
-    school_id = request.path_params["school_id"]
-    require_school(account, school_id)
-    pinned = portal.reader.pin()
-    view = _load(pinned, school_id)
-    context = {
-        "title": f"Files for {view.school['school_name']}",
-        "school": view.school,
-        "manifest": feed_folders.latest(portal.settings, school_id),
-    }
-    return render(request, "feed.html", context, pinned=pinned)
-
-
-@guarded("school_leader")
-def feed_file(request: Request, account: Account) -> Response:
-    """One file of the newest feed; handing it out is logged like the page."""
-    settings = portal_of(request).settings
-    school_id, name = request.path_params["school_id"], request.path_params["name"]
-    require_school(account, school_id)
-    manifest = feed_folders.latest(settings, school_id)
-    listed = {entry["name"]: entry for entry in manifest["files"]} if manifest else {}
-    if manifest is None or (name not in listed and name != feed_folders.MANIFEST):
-        raise HTTPException(404, "The newest feed has no such file.")
-    folder = feed_folders.folder(settings, manifest["data_date"], school_id)
-    if name in listed and listed[name]["pupils"]:
-        write_down(
-            settings,
-            Disclosure(
-                actor=account.name,
-                role=account.role,
-                purpose="feed file downloaded",
-                route="/schools/{school_id}/feed/{name}",
-                kind="feed",
-                school_id=school_id,
-                release_id=manifest["release_id"],
-                student_keys=feed_folders.pupils_in(folder, name),
-                student_count=listed[name]["pupils"],
-            ),
-        )
-    return FileResponse(folder / name, filename=f"{manifest['data_date']}-{school_id}-{name}")
