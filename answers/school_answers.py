@@ -6,10 +6,11 @@ Everything here is by key; names are added at the edge (``answers.pupil_names``)
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from answers.pinned_releases import Opened
+from loading.actions import SUMMED_DAYS
 
 Row = dict[str, Any]
 
@@ -21,16 +22,22 @@ REVIEWS_DUE = """
 select * from mart_review_due where school_id = ? order by class_title, competency_code, due_since_at, student_key"""
 MOVES_ON = """
 select * from mart_moves_on where school_id = ? order by mastered_at desc, student_key, competency_id"""
-# What the newest night decided; the mart holds a fortnight.
+# What the newest night decided; the mart holds a fortnight. Good news and bad apart, the newest first.
 CHANGES = """
 select c.* from mart_change c where c.school_id = ?1 and c.data_date = cast(?2 as date)
-order by c.decided_at desc, c.student_key, c.competency_id, c.decision_id"""
+order by c.decided_at desc, c.student_key, c.competency_id, c.to_state"""
 CLASSES = """
 select * from mart_class_attention where school_id = ? order by attention_score desc, class_title, class_id, subject"""
 # Who needs it most first; who has left comes after the members.
 GROUP_ROWS = """
 select * from mart_group_member where school_id = ?
 order by competency_code, group_id, is_member desc, is_stuck desc, expected_share, student_key"""
+# A school's own fortnight of actions, summed; a release from before it has none until the next night.
+ACTION_SUMMARY = "select * from mart_action_school where school_id = ?"
+# How much cannot be told yet, of all that pupils have begun.
+EVIDENCE = """
+select count(*) as pairs, count(*) filter (where state = 'not_enough_evidence') as pairs_without
+from mart_student_competency where school_id = ?"""
 # A release from before the mart said what came of an action shows none until the next night.
 FOLLOWUPS = """
 select * from mart_action_followup where school_id = ?
@@ -38,6 +45,7 @@ order by action_date desc, student_key, competency_id"""
 # What releases from before these columns do not say, until the next night: everybody comes first, with no gap told.
 OLDER_NEEDS = {
     "is_first": True,
+    "is_old": False,
     "blocks": 0,
     "gap_competency_id": None,
     "gap_competency_code": None,
@@ -106,10 +114,24 @@ def groups_of(rows: list[Row]) -> list[Group]:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """Pupils' topics of a school that were worked on, and of how many of them too little is known to say more."""
+
+    pairs: int
+    pairs_without: int
+
+    @property
+    def share_without(self) -> float:
+        """Share with too little evidence, 0 to 1."""
+        return self.pairs_without / self.pairs if self.pairs else 0.0
+
+
+@dataclass(frozen=True)
 class SchoolView:
     """One school in one release. Lists are whole; a page shows their first rows first.
 
-    ``resources``: by competency, what the district has to offer; ``pace``: each class's way through its plan.
+    ``action_summary``: the row of mart_action_school, None without an action of the last fortnight; ``resources``: by
+    competency, what the district has to offer; ``pace``: each class's way through its plan.
     """
 
     school: Row
@@ -126,6 +148,8 @@ class SchoolView:
     days: list[Row]
     resources: dict[str, list[Row]]
     pace: list[Row]
+    action_summary: Row | None
+    evidence: Evidence
 
     @property
     def student_keys(self) -> set[str]:
@@ -133,6 +157,12 @@ class SchoolView:
         lists = (self.needs_adult, self.reviews_due, self.moves_on, self.changes, self.followups, self.overrides)
         named = {row["student_key"] for rows in lists for row in rows}
         return named.union(*(group.student_keys for group in self.groups))
+
+    @property
+    def recent_followups(self) -> list[Row]:
+        """The actions that the school's page sums up: those of its last fourteen days."""
+        first = self.data_date - timedelta(days=SUMMED_DAYS)
+        return [row for row in self.followups if row["action_date"] > first]
 
     @property
     def teacher_keys(self) -> set[str]:
@@ -157,7 +187,8 @@ def load_school(release: Opened, school_id: str) -> SchoolView | None:
             OLDER_WORDS | row for row in _rows_where_there(release, "mart_review_due", REVIEWS_DUE, school_id)
         ],
         moves_on=[OLDER_MOVES | row for row in release.rows(MOVES_ON, [school_id])],
-        changes=release.rows(CHANGES, [school_id, release.shown_date(school_id)]),
+        # A release from before the mart said what kind of news it is shows none until the next night.
+        changes=[row for row in release.rows(CHANGES, [school_id, release.shown_date(school_id)]) if "kind" in row],
         followups=[OLDER_FOLLOWUPS | row for row in release.rows(FOLLOWUPS, [school_id]) if "outcome" in row],
         classes=release.rows(CLASSES, [school_id]),
         # A release from before groups had a memory shows none until the next night.
@@ -166,6 +197,8 @@ def load_school(release: Opened, school_id: str) -> SchoolView | None:
         days=release.rows(DAYS, [school_id]),
         resources=resources_of(release),
         pace=release.rows(PACE, [school_id]) if release.has_table("mart_class_pace") else [],
+        action_summary=next(iter(_rows_where_there(release, "mart_action_school", ACTION_SUMMARY, school_id)), None),
+        evidence=Evidence(**release.rows(EVIDENCE, [school_id])[0]),
     )
 
 
@@ -197,15 +230,3 @@ def leading(rows: list[Row], count: int) -> list[Row]:
         elif len(first) < count:
             first[key] = row | {"more": 0}
     return list(first.values())
-
-
-def followup_summary(followups: list[Row]) -> dict[str, int]:
-    """Of the actions of the newest day: how many by outcome; empty without any."""
-    if not followups:
-        return {}
-    newest = max(row["action_date"] for row in followups)
-    counts = {"worked": 0, "not_yet": 0, "waiting": 0}
-    for row in followups:
-        if row["action_date"] == newest:
-            counts[row["outcome"]] += 1
-    return counts

@@ -100,6 +100,30 @@ def next_answers(row: Mapping[str, Any]) -> str:
     return f"{own}; {row['comparables']} comparable pupils without help: {share} right ({low} to {high})"
 
 
+def did_it_work(summary: Mapping[str, Any] | None) -> str:
+    """What followed a school's actions of the last fourteen days, from its row of mart_action_school.
+
+    No rate of fewer pupils than may be told of: the mart has none.
+    """
+    if summary is None:
+        return "No action was logged in the last fourteen days."
+    since = f"{summary['pupils_with_work']} of {plural(summary['pupils'], 'pupil')} worked on it since"
+    if summary["pupils_compared"] is None:
+        return f"Too few to tell: {since}."
+    points = {name: round(100 * summary[f"difference{name}"]) for name in ("", "_low", "_high")}
+    if summary["difference_low"] > 0:
+        verdict = "More right"
+    elif summary["difference_high"] < 0:
+        verdict = "Fewer right"
+    else:
+        verdict = "No clear difference"
+    return (
+        f"{verdict}: {percent(summary['share_right'])} right after help, {percent(summary['comparable_share'])} of "
+        f"similar pupils without it, {points['']:+d} points ({points['_low']:+d} to {points['_high']:+d}; "
+        f"{plural(summary['pupils_compared'], 'pupil')}). No proof: help goes to those who need it."
+    )
+
+
 def reason(value: str | None) -> str:
     """Why a pupil needs an adult, in two words at most."""
     return REASONS.get(value or "", plain(value).lower())

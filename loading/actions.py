@@ -21,6 +21,8 @@ WAIT_SECONDS = 30.0
 ID_CHARACTERS = 32
 # A release tells what followed the actions of so many days.
 FOLLOWED_DAYS = 28
+# Days of actions that a school's own page sums up.
+SUMMED_DAYS = 14
 Row = dict[str, Any]
 
 
@@ -80,9 +82,8 @@ def log_actions(settings: Settings, actions: Iterable[Action], recorded_at: date
 
 def read_actions(settings: Settings, student_keys: Collection[str] | None = None) -> list[Row]:
     """Actions that stand, newest first: the last row of each is no retraction (stg_action.sql says the same)."""
-    filters = None
-    if student_keys is not None:
-        filters = pc.field("student_key").isin(pa.array(sorted(student_keys), pa.string()))
+    keys = None if student_keys is None else pa.array(sorted(student_keys), pa.string())
+    filters = None if keys is None else pc.field("student_key").isin(keys)
     return standing(lake.read(settings, TABLE, filters=filters).to_pylist())
 
 

@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from answers.pinned_releases import Reader
+from answers.school_lists import LISTS
 from cairn.settings import Settings
 from portal import (
     feed_pull,
@@ -30,6 +31,7 @@ from portal import (
     pages_releases,
     pages_rollout,
     pages_school,
+    pages_school_lists,
     pages_session,
     pages_student,
     pages_words,
@@ -88,6 +90,8 @@ def routes() -> list[Route | Mount]:
         Route("/signed-out", pages_provider.signed_out),
         Route("/schools/{school_id}", pages_school.school_page),
         Route("/classes", pages_class.classes_page),
+        *(Route(f"/schools/{{school_id}}/{name}", pages_school_lists.list_page) for name in LISTS),
+        Route("/schools/{school_id}/by-class", pages_school_lists.by_class_page),
         Route("/schools/{school_id}/classes/{class_id}", pages_class.class_page),
         Route(pages_named.SCHOOL_ROUTE, pages_named.school_page),
         Route(pages_named.SCHOOL_ROUTE, pages_named.school_reason, methods=["POST"]),

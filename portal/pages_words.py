@@ -74,11 +74,11 @@ def _answer(request: Request, account: Account, form: FormData, *, part: str, wr
 
 
 def _back(pupil: Pupil, form: FormData, part: str) -> str:
-    """Where the form was sent from: the school's page, that of one of the pupil's classes, or her own."""
+    """Where the form was sent from: the school's list, the page of one of the pupil's classes, or her own."""
     school = f"/schools/{quote(pupil.school_id, safe='')}"
     wanted = _text(form, "back")
     if wanted == "school":
-        return f"{school}#needs-adult"
+        return f"{school}/needs-adult"
     anchor = _text(form, "at") if _text(form, "at") in CLASS_PARTS else "main"
     if wanted in {row["class_id"] for row in pupil.rows}:
         return f"{school}/classes/{quote(wanted, safe='')}#{anchor}"

@@ -24,7 +24,7 @@ from cairn.mastery.policy import STUCK_BELOW_SHARE, WHEEL_SPINNING_OPPORTUNITIES
 from cairn.privacy import smallest_group
 from cairn.settings import Settings
 from gates.silence import SilenceRule
-from loading.actions import FOLLOWED_DAYS
+from loading.actions import FOLLOWED_DAYS, SUMMED_DAYS
 from pilots import registry
 from releases import store
 from releases.dbt_sources import PROJECT, used_tables
@@ -125,6 +125,7 @@ def _rules(settings: Settings) -> dict[str, str]:
         "CAIRN_STUCK_BELOW_SHARE": str(STUCK_BELOW_SHARE),
         "CAIRN_ADULT_PLACES_PER_CLASS": str(settings.adult_places_per_class),
         "CAIRN_ACTION_FOLLOW_UP_DAYS": str(FOLLOWED_DAYS),
+        "CAIRN_ACTION_SUMMARY_DAYS": str(SUMMED_DAYS),
         "CAIRN_POLICIES": json.dumps(
             [
                 {

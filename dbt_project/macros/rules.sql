@@ -16,8 +16,22 @@
     {{ env_var("CAIRN_ADULT_PLACES_PER_CLASS") }}
 {%- endmacro %}
 
+{#- Of a school's pupils at most this many in a hundred are on the first list: a longer one is no list for a morning. -#}
+{% macro adult_first_pct() -%}
+    25
+{%- endmacro %}
+
+{#- From this share on a pupil who slips is almost there: a few more questions, no adult. -#}
+{% macro almost_there_share() -%}
+    0.7
+{%- endmacro %}
+
 {% macro action_follow_up_days() -%}
     {{ env_var("CAIRN_ACTION_FOLLOW_UP_DAYS") }}
+{%- endmacro %}
+
+{% macro action_summary_days() -%}
+    {{ env_var("CAIRN_ACTION_SUMMARY_DAYS") }}
 {%- endmacro %}
 
 {% macro minimum_evidence_attempts() -%}

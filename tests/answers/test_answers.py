@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from answers import wording
-from answers.school_answers import followup_summary, leading
+from answers.school_answers import leading
 from answers.school_trust import expected_data_date, release_age, verdict
 from answers.scorecard_parts import present
 from cairn.calendar import DistrictCalendar
@@ -72,14 +72,27 @@ def test_the_first_rows_are_different_pupils() -> None:
     ]
 
 
-def test_followups_are_summed_for_the_newest_day_only() -> None:
-    rows = [
-        {"action_date": DAY, "outcome": "worked"},
-        {"action_date": DAY, "outcome": "waiting"},
-        {"action_date": date(2026, 10, 1), "outcome": "worked"},
-    ]
-    assert followup_summary(rows) == {"worked": 1, "not_yet": 0, "waiting": 1}
-    assert followup_summary([]) == {}
+def summary(**changes: Any) -> dict[str, Any]:
+    """A row of mart_action_school of twelve compared pupils."""
+    row = {"actions": 24, "pupils": 20, "actions_with_work": 18, "pupils_with_work": 15, "pupils_compared": 12}
+    told = {"share_right": 0.71, "comparable_share": 0.6, "difference": 0.11}
+    return row | told | {"difference_low": -0.02, "difference_high": 0.24} | changes
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        (None, "No action was logged in the last fourteen days."),
+        (summary(pupils_compared=None), "Too few to tell: 15 of 20 pupils worked on it since."),
+        (summary(), "No clear difference: 71 % right after help, 60 % of similar pupils without it, +11 points (-2 to"),
+        (summary(difference_low=0.03), "More right: 71 % right after help"),
+        (summary(difference=-0.2, difference_low=-0.3, difference_high=-0.1), "Fewer right: "),
+    ],
+)
+def test_whether_action_worked_is_a_rate_with_its_doubt_or_none(row: dict[str, Any] | None, told: str) -> None:
+    said = wording.did_it_work(row)
+    assert said.startswith(told)
+    assert ("%" in said) == ("No proof" in said) == bool(row and row["pupils_compared"])
 
 
 def test_a_card_without_words_gets_those_of_the_rule() -> None:

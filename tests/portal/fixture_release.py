@@ -15,7 +15,7 @@ from cairn.settings import Settings
 from loading.judgements import Judgement, say
 from releases.store import Release, save, swap
 from tests.portal.fixture_pilots import PILOTS, ROLLOUT_TABLES, freeze_plans, rollout_parts, scorecard
-from tests.portal.fixture_tables import TABLES
+from tests.portal.fixture_tables import NEWS, TABLES
 
 DATA_DATE = date(2026, 10, 14)
 LEARNING_ID = "learning-2026-10-14-1"
@@ -144,7 +144,9 @@ def _pupil_rows(keys: dict[str, str], school: int, school_id: str) -> dict[str, 
         competency = COMPETENCIES[number % 3][:3]
         following = COMPETENCIES[number % 3 + 1][:3]
         if number % 3 == 0:
-            reason, order = reasons[(number // 3) % 3], (number % 2, *following, 0.5, 100 - number, number % 4 != 3)
+            reason = reasons[(number // 3) % 3]
+            is_old = reason == "silent" or number % 4 == 3
+            order = (is_old, number % 2, *following, 0.5, 100 - number, number % 4 != 3)
             rows["mart_needs_adult"].append(
                 (
                     *head,
@@ -152,8 +154,8 @@ def _pupil_rows(keys: dict[str, str], school: int, school_id: str) -> dict[str, 
                     reason,
                     "no three right in a row in 14 tries",
                     14,
-                    0.41,
-                    _at(1),
+                    None if reason == "silent" else 0.41,
+                    _at(20 if is_old else 1),
                     *order,
                     None,
                     None,
@@ -168,11 +170,11 @@ def _pupil_rows(keys: dict[str, str], school: int, school_id: str) -> dict[str, 
                 (
                     *head,
                     *competency,
-                    "developing",
-                    "mastered" if number % 2 else "review_due",
+                    *NEWS[number % 4][:2],
                     _at(0),
                     f"decision-{school}-{number}",
                     DATA_DATE - timedelta(days=int(school == 1)),
+                    NEWS[number % 4][2],
                 )
             )
         if number % 8 == 3:
@@ -263,6 +265,7 @@ def _school_rows(
                 53.33,
             )
         ],
+        "mart_action_school": [(school_id, 4, 4, 3, 3, *[None] * 6)],
         "mart_intake_ledger": [(DATA_DATE, "math-app", school_id, 1240, 1201, 20, 0, 15, 4, 0)],
         "mart_intake_attribution": [(DATA_DATE, "math-app", school_id, 1201, 6, 5, 4, 1186)],
         "mart_gate_result": [

@@ -1,5 +1,12 @@
 """The columns of the marts that pages and feeds read, as the small published release has them."""
 
+# States before and after, and what kind of news that is.
+NEWS = (
+    ("developing", "mastered", "mastered"),
+    ("mastered", "developing", "lost"),
+    ("developing", "developing", "stuck"),
+    ("review_due", "mastered", "back"),
+)
 TABLES = {
     "mart_school": "school_id varchar, school_name varchar, pupils bigint, classes bigint, is_held_back boolean,"
     " held_reason varchar",
@@ -32,7 +39,7 @@ TABLES = {
     " said_reason varchar, said_until_date date",
     "mart_needs_adult": "school_id varchar, class_id varchar, class_title varchar, student_key varchar,"
     " competency_id varchar, competency_code varchar, competency_title varchar, reason varchar, detail varchar,"
-    " counted_attempts bigint, expected_share double, last_event_at timestamptz, blocks int,"
+    " counted_attempts bigint, expected_share double, last_event_at timestamptz, is_old boolean, blocks int,"
     " gap_competency_id varchar, gap_competency_code varchar, gap_competency_title varchar, gap_share double,"
     " priority int, is_first boolean, override_state varchar, override_date date",
     "mart_review_due": "school_id varchar, class_id varchar, class_title varchar, student_key varchar,"
@@ -46,7 +53,7 @@ TABLES = {
     " is_by_teacher boolean, said_date date",
     "mart_change": "school_id varchar, class_id varchar, class_title varchar, student_key varchar,"
     " competency_id varchar, competency_code varchar, competency_title varchar, from_state varchar, to_state varchar,"
-    " decided_at timestamptz, decision_id varchar, data_date date",
+    " decided_at timestamptz, decision_id varchar, data_date date, kind varchar",
     "mart_class_attention": "school_id varchar, class_id varchar, class_title varchar, subject varchar,"
     " teacher_key varchar, pupils bigint, active_pupils_7d bigint, attempts_7d bigint, mastered_pairs bigint,"
     " developing_pairs bigint, stuck_pupils bigint, ready_pupils bigint, attention_score double,"
@@ -66,6 +73,9 @@ TABLES = {
     " competency_id varchar, competency_code varchar, state_before varchar, state_after varchar, has_worked boolean,"
     " outcome varchar, next_answers int, next_right int, comparables int, comparable_share double,"
     " comparable_low double, comparable_high double, comparable_error double",
+    "mart_action_school": "school_id varchar, actions int, pupils int, actions_with_work int, pupils_with_work int,"
+    " pupils_compared int, share_right double, comparable_share double, difference double, difference_low double,"
+    " difference_high double",
     "mart_action_kind": "action varchar, pupils int, pupils_compared int, share_right double, comparable_share double,"
     " difference double, difference_low double, difference_high double",
     "mart_district_competency": "competency_id varchar, competency_code varchar, competency_title varchar,"

@@ -43,18 +43,21 @@ def test_an_older_release_has_no_reviews_and_everybody_first(pages: Any, tmp_pat
         "mart_group_member",
         "mart_competency_resource",
         "mart_class_pace",
+        "mart_action_school",
     ):
         connection.execute(f"drop table {table}")
     for table, columns in (
         ("mart_needs_adult", OLDER_NEEDS | OLDER_WORDS),
         ("mart_moves_on", OLDER_MOVES),
         ("mart_action_followup", OLDER_FOLLOWUPS),
+        ("mart_change", ("kind",)),
     ):
         for column in columns:
             connection.execute(f"alter table {table} drop column {column}")
     view = load_school(Opened(release.release_id, release.data_date, connection), "school-a")
     assert view is not None
     assert (view.reviews_due, view.groups, view.resources, view.pace) == ([], [], {}, [])
+    assert (view.changes, view.action_summary) == ([], None)
     assert view.needs_adult
     assert all(row["is_first"] and row["gap_share"] is None for row in view.needs_adult)
     assert view.overrides == [] and {row["override_state"] for row in view.needs_adult} == {None}

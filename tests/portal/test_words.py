@@ -64,8 +64,9 @@ def test_the_nights_word_stands_beside_the_number_on_both_pages(pages: Pages) ->
     text = client.get(page).text
     assert "said by a school leader on Tue 13 Oct: mastered</span>" in text, "not since the night: the mart knows it"
     school = client.get("/schools/school-a").text
-    assert "1 topic is not counted here: a teacher said that the pupil has mastered it" in school
-    assert "1 word on 1 pupil" in school and "Seen in class or on paper" in school
+    assert '/teachers-words?kind=set-aside">1</a> say that no adult is needed' in school
+    said = client.get("/schools/school-a/teachers-words").text
+    assert "said by a school leader on Tue 13 Oct: mastered</span>" in said and "Seen in class or on paper" in said
 
 
 def test_what_was_withdrawn_since_the_night_says_so(pages: Pages) -> None:
@@ -160,15 +161,16 @@ def test_an_action_is_logged_from_both_pages_once_and_taken_back(pages: Pages) -
     form = {"competency_id": "comp-1", "kind": "small_group", "back": "school"}
     for _ in range(2):
         answer = submit(client, school, f"{page}/actions", **form)
-        assert (answer.status_code, answer.headers["location"]) == (303, f"{school}#needs-adult")
+        assert (answer.status_code, answer.headers["location"]) == (303, f"{school}/needs-adult")
     assert done_for(pages, key) == ["small_group"], "a double click is one row"
-    assert "Small group, " in client.get(school).text and "(since the night)" in client.get(school).text
+    listed = client.get(f"{school}/needs-adult").text
+    assert "Small group, " in listed and "(since the night)" in listed
     noted = form | {"kind": "reteach", "note": "At the number line", "back": ""}
     answer = submit(client, page, f"{page}/actions", **noted)
     assert answer.headers["location"] == f"{page}#actions"
     text = client.get(page).text
     assert "Taught again, " in text and "At the number line" in text and "logged since the night" in text
-    assert "At the number line" not in client.get(school).text
+    assert "At the number line" not in client.get(f"{school}/needs-adult").text
     old = form | {"kind": "one_to_one", "done_on": "2026-09-16", "back": ""}
     assert submit(client, page, f"{page}/actions", **old).status_code == 303
     assert "One to one, " not in client.get(page).text, "no release of this data date tells of it any more"
@@ -196,7 +198,7 @@ def test_an_action_that_cannot_be_says_why(pages: Pages, change: dict[str, str],
 
 def test_what_followed_is_told_beside_comparable_pupils_and_as_no_proof(pages: Pages) -> None:
     told = "right 4 of 5; 12 comparable pupils without help: 58 % right (50 % to 66 %)"
-    school = pages.client("leader-a").get("/schools/school-a").text
+    school = pages.client("leader-a").get("/schools/school-a/actions").text
     pupil = pages.client("leader-a").get(address(pages, 3)[1]).text
     assert told in school and told in pupil and "no counted answer since" in school
     office = pages.client("central").get("/").text

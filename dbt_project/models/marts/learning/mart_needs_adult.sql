@@ -80,11 +80,15 @@ pairs as (
         pair.competency_title,
         case
             when pair.is_stuck then 'wheel_spinning'
-            when pair.state = 'developing' and slipped.slipped_date is not null then 'slipping'
+            when
+                pair.state = 'developing'
+                and slipped.slipped_date is not null
+                and pair.expected_share < {{ almost_there_share() }}
+                then 'slipping'
         end as reason,
         case
             when pair.is_stuck
-                then pair.opportunities_without_three || ' opportunities without three right in a row'
+                then pair.opportunities_without_three || ' tries without three right in a row'
             when pair.state = 'developing' and slipped.slipped_date is not null
                 then 'mastered until ' || strftime(slipped.slipped_date, '%Y-%m-%d') || ', now developing'
         end
@@ -178,12 +182,37 @@ pupils as (
     group by ranked.school_id, ranked.student_key
 ),
 
-places as (
+school_places as (
+    select
+        pupil.school_id,
+        greatest(cast(floor(count(*) * {{ adult_first_pct() }} / 100) as integer), 1) as places
+    from {{ ref('int_pupil') }} as pupil
+    group by pupil.school_id
+),
+
+in_class as (
     select
         pupils.school_id,
         pupils.student_key,
-        row_number() over (partition by pupils.school_id, pupils.class_id order by pupils.priority) as class_place
+        pupils.priority,
+        row_number() over (partition by pupils.school_id, pupils.class_id order by pupils.priority)
+        <= {{ adult_places_per_class() }} as has_class_place
     from pupils
+    -- Whoever has nothing but work that rests is not seen first: ask whether it still stands, before an hour is spent.
+    inner join ranked on pupils.school_id = ranked.school_id and pupils.priority = ranked.priority
+    where ranked.reason = 'silent' or not ranked.is_old
+),
+
+first_pupils as (
+    select
+        in_class.school_id,
+        in_class.student_key
+    from in_class
+    left join school_places on in_class.school_id = school_places.school_id
+    where in_class.has_class_place
+    qualify
+        row_number() over (partition by in_class.school_id order by in_class.priority)
+        <= coalesce(school_places.places, 1)
 )
 
 select
@@ -197,22 +226,24 @@ select
     ranked.reason,
     ranked.detail,
     ranked.counted_attempts,
-    ranked.expected_share,
+    -- Silence is about the pupil: the share of what she did last is no reason for it.
+    case when ranked.reason != 'silent' then ranked.expected_share end as expected_share,
     ranked.last_event_at,
+    ranked.is_old,
     cast(ranked.blocks as integer) as blocks,
     gap.prerequisite_id as gap_competency_id,
     gap.prerequisite_code as gap_competency_code,
     gap.prerequisite_title as gap_competency_title,
     gap.expected_share as gap_share,
     cast(ranked.priority as integer) as priority,
-    places.class_place <= {{ adult_places_per_class() }} as is_first,
+    first_pupils.student_key is not null and (ranked.reason = 'silent' or not ranked.is_old) as is_first,
     ranked.override_state,
     ranked.override_date
 from ranked
-inner join places
+left join first_pupils
     on
-        ranked.school_id = places.school_id
-        and ranked.student_key = places.student_key
+        ranked.school_id = first_pupils.school_id
+        and ranked.student_key = first_pupils.student_key
 left join {{ ref('int_likely_gap') }} as gap
     on
         ranked.student_key = gap.student_key
