@@ -15,7 +15,7 @@ from answers.accounts import Account
 from answers.pinned_releases import Opened, Pinned
 from answers.published_numbers import text
 from answers.pupil_names import Names, look_up
-from answers.school_answers import SchoolView, load_school, pupils
+from answers.school_answers import SchoolView, load_school
 from answers.school_lists import LISTS, NEWS, Maker, SchoolList, school_list
 from answers.school_trust import verdict
 from answers.wording import did_it_work
