@@ -78,7 +78,7 @@ def by_hand(settings: Settings, path: Path) -> Row:
     connection = duckdb.connect(str(path), config={"memory_limit": settings.duckdb_memory_limit})
     connection.execute("set TimeZone = 'UTC'")
     share_function.register(connection, settings, versions.get(share_function.MODEL))
-    for schema in ("bronze", "silver", "gold", "ops", "main_work"):
+    for schema in ("bronze", "silver", "gold", "ops", "work"):
         connection.execute(f"create schema if not exists {schema}")
     for source in manifest["sources"].values():
         name = f"{source['schema']}.{source['name']}"
@@ -109,7 +109,7 @@ def _make(connection: duckdb.DuckDBPyConnection, node: Row, table: str, target: 
         connection.execute(f"create table {table} as ({compiled(target, node)})")
         return
     module, function, needed = PYTHON_MODELS[node["name"]]
-    tables = [connection.execute(f"from main_work.{name}").to_arrow_table() for name in needed]
+    tables = [connection.sql(f"from work.{name}").to_arrow_table() for name in needed]
     made = getattr(importlib.import_module(module), function)(*tables)  # noqa: F841  # DuckDB reads it by its name
     connection.execute(f"create table {table} as from made")
 
