@@ -67,7 +67,8 @@ def in_order(manifest: Row) -> Iterator[Row]:
 
 def compiled(target: Path, node: Row) -> str:
     """What dbt ran of a node."""
-    return (target / "compiled" / node["package_name"] / node["original_file_path"]).read_text(encoding="utf-8")
+    path = target / "compiled" / str(node["package_name"]) / str(node["original_file_path"])
+    return path.read_text(encoding="utf-8")
 
 
 def by_hand(settings: Settings, path: Path) -> Row:

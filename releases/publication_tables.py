@@ -53,8 +53,8 @@ _ROLLOUT_METRICS = (
 
 def learning_tables(source: duckdb.DuckDBPyConnection) -> list[RawTable]:
     """``school_overview`` (school, and ``*`` for all) and ``competency``, of an open learning release."""
-    schools = {(school,): row for (school,), row in _rows(source, _OVERVIEW, 1).items()}
-    totals = {(ALL,): list(schools)} if schools else {}
+    schools = _rows(source, _OVERVIEW, 1)
+    totals: dict[Key, Sequence[Key]] = {(ALL,): list(schools)} if schools else {}
     overview = (Metric("pupils"), Metric("need_adult", SHARE, "pupils"), Metric("moves_on", SHARE, "pupils"))
     states = (Metric("pupils"), Metric("mastered", SHARE, "pupils"), Metric("review_due", SHARE, "pupils"))
     return [
