@@ -165,7 +165,7 @@ def recommendation(value: str | None) -> str:
 def decider(row: Mapping[str, Any]) -> str:
     """Who decided: the account with its role, or the role alone of a decision from before accounts were noted."""
     role = ROLES.get(row["decided_by_role"], plain(row["decided_by_role"]))
-    return f"{row['decided_by']} ({role})" if row.get("decided_by") else role
+    return f"{row['decided_by']}, {role}" if row.get("decided_by") else role
 
 
 def unit(value: str | None) -> str:

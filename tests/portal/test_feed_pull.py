@@ -28,6 +28,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, pages: Pages) -> Path:
     home = tmp_path_factory.mktemp("pull") / "home"
     shutil.copytree(pages.settings.home, home)
     settings = Settings(home=home)
+    # Receipts and wrong tokens of other tests.
+    feed_access.access_path(settings).unlink(missing_ok=True)
     feed_access.set_keys(settings, "school-a", [str(pyrage.x25519.Identity.generate().to_public())])
     write(settings)
     return home

@@ -27,7 +27,7 @@ def central(pages: Pages) -> Any:
 
 
 def seen(pages: Pages, key: str) -> list[dict[str, Any]]:
-    return [row for row in list_disclosures(pages.settings, key) if row["route"].startswith("/named/")]
+    return [row for row in list_disclosures(pages.settings, key) if (row["route"] or "").startswith("/named/")]
 
 
 def test_no_name_shows_before_there_is_a_reason(pages: Pages, central: Any) -> None:
