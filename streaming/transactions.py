@@ -240,8 +240,12 @@ class TransactionalProducer:
         deadline = time.monotonic() + BUSY_SECONDS
         try:
             # Asked again it is the same commit: the broker does what is not done, and says of what is done that it is.
-            while _is_busy(self._ask(self._coordinator, request).error_code, deadline):
-                pass
+            # The first yes means that the commit is noted; the partitions are told after it. A broker (4.3.1) that was
+            # killed between has, once started again, lost what it had said yes to: it took the note for done, and the
+            # partitions never heard of it. The second yes comes when all of them have.
+            for _ in ("noted", "told to all partitions"):
+                while _is_busy(self._ask(self._coordinator, request).error_code, deadline):
+                    pass
         except Exception as error:
             # No answer but success is certain: each of them may come behind the broker's own note of the commit.
             raise CommitUnknown from error
