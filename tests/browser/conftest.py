@@ -37,10 +37,17 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """A served portal: ``base`` is its address, ``people`` sourcedId -> key, ``settings`` its home."""
+def home(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, dict[str, str]]:
+    """The home that the portal serves, and sourcedId -> key. A module that wants other rows overrides it: a served
+    release stays open and is never changed."""
     settings = Settings(home=tmp_path_factory.mktemp("browser"))
-    people = publish_fixture(settings)
+    return settings, publish_fixture(settings)
+
+
+@pytest.fixture(scope="module")
+def portal(home: tuple[Settings, dict[str, str]]) -> Iterator[dict[str, Any]]:
+    """A served portal: ``base`` is its address, ``people`` sourcedId -> key, ``settings`` its home."""
+    settings, people = home
     write(settings, school="school-a")
     add_account(settings, "leader", "school_leader", "school-a", PASSWORD)
     add_account(settings, "central", "central_office", None, PASSWORD)

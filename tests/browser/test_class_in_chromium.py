@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 from answers.accounts import add_account
+from cairn.settings import Settings
 from releases import store
 from tests.browser import chromium
 from tests.browser.conftest import PASSWORD
@@ -49,27 +50,27 @@ CROWDED = [
 
 
 @pytest.fixture(scope="module")
-def crowded(portal: dict[str, Any]) -> dict[str, Any]:
-    """The portal with the crowded class, and its teacher's account; changed before the first page opens the release."""
-    release = store.current(portal["settings"], "learning")
+def home(home: tuple[Settings, dict[str, str]]) -> tuple[Settings, dict[str, str]]:
+    """The home with the crowded class, and its teacher's account."""
+    settings, people = home
+    release = store.current(settings, "learning")
     assert release is not None and "school-a" in SCHOOLS
     release.path.chmod(0o600)
     with duckdb.connect(str(release.path)) as connection:
         connection.execute("set timezone = 'UTC'")
         for statement in CROWDED:
             connection.execute(statement)
-    teacher = portal["people"]["teacher-0-0"]
-    add_account(portal["settings"], "teacher", "teacher", None, PASSWORD, teacher_key=teacher)
-    return portal
+    add_account(settings, "teacher", "teacher", None, PASSWORD, teacher_key=people["teacher-0-0"])
+    return home
 
 
 @pytest.fixture
-def opened(browser: Any, crowded: dict[str, Any], signed_in: Any) -> Any:
+def opened(browser: Any, portal: dict[str, Any], signed_in: Any) -> Any:
     """``opened(path, **context options)``: the teacher's page, closed after the test."""
     contexts: list[Any] = []
 
     def found(path: str, **options: Any) -> Any:
-        page, complaints = open_page(browser, crowded, signed_in, "teacher", path, **options)
+        page, complaints = open_page(browser, portal, signed_in, "teacher", path, **options)
         contexts.append(page.context)
         assert complaints == []
         return page

@@ -131,10 +131,12 @@ ACTION_ROWS = pa.schema(
 
 def kinds(rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
     """The mart's own statement over rows of single actions, with the smallest group of ten: a row a kind of action."""
-    path = REPOSITORY / "dbt_project" / "models" / "marts" / "learning" / "mart_action_kind.sql"
-    statement = jinja2.Template(path.read_text(encoding="utf-8")).render(
-        ref=lambda name: name, smallest_group=lambda: 10
+    project = REPOSITORY / "dbt_project"
+    model, macro = (
+        (project / path).read_text(encoding="utf-8")
+        for path in ("models/marts/learning/mart_action_kind.sql", "macros/action_comparison.sql")
     )
+    statement = jinja2.Template(macro + model).render(ref=lambda name: name, smallest_group=lambda: 10)
     followed = pa.Table.from_pylist([dict(zip(ACTION_ROWS.names, row, strict=True)) for row in rows], ACTION_ROWS)
     with duckdb.connect() as connection:
         connection.register("mart_action_followup", followed)
