@@ -102,11 +102,12 @@ class _Making:
     def keep(self, standing: Sequence[Standing], locks: Iterable[Lock]) -> None:
         """Last night's groups without those who have a reason to leave, and the groups that the school has locked."""
         lock_of = self._locks_that_hold(standing, locks)
-        # Where memory has a pupil twice, she keeps the group that she is locked into, else the first.
-        is_locked = {id(one): self._is_locked_here(one, lock_of.get(one.student_key)) for one in standing}
-        for one in sorted(standing, key=lambda row: not is_locked[id(row)]):
+        # Where memory has a pupil twice, she keeps the (first) group that she is locked into, else the first.
+        can_lock = {id(one): self._is_locked_here(one, lock_of.get(one.student_key)) for one in standing}
+        for one in sorted(standing, key=lambda row: not can_lock[id(row)]):
             self.joined[(one.student_key, one.group_id)] = one.joined_date
-            reason = None if is_locked[id(one)] else self._reason(one, one.student_key in lock_of)
+            is_locked = can_lock[id(one)] and one.student_key not in self.seat_of
+            reason = None if is_locked else self._reason(one, one.student_key in lock_of)
             if reason is not None:
                 self._leave(one, reason)
                 continue
@@ -119,7 +120,7 @@ class _Making:
                 competency_id=one.competency_id,
                 joined_date=one.joined_date,
                 is_new=False,
-                is_locked=is_locked[id(one)],
+                is_locked=is_locked,
             )
             self._seat(self._group(one.group_id, one.group_since_date, one.school_id, one.competency_id), seat)
         self._seat_locked([lock for student_key, lock in lock_of.items() if student_key not in self.seat_of])

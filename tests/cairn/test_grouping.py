@@ -123,6 +123,22 @@ def test_what_holds_whatever_comes_in(night: tuple[list[Need], list[Standing], l
     assert assign(needs, standing, locks, rules, TODAY) == (members, left), "in whatever order it came"
 
 
+def test_memory_with_a_pupil_twice_in_what_she_is_locked_into_keeps_her_once() -> None:
+    """Found by the property test: both seats were kept, and the second to go was not there any more."""
+    since, joined = TODAY - timedelta(days=9), TODAY - timedelta(days=5)
+    standing = [
+        Standing(group_id, since, pupil, "s1", "k1", joined, "c0", "developing")
+        for group_id, pupil in (("g1", "p00"), ("g1", "p03"), ("g2", "p00"))
+    ]
+    locks = [Lock("p00", "s1", "c0", "k1")]
+    members, left = assign([need("p03", "k1", room="c0")], standing, locks, GroupRules(2, 4, 1, False), TODAY)
+    assert [(one.group_id, one.student_key, one.is_locked) for one in members] == [
+        ("g1", "p03", False),
+        ("g1", "p00", True),
+    ]
+    assert [(one.group_id, one.student_key, one.reason) for one in left] == [("g2", "p00", "locked_elsewhere")]
+
+
 @settings(max_examples=80, deadline=None)
 @given(nights())
 def test_a_night_in_which_nothing_changed_changes_nobody(
