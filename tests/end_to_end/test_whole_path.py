@@ -112,7 +112,7 @@ def test_the_page_and_the_feed_show_what_follows_from_what_was_sent(
     assert moved_on, "the simulated week has nobody who reached mastery: the test would prove nothing"
 
     page = page_of(district, "leader", f"/schools/{school_id}")
-    shown = re.search(r"Who moves on: ([\d,]+) pupils?", page)
+    shown = re.search(rf'href="/schools/{school_id}/moves-on">([\d,]+)', page)
     assert shown
     assert int(shown.group(1).replace(",", "")) == len(moved_on)
 
