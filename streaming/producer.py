@@ -66,7 +66,8 @@ class GroupCommitter:
     def __init__(self, settings: Settings, role: str = "gateway") -> None:
         self._settings = settings
         folder = hashlib.sha256(str(settings.home).encode()).hexdigest()[:16]
-        self.transactional_id = f"cairn-{folder}-{role}"
+        self._family = f"cairn-{folder}-"
+        self.transactional_id = self._family + role
         self._queue: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
         self._waiting = self._waiting_bytes = 0
         self._lock = threading.Lock()
@@ -213,7 +214,7 @@ class GroupCommitter:
         # Read anew each time: after a restart the stack may have given the broker another port.
         options = client_options(self._settings)
         ensure_topics(self._settings)
-        return TransactionalProducer(options, self.transactional_id, ALL)
+        return TransactionalProducer(options, self.transactional_id, ALL, self._family)
 
     def _drop_producer(self) -> None:
         producer, self._producer, self.is_connected = self._producer, None, False

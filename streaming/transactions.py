@@ -20,10 +20,12 @@ from typing import Any, NamedTuple
 
 from kafka import errors
 from kafka.net.compat import KafkaNetClient
+from kafka.protocol.admin.transactions import DescribeTransactionsRequest
 from kafka.protocol.metadata import CoordinatorType, FindCoordinatorRequest
 from kafka.protocol.producer import AddPartitionsToTxnRequest, EndTxnRequest, InitProducerIdRequest, ProduceRequest
 from kafka.structs import TopicPartition
 
+from streaming.forgotten import end_forgotten
 from streaming.record_batch import Producer, record_batch
 
 REQUEST_SECONDS = 5.0
@@ -34,6 +36,8 @@ TRANSACTION_TIMEOUT_MS = 30_000
 # Uncompressed; a single record may be larger. Topics take 8 MiB a batch.
 BATCH_BYTES = 2 << 20
 ALL_REPLICAS = -1
+# What the broker says of a transaction whose end is decided, while it tells the partitions.
+BEING_ENDED = ("PrepareCommit", "PrepareAbort", "PrepareEpochFence")
 # Transactions as they have been since Kafka 0.11, in the last version of each request before those of KIP-890.
 ADD_VERSION, PRODUCE_VERSION, END_VERSION, INIT_VERSION = 3, 9, 3, 4
 
@@ -93,9 +97,15 @@ class TransactionalProducer:
     Raises kafka.errors.KafkaError, at its making too, where the broker does not answer or refuses.
     """
 
-    def __init__(self, options: Mapping[str, Any], transactional_id: str, topics: Iterable[str]) -> None:
-        """``options``: where the broker is and how to get in (``cairn.kafka_access``)."""
-        self._id = transactional_id
+    def __init__(
+        self, options: Mapping[str, Any], transactional_id: str, topics: Iterable[str], family: str = ""
+    ) -> None:
+        """``options``: where the broker is and how to get in (``cairn.kafka_access``).
+
+        ``topics``: all that the id has ever written to. ``family``: what the ids begin with whose forgotten
+        transactions are ended as well as this one's, which belongs to it.
+        """
+        self._id, self._topics, self._family = transactional_id, list(topics), family or transactional_id
         self._client = KafkaNetClient(
             **options,
             client_id=transactional_id,
@@ -105,7 +115,7 @@ class TransactionalProducer:
         self._lines: dict[object, _Line] = {}
         try:
             self._client._manager.bootstrap(3_000)
-            self._wait(self._client.cluster.set_topics(list(topics)))
+            self._wait(self._client.cluster.set_topics(self._topics))
             self._coordinator = self._find_coordinator()
             self._producer = self._init()
         except BaseException:
@@ -163,7 +173,12 @@ class TransactionalProducer:
                 return self._client.cluster.add_coordinator(found, CoordinatorType.TRANSACTION, self._id)
 
     def _init(self) -> Producer:
-        """Have the broker end whatever the id's last producer left open, and name this one."""
+        """Have the broker end whatever the id's last producer left open, and name this one.
+
+        Whether partitions were told of the last transaction is looked at while the broker still knows how it ended,
+        and once that has been decided: a producer that is named has nothing open behind it.
+        """
+        describe = DescribeTransactionsRequest(transactional_ids=[self._id])
         request = InitProducerIdRequest(
             transactional_id=self._id,
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
@@ -173,13 +188,39 @@ class TransactionalProducer:
         )
         deadline = time.monotonic() + BUSY_SECONDS
         while True:
-            answer = self._ask(self._coordinator, request)
-            if answer.error_code == errors.NotCoordinatorError.errno and time.monotonic() < deadline:
+            (last,) = self._ask(self._coordinator, describe).transaction_states
+            code = last.error_code
+            if last.transaction_state in BEING_ENDED:
+                code = errors.ConcurrentTransactionsError.errno
+            elif code in (0, errors.TransactionalIdNotFoundError.errno):
+                end_forgotten(self._ask, self._leaders(), self._coordinator, self._family)
+                # One that is under way is now aborted, and that it is busy with that is the answer.
+                answer = self._ask(self._coordinator, request)
+                code = answer.error_code
+            if code == errors.NotCoordinatorError.errno and time.monotonic() < deadline:
                 # A broker that has just started does not know yet which transactions are its own.
                 time.sleep(BUSY_PAUSE_SECONDS)
                 self._coordinator = self._find_coordinator()
-            elif not _is_busy(answer.error_code, deadline):
+            elif not _is_busy(code, deadline):
                 return Producer(answer.producer_id, answer.producer_epoch)
+
+    def _leaders(self) -> dict[TopicPartition, object]:
+        """Of all partitions. A broker that has just started may not know all: then this is an error."""
+        found: dict[TopicPartition, object] = {}
+        for topic in self._topics:
+            numbers = self._client.cluster.partitions_for_topic(topic)
+            if not numbers:
+                raise errors.LeaderNotAvailableError(topic)
+            for number in numbers:
+                partition = TopicPartition(topic, number)
+                found[partition] = self._leader(partition)
+        return found
+
+    def _leader(self, partition: TopicPartition) -> object:
+        leader = self._client.cluster.leader_for_partition(partition)
+        if leader is None or leader < 0:
+            raise errors.LeaderNotAvailableError(partition.topic)
+        return leader
 
     def _add_partitions(self, partitions: Iterable[TopicPartition]) -> None:
         topics: dict[str, list[int]] = {}
@@ -211,11 +252,8 @@ class TransactionalProducer:
             sequence = self._sequences.get(partition, 0)
             text = record_batch(records, self._producer, sequence, now_ms)
             self._sequences[partition] = (sequence + len(records)) % (1 << 31)
-            leader = self._client.cluster.leader_for_partition(partition)
-            if leader is None or leader < 0:
-                raise errors.LeaderNotAvailableError(partition.topic)
             data = topic_of.PartitionProduceData(index=partition.partition, records=text)
-            by_leader.setdefault(leader, {}).setdefault(partition.topic, []).append(data)
+            by_leader.setdefault(self._leader(partition), {}).setdefault(partition.topic, []).append(data)
         for leader, topics in by_leader.items():
             request = ProduceRequest(
                 transactional_id=self._id,

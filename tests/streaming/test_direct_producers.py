@@ -23,7 +23,12 @@ from kafka.admin import (
     ResourcePattern,
     ResourceType,
 )
-from kafka.errors import KafkaError, TopicAuthorizationFailedError, TransactionalIdAuthorizationFailedError
+from kafka.errors import (
+    ClusterAuthorizationFailedError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailedError,
+)
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
@@ -38,8 +43,9 @@ from streaming import direct
 from streaming.producer import Fate, GroupCommitter
 from streaming.sources import SourceRegistry
 from streaming.topics import ACTIVITY, ALL, RECEIPTS, REJECTED, Offsets, end_offsets, ensure_topics
-from streaming.transactions import Message
+from streaming.transactions import Message, TransactionalProducer
 from tests.streaming.certificates import make_certificate
+from tests.streaming.forgotten_state import forget, set_check
 
 OTHER = "of.somebody.else"
 PAGE = (REPOSITORY / "docs" / "how-to" / "connect-an-app.md").read_text(encoding="utf-8")
@@ -201,8 +207,16 @@ def test_the_platform_itself_comes_by_tls_and_name(secured: Secured) -> None:
     admin.create_acls(
         [ACL("User:sis-bridge2", "*", ACLOperation.ALL, ACLPermissionType.ALLOW, one) for one in patterns]
     )
+    # What the broker left behind is ended by whoever may alter the cluster, and nobody begins over it.
+    committer = GroupCommitter(platform)
+    set_check(secured.inside, "false")
+    forget(secured.inside, committer.transactional_id, b"{}", is_committed=True)
+    with pytest.raises(ClusterAuthorizationFailedError):
+        TransactionalProducer(client_options(platform), committer.transactional_id, ALL)
+    cluster = ResourcePattern(ResourceType.CLUSTER, "kafka-cluster")
+    admin.create_acls([ACL("User:sis-bridge2", "*", ACLOperation.ALTER, ACLPermissionType.ALLOW, cluster)])
     admin.close()
-    committer = GroupCommitter(platform).start()
+    committer.start()
     assert committer.send([Message(topic, 0, None, b"{}") for topic in ALL]) is Fate.COMMITTED
     committer.stop()
     assert end_offsets(platform) == end_offsets(secured.inside)
