@@ -39,9 +39,21 @@ def built_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def release(small_lake: Settings, built_copy: Path) -> store.Release:
+def working_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the release's fixture leaves dbt's own file, with the working tables that the marts are made of."""
+    return tmp_path_factory.mktemp("working") / "warehouse.duckdb"
+
+
+@pytest.fixture(scope="session")
+def release(small_lake: Settings, built_copy: Path, working_copy: Path) -> store.Release:
     """One real build with every model, data test and unit test, audited and published."""
-    built = learning.build(small_lake, DATA_DATE, as_of=datetime(2026, 10, 15, 8, tzinfo=UTC), unit_tests=True)
+    built = learning.build(
+        small_lake,
+        DATA_DATE,
+        as_of=datetime(2026, 10, 15, 8, tzinfo=UTC),
+        unit_tests=True,
+        on_built=lambda path: shutil.copyfile(path, working_copy) and None,
+    )
     assert store.current(small_lake, "learning") is None, "a build publishes nothing"
     shutil.copytree(built.path.parent, built_copy.parent)
     assert learning.audit(small_lake, built).is_green
