@@ -117,7 +117,9 @@ def fill(cursor: Cursor, source: duckdb.DuckDBPyConnection, relation: str, schem
     picked = ", ".join(_as_csv(name, kind) for name, kind in types.items())
     with tempfile.TemporaryDirectory(prefix="cairn-postgres-") as folder:
         path = Path(folder) / "rows.csv"
-        source.execute(f"copy (select {picked} from {relation}) to '{path}' (format csv, header false, nullstr '{NULL}')")
+        source.execute(
+            f"copy (select {picked} from {relation}) to '{path}' (format csv, header false, nullstr '{NULL}')"
+        )
         with path.open(encoding="utf-8") as rows:
             statement = sql.SQL("copy {} from stdin (format csv, null {})")
             cursor.copy_expert(statement.format(sql.Identifier(schema, table), sql.Literal(NULL)), rows)
@@ -142,8 +144,9 @@ def differing_rows(cursor: Cursor, source: duckdb.DuckDBPyConnection, table: str
             f"read_csv('{path}', auto_detect = false, header = false, columns = {read!r}, delim = ',', quote = '\"',"
             f" escape = '\"', nullstr = '{NULL}', allow_quoted_nulls = false)"
         )
-        ours, found = ", ".join(_compared(*one) for one in types.items()), ", ".join(
-            _compared(*one) for one in read.items()
+        ours, found = (
+            ", ".join(_compared(*one) for one in types.items()),
+            ", ".join(_compared(*one) for one in read.items()),
         )
         counted = source.execute(
             f"with ours as (select {ours} from main.{table}), theirs as (select {found} from {theirs})"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -17,7 +18,7 @@ from psycopg2.extensions import parse_dsn
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from gates.mart_models import MARTS, mart_models
-from releases import postgres_copy, warehouse
+from releases import postgres_copy, store, warehouse
 
 SCHEMA = "cairn_models"
 _WORKING = re.compile(r"ref\('((?:stg|int)_\w+)'\)")
@@ -28,6 +29,17 @@ def working_tables() -> list[str]:
     return sorted({name for path in MARTS.rglob("*.sql") for name in _WORKING.findall(path.read_text("utf-8"))})
 
 
+def compare(settings: Settings, url: str, data_date: date) -> dict[str, int]:
+    """Build the day in DuckDB as a night does, publishing nothing, then :func:`run` on what it worked with."""
+    with store.building(settings):
+        context = warehouse.ReleaseContext.of(settings, data_date)
+        working = warehouse.build_warehouse(settings, context)
+        try:
+            return run(settings, url, working, context)
+        finally:
+            working.unlink()
+
+
 def run(
     settings: Settings, url: str, working: Path, context: warehouse.ReleaseContext, schema: str = SCHEMA
 ) -> dict[str, int]:
@@ -36,7 +48,7 @@ def run(
     The marts stand in ``schema`` afterwards and what they were made of in ``schema`` with ``_work`` behind it; both are
     made anew. Raises CairnError naming the models that failed.
     """
-    with contextlib.closing(duckdb.connect(str(working), read_only=True)) as source:
+    with contextlib.closing(duckdb.connect(str(working))) as source:
         source.execute("set TimeZone = 'UTC'")
         _copy_working_tables(url, source, schema)
         warehouse.run_dbt(
@@ -63,7 +75,7 @@ def _copy_working_tables(url: str, source: duckdb.DuckDBPyConnection, schema: st
 
 
 def _connection_variables(url: str) -> dict[str, str]:
-    """The address as dbt's profile reads it. What it does not say, such as a password, libpq finds where it always does."""
+    """The address as dbt's profile reads it. A password that it does not say libpq finds where it always does."""
     said = parse_dsn(url)
     missing = [name for name in ("host", "user", "dbname") if name not in said]
     if missing:

@@ -45,16 +45,21 @@ def postgres_server() -> Iterator[str]:
     data, port = folder / "data", free_port()
     try:
         subprocess.run(
-            [binaries() / "initdb", "-D", data, "-U", "owner", "--auth=trust", "--no-sync", "--encoding=UTF8"]
-            + ["--locale=C"],
+            [
+                binaries() / "initdb",
+                "-D",
+                data,
+                "-U",
+                "owner",
+                *["--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"],
+            ],
             check=True,
             stdout=subprocess.DEVNULL,
             cwd=folder,
             **user,
         )
         server = subprocess.Popen(
-            [binaries() / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", folder]
-            + ["-c", "fsync=off", "-c", "shared_buffers=32MB", "-c", "max_connections=20"],
+            [binaries() / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", folder, "-c", "fsync=off"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=folder,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from releases import learning, store
 from spark_jobs import night_record
 from tests.marts.small_lake import write_small_lake
 from tests.marts.small_roster import DATA_DATE
+from tests.postgres_server import postgres_server
 
 
 @pytest.fixture(scope="session")
@@ -65,3 +67,10 @@ def release(small_lake: Settings, built_copy: Path, working_copy: Path) -> store
     shutil.copytree(built.path.parent, built_copy.parent)
     assert learning.audit(small_lake, built).is_green
     return learning.publish(small_lake, built)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The address of a real, empty Postgres server's superuser; one server for the run."""
+    with postgres_server() as url:
+        yield url
