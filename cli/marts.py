@@ -6,9 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from cli import marts_postgres
 from cli.common import JsonOption, emit, say
 
 app = typer.Typer(help="Build, publish and compare releases.", no_args_is_help=True)
+app.add_typer(marts_postgres.app, name="postgres")
 
 DateOption = Annotated[
     str | None, typer.Option("--date", help="Data date, YYYY-MM-DD; yesterday in the district's zone if not given.")

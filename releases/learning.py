@@ -9,7 +9,7 @@ look, before the sum is taken.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -40,11 +40,13 @@ def build(
     as_of: datetime | None = None,
     cut_offsets: dict[str, dict[str, int]] | None = None,
     unit_tests: bool = False,
+    on_built: Callable[[Path], None] | None = None,
 ) -> store.Release:
     """Build the day's marts into a new file beside the current release; nothing is published.
 
     ``as_of`` is the instant as of which rosters and other two-time tables are read (now where not given). A draft of
-    the same day that was never published is replaced. Raises CairnError naming the models or tests that failed.
+    the same day that was never published is replaced. ``on_built`` is called with dbt's own file while that still holds
+    the working tables. Raises CairnError naming the models or tests that failed.
     """
     with store.building(settings):
         context = warehouse.ReleaseContext.of(settings, data_date, as_of)
@@ -52,6 +54,8 @@ def build(
             lake.compact(settings, ledger)
         action_follow_up.write(settings, data_date, context.as_of)
         built = warehouse.build_warehouse(settings, context, unit_tests=unit_tests)
+        if on_built:
+            on_built(built)
         folder = store.new_folder(settings, KIND, data_date)
         counts = _copy_marts(built, folder / BUILT)
         holding.keep_statements(warehouse.recomputed_statements(settings), folder / BUILT)

@@ -11,9 +11,11 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 import lake
 from cairn.calendar import DistrictCalendar
@@ -186,9 +188,20 @@ def night_versions(settings: Settings) -> dict[str, int]:
     return {} if last is None else {name: last.versions[name] for name in night_record.WRITTEN}
 
 
-def run_dbt(settings: Settings, arguments: list[str], context: ReleaseContext | None = None) -> str:
-    """One dbt invocation on the project; returns its output. Raises CairnError with the first failures."""
-    home = settings.releases_dir / "dbt"
+def run_dbt(
+    settings: Settings,
+    arguments: list[str],
+    context: ReleaseContext | None = None,
+    *,
+    folder: str = "dbt",
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """One dbt invocation on the project; returns its output. Raises CairnError with the first failures.
+
+    ``folder`` is where dbt keeps its own files, apart for each target: what it parsed for one is no use to another.
+    ``more`` are variables beside those of every build.
+    """
+    home = settings.releases_dir / folder
     home.mkdir(parents=True, exist_ok=True)
     store.private_folder(building_path(settings).parent)
     environment = {
@@ -204,6 +217,7 @@ def run_dbt(settings: Settings, arguments: list[str], context: ReleaseContext | 
         "DO_NOT_TRACK": "1",
         "CAIRN_LAKE_VERSIONS": json.dumps(night_versions(settings)),
         **(context.environment() if context else {}),
+        **more,
     }
     command = [sys.executable, "-m", "releases.dbt_process", "--no-use-colors", *arguments]
     done = subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True, check=False)

@@ -5,14 +5,14 @@ compared as (
     select
         followup.{{ by }},
         followup.student_key,
-        avg(followup.next_right / followup.next_answers) as share_right,
+        avg(cast(followup.next_right as double precision) / followup.next_answers) as share_right,
         avg(followup.comparable_share) as comparable_share,
-        avg(followup.next_right / followup.next_answers - followup.comparable_share) as difference,
+        avg(cast(followup.next_right as double precision) / followup.next_answers - followup.comparable_share) as difference,
         avg(followup.comparable_error) as comparable_error
     from {{ ref('mart_action_followup') }} as followup
     where followup.comparable_share is not null {{ since }}
     -- Answers of one pupil depend on each other: a pupil counts once, however often something was done.
-    group by all
+    group by followup.{{ by }}, followup.student_key
 ),
 
 comparison as (

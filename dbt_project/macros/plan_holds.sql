@@ -5,6 +5,6 @@
     and (
         {{ competency }}.grades is null
         or {{ plan }}.grade is null
-        or contains({{ competency }}.grades, ',' || {{ plan }}.grade || ',')
+        or strpos({{ competency }}.grades, ',' || {{ plan }}.grade || ',') > 0
     )
 {%- endmacro %}

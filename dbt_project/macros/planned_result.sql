@@ -12,5 +12,5 @@
 
 {#- The newest of several scores; of two on one day the higher, so that the order of rows does not decide. -#}
 {% macro newest_score(result) -%}
-    arg_max({{ result }}.scale_score, row({{ result }}.taken_date, {{ result }}.scale_score))
+    {{ value_of_last(result ~ '.scale_score', 'row(' ~ result ~ '.taken_date, ' ~ result ~ '.scale_score)') }}
 {%- endmacro %}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 import pytest
 
 import lake
@@ -14,6 +16,7 @@ from releases import learning, store
 from spark_jobs import night_record
 from tests.marts.small_lake import write_small_lake
 from tests.marts.small_roster import DATA_DATE
+from tests.postgres_server import postgres_server
 
 
 @pytest.fixture(scope="session")
@@ -38,11 +41,36 @@ def built_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("built") / "copy" / learning.BUILT
 
 
+def _keep(built: Path, copy: Path) -> None:
+    # What dbt wrote last stands in a log beside the file, which closing the file puts in.
+    duckdb.connect(str(built)).close()
+    shutil.copyfile(built, copy)
+
+
 @pytest.fixture(scope="session")
-def release(small_lake: Settings, built_copy: Path) -> store.Release:
+def working_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the release's fixture leaves dbt's own file, with the working tables that the marts are made of."""
+    return tmp_path_factory.mktemp("working") / "warehouse.duckdb"
+
+
+@pytest.fixture(scope="session")
+def release(small_lake: Settings, built_copy: Path, working_copy: Path) -> store.Release:
     """One real build with every model, data test and unit test, audited and published."""
-    built = learning.build(small_lake, DATA_DATE, as_of=datetime(2026, 10, 15, 8, tzinfo=UTC), unit_tests=True)
+    built = learning.build(
+        small_lake,
+        DATA_DATE,
+        as_of=datetime(2026, 10, 15, 8, tzinfo=UTC),
+        unit_tests=True,
+        on_built=lambda path: _keep(path, working_copy),
+    )
     assert store.current(small_lake, "learning") is None, "a build publishes nothing"
     shutil.copytree(built.path.parent, built_copy.parent)
     assert learning.audit(small_lake, built).is_green
     return learning.publish(small_lake, built)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The address of a real, empty Postgres server's superuser; one server for the run."""
+    with postgres_server() as url:
+        yield url

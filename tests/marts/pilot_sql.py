@@ -70,8 +70,12 @@ def _rendered(text: str, environment: Mapping[str, str]) -> str:
         "env_var": lambda name, default="": environment.get(name, default),
         "ref": lambda name: name,
         "source": lambda layer, table: f"{layer}_{table}",
+        "target": {"type": "duckdb"},
     }
     return jinja2.Environment().from_string(macros + text, globals=known).render()
 
 
-_CALLED = ("known_at", "data_date", "dosage_days", "grade_key", "last_test_day", "planned_result", "same_name")
+_CALLED = (
+    *("both_engines", "known_at", "data_date", "dosage_days", "grade_key", "last_test_day", "planned_result"),
+    "same_name",
+)

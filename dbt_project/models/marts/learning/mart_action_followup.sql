@@ -15,7 +15,7 @@ with actions as (
 before_action as (
     select
         actions.action_id,
-        arg_max(decision.to_state, decision.decided_at) as state_before
+        {{ value_of_last('decision.to_state', 'decision.decided_at') }} as state_before
     from actions
     inner join {{ ref('stg_mastery_decision') }} as decision
         on
@@ -36,7 +36,7 @@ worked as (
 ),
 
 states as (
-    select ['not_started', 'not_enough_evidence', 'developing', 'review_due', 'mastered'] as in_order
+    select array['not_started', 'not_enough_evidence', 'developing', 'review_due', 'mastered'] as in_order
 ),
 
 followed as (
@@ -89,8 +89,8 @@ select
         when not followed.has_worked then 'waiting'
         when
             followed.state_after = 'mastered'
-            or list_position(states.in_order, followed.state_after)
-            > list_position(states.in_order, followed.state_before)
+            or array_position(states.in_order, followed.state_after)
+            > array_position(states.in_order, followed.state_before)
             then 'worked'
         else 'not_yet'
     end as outcome,

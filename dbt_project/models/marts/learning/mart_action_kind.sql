@@ -14,10 +14,10 @@ select
     every_kind.action,
     case when every_kind.pupils >= {{ smallest_group() }} then cast(every_kind.pupils as integer) end as pupils,
     cast(comparison.pupils_compared as integer) as pupils_compared,
-    round(comparison.share_right, 6) as share_right,
-    round(comparison.comparable_share, 6) as comparable_share,
-    round(comparison.difference, 6) as difference,
-    round(comparison.difference - comparison.quantile * comparison.error, 6) as difference_low,
-    round(comparison.difference + comparison.quantile * comparison.error, 6) as difference_high
+    {{ rounded('comparison.share_right', 6) }} as share_right,
+    {{ rounded('comparison.comparable_share', 6) }} as comparable_share,
+    {{ rounded('comparison.difference', 6) }} as difference,
+    {{ rounded('(comparison.difference - comparison.quantile * comparison.error)', 6) }} as difference_low,
+    {{ rounded('(comparison.difference + comparison.quantile * comparison.error)', 6) }} as difference_high
 from every_kind
 left join comparison on every_kind.action = comparison.action

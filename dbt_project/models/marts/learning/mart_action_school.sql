@@ -26,10 +26,10 @@ select
     cast(schools.actions_with_work as integer) as actions_with_work,
     cast(schools.pupils_with_work as integer) as pupils_with_work,
     cast(comparison.pupils_compared as integer) as pupils_compared,
-    round(comparison.share_right, 6) as share_right,
-    round(comparison.comparable_share, 6) as comparable_share,
-    round(comparison.difference, 6) as difference,
-    round(comparison.difference - comparison.quantile * comparison.error, 6) as difference_low,
-    round(comparison.difference + comparison.quantile * comparison.error, 6) as difference_high
+    {{ rounded('comparison.share_right', 6) }} as share_right,
+    {{ rounded('comparison.comparable_share', 6) }} as comparable_share,
+    {{ rounded('comparison.difference', 6) }} as difference,
+    {{ rounded('(comparison.difference - comparison.quantile * comparison.error)', 6) }} as difference_low,
+    {{ rounded('(comparison.difference + comparison.quantile * comparison.error)', 6) }} as difference_high
 from schools
 left join comparison on schools.school_id = comparison.school_id

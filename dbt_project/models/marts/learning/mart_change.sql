@@ -7,7 +7,7 @@ with earliest_mastery as (
         min(decision.decided_at) as mastered_at
     from {{ ref('stg_mastery_decision') }} as decision
     where decision.to_state = 'mastered'
-    group by all
+    group by decision.student_key, decision.competency_id
 ),
 
 nights as (
@@ -17,16 +17,16 @@ nights as (
         decision.data_date,
         min(decision.decided_at) as first_decided_at,
         max(decision.decided_at) as decided_at,
-        arg_min(decision.from_state, (decision.decided_at, decision.decision_id)) as from_state,
-        arg_max(decision.to_state, (decision.decided_at, decision.decision_id)) as to_state,
-        arg_max(decision.decision_id, (decision.decided_at, decision.decision_id)) as decision_id
+        {{ value_of_first('decision.from_state', '(decision.decided_at, decision.decision_id)') }} as from_state,
+        {{ value_of_last('decision.to_state', '(decision.decided_at, decision.decision_id)') }} as to_state,
+        {{ value_of_last('decision.decision_id', '(decision.decided_at, decision.decision_id)') }} as decision_id
     from {{ ref('stg_mastery_decision') }} as decision
     cross join {{ ref('stg_release') }} as release
     where
         decision.data_date > release.data_date - 14
         -- A first night records the whole past; what is older than four weeks is no news.
         and decision.decided_date > release.data_date - 28
-    group by all
+    group by decision.student_key, decision.competency_id, decision.data_date
 ),
 
 decided as (
@@ -106,7 +106,7 @@ news as (
     from decided
     where decided.kind is not null
 
-    union all by name
+    union all
 
     select got_stuck.*
     from got_stuck

@@ -45,7 +45,8 @@ ready as (
 teachers as (
     select
         enrolment.class_id,
-        arg_min(enrolment.student_key, (enrolment.valid_from_date, enrolment.student_key)) as teacher_key
+        {{ value_of_first('enrolment.student_key', '(enrolment.valid_from_date, enrolment.student_key)') }}
+            as teacher_key
     from {{ ref('stg_enrollment') }} as enrolment
     cross join {{ ref('stg_release') }} as release
     where
@@ -79,11 +80,16 @@ counts as (
 parts as (
     select
         counts.*,
-        50.0 * counts.stuck_pupils / counts.pupils as stuck_points,
-        case when counts.has_work then 30.0 * (counts.pupils - counts.active_pupils) / counts.pupils else 0 end
-            as idle_points,
+        cast(50 * counts.stuck_pupils as double precision) / counts.pupils as stuck_points,
+        case
+            when counts.has_work
+                then cast(30 * (counts.pupils - counts.active_pupils) as double precision) / counts.pupils
+            else 0
+        end as idle_points,
         coalesce(
-            20.0 * counts.developing_pairs / nullif(counts.developing_pairs + counts.mastered_pairs, 0), 0
+            cast(20 * counts.developing_pairs as double precision)
+            / nullif(counts.developing_pairs + counts.mastered_pairs, 0),
+            0
         ) as developing_points
     from counts
 )
@@ -101,7 +107,7 @@ select
     cast(parts.developing_pairs as integer) as developing_pairs,
     cast(parts.stuck_pupils as integer) as stuck_pupils,
     cast(parts.ready_pupils as integer) as ready_pupils,
-    round(parts.stuck_points + parts.idle_points + parts.developing_points, 1) as attention_score,
+    {{ rounded('(parts.stuck_points + parts.idle_points + parts.developing_points)', 1) }} as attention_score,
     case
         when parts.stuck_points + parts.idle_points + parts.developing_points = 0 then 'nothing stands out'
         when parts.stuck_points >= greatest(parts.idle_points, parts.developing_points)

@@ -8,5 +8,7 @@ select
     competency.sequence,
     competency.grades
 from {{ ref('stg_competency') }} as competency
-anti join {{ ref('stg_competency_replaced') }} as gone on competency.competency_id = gone.competency_id
-where competency.is_leaf
+left join {{ ref('stg_competency_replaced') }} as gone on competency.competency_id = gone.competency_id
+where
+    competency.is_leaf
+    and gone.competency_id is null

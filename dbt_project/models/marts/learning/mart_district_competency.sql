@@ -28,7 +28,11 @@ counts as (
         round(100.0 * count(*) filter (where planned.state = 'mastered') / count(*)) as mastered_pct,
         round(100.0 * count(*) filter (where planned.state = 'review_due') / count(*)) as review_due_pct
     from planned
-    group by all
+    group by
+        planned.competency_id,
+        planned.competency_code,
+        planned.competency_title,
+        planned.subject
 ),
 
 coded as (

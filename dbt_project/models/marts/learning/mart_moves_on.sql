@@ -9,7 +9,7 @@ with decided as (
         decision.to_state = 'mastered'
         and decision.decided_date > release.data_date - 7
         and decision.decided_date <= release.data_date
-    group by all
+    group by decision.student_key, decision.competency_id
 ),
 
 -- Mastered by number, and no teacher says not yet; or by a teacher's word of the week, where the number says less.
@@ -77,49 +77,61 @@ new_to_pupil as (
         ready.student_key,
         ready.competency_id
     from {{ ref('int_ready_to_learn') }} as ready
-    anti join {{ ref('int_pupil_competency') }} as own
+    left join {{ ref('int_pupil_competency') }} as own
         on
             ready.student_key = own.student_key
             and ready.competency_id = own.competency_id
             and (own.state = 'developing' or own.is_stuck or own.override_state = 'not_yet')
-    anti join {{ ref('int_group_member') }} as grouped
+    left join {{ ref('int_group_member') }} as grouped
         on
             ready.student_key = grouped.student_key
             and ready.competency_id = grouped.competency_id
             and grouped.is_member
+    where
+        own.student_key is null
+        and grouped.student_key is null
+),
+
+ranked as (
+    select
+        mastered.*,
+        following.competency_id as next_competency_id,
+        following.competency_code as next_competency_code,
+        following.competency_title as next_competency_title,
+        row_number() over (
+            partition by mastered.student_key, mastered.competency_id
+            order by
+                following.competency_id is null,
+                edge.competency_id is not null desc,
+                coalesce(following.subject = mastered.subject, false) desc,
+                following.sequence,
+                following.competency_id
+        ) as place
+    from mastered
+    left join new_to_pupil as ready on mastered.student_key = ready.student_key
+    left join {{ ref('stg_competency') }} as following on ready.competency_id = following.competency_id
+    left join {{ ref('stg_prerequisite') }} as edge
+        on
+            mastered.competency_id = edge.prerequisite_id
+            and ready.competency_id = edge.competency_id
 )
 
 select
-    mastered.school_id,
-    mastered.class_id,
-    mastered.class_title,
-    mastered.student_key,
-    mastered.competency_id,
-    mastered.competency_code,
-    mastered.competency_title,
-    mastered.mastered_at,
-    mastered.expected_share,
-    mastered.share_low,
-    mastered.share_high,
-    following.competency_id as next_competency_id,
-    following.competency_code as next_competency_code,
-    following.competency_title as next_competency_title,
-    mastered.is_by_teacher,
-    mastered.said_date
-from mastered
-left join new_to_pupil as ready on mastered.student_key = ready.student_key
-left join {{ ref('stg_competency') }} as following on ready.competency_id = following.competency_id
-left join {{ ref('stg_prerequisite') }} as edge
-    on
-        mastered.competency_id = edge.prerequisite_id
-        and ready.competency_id = edge.competency_id
-qualify
-    row_number() over (
-        partition by mastered.student_key, mastered.competency_id
-        order by
-            following.competency_id is null,
-            edge.competency_id is not null desc,
-            coalesce(following.subject = mastered.subject, false) desc,
-            following.sequence,
-            following.competency_id
-    ) = 1
+    ranked.school_id,
+    ranked.class_id,
+    ranked.class_title,
+    ranked.student_key,
+    ranked.competency_id,
+    ranked.competency_code,
+    ranked.competency_title,
+    ranked.mastered_at,
+    ranked.expected_share,
+    ranked.share_low,
+    ranked.share_high,
+    ranked.next_competency_id,
+    ranked.next_competency_code,
+    ranked.next_competency_title,
+    ranked.is_by_teacher,
+    ranked.said_date
+from ranked
+where ranked.place = 1

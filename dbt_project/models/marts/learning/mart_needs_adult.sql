@@ -28,7 +28,7 @@ silent as (
         and coalesce(last_work.last_work_date < release.pupil_silent_since_date, true)
 ),
 
-last_pair as (
+pairs_by_work as (
     select
         pair.student_key,
         pair.competency_id,
@@ -40,25 +40,36 @@ last_pair as (
         pair.class_id,
         pair.class_title,
         pair.override_state,
-        pair.override_date
-    from {{ ref('int_pupil_competency') }} as pair
-    qualify
+        pair.override_date,
         row_number() over (
-            partition by pair.student_key order by pair.last_event_at desc, pair.competency_id
-        ) = 1
+            partition by pair.student_key order by pair.last_event_at desc nulls last, pair.competency_id
+        ) as place
+    from {{ ref('int_pupil_competency') }} as pair
 ),
 
-any_class as (
+last_pair as (
+    select pairs_by_work.*
+    from pairs_by_work
+    where pairs_by_work.place = 1
+),
+
+classes_by_date as (
     select
         class.student_key,
         class.school_id,
         class.class_id,
-        class.class_title
-    from {{ ref('int_current_class') }} as class
-    qualify
+        class.class_title,
         row_number() over (
-            partition by class.student_key, class.school_id order by class.joined_date desc, class.class_id
-        ) = 1
+            partition by class.student_key, class.school_id
+            order by class.joined_date desc nulls last, class.class_id
+        ) as place
+    from {{ ref('int_current_class') }} as class
+),
+
+any_class as (
+    select classes_by_date.*
+    from classes_by_date
+    where classes_by_date.place = 1
 ),
 
 opened as (
@@ -90,13 +101,13 @@ pairs as (
             when pair.is_stuck
                 then pair.opportunities_without_three || ' tries without three right in a row'
             when pair.state = 'developing' and slipped.slipped_date is not null
-                then 'mastered until ' || strftime(slipped.slipped_date, '%Y-%m-%d') || ', now developing'
+                then 'mastered until ' || cast(slipped.slipped_date as varchar) || ', now developing'
         end
         || case
             when cast(pair.last_event_at at time zone release.timezone as date) < release.pupil_silent_since_date
                 then
                     '; last work on it '
-                    || strftime(cast(pair.last_event_at at time zone release.timezone as date), '%Y-%m-%d')
+                    || cast(cast(pair.last_event_at at time zone release.timezone as date) as varchar)
             else ''
         end as detail,
         pair.counted_attempts,
@@ -133,7 +144,7 @@ reasons as (
         coalesce(last_pair.competency_code, '') as competency_code,
         coalesce(last_pair.competency_title, '') as competency_title,
         'silent' as reason,
-        coalesce('no work since ' || strftime(silent.last_work_date, '%Y-%m-%d'), 'no work yet') as detail,
+        coalesce('no work since ' || cast(silent.last_work_date as varchar), 'no work yet') as detail,
         coalesce(last_pair.counted_attempts, 0) as counted_attempts,
         last_pair.expected_share,
         last_pair.last_event_at,
@@ -163,7 +174,7 @@ ranked as (
                     when reasons.reason = 'silent' then 3
                     else 4
                 end,
-                round((1 - reasons.expected_share) * (1 + reasons.blocks), 9) desc nulls last,
+                {{ rounded('(1 - reasons.expected_share) * (1 + reasons.blocks)', 9) }} desc nulls last,
                 reasons.counted_attempts desc,
                 reasons.student_key,
                 reasons.competency_id
@@ -176,7 +187,7 @@ pupils as (
     select
         ranked.school_id,
         ranked.student_key,
-        arg_min(coalesce(ranked.class_id, ''), ranked.priority) as class_id,
+        {{ value_of_first("coalesce(ranked.class_id, '')", 'ranked.priority') }} as class_id,
         min(ranked.priority) as priority
     from ranked
     group by ranked.school_id, ranked.student_key
@@ -203,16 +214,23 @@ in_class as (
     where ranked.reason = 'silent' or not ranked.is_old
 ),
 
-first_pupils as (
+in_school as (
     select
         in_class.school_id,
-        in_class.student_key
+        in_class.student_key,
+        row_number() over (partition by in_class.school_id order by in_class.priority)
+        <= coalesce(school_places.places, 1) as has_place
     from in_class
     left join school_places on in_class.school_id = school_places.school_id
     where in_class.has_class_place
-    qualify
-        row_number() over (partition by in_class.school_id order by in_class.priority)
-        <= coalesce(school_places.places, 1)
+),
+
+first_pupils as (
+    select
+        in_school.school_id,
+        in_school.student_key
+    from in_school
+    where in_school.has_place
 )
 
 select

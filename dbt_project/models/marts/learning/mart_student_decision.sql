@@ -85,4 +85,5 @@ select
     placed.said_reason,
     placed.said_until_date
 from placed
-anti join elsewhere on placed.decision_id = elsewhere.decision_id
+left join elsewhere on placed.decision_id = elsewhere.decision_id
+where elsewhere.decision_id is null

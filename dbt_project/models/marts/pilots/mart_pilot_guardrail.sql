@@ -15,13 +15,13 @@ guardrails as (
         planned.pilot_id,
         planned.until_date,
         planned.data_date,
-        planned.guardrail ->> '$.name' as guardrail,
-        coalesce(planned.guardrail ->> '$.source', 'assessment') as source,
-        planned.guardrail ->> '$.assessment' as assessment,
-        planned.guardrail ->> '$.window' as window_name,
-        planned.guardrail ->> '$.measure' as measure,
-        planned.guardrail ->> '$.subject' as subject,
-        coalesce(planned.guardrail ->> '$.question', 'absent') as fact_name
+        planned.guardrail ->> 'name' as guardrail,
+        coalesce(planned.guardrail ->> 'source', 'assessment') as source,
+        planned.guardrail ->> 'assessment' as assessment,
+        planned.guardrail ->> 'window' as window_name,
+        planned.guardrail ->> 'measure' as measure,
+        planned.guardrail ->> 'subject' as subject,
+        coalesce(planned.guardrail ->> 'question', 'absent') as fact_name
     from planned
 ),
 
@@ -76,11 +76,15 @@ scores as (
 ),
 
 -- Within a grade, by the comparison arm's mean and standard deviation: scores of a vertical scale cannot be pooled.
-standard_scores as (
+scores_in_grade as (
     select
         scores.pilot_id,
         scores.guardrail,
         scores.school_id,
+        -- A guardrail that names no subject, and results of several: there is no telling which is meant.
+        min(scores.first_subject) over (partition by scores.pilot_id, scores.guardrail)
+        is not distinct from max(scores.last_subject) over (partition by scores.pilot_id, scores.guardrail)
+            as is_of_one_subject,
         (
             scores.score
             - avg(scores.score) filter (where scores.arm = 'comparison') over (
@@ -94,10 +98,12 @@ standard_scores as (
             0
         ) as value
     from scores
-    -- A guardrail that names no subject, and results of several: there is no telling which is meant.
-    qualify
-        min(scores.first_subject) over (partition by scores.pilot_id, scores.guardrail)
-        is not distinct from max(scores.last_subject) over (partition by scores.pilot_id, scores.guardrail)
+),
+
+standard_scores as (
+    select scores_in_grade.*
+    from scores_in_grade
+    where scores_in_grade.is_of_one_subject
 ),
 
 facts as (
@@ -153,29 +159,34 @@ absences as (
         guardrails.until_date
 ),
 
+known_absences as (
+    select
+        absences.*,
+        sum(absences.rows_since) over (partition by absences.pilot_id, absences.guardrail) as all_rows_since,
+        sum(absences.rows_before) over (partition by absences.pilot_id, absences.guardrail) as all_rows_before
+    from absences
+),
+
 measured as (
     select
         standard_scores.pilot_id,
         standard_scores.guardrail,
         standard_scores.school_id,
         avg(standard_scores.value) as value,
-        cast(null as double) as value_before,
+        cast(null as double precision) as value_before,
         count(standard_scores.value) as people
     from standard_scores
-    group by all
+    group by standard_scores.pilot_id, standard_scores.guardrail, standard_scores.school_id
     union all
     select
-        absences.pilot_id,
-        absences.guardrail,
-        absences.school_id,
-        absences.value,
-        case
-            when sum(absences.rows_before) over (partition by absences.pilot_id, absences.guardrail) > 0
-                then absences.value_before
-        end as value_before,
-        absences.people
-    from absences
-    qualify sum(absences.rows_since) over (partition by absences.pilot_id, absences.guardrail) > 0
+        known_absences.pilot_id,
+        known_absences.guardrail,
+        known_absences.school_id,
+        known_absences.value,
+        case when known_absences.all_rows_before > 0 then known_absences.value_before end as value_before,
+        known_absences.people
+    from known_absences
+    where known_absences.all_rows_since > 0
     union all
     select
         facts.pilot_id,
@@ -190,7 +201,7 @@ measured as (
             facts.pilot_id = guardrails.pilot_id
             and facts.guardrail = guardrails.guardrail
     where guardrails.source = 'survey'
-    group by all
+    group by facts.pilot_id, facts.guardrail, facts.school_id
 )
 
 select
@@ -198,8 +209,8 @@ select
     measured.guardrail,
     arm.school_id,
     arm.arm,
-    cast(measured.value as double) as value,
-    cast(measured.value_before as double) as value_before,
+    cast(measured.value as double precision) as value,
+    cast(measured.value_before as double precision) as value_before,
     cast(measured.people as integer) as people
 from {{ ref('stg_pilot_arm') }} as arm
 inner join {{ ref('stg_pilot_plan') }} as plan

@@ -12,7 +12,7 @@ with pupils as (
     from {{ ref('mart_pilot_pupil') }} as pupil
     inner join {{ ref('stg_pilot_plan') }} as plan on pupil.pilot_id = plan.pilot_id
     where not pupil.is_joiner
-    group by all
+    group by pupil.pilot_id, pupil.school_id
 ),
 
 -- What evaluations have to know of the tests themselves: one subject or several, and who was tested outside the days.
@@ -21,7 +21,7 @@ tests as (
         score.pilot_id,
         max(score.subjects) as subjects
     from {{ ref('int_pilot_score') }} as score
-    group by all
+    group by score.pilot_id
 ),
 
 outside as (
@@ -38,7 +38,7 @@ outside as (
         not pupil.is_joiner
         and score.part = 'outcome'
         and score.is_only_outside
-    group by all
+    group by pupil.pilot_id, pupil.school_id
 ),
 
 costs as (
@@ -49,7 +49,7 @@ costs as (
         sum(fact.total) filter (where fact.fact_type = 'licence') as licences
     from {{ ref('int_pilot_fact') }} as fact
     where fact.fact_type in ('cost', 'licence')
-    group by all
+    group by fact.pilot_id, fact.school_id
 )
 
 select
@@ -64,11 +64,11 @@ select
     pupils.mean_baseline,
     pupils.mean_outcome,
     pupils.dosage_minutes_mean,
-    pupils.dosage_met_share,
-    cast(coalesce(costs.cost_usd, 0) as double) as cost_usd,
+    cast(pupils.dosage_met_share as double precision) as dosage_met_share,
+    cast(coalesce(costs.cost_usd, 0) as double precision) as cost_usd,
     cast(coalesce(tests.subjects, 0) as integer) as subjects_tested,
     cast(coalesce(outside.pupils_outside_window, 0) as integer) as pupils_outside_window,
-    cast(costs.licences as double) as licences_bought
+    cast(costs.licences as double precision) as licences_bought
 from {{ ref('stg_pilot_arm') }} as arm
 inner join {{ ref('stg_pilot_plan') }} as plan
     on

@@ -8,7 +8,7 @@ select
     test_window.until_date,
     pupil.school_id,
     score.student_key,
-    cast(score.score as double) as score,
+    cast(score.score as double precision) as score,
     score.is_only_outside
 from {{ ref('int_pilot_score') }} as score
 inner join {{ ref('int_pilot_window') }} as test_window

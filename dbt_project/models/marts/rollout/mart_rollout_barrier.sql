@@ -10,11 +10,11 @@ named as (
     select
         planned.pilot_id,
         planned.place,
-        planned.barrier ->> '$.kind' as barrier_kind,
-        planned.barrier ->> '$.what' as what,
-        planned.barrier ->> '$.owner' as owner,
-        cast(planned.barrier ->> '$.opened_on' as date) as opened_date,
-        cast(planned.barrier ->> '$.closed_on' as date) as planned_closed_date
+        planned.barrier ->> 'kind' as barrier_kind,
+        planned.barrier ->> 'what' as what,
+        planned.barrier ->> 'owner' as owner,
+        cast(planned.barrier ->> 'opened_on' as date) as opened_date,
+        cast(planned.barrier ->> 'closed_on' as date) as planned_closed_date
     from planned
 ),
 

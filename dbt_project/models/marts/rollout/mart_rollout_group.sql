@@ -36,7 +36,7 @@ told as (
     select
         sent.student_key,
         sent.grouping_name,
-        arg_max(sent.text_value, sent.fact_date) as group_name
+        {{ value_of_last('sent.text_value', 'sent.fact_date') }} as group_name
     from sent
     cross join {{ ref('stg_release') }} as release
     where sent.fact_date <= release.data_date

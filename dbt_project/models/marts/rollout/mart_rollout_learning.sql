@@ -9,8 +9,8 @@ with roles as (
 planned as (
     select
         roles.pilot_id,
-        roles.role_plan ->> '$.role' as adult_role,
-        unnest(cast(roles.role_plan -> '$.competencies' as varchar[])) as competency
+        roles.role_plan ->> 'role' as adult_role,
+        {{ unnest_texts("roles.role_plan -> 'competencies'") }} as competency
     from roles
 ),
 
@@ -23,8 +23,8 @@ told as (
         {{ same_name('fact.name') }} as competency_key,
         min(fact.text_value) as adult_role,
         min(fact.name) as competency,
-        arg_max(fact.value, fact.fact_date) filter (where fact.unit = 'adults_to_learn') as adults_to_learn,
-        arg_max(fact.value, fact.fact_date) filter (where fact.unit = 'adults_shown') as adults_shown,
+        {{ value_of_last('fact.value', 'fact.fact_date', "fact.unit = 'adults_to_learn'") }} as adults_to_learn,
+        {{ value_of_last('fact.value', 'fact.fact_date', "fact.unit = 'adults_shown'") }} as adults_shown,
         max(fact.fact_date) as told_date
     from {{ ref('int_rollout_fact') }} as fact
     where fact.fact_type = 'training'

@@ -8,10 +8,12 @@ with planned as (
 owners as (
     select
         planned.pilot_id,
-        {{ same_name("planned.milestone ->> '$.name'") }} as milestone_key,
-        min(planned.milestone ->> '$.owner') as owner
+        {{ same_name("planned.milestone ->> 'name'") }} as milestone_key,
+        min(planned.milestone ->> 'owner') as owner
     from planned
-    group by all
+    group by
+        planned.pilot_id,
+        {{ same_name("planned.milestone ->> 'name'") }}
 )
 
 select

@@ -14,7 +14,7 @@ enrolled as (
         enrolment.class_id,
         reached.on_date,
         coalesce(
-            list_contains(plan.class_subjects, {{ same_name('enrolment.subject') }}),
+            {{ same_name('enrolment.subject') }} = any(plan.class_subjects),
             {{ same_name('enrolment.subject') }} = {{ same_name('plan.outcome_subject') }},
             false
         ) as is_of_subject
@@ -33,9 +33,10 @@ enrolled as (
 
 -- Classes of the plan's subject; all of them where no class is called as the plan calls it.
 of_subject as (
-    select enrolled.*
+    select
+        enrolled.*,
+        bool_or(enrolled.is_of_subject) over (partition by enrolled.pilot_id) as has_subject
     from enrolled
-    qualify enrolled.is_of_subject or not bool_or(enrolled.is_of_subject) over (partition by enrolled.pilot_id)
 ),
 
 classes as (
@@ -45,7 +46,8 @@ classes as (
         of_subject.class_id,
         min(of_subject.on_date) as on_date
     from of_subject
-    group by all
+    where of_subject.is_of_subject or not of_subject.has_subject
+    group by of_subject.pilot_id, of_subject.school_id, of_subject.class_id
 ),
 
 schools as (

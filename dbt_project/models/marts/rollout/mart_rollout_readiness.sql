@@ -23,7 +23,7 @@ select
     days.school_id,
     days.on_date,
     told.item,
-    arg_max(told.answer, told.answered_date) as answer,
+    {{ value_of_last('told.answer', 'told.answered_date') }} as answer,
     max(told.answered_date) as answered_date,
     days.on_date = max(days.on_date) over (partition by days.pilot_id, days.school_id) as is_newest
 from days

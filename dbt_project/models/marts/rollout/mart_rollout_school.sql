@@ -5,7 +5,7 @@ with reached as (
         count(*) as pupils_reached
     from {{ ref('int_pilot_reached') }} as pupil
     where pupil.is_reached
-    group by all
+    group by pupil.pilot_id, pupil.school_id
 ),
 
 milestones as (
@@ -16,7 +16,7 @@ milestones as (
         count(*) filter (where milestone.status in ('done_on_time', 'done_late')) as milestones_done,
         count(*) filter (where milestone.status in ('done_late', 'overdue')) as milestones_late
     from {{ ref('mart_rollout_milestone') }} as milestone
-    group by all
+    group by milestone.pilot_id, milestone.school_id
 ),
 
 sent as (

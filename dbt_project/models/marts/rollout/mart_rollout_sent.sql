@@ -2,8 +2,22 @@
 with kinds as (
     select
         unnest(
-            ['dosage', 'cost', 'milestone', 'training', 'readiness', 'support', 'pupil_group', 'barrier']
+            array['dosage', 'cost', 'milestone', 'training', 'readiness', 'support', 'pupil_group', 'barrier']
         ) as fact_type
+),
+
+planned_barriers as (
+    select
+        plan.pilot_id,
+        unnest(plan.barriers) as barrier
+    from {{ ref('stg_pilot_plan') }} as plan
+),
+
+barriers as (
+    select distinct
+        planned_barriers.pilot_id,
+        {{ same_name("(planned_barriers.barrier ->> 'what')") }} as barrier_key
+    from planned_barriers
 ),
 
 told as (
@@ -15,15 +29,7 @@ told as (
         -- and the page says so.
         case fact.fact_type
             when 'barrier'
-                then not coalesce(
-                    list_contains(
-                        list_transform(
-                            plan.barriers, lambda barrier: {{ same_name("(barrier ->> '$.what')") }}
-                        ),
-                        {{ same_name('fact.name') }}
-                    ),
-                    false
-                )
+                then barrier.pilot_id is null
             else fact.school_id is not null and school.school_id is null
         end as is_elsewhere
     from {{ ref('stg_fact') }} as fact
@@ -34,6 +40,11 @@ told as (
             fact.pilot_id = school.pilot_id
             and fact.school_id = school.school_id
             and school.arm = 'treatment'
+    left join barriers as barrier
+        on
+            fact.pilot_id = barrier.pilot_id
+            and fact.fact_type = 'barrier'
+            and {{ same_name('fact.name') }} = barrier.barrier_key
     where
         (fact.fact_date <= release.data_date or fact.fact_type = 'milestone')
         and (fact.fact_type <> 'dosage' or plan.dosage_source = 'files')
