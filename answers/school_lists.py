@@ -197,7 +197,7 @@ def _quick_checks(make: Maker, kind: str) -> SchoolList:
             _last_work(make, row),
             gettext("due since {day}").format(day=make.day(row["due_since_at"])),
         )
-        return Line(topic_of(row), gettext("check"), "none", notes, row["competency_id"], row=row)
+        return Line(topic_of(row), gettext("quick check"), "none", notes, row["competency_id"], row=row)
 
     order = gettext("By class, then by topic, so that a class can check one topic together.")
     return SchoolList("quick-checks", gettext("Quick checks"), order, _by_pupil(make.view.reviews_due, line), kind=kind)
@@ -208,8 +208,10 @@ def _changes(make: Maker, kind: str) -> SchoolList:
         was = gettext("was: {state}").format(state=wording.state(row["from_state"]).lower())
         work = gettext("work of {day}").format(day=make.day(row["decided_at"]))
         notes = (work,) if row["kind"] == "stuck" else (was, work)
-        word = gettext(NEWS[row["kind"]])
-        return Line(topic_of(row), word, LEVELS[row["kind"]], notes, row["competency_id"], row=row, code=row["kind"])
+        news = NEWS[row["kind"]]
+        return Line(
+            topic_of(row), gettext(news), LEVELS[row["kind"]], notes, row["competency_id"], row=row, code=row["kind"]
+        )
 
     places = list(NEWS)
     rows = [row for row in make.view.changes if kind in ("", row["kind"])]
@@ -266,8 +268,8 @@ def _actions(make: Maker, kind: str) -> SchoolList:
             wording.next_answers(row),
         )
         level = {"worked": "good", "not_yet": "care"}.get(row["outcome"], "none")
-        word = gettext(wording.OUTCOMES[row["outcome"]])
-        return Line(topic_of(row), word, level, notes, row["competency_id"], (), None, row)
+        outcome = wording.OUTCOMES[row["outcome"]]
+        return Line(topic_of(row), gettext(outcome), level, notes, row["competency_id"], (), None, row)
 
     rows = [row | {"class_id": None, "class_title": ""} for row in make.view.recent_followups]
     if kind == "work-since":

@@ -333,6 +333,10 @@ HELD_SENTENCES = (
         r"This is the answer of (?P<day>.*)\. Newer data, up to (?P<last>.*), has not been published\.",
         noted("This is the answer of {day}. Newer data, up to {last}, has not been published."),
     ),
+    # Published numbers (cairn.protection.rules).
+    (r"(?P<share>\d+) % or fewer", noted("{share} % or fewer")),
+    (r"(?P<share>\d+) % or more", noted("{share} % or more")),
+    (r"under (?P<count>\d+)", noted("under {count}")),
     (r"(?P<what>.*) \(the same rows, typed\)", noted("{what} (the same rows, typed)")),
 )
 

@@ -6,7 +6,9 @@ What is new is added without a translation, what is gone is dropped. Texts are t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
@@ -17,6 +19,8 @@ from cairn.language import ENGLISH, LANGUAGES, catalogue_path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("answers", "cairn", "feeds", "loading", "portal")
+# Pages for engineers are in English (portal.language_choice).
+IN_ENGLISH = re.compile(r"portal/(templates/|pages_)operations\w*\.(html|py)|feeds/templates/.*")
 # A text, or the two forms of one that is counted.
 Text = str | tuple[str, str]
 # Which argument of a call is a text.
@@ -31,10 +35,11 @@ def texts() -> dict[Text, list[str]]:
     found: dict[Text, list[str]] = {}
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*")):
-            if path.suffix in (".py", ".html") and "feeds/templates" not in path.as_posix():
+            name = path.relative_to(ROOT).as_posix()
+            if path.suffix in (".py", ".html") and not IN_ENGLISH.fullmatch(name):
                 for text in _in_file(path):
                     places = found.setdefault(text, [])
-                    if (name := path.relative_to(ROOT).as_posix()) not in places:
+                    if name not in places:
                         places.append(name)
     return found
 
@@ -60,7 +65,8 @@ def load(code: str) -> Catalog:
 
 def updated(code: str) -> Catalog:
     """The catalogue with exactly the texts of today, and the translations that it has of them."""
-    before, now = load(code), Catalog(locale=code, project="Cairn", fuzzy=False)
+    before, now = load(code), Catalog(locale=code)
+    now.header_comment = f"# {LANGUAGES[code]}. Written by hand; kept in step by python -m portal.catalogue."
     for text, places in texts().items():
         known = before.get(text if isinstance(text, str) else text[0])
         translated = known.string if known is not None and known.id == text else None
@@ -68,13 +74,22 @@ def updated(code: str) -> Catalog:
     return now
 
 
+def written(catalogue: Catalog) -> bytes:
+    """A catalogue as its file has it: no dates and no addresses, so that it changes only with its texts."""
+    content = BytesIO()
+    write_po(content, catalogue, width=118, include_lineno=False, omit_header=True)
+    head = (
+        f'{catalogue.header_comment}\nmsgid ""\nmsgstr ""\n"Language: {catalogue.locale_identifier}\\n"\n'
+        f'"Plural-Forms: {catalogue.plural_forms}\\n"\n"Content-Type: text/plain; charset=utf-8\\n"\n\n'
+    )
+    return head.encode() + content.getvalue()
+
+
 def main() -> None:
     """Write the catalogues."""
     for code in LANGUAGES:
         if code != ENGLISH:
-            catalogue_path(code).parent.mkdir(exist_ok=True)
-            with catalogue_path(code).open("wb") as file:
-                write_po(file, updated(code), width=110, omit_header=False, include_lineno=False, sort_output=False)
+            catalogue_path(code).write_bytes(written(updated(code)))
 
 
 if __name__ == "__main__":

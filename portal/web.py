@@ -15,7 +15,8 @@ from typing import Any
 from urllib.parse import quote
 
 from itsdangerous import TimestampSigner
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, select_autoescape
+from jinja2.runtime import Context
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -102,8 +103,6 @@ def make_environment(settings: Settings) -> Environment:
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=select_autoescape(default=True),
         extensions=["jinja2.ext.i18n"],
-        # Else what filters say of constants would be said once, in the language of the first page.
-        optimized=False,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -111,21 +110,31 @@ def make_environment(settings: Settings) -> Environment:
     environment.policies["ext.i18n.trimmed"] = True
     environment.install_gettext_callables(gettext, language.ngettext, newstyle=True)  # type: ignore[attr-defined]
     environment.filters.update(
-        told=gettext,
-        state=wording.state,
-        reason=wording.reason,
-        left_group=wording.left,
+        told=_each_time(gettext),
+        state=_each_time(wording.state),
+        reason=_each_time(wording.reason),
+        left_group=_each_time(wording.left),
         plain=wording.plain,
-        recommendation=wording.recommendation,
+        recommendation=_each_time(wording.recommendation),
         number=wording.number,
         percent=wording.percent,
         money=wording.money,
-        day=wording.day,
-        short_day=wording.short_day,
-        moment=lambda value: wording.moment(value, settings.zone),
+        day=_each_time(wording.day),
+        short_day=_each_time(wording.short_day),
+        moment=_each_time(lambda value: wording.moment(value, settings.zone)),
     )
-    environment.globals.update(plural=wording.plural, words=wording, languages=language.LANGUAGES)
+    environment.globals.update(plural=wording.plural, words=wording)
     return environment
+
+
+def _each_time(words: Callable[..., str]) -> Callable[..., str]:
+    """A filter that depends on the language: with the context Jinja says it anew, also of what never changes."""
+
+    @pass_context
+    def filtered(_: Context, value: Any) -> str:
+        return words(value)
+
+    return filtered
 
 
 def portal_of(request: Request) -> Portal:
@@ -278,6 +287,7 @@ def render(
         path=request.url.path,
         here=_here(request, status_code),
         spoken=language.current(),
+        languages=language.LANGUAGES if getattr(request.state, "has_languages", True) else {},
         csrf=csrf_token(request),
         pinned=pinned,
         age=age,
