@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from answers.wording import retold
 from cairn.protection.published import EMPTY, Publication, PublishedCell, PublishedTable
 
 Row = Mapping[str, PublishedCell]
@@ -59,4 +60,4 @@ NOT_YET = Numbers(None)
 
 def text(row: Row, metric: str) -> str:
     """What a page prints for a metric of a row: a dash where it was not published."""
-    return row.get(metric, EMPTY).text
+    return retold(row.get(metric, EMPTY).text)

@@ -15,11 +15,17 @@ from zoneinfo import ZoneInfo
 from answers import wording
 from answers.pinned_releases import Opened
 from answers.school_answers import Group, Row, SchoolView
+from cairn.language import gettext, noted
 from cairn.teacher_words import TeacherWords
 
 # Kinds of news, in the order in which they are told.
 NEWS = MappingProxyType(
-    {"stuck": "now stuck", "lost": "lost again", "mastered": "newly mastered", "back": "mastered again"}
+    {
+        "stuck": noted("now stuck"),
+        "lost": noted("lost again"),
+        "mastered": noted("newly mastered"),
+        "back": noted("mastered again"),
+    }
 )
 LEVELS = MappingProxyType({"stuck": "bad", "lost": "care", "mastered": "good", "back": "good"})
 TOO_LITTLE = """
@@ -31,6 +37,7 @@ order by class_title, student_key, competency_code, competency_id"""
 class Line:
     """What on, in a word, and what is to be known of it; ``competency_id`` is where the evidence stands.
 
+    ``code`` is what the word says, in every language: a reason, a kind of news, ``on_to`` or ``left``.
     ``student_key`` is set where the line is of another than the row's pupil; ``row`` is the mart's, for labels.
     """
 
@@ -42,6 +49,7 @@ class Line:
     resources: tuple[Row, ...] = ()
     student_key: str | None = None
     row: Mapping[str, object] | None = None
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,6 +109,14 @@ def topic_of(row: Mapping[str, object], prefix: str = "competency") -> str:
     return " ".join(str(row[name]) for name in (f"{prefix}_code", f"{prefix}_title") if row.get(name))
 
 
+def _expected(row: Mapping[str, object]) -> str:
+    return gettext("{share} expected right").format(share=wording.percent(row["expected_share"]))
+
+
+def _last_work(make: Maker, row: Row) -> str:
+    return gettext("last work {day}").format(day=make.day(row["last_event_at"]))
+
+
 def _by_pupil(rows: list[Row], line: Callable[[Row], Line]) -> tuple[ListRow, ...]:
     """One row a pupil, at the place of her first one."""
     found: dict[str, list[Row]] = {}
@@ -125,13 +141,14 @@ def _each(rows: list[Row], line: Callable[[Row], Line]) -> tuple[ListRow, ...]:
 
 def _needs_adult(make: Maker, kind: str) -> SchoolList:
     def line(row: Row) -> Line:
-        notes = [wording.days_told(row["detail"])] if row["detail"] else []
+        notes = [wording.retold(row["detail"])] if row["detail"] else []
         if row["expected_share"] is not None:
-            notes.append(f"{wording.percent(row['expected_share'])} expected right")
+            notes.append(_expected(row))
         if row["reason"] != "silent" and not row["is_old"] and row["last_event_at"]:
-            notes.append(f"last work {make.day(row['last_event_at'])}")
+            notes.append(_last_work(make, row))
         if row["gap_competency_id"]:
-            notes.append(f"may be missing: {topic_of(row, 'gap_competency')} ({wording.percent(row['gap_share'])})")
+            missing = gettext("may be missing: {topic} ({share})")
+            notes.append(missing.format(topic=topic_of(row, "gap_competency"), share=wording.percent(row["gap_share"])))
         if row["blocks"]:
             notes.append(wording.plural(row["blocks"], "topic waits for it", "topics wait for it"))
         level = "bad" if row["reason"] == "wheel_spinning" else "care"
@@ -143,15 +160,16 @@ def _needs_adult(make: Maker, kind: str) -> SchoolList:
             row["competency_id"],
             make.resources(row["competency_id"]),
             row=None if row["reason"] == "silent" else row,
+            code=row["reason"],
         )
 
     rows = [row for row in make.view.needs_adult if kind in ("", "first" if row["is_first"] else "later")]
     return SchoolList(
         "needs-adult",
-        "Who needs an adult",
-        "The most urgent first: stuck, slipping back, gone quiet; then what is hardest and holds up most.",
+        gettext("Who needs an adult"),
+        gettext("The most urgent first: stuck, slipping back, gone quiet; then what is hardest and holds up most."),
         _by_pupil(rows, line),
-        {"first": "first", "later": "later"},
+        {"first": gettext("first"), "later": gettext("later")},
         kind,
         can_log=True,
     )
@@ -159,42 +177,48 @@ def _needs_adult(make: Maker, kind: str) -> SchoolList:
 
 def _moves_on(make: Maker, kind: str) -> SchoolList:
     def line(row: Row) -> Line:
-        following = topic_of(row, "next_competency") if row["next_competency_id"] else "the teacher’s choice"
-        by = "said by a teacher" if row["is_by_teacher"] else "mastered"
+        following = topic_of(row, "next_competency") if row["next_competency_id"] else gettext("the teacher’s choice")
+        by = gettext("said by a teacher") if row["is_by_teacher"] else gettext("mastered")
         notes = [f"{by}: {topic_of(row)}, {make.day(row['mastered_at'])}"]
         if row["expected_share"] is not None:
-            notes.append(f"{wording.percent(row['expected_share'])} expected right")
+            notes.append(_expected(row))
         offered = make.resources(row["next_competency_id"])
-        return Line(following, "on to", "good", tuple(notes), row["competency_id"], offered, row=row)
+        word = gettext("on to")
+        return Line(following, word, "good", tuple(notes), row["competency_id"], offered, row=row, code="on_to")
 
-    order = "Who mastered something last comes first."
-    return SchoolList("moves-on", "Who moves on", order, _by_pupil(make.view.moves_on, line), kind=kind)
+    order = gettext("Who mastered something last comes first.")
+    return SchoolList("moves-on", gettext("Who moves on"), order, _by_pupil(make.view.moves_on, line), kind=kind)
 
 
 def _quick_checks(make: Maker, kind: str) -> SchoolList:
     def line(row: Row) -> Line:
         notes = (
-            f"{wording.percent(row['expected_share'])} expected right",
-            f"last work {make.day(row['last_event_at'])}",
-            f"due since {make.day(row['due_since_at'])}",
+            _expected(row),
+            _last_work(make, row),
+            gettext("due since {day}").format(day=make.day(row["due_since_at"])),
         )
-        return Line(topic_of(row), "check", "none", notes, row["competency_id"], row=row)
+        return Line(topic_of(row), gettext("quick check"), "none", notes, row["competency_id"], row=row)
 
-    order = "By class, then by topic, so that a class can check one topic together."
-    return SchoolList("quick-checks", "Quick checks", order, _by_pupil(make.view.reviews_due, line), kind=kind)
+    order = gettext("By class, then by topic, so that a class can check one topic together.")
+    return SchoolList("quick-checks", gettext("Quick checks"), order, _by_pupil(make.view.reviews_due, line), kind=kind)
 
 
 def _changes(make: Maker, kind: str) -> SchoolList:
     def line(row: Row) -> Line:
-        moved = () if row["kind"] == "stuck" else (f"was: {wording.state(row['from_state']).lower()}",)
-        notes = (*moved, f"work of {make.day(row['decided_at'])}")
-        return Line(topic_of(row), NEWS[row["kind"]], LEVELS[row["kind"]], notes, row["competency_id"], row=row)
+        was = gettext("was: {state}").format(state=wording.state(row["from_state"]).lower())
+        work = gettext("work of {day}").format(day=make.day(row["decided_at"]))
+        notes = (work,) if row["kind"] == "stuck" else (was, work)
+        news = NEWS[row["kind"]]
+        return Line(
+            topic_of(row), gettext(news), LEVELS[row["kind"]], notes, row["competency_id"], row=row, code=row["kind"]
+        )
 
     places = list(NEWS)
     rows = [row for row in make.view.changes if kind in ("", row["kind"])]
     rows.sort(key=lambda row: places.index(row["kind"]))
-    order = "Stuck, lost again, newly mastered, mastered again; the newest work first."
-    return SchoolList("changes", "What changed that night", order, _each(rows, line), NEWS, kind)
+    order = gettext("Stuck, lost again, newly mastered, mastered again; the newest work first.")
+    kinds = {code: gettext(word) for code, word in NEWS.items()}
+    return SchoolList("changes", gettext("What changed that night"), order, _each(rows, line), kinds, kind)
 
 
 def _groups(make: Maker, kind: str) -> SchoolList:
@@ -202,9 +226,9 @@ def _groups(make: Maker, kind: str) -> SchoolList:
         lines = [
             Line(
                 topic_of(member),
-                "stuck" if member["is_stuck"] else "new" if member["is_new"] else "",
+                wording.reason("wheel_spinning") if member["is_stuck"] else gettext("new") if member["is_new"] else "",
                 "bad" if member["is_stuck"] else "none",
-                (f"{wording.percent(member['expected_share'])} expected right",),
+                (_expected(member),),
                 member["competency_id"],
                 student_key=member["student_key"],
             )
@@ -212,92 +236,113 @@ def _groups(make: Maker, kind: str) -> SchoolList:
         ]
         lines += [
             Line(
-                "", "left", "none", (wording.left(gone["left_reason"]),), gone["competency_id"], (), gone["student_key"]
+                "",
+                gettext("left"),
+                "none",
+                (wording.left(gone["left_reason"]),),
+                gone["competency_id"],
+                student_key=gone["student_key"],
+                code="left",
             )
             for gone in group.left
         ]
-        since = f", since {wording.short_day(group.since_date)}" if group.since_date else ""
-        state = "kept by the school" if group.is_locked else "" if group.members else "has ended"
-        head = f"{topic_of(group.competency)}{since}" + (f" ({state})" if state else "")
+        head = topic_of(group.competency)
+        if group.since_date:
+            head += ", " + gettext("since {day}").format(day=wording.short_day(group.since_date))
+        if group.is_locked or not group.members:
+            head += f" ({gettext('kept by the school') if group.is_locked else gettext('has ended')})"
         ids = frozenset(one["class_id"] for one in group.members if one["class_id"])
         return ListRow(tuple(lines), head=head, class_ids=ids, class_title=group.class_titles)
 
-    order = "The largest group first; in a group, who needs it most."
-    return SchoolList("groups", "Small groups for today", order, tuple(map(row, make.view.groups)), kind=kind)
+    order = gettext("The largest group first; in a group, who needs it most.")
+    return SchoolList("groups", gettext("Small groups for today"), order, tuple(map(row, make.view.groups)), kind=kind)
 
 
 def _actions(make: Maker, kind: str) -> SchoolList:
     def line(row: Row) -> Line:
         notes = (
             f"{make.words.of(row['action'])}, {wording.short_day(row['action_date'])}",
-            f"{wording.state(row['state_before'])}, now {wording.state(row['state_after']).lower()}",
+            gettext("{before}, now {after}").format(
+                before=wording.state(row["state_before"]), after=wording.state(row["state_after"]).lower()
+            ),
             wording.next_answers(row),
         )
         level = {"worked": "good", "not_yet": "care"}.get(row["outcome"], "none")
-        return Line(topic_of(row), wording.OUTCOMES[row["outcome"]], level, notes, row["competency_id"], (), None, row)
+        outcome = wording.OUTCOMES[row["outcome"]]
+        return Line(topic_of(row), gettext(outcome), level, notes, row["competency_id"], (), None, row)
 
     rows = [row | {"class_id": None, "class_title": ""} for row in make.view.recent_followups]
     if kind == "work-since":
         rows = [row for row in rows if row["has_worked"]]
     if kind == "waiting":
         rows = [row for row in rows if not row["has_worked"]]
-    kinds = {"work-since": "with work since", "waiting": "no work since"}
-    order = "What was done in the last fourteen days, the newest first."
-    return SchoolList("actions", "Did the actions work?", order, _each(rows, line), kinds, kind)
+    kinds = {"work-since": gettext("with work since"), "waiting": gettext("no work since")}
+    order = gettext("What was done in the last fourteen days, the newest first.")
+    return SchoolList("actions", gettext("Did the actions work?"), order, _each(rows, line), kinds, kind)
 
 
 def _teachers_words(make: Maker, kind: str) -> SchoolList:
     def line(row: Row) -> Line:
-        said = wording.SAID.get(row["override_state"], row["override_state"])
+        said = gettext("said on {day}: {why}")
+        number = gettext("by number: {state} ({share} expected right)")
         notes = (
-            f"said on {wording.short_day(row['override_date'])}: {make.words.of(row['override_reason'])}",
-            f"by number: {wording.state(row['computed_state']).lower()}"
-            f" ({wording.percent(row['expected_share'])} expected right)",
+            said.format(day=wording.short_day(row["override_date"]), why=make.words.of(row["override_reason"])),
+            number.format(
+                state=wording.state(row["computed_state"]).lower(), share=wording.percent(row["expected_share"])
+            ),
         )
-        return Line(topic_of(row), f"“{said}”", "none", notes, row["competency_id"], row=row)
+        word = f"“{wording.said_word(row['override_state'])}”"
+        return Line(topic_of(row), word, "none", notes, row["competency_id"], row=row)
 
     rows = [row for row in make.view.overrides if kind != "set-aside" or row["is_set_aside"]]
-    kinds = {"set-aside": "need no adult, a teacher says"}
-    order = "The newest word first."
-    return SchoolList("teachers-words", "What teachers said", order, _each(rows, line), kinds, kind)
+    kinds = {"set-aside": gettext("need no adult, a teacher says")}
+    order = gettext("The newest word first.")
+    return SchoolList("teachers-words", gettext("What teachers said"), order, _each(rows, line), kinds, kind)
 
 
 def _too_little(make: Maker, kind: str) -> SchoolList:
     def line(row: Row) -> Line:
         tries = wording.plural(row["counted_attempts"], "try that counts", "tries that count")
-        notes = (tries, f"last work {make.day(row['last_event_at'])}")
-        return Line(topic_of(row), "not enough evidence", "none", notes, row["competency_id"], row=row)
+        notes = (tries, _last_work(make, row))
+        return Line(topic_of(row), wording.state(row["state"]).lower(), "none", notes, row["competency_id"], row=row)
 
     rows = make.release.rows(TOO_LITTLE, [make.view.school["school_id"]])
-    order = "By class, then by pupil and topic."
-    return SchoolList("not-enough-evidence", "Not enough evidence", order, _each(rows, line), kind=kind)
+    order = gettext("By class, then by pupil and topic.")
+    title = wording.state("not_enough_evidence")
+    return SchoolList("not-enough-evidence", title, order, _each(rows, line), kind=kind)
 
 
 def _classes(make: Maker, kind: str) -> SchoolList:
     def row(of: Row) -> ListRow:
         notes = (
-            f"{of['active_pupils_7d']} of {wording.plural(of['pupils'], 'pupil')} worked in the last 7 days",
-            f"{of['stuck_pupils']} stuck, {of['ready_pupils']} ready to move on",
+            gettext("{count} of {pupils} worked in the last 7 days").format(
+                count=of["active_pupils_7d"], pupils=wording.plural(of["pupils"], "pupil")
+            ),
+            gettext("{stuck} stuck, {ready} ready to move on").format(
+                stuck=of["stuck_pupils"], ready=of["ready_pupils"]
+            ),
         )
-        line = Line(of["attention_reason"], notes=notes, student_key=of["teacher_key"])
+        line = Line(wording.retold(of["attention_reason"]), notes=notes, student_key=of["teacher_key"])
         return ListRow((line,), None, of["class_title"], of["class_id"], frozenset([of["class_id"]]))
 
-    order = "The most urgent first: stuck pupils, then idle ones, then topics that are still open."
-    return SchoolList("classes", "Which class needs me", order, tuple(map(row, make.view.classes)), kind=kind)
+    order = gettext("The most urgent first: stuck pupils, then idle ones, then topics that are still open.")
+    return SchoolList("classes", gettext("Which class needs me"), order, tuple(map(row, make.view.classes)), kind=kind)
 
 
 def _pace(make: Maker, kind: str) -> SchoolList:
     def row(of: Row) -> ListRow:
         lately = "–" if of["a_week"] is None else wording.number(of["a_week"], 1)
         notes = (
-            f"an even pace would be at {wording.percent(of['needed_share'])}",
-            f"review due: {wording.percent(of['review_due_pairs'] / of['planned_pairs'])}",
-            f"needs {wording.number(of['needed_a_week'], 1)} a week, lately {lately}",
+            gettext("an even pace would be at {share}").format(share=wording.percent(of["needed_share"])),
+            gettext("review due: {share}").format(share=wording.percent(of["review_due_pairs"] / of["planned_pairs"])),
+            gettext("needs {needed} a week, lately {lately}").format(
+                needed=wording.number(of["needed_a_week"], 1), lately=lately
+            ),
         )
         is_behind = of["mastered_share"] < of["needed_share"]
-        word = "behind" if is_behind else "on pace"
+        word = gettext("behind") if is_behind else gettext("on pace")
         line = Line(
-            f"{wording.percent(of['mastered_share'])} of the year’s plan mastered",
+            gettext("{share} of the year’s plan mastered").format(share=wording.percent(of["mastered_share"])),
             word,
             "care" if is_behind else "good",
             notes,
@@ -305,8 +350,8 @@ def _pace(make: Maker, kind: str) -> SchoolList:
         title = f"{of['class_title']}, {of['subject']}" if of["subject"] else of["class_title"]
         return ListRow((line,), None, title, of["class_id"], frozenset([of["class_id"]]))
 
-    order = "By class. Mastered now, of all that its pupils are to master this school year."
-    return SchoolList("pace", "Pace through the plan", order, tuple(map(row, make.view.pace)), kind=kind)
+    order = gettext("By class. Mastered now, of all that its pupils are to master this school year.")
+    return SchoolList("pace", gettext("Pace through the plan"), order, tuple(map(row, make.view.pace)), kind=kind)
 
 
 LISTS: Mapping[str, Callable[[Maker, str], SchoolList]] = MappingProxyType(

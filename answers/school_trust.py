@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from answers import wording
 from cairn.calendar import DistrictCalendar
 from cairn.errors import CairnError
+from cairn.language import gettext
 from cairn.settings import Settings
 
 
@@ -41,9 +42,8 @@ class Age:
     @property
     def label(self) -> str:
         """The label of an old release."""
-        return (
-            f"This is the answer of {wording.day(self.data_date)}. "
-            f"Newer data, up to {wording.day(self.expected_date)}, has not been published."
+        return gettext("This is the answer of {day}. Newer data, up to {last}, has not been published.").format(
+            day=wording.day(self.data_date), last=wording.day(self.expected_date)
         )
 
 
@@ -75,22 +75,24 @@ def current_age(settings: Settings, data_date: date) -> Age:
 def _books(trust: dict[str, Any]) -> Line:
     received, unexplained = trust["received"] or 0, trust["unexplained"] or 0
     if unexplained:
-        return Line("bad", f"{wording.number(abs(unexplained))} of {wording.number(received)} statements unexplained")
+        told = gettext("{count} of {all} statements unexplained")
+        return Line("bad", told.format(count=wording.number(abs(unexplained)), all=wording.number(received)))
     if not received:
-        return Line("care", "No statements received that day")
+        return Line("care", gettext("No statements received that day"))
     accepted = (trust["accepted"] or 0) + (trust["duplicate"] or 0)
     if accepted < received:
-        return Line(
-            "good", f"All {wording.number(received)} accounted for, {wording.number(received - accepted)} set aside"
-        )
-    return Line("good", f"All {wording.number(received)} statements accounted for")
+        told = gettext("All {all} accounted for, {count} set aside")
+        return Line("good", told.format(all=wording.number(received), count=wording.number(received - accepted)))
+    return Line("good", gettext("All {all} statements accounted for").format(all=wording.number(received)))
 
 
 def _sources(trust: dict[str, Any]) -> Line:
     silent = trust["silent_sources"] or 0
     if silent:
-        return Line("care", f"{wording.plural(silent, 'source')} silent: {trust['silent_source_names'] or 'unnamed'}")
-    return Line("good", "Every source reported")
+        names = trust["silent_source_names"] or gettext("unnamed")
+        told = gettext("{sources} silent: {names}")
+        return Line("care", told.format(sources=wording.plural(silent, "source"), names=names))
+    return Line("good", gettext("Every source reported"))
 
 
 def verdict(trust: dict[str, Any] | None, held_reason: str | None, age: Age, zone: ZoneInfo) -> Verdict:
@@ -99,20 +101,26 @@ def verdict(trust: dict[str, Any] | None, held_reason: str | None, age: Age, zon
     ``trust`` is the school's row of mart_school_trust (None where it has none).
     """
     if trust is None:
-        return Verdict("care", "Not yet", (Line("care", "No data has come from this school yet"),))
+        return Verdict("care", gettext("Not yet"), (Line("care", gettext("No data has come from this school yet")),))
     lines = [_books(trust), _sources(trust)]
     last = trust["last_event_at"]
-    lines.append(Line("good", f"Last work {wording.moment(last, zone)}") if last else Line("care", "No work recorded"))
+    if last:
+        lines.append(Line("good", gettext("Last work {when}").format(when=wording.moment(last, zone))))
+    else:
+        lines.append(Line("care", gettext("No work recorded")))
     if age.is_old:
-        lines.append(Line("care", f"Old: data of {wording.short_day(age.data_date)}"))
+        lines.append(Line("care", gettext("Old: data of {day}").format(day=wording.short_day(age.data_date))))
     if trust["is_held_back"]:
-        lines.append(Line("bad", f"Held back: {held_reason or 'a check failed'}"))
+        why = wording.retold(held_reason or "a check failed")
+        lines.append(Line("bad", gettext("Held back: {reason}").format(reason=why)))
     elif trust["gates_failed"]:
-        lines.append(Line("care", f"{wording.plural(trust['gates_failed'], 'check')} failed"))
+        failed = wording.plural(trust["gates_failed"], "check")
+        lines.append(Line("care", gettext("{checks} failed").format(checks=failed)))
     if trust["unlinked_events"]:
-        lines.append(Line("good", f"{wording.number(trust['unlinked_events'])} events wait for a roster link"))
+        waiting = wording.number(trust["unlinked_events"])
+        lines.append(Line("good", gettext("{count} events wait for a roster link").format(count=waiting)))
     order = {"bad": 0, "care": 1, "good": 2}
     lines.sort(key=lambda line: order[line.level])
     level = lines[0].level
-    word = {"good": "Yes", "care": "With care", "bad": "No"}[level]
+    word = {"good": gettext("Yes"), "care": gettext("With care"), "bad": gettext("No")}[level]
     return Verdict(level, word, tuple(lines))

@@ -5,70 +5,102 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from babel.dates import get_day_names, get_month_names
+
 from cairn.group_members import REASONS as LEAVING
+from cairn.language import current, gettext, ngettext, noted
 
 STATES = {
-    "not_started": "Not started",
-    "not_enough_evidence": "Not enough evidence",
-    "developing": "Developing",
-    "mastered": "Mastered",
-    "review_due": "Review due",
+    "not_started": noted("Not started"),
+    "not_enough_evidence": noted("Not enough evidence"),
+    "developing": noted("Developing"),
+    "mastered": noted("Mastered"),
+    "review_due": noted("Review due"),
 }
 REASONS = {
-    "wheel_spinning": "stuck",
-    "slipping": "slipping back",
-    "silent": "gone quiet",
+    "wheel_spinning": noted("stuck"),
+    "slipping": noted("slipping back"),
+    "silent": noted("gone quiet"),
 }
 REASONS_LONG = {
-    "wheel_spinning": "Many tries without three right in a row",
-    "slipping": "Was doing better before",
-    "silent": "No work lately",
+    "wheel_spinning": noted("Many tries without three right in a row"),
+    "slipping": noted("Was doing better before"),
+    "silent": noted("No work lately"),
 }
-SAID = {"mastered": "mastered", "not_yet": "not yet", "withdrawn": "withdrawn", "nothing_said": "nothing said"}
-SAID_BY = {"school_leader": "a school leader", "teacher": "a teacher", "district_system": "a teacher"}
-OUTCOMES = {"worked": "worked", "not_yet": "not yet", "waiting": "no work since"}
-NO_PROOF = (
+SAID = {
+    "mastered": noted("mastered"),
+    "not_yet": noted("not yet"),
+    "withdrawn": noted("withdrawn"),
+    "nothing_said": noted("nothing said"),
+}
+SAID_BY = {
+    "school_leader": noted("a school leader"),
+    "teacher": noted("a teacher"),
+    "district_system": noted("a teacher"),
+}
+OUTCOMES = {"worked": noted("worked"), "not_yet": noted("not yet"), "waiting": noted("no work since")}
+NO_PROOF = noted(
     "This is no proof that help worked or did not: help is given to those who need it, and comparable pupils are alike "
     "in their number, not in what an adult sees."
 )
-OUTLOOKS = {
-    "reached": "{target} is reached",
-    "too_early": "too early for a date: fewer than four school weeks",
-    "no_progress": "no date: as much was lost as was mastered",
-    "after_year": "at this pace not in this school year",
-}
 ROLES = {
-    "school_leader": "School leader",
-    "teacher": "Teacher",
-    "central_office": "Central office",
-    "engineer": "Engineer",
+    "school_leader": noted("School leader"),
+    "teacher": noted("Teacher"),
+    "central_office": noted("Central office"),
+    "engineer": noted("Engineer"),
 }
 RECOMMENDATIONS = {
-    "HARM": "Pause and look",
-    "INVALID": "Not a valid comparison",
-    "TOO_EARLY": "Too early to say",
-    "CANNOT_TELL": "Cannot tell",
-    "SCALE": "Scale",
-    "STOP": "Stop",
-    "NEXT_WAVE": "Add the next wave",
-    "ITERATE": "Iterate",
+    "HARM": noted("Pause and look"),
+    "INVALID": noted("Not a valid comparison"),
+    "TOO_EARLY": noted("Too early to say"),
+    "CANNOT_TELL": noted("Cannot tell"),
+    "SCALE": noted("Scale"),
+    "STOP": noted("Stop"),
+    "NEXT_WAVE": noted("Add the next wave"),
+    "ITERATE": noted("Iterate"),
 }
 FORECASTS = {
-    "reached": "all that was planned is reached",
-    "too_few_dates": "no date: something was added on fewer than three days, or over fewer than three weeks",
-    "no_progress": "no date: nothing was added in the last six weeks",
-    "too_far": "no date: at this pace not within a year",
+    "reached": noted("all that was planned is reached"),
+    "too_few_dates": noted("no date: something was added on fewer than three days, or over fewer than three weeks"),
+    "no_progress": noted("no date: nothing was added in the last six weeks"),
+    "too_far": noted("no date: at this pace not within a year"),
 }
 GATES = {
-    "bronze_to_silver": "Intake to silver",
-    "silver_to_mastery": "Silver to mastery",
-    "before_publish": "Before publishing",
-    "before_publication": "Before numbers are published",
+    "bronze_to_silver": noted("Intake to silver"),
+    "silver_to_mastery": noted("Silver to mastery"),
+    "before_publish": noted("Before publishing"),
+    "before_publication": noted("Before numbers are published"),
 }
 
+
+# How a pupil works with a resource of the district's.
+RESOURCE_KINDS = {
+    "lesson": noted("lesson"),
+    "practice": noted("practice"),
+    "video": noted("video"),
+    "game": noted("game"),
+    "text": noted("text"),
+    "tutoring": noted("tutoring"),
+    "other": noted("other"),
+}
+# Why a standing is carried over from another competency (CASE's kinds of association).
+RELATIONS = {"exactMatchOf": noted("exact match"), "replacedBy": noted("replaced by this")}
+# What was received, sorted by what became of it: columns of mart_school_trust.
+BOOKS = {
+    "received": noted("Received"),
+    "accepted": noted("Accepted"),
+    "duplicate": noted("Duplicate"),
+    "conflict": noted("Conflict"),
+    "rejected": noted("Rejected"),
+    "quarantined": noted("Quarantined"),
+    "unexplained": noted("Unexplained"),
+}
+# Letters of a class's grid, as portal/templates/class_parts.html has them, and of the colours none.
+LETTERS = (noted("M"), noted("R"), noted("D"), noted("S"), noted("N"))
 
 # A day as computers write it.
 ISO_DAY = re.compile(r"\b20\d\d-\d\d-\d\d\b")
@@ -76,28 +108,56 @@ ISO_DAY = re.compile(r"\b20\d\d-\d\d-\d\d\b")
 
 def state(value: str | None) -> str:
     """A mastery state for people."""
-    return STATES.get(value or "not_started", plain(value))
+    return gettext(STATES.get(value or "not_started", plain(value)))
 
 
 def said(state: str | None, on_date: date | None, by_role: str | None = None, until: date | None = None) -> str:
     """A teacher's word as a label, ``said by a teacher on Wed 14 Oct: not yet, until Fri 30 Oct``; empty where none."""
     if not state:
         return ""
-    by = SAID_BY.get(by_role or "", "a teacher")
-    ends = f", until {short_day(until)}" if until else ""
-    return f"said by {by} on {short_day(on_date)}: {SAID.get(state, plain(state).lower())}{ends}"
+    label = gettext("said by {whom} on {day}: {word}").format(
+        whom=said_by(by_role), day=short_day(on_date), word=said_word(state)
+    )
+    return label + (gettext(", until {day}").format(day=short_day(until)) if until else "")
+
+
+def said_word(state: str | None) -> str:
+    """What a teacher said, in a word."""
+    return gettext(SAID.get(state or "", plain(state).lower()))
+
+
+def said_by(role: str | None) -> str:
+    """Who said it, by the role."""
+    return gettext(SAID_BY.get(role or "", SAID_BY["teacher"]))
+
+
+def resource_kind(value: str | None) -> str:
+    """How a resource is worked with."""
+    return gettext(RESOURCE_KINDS.get(value or "", plain(value).lower()))
+
+
+def relation(value: str | None) -> str:
+    """Why a standing is carried over."""
+    return gettext(RELATIONS.get(value or "", str(value or "")))
+
+
+def books() -> list[tuple[str, str]]:
+    """What became of what was received: column of mart_school_trust and its word."""
+    return [(column, gettext(word)) for column, word in BOOKS.items()]
 
 
 def next_answers(row: Mapping[str, Any]) -> str:
     """A pupil's next answers after an action beside those of comparable pupils, as far as both can be told."""
     answers = row["next_answers"]
     if not answers:
-        return "no counted answer since"
-    own = f"right {row['next_right']} of {answers}"
+        return gettext("no counted answer since")
+    own = gettext("right {right} of {answers}").format(right=row["next_right"], answers=answers)
     if row["comparable_share"] is None:
-        return f"{own}; too few comparable pupils" if answers > 1 else f"{own}; one answer tells nothing yet"
+        why = gettext("too few comparable pupils") if answers > 1 else gettext("one answer tells nothing yet")
+        return f"{own}; {why}"
     share, low, high = (percent(row[f"comparable_{name}"]) for name in ("share", "low", "high"))
-    return f"{own}; {row['comparables']} comparable pupils without help: {share} right ({low} to {high})"
+    others = gettext("{count} comparable pupils without help: {share} right ({low} to {high})")
+    return f"{own}; {others.format(count=row['comparables'], share=share, low=low, high=high)}"
 
 
 def did_it_work(summary: Mapping[str, Any] | None) -> str:
@@ -106,49 +166,52 @@ def did_it_work(summary: Mapping[str, Any] | None) -> str:
     No rate of fewer pupils than may be told of: the mart has none.
     """
     if summary is None:
-        return "No action was logged in the last fourteen days."
-    since = f"{summary['pupils_with_work']} of {plural(summary['pupils'], 'pupil')} worked on it since"
+        return gettext("No action was logged in the last fourteen days.")
     if summary["pupils_compared"] is None:
-        return f"Too few to tell: {since}."
+        return gettext("Too few to tell: {count} of {pupils} worked on it since.").format(
+            count=summary["pupils_with_work"], pupils=plural(summary["pupils"], "pupil")
+        )
     points = {name: round(100 * summary[f"difference{name}"]) for name in ("", "_low", "_high")}
     if summary["difference_low"] > 0:
-        verdict = "More right"
+        verdict = gettext("More right")
     elif summary["difference_high"] < 0:
-        verdict = "Fewer right"
+        verdict = gettext("Fewer right")
     else:
-        verdict = "No clear difference"
-    return (
-        f"{verdict}: {percent(summary['share_right'])} right after help, {percent(summary['comparable_share'])} of "
-        f"similar pupils without it, {points['']:+d} points ({points['_low']:+d} to {points['_high']:+d}; "
-        f"{plural(summary['pupils_compared'], 'pupil')}). No proof: help goes to those who need it."
+        verdict = gettext("No clear difference")
+    return gettext(
+        "{verdict}: {share} right after help, {others} of similar pupils without it, {points} points ({low} to {high}; "
+        "{pupils}). No proof: help goes to those who need it."
+    ).format(
+        verdict=verdict,
+        share=percent(summary["share_right"]),
+        others=percent(summary["comparable_share"]),
+        points=f"{points['']:+d}",
+        low=f"{points['_low']:+d}",
+        high=f"{points['_high']:+d}",
+        pupils=plural(summary["pupils_compared"], "pupil"),
     )
 
 
 def reason(value: str | None) -> str:
     """Why a pupil needs an adult, in two words at most."""
-    return REASONS.get(value or "", plain(value).lower())
+    return gettext(REASONS.get(value or "", plain(value).lower()))
 
 
 def left(reason: str | None) -> str:
     """Why a pupil has left a small group."""
-    return LEAVING.get(reason or "", plain(reason).lower())
-
-
-def outlook(row: dict[str, Any], target_share: float) -> str:
-    """When a class would have come through its plan, in words, from a row of mart_class_pace."""
-    if row["outlook"] == "projected":
-        first = short_day(row["earliest_date"])
-        last = f"to {short_day(row['latest_date'])}" if row["latest_date"] else "on, no latest day this school year"
-        return f"{percent(target_share)} about {day(row['projected_date'])} (from {first} {last})"
-    return OUTLOOKS.get(row["outlook"], plain(row["outlook"])).format(target=percent(target_share))
+    return gettext(LEAVING.get(reason or "", plain(reason).lower()))
 
 
 def forecast(row: Mapping[str, Any]) -> str:
     """When all that a rollout planned is reached, in words, from a row of rollout_forecast."""
-    if row["code"] == "projected":
-        last = f"to {day(row['latest'])}" if row["latest"] else "on, no latest day within a year"
-        return f"about {day(row['likely'])} (from {day(row['earliest'])} {last})"
-    return FORECASTS.get(row["code"], plain(row["code"]).lower())
+    if row["code"] != "projected":
+        return gettext(FORECASTS.get(row["code"], plain(row["code"]).lower()))
+    first = day(row["earliest"])
+    if row["latest"]:
+        span = gettext("from {first} to {last}").format(first=first, last=day(row["latest"]))
+    else:
+        span = gettext("from {first} on, no latest day within a year").format(first=first)
+    return gettext("about {day} ({span})").format(day=day(row["likely"]), span=span)
 
 
 def plain(value: Any) -> str:
@@ -159,12 +222,12 @@ def plain(value: Any) -> str:
 def recommendation(value: str | None) -> str:
     """A pilot's recommendation for people; codes are upper case with spaces or underscores."""
     code = str(value or "").upper().replace(" ", "_")
-    return RECOMMENDATIONS.get(code, plain(value))
+    return gettext(RECOMMENDATIONS.get(code, plain(value)))
 
 
 def decider(row: Mapping[str, Any]) -> str:
     """Who decided: the account with its role, or the role alone of a decision from before accounts were noted."""
-    role = ROLES.get(row["decided_by_role"], plain(row["decided_by_role"]))
+    role = gettext(ROLES.get(row["decided_by_role"], plain(row["decided_by_role"])))
     return f"{row['decided_by']}, {role}" if row.get("decided_by") else role
 
 
@@ -197,7 +260,16 @@ def day(value: date | str | None) -> str:
     if value is None:
         return "–"
     moment = date.fromisoformat(value[:10]) if isinstance(value, str) else value
-    return f"{moment:%a} {moment.day} {moment:%b %Y}"
+    weekday, month = _names(current())
+    return f"{weekday[moment.weekday()]} {moment.day} {month[moment.month]} {moment.year}"
+
+
+@cache
+def _names(code: str) -> tuple[Mapping[int, str], Mapping[int, str]]:
+    """Short names of weekdays (0 is Monday) and months (1 is January), as the Unicode CLDR has them."""
+    locale = f"{code}_US"
+    words = {key: value.rstrip(".") for key, value in get_month_names("abbreviated", locale=locale).items()}
+    return get_day_names("abbreviated", locale=locale), words
 
 
 def short_day(value: date | str | None) -> str:
@@ -228,4 +300,74 @@ def moment(value: datetime | str | None, zone: ZoneInfo) -> str:
 
 def plural(count: int, one: str, many: str | None = None) -> str:
     """``1 pupil``, ``3 pupils``."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+    return f"{count:,} {ngettext(one, many or one + 's', count)}"
+
+
+# Sentences that marts and manifests hold in English, as patterns: what varies is kept, what is said is translated.
+# Each has named groups; a day among them is printed as pages print days.
+HELD_SENTENCES = (
+    (r"(?P<count>\d+) tries without three right in a row", noted("{count} tries without three right in a row")),
+    (r"mastered until (?P<day>[\d-]+), now developing", noted("mastered until {day}, now developing")),
+    (r"last work on it (?P<day>[\d-]+)", noted("last work on it {day}")),
+    (r"no work since (?P<day>[\d-]+)", noted("no work since {day}")),
+    (r"no work yet", noted("no work yet")),
+    (r"nothing stands out", noted("nothing stands out")),
+    (r"(?P<count>\d+) of (?P<all>\d+) pupils are stuck", noted("{count} of {all} pupils are stuck")),
+    (
+        r"(?P<count>\d+) of (?P<all>\d+) pupils did no work in 7 days",
+        noted("{count} of {all} pupils did no work in 7 days"),
+    ),
+    (
+        r"(?P<open>\d+) pupil-topic pairs still developing, (?P<mastered>\d+) mastered",
+        noted("{open} pupil-topic pairs still developing, {mastered} mastered"),
+    ),
+    (
+        r"Held back: the newest data did not pass a check \((?P<reason>.*)\)\. This is the answer of (?P<day>.*)\.",
+        noted("Held back: the newest data did not pass a check ({reason}). This is the answer of {day}."),
+    ),
+    (
+        r"Today's feed could not be written\. This is the answer of (?P<day>.*)\.",
+        noted("Today's feed could not be written. This is the answer of {day}."),
+    ),
+    (
+        r"This is the answer of (?P<day>.*)\. Newer data, up to (?P<last>.*), has not been published\.",
+        noted("This is the answer of {day}. Newer data, up to {last}, has not been published."),
+    ),
+    # Published numbers (cairn.protection.rules).
+    (r"(?P<share>\d+) % or fewer", noted("{share} % or fewer")),
+    (r"(?P<share>\d+) % or more", noted("{share} % or more")),
+    (r"under (?P<count>\d+)", noted("under {count}")),
+    (r"(?P<what>.*) \(the same rows, typed\)", noted("{what} (the same rows, typed)")),
+)
+
+
+def retold(text: str | None) -> str:
+    """A sentence that a mart, a gate or a manifest holds in English, in the language of the page; parts end at ``;``.
+
+    One that is not known stays as it was sent: somebody else's words.
+    """
+    sentence = text or ""
+    whole = _retold(sentence)
+    return whole if whole is not None else "; ".join(_retold(part) or gettext(part) for part in sentence.split("; "))
+
+
+def _retold(text: str) -> str | None:
+    for pattern, told in HELD_SENTENCES:
+        if found := re.fullmatch(pattern, text):
+            values = {name: _printed(value) for name, value in found.groupdict().items()}
+            return gettext(told).format(**values)
+    return None
+
+
+def opened(text: str) -> str:
+    """A text with a capital first letter, and the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def _printed(value: str) -> str:
+    """A value of a sentence: a day as pages print it, words in the language of the page, a number as it is."""
+    if ISO_DAY.fullmatch(value):
+        return days_told(value)
+    if found := re.fullmatch(r"[A-Z][a-z]{2} (\d{1,2} [A-Z][a-z]{2} \d{4})", value):
+        return day(datetime.strptime(found[1], "%d %b %Y").date())
+    return gettext(value)

@@ -11,6 +11,7 @@ from typing import Any
 import lake
 from answers import wording
 from cairn.errors import CairnError
+from cairn.language import gettext
 from cairn.settings import Settings
 from loading.actions import FOLLOWED_DAYS, read_actions
 from loading.judgements import TABLE, read_judgements, standing
@@ -46,9 +47,9 @@ class WordsNow:
             return _label(row) if known else ""
         now = self.standing.get((row["student_key"], row["competency_id"]))
         if now is None:
-            return f"{_label(row)}; withdrawn or ended since the night" if known else ""
+            return gettext("{word}; withdrawn or ended since the night").format(word=_label(row)) if known else ""
         is_same = (known, row.get("override_date")) == (now["said"], now["said_date"])
-        since = "" if is_same else " (since the night)"
+        since = "" if is_same else " " + gettext("(since the night)")
         return wording.said(now["said"], now["said_date"], now["role"], now["until_date"]) + since
 
     def of_school(self, school_id: str) -> WordsNow:

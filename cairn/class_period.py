@@ -17,15 +17,17 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
+from cairn.language import noted
+
 Why = Literal["moves_on", "quick_check", "goes_on", "with_class", "waits", "teachers_choice"]
 # In the words of a page, and in the order in which one is tried.
 WORDS: Mapping[Why, str] = {
-    "moves_on": "moves on to",
-    "quick_check": "does a short review of",
-    "goes_on": "goes on with",
-    "with_class": "joins the class on",
-    "waits": "practises until an adult is free",
-    "teachers_choice": "works on what the teacher chooses",
+    "moves_on": noted("moves on to"),
+    "quick_check": noted("does a short review of"),
+    "goes_on": noted("goes on with"),
+    "with_class": noted("joins the class on"),
+    "waits": noted("practises until an adult is free"),
+    "teachers_choice": noted("works on what the teacher chooses"),
 }
 
 

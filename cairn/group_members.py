@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from cairn.language import noted
+
 # Why a member left, in the words of a page.
 REASONS = {
-    "mastered": "mastered it",
-    "left_class": "left the class",
-    "not_needed": "does not need it any more",
-    "more_urgent": "is stuck on something more urgent",
-    "too_small": "the group was too small to go on",
-    "too_large": "the group was over its size",
-    "one_group": "is in another group",
-    "locked_elsewhere": "the school put her into another group",
+    "mastered": noted("mastered it"),
+    "left_class": noted("left the class"),
+    "not_needed": noted("does not need it any more"),
+    "more_urgent": noted("is stuck on something more urgent"),
+    "too_small": noted("the group was too small to go on"),
+    "too_large": noted("the group was over its size"),
+    "one_group": noted("is in another group"),
+    "locked_elsewhere": noted("the school put her into another group"),
 }
 
 

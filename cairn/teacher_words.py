@@ -9,6 +9,7 @@ from typing import Any
 
 from cairn.district import district_path, load_yaml_mapping
 from cairn.errors import CairnError
+from cairn.language import ENGLISH, LANGUAGES, current, gettext
 from cairn.settings import Settings
 
 FILE_NAME = "teacher_words.yaml"
@@ -19,17 +20,21 @@ CODE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 @dataclass(frozen=True)
 class TeacherWords:
-    """Code to words: why a teacher speaks against the computed state, and what is done for pupils."""
+    """Code to words: why a teacher speaks against the computed state, and what is done for pupils.
+
+    ``translated``: by language and code, the words of those that the district gave in another one too.
+    """
 
     override_reasons: Mapping[str, str]
     action_kinds: Mapping[str, str]
+    translated: Mapping[str, Mapping[str, str]]
 
     def of(self, code: str | None) -> str:
         """The words of a reason or a kind; a code that is in the lists no more as words of its own."""
         if not code:
             return ""
         known = self.override_reasons.get(code) or self.action_kinds.get(code)
-        return known or code.replace("_", " ").capitalize()
+        return self.translated.get(current(), {}).get(code) or known or code.replace("_", " ").capitalize()
 
 
 def load_teacher_words(settings: Settings) -> TeacherWords:
@@ -39,23 +44,35 @@ def load_teacher_words(settings: Settings) -> TeacherWords:
     unknown = sorted(set(raw) - {"override_reasons", "action_kinds"})
     if unknown:
         raise CairnError(f"{path}: unknown key {', '.join(unknown)}: it has override_reasons and action_kinds")
-    return TeacherWords(*(_codes(raw.get(key), f"{path}: {key}") for key in ("override_reasons", "action_kinds")))
+    lists = [_codes(raw.get(key), f"{path}: {key}") for key in ("override_reasons", "action_kinds")]
+    translated = {
+        language: {code: words[language] for found in lists for code, words in found.items() if language in words}
+        for language in LANGUAGES
+        if language != ENGLISH
+    }
+    return TeacherWords(*({code: words[ENGLISH] for code, words in found.items()} for found in lists), translated)
 
 
-def _codes(raw: Any, where: str) -> dict[str, str]:
+def _codes(raw: Any, where: str) -> dict[str, dict[str, str]]:
+    """Words by code and language. What stands alone is English; others stand as ``{en: words, es: words}``."""
     if not isinstance(raw, dict) or not raw:
         raise CairnError(f"{where}: write at least one line 'code: words'")
-    for code, words in raw.items():
-        if not isinstance(code, str) or not CODE.fullmatch(code) or not isinstance(words, str) or not words.strip():
+    found = {code: words if isinstance(words, dict) else {ENGLISH: words} for code, words in raw.items()}
+    for code, words in found.items():
+        is_said = ENGLISH in words and all(isinstance(one, str) and one.strip() for one in words.values())
+        if not isinstance(code, str) or not CODE.fullmatch(code) or not is_said:
             raise CairnError(f"{where}: {code!r} is no code with its words (letters, digits and _ . : -)")
-    return {code: words.strip() for code, words in raw.items()}
+        if unknown := sorted(set(words) - set(LANGUAGES), key=str):
+            raise CairnError(f"{where}: {code}: {unknown[0]!r} is no language: it has {', '.join(LANGUAGES)}")
+    return {code: {language: one.strip() for language, one in words.items()} for code, words in found.items()}
 
 
 def checked_note(text: str) -> str | None:
     """A note in one line, None where empty. Raises CairnError where it is too long or holds control characters."""
     note = " ".join(text.split())
     if len(note) > NOTE_CHARACTERS:
-        raise CairnError(f"The note has {len(note)} characters: at most {NOTE_CHARACTERS}.")
+        told = gettext("The note has {count} characters: at most {most}.")
+        raise CairnError(told.format(count=len(note), most=NOTE_CHARACTERS))
     if not note.isprintable():
-        raise CairnError("The note holds characters that cannot be printed: write it again.")
+        raise CairnError(gettext("The note holds characters that cannot be printed: write it again."))
     return note or None

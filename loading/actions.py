@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 import lake
 from cairn.errors import CairnError
+from cairn.language import gettext
 from cairn.settings import Settings
 from cairn.teacher_words import checked_note, load_teacher_words
 
@@ -62,7 +63,7 @@ def log_actions(settings: Settings, actions: Iterable[Action], recorded_at: date
     rows: dict[str, Row] = {}
     for action in actions:
         if not action.is_retraction and action.kind not in kinds:
-            raise CairnError(f"Say what was done, one of {', '.join(kinds)}.")
+            raise CairnError(gettext("Say what was done, one of {kinds}.").format(kinds=", ".join(kinds)))
         rows[action.action_id] = asdict(action) | {
             "action_id": action.action_id,
             "note": checked_note(action.note or ""),
@@ -70,7 +71,7 @@ def log_actions(settings: Settings, actions: Iterable[Action], recorded_at: date
         }
     with lake.lease(settings, "teacher-actions", wait_seconds=WAIT_SECONDS) as is_ours:
         if not is_ours:
-            raise CairnError("Others are writing just now: try again.")
+            raise CairnError(gettext("Others are writing just now: try again."))
         standing_ids = {
             one["action_id"] for one in read_actions(settings, {row["student_key"] for row in rows.values()})
         }

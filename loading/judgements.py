@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 import lake
 from cairn.errors import CairnError
+from cairn.language import gettext
 from cairn.settings import Settings
 from cairn.teacher_words import TeacherWords, checked_note, load_teacher_words
 
@@ -48,15 +49,16 @@ class Judgement:
     def checked(self, words: TeacherWords) -> Judgement:
         """As it goes into the ledger. Raises CairnError saying what to mend, in words for a page or a file's row."""
         if self.said not in SAYINGS:
-            raise CairnError(f"Say one of {', '.join(SAYINGS)}.")
+            raise CairnError(gettext("Say one of {words}.").format(words=", ".join(SAYINGS)))
         if self.said == WITHDRAWN:
             return Judgement(
                 **asdict(self) | {"reason": None, "until_date": None, "note": checked_note(self.note or "")}
             )
         if self.reason not in words.override_reasons:
-            raise CairnError(f"Give the reason, one of {', '.join(words.override_reasons)}.")
+            told = gettext("Give the reason, one of {reasons}.")
+            raise CairnError(told.format(reasons=", ".join(words.override_reasons)))
         if self.until_date is not None and self.until_date < self.said_date:
-            raise CairnError("The last day lies before the day on which it was said.")
+            raise CairnError(gettext("The last day lies before the day on which it was said."))
         return Judgement(**asdict(self) | {"note": checked_note(self.note or "")})
 
 
@@ -72,7 +74,7 @@ def say(settings: Settings, judgements: Iterable[Judgement], recorded_at: dateti
     # Two at once would each take the same row for the newest.
     with lake.lease(settings, "teacher-judgements", wait_seconds=WAIT_SECONDS) as is_ours:
         if not is_ours:
-            raise CairnError("Others are writing just now: try again.")
+            raise CairnError(gettext("Others are writing just now: try again."))
         known = read_judgements(settings, {one.student_key for one in wanted})
         added: list[Row] = []
         by_pair: dict[tuple[str, str], list[Row]] = {}

@@ -19,9 +19,11 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from answers.pinned_releases import Reader
 from answers.school_lists import LISTS
+from cairn.language import gettext, noted
 from cairn.settings import Settings
 from portal import (
     feed_pull,
+    language_choice,
     pages_class,
     pages_feed,
     pages_named,
@@ -48,26 +50,38 @@ from portal.web import HERE, Portal, check_routes, current_account, make_environ
 STATIC = "/static"
 # Asking for what is not there is of interest where pupils are.
 PATHS_ABOUT_PUPILS = ("/schools/", "/students/", "/named/")
+FAILED = noted("Something failed here. It is in the portal's log.")
+# What a refusal is called, and what is said where nobody gave a reason.
+TITLES = {
+    400: noted("Not taken"),
+    403: noted("Not allowed"),
+    404: noted("Not found"),
+    405: noted("Not this way"),
+    422: noted("Something to mend"),
+    500: noted("Something failed"),
+    503: noted("Not yet"),
+}
+BARE = {404: noted("There is no such page."), 405: noted("This page cannot be asked that way.")}
 
 
 def error_page(request: Request, error: Exception) -> Response:
     """A refusal or failure in the portal's own frame; nothing of the request is repeated."""
     status = error.status_code if isinstance(error, HTTPException) else 500
-    detail = error.detail if isinstance(error, HTTPException) else "Something failed here. It is in the portal's log."
+    detail = error.detail if isinstance(error, HTTPException) else FAILED
     phrase = HTTPStatus(status).phrase
     if detail == phrase:
-        detail = {404: "There is no such page.", 405: "This page cannot be asked that way."}.get(status, phrase)
+        detail = BARE.get(status, phrase)
     if "session" in request.scope and not hasattr(request.state, "account"):
         request.state.account = current_account(request)
     if status == 403 or (status == 404 and request.url.path.startswith(PATHS_ABOUT_PUPILS)):
         note(request, "refused", account=getattr(request.state, "account", None), reason=f"{status}: {detail}")
-    title = {403: "Not allowed", 404: "Not found", 503: "Not yet"}.get(status, phrase)
-    return render(request, "error.html", {"title": title, "detail": detail}, status_code=status)
+    context = {"title": gettext(TITLES.get(status, phrase)), "detail": gettext(detail)}
+    return render(request, "error.html", context, status_code=status)
 
 
 def failure(request: Request, error: Exception) -> Response:
     """An error of ours, outside the session's middleware: plain and short."""
-    return Response("Something failed here. It is in the portal's log.", status_code=500, media_type="text/plain")
+    return Response(FAILED, status_code=500, media_type="text/plain")
 
 
 @public("browsers ask for it unasked")
@@ -81,6 +95,7 @@ def routes() -> list[Route | Mount]:
     return [
         Route("/", pages_session.home),
         Route("/health", pages_session.health),
+        Route("/language/{code}", language_choice.choose),
         Route("/login", pages_session.login_page, methods=["GET"]),
         Route("/login", pages_session.login_submit, methods=["POST"]),
         Route("/login/provider", pages_provider.begin),
@@ -150,6 +165,7 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> Starlette:
                 same_site="lax",
                 https_only=settings.portal_behind_tls,
             ),
+            Middleware(language_choice.Languages),
         ],
         exception_handlers={HTTPException: error_page, Exception: failure},
     )

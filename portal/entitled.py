@@ -12,13 +12,14 @@ from starlette.exceptions import HTTPException
 
 from answers.accounts import Account
 from answers.pinned_releases import Opened
+from cairn.language import noted
 
 Row = dict[str, Any]
 NOT_YOURS = {
-    "school_leader": "Your account opens your own school only.",
-    "teacher": "Your account opens your own classes only.",
+    "school_leader": noted("Your account opens your own school only."),
+    "teacher": noted("Your account opens your own classes only."),
 }
-NOBODYS = "Your account does not open this page."
+NOBODYS = noted("Your account does not open this page.")
 CLASSES = """
 select school_id, class_id, class_title, subject from mart_class_attention
 where school_id = ? or teacher_key = ? order by class_title, class_id"""

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 from urllib.request import ProxyHandler, Request, build_opener
 
+from cairn.language import gettext
 from cairn.settings import Settings
 from live.token import SCHEME, live_token
 
@@ -70,7 +71,7 @@ def changed(live: Sequence[Mapping[str, Any]], pairs: Sequence[Row], class_id: s
             {
                 **row,
                 "competency_code": named.get("competency_code") or "",
-                "competency_title": named.get("competency_title") or "a topic new to this school",
+                "competency_title": named.get("competency_title") or gettext("a topic new to this school"),
                 "from_state": from_state,
                 "from_share": before["expected_share"] if before else None,
                 "is_other": row["state"] != from_state,

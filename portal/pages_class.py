@@ -18,6 +18,7 @@ from answers.school_answers import leading
 from answers.words_now import actions_now, local_today, words_now
 from cairn.class_period import WORDS
 from cairn.group_rules import load_group_rules
+from cairn.language import gettext
 from cairn.teacher_words import TeacherWords, load_teacher_words
 from portal.access_log import route_of
 from portal.entitled import own_classes, require_class
@@ -47,7 +48,7 @@ def classes_page(request: Request, account: Account) -> Response:
     release = _release(pinned)
     classes = own_classes(release, account)
     counts = class_counts(release, [row["class_id"] for row in classes])
-    context = {"title": "Classes", "classes": classes, "counts": counts, "data_date": release.data_date}
+    context = {"title": gettext("Classes"), "classes": classes, "counts": counts, "data_date": release.data_date}
     return render(request, "classes.html", context, pinned=pinned)
 
 
@@ -98,7 +99,7 @@ def print_page(request: Request, account: Account) -> Response:
     names = _names(request, account, pinned, view, (), "class page, to print")
     first = [row for row in view.needs_adult if row["is_first"]]
     context = {
-        "title": f"{view.head['class_title']}, to print",
+        "title": gettext("{title}, to print").format(title=view.head["class_title"]),
         "view": view,
         "names": names,
         "why": WORDS,

@@ -12,6 +12,7 @@ from starlette.responses import FileResponse, Response
 from answers import feed_access, feed_folders
 from answers.accounts import Account
 from answers.feed_access import Receipt
+from cairn.language import gettext
 from cairn.settings import Settings
 from identity.disclosure_log import Disclosure, write_down
 from portal.pages_school import load, require_school
@@ -38,7 +39,7 @@ def feed_page(request: Request, account: Account) -> Response:
         if "class_id" in file:
             by_class.setdefault(file["class_id"], []).append(file)
     context = {
-        "title": f"Files for {view.school['school_name']}",
+        "title": gettext("Files for {name}").format(name=view.school["school_name"]),
         "school": view.school,
         "manifest": manifest,
         "files": [file for file in files if "class_id" not in file],

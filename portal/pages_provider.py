@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from answers.accounts import Account
 from answers.provider_accounts import end_account, signed_in
 from cairn.access_rules import load_access_rules
+from cairn.language import gettext, noted
 from portal import sessions
 from portal.access_log import note
 from portal.claimed_role import role_of
@@ -26,7 +27,7 @@ BEGUN = "sign_in_begun"
 CALLBACK = "/login/provider/callback"
 # Each waits for the provider: others' pages go on however slow it is.
 ASKING = CapacityLimiter(8)
-AWAY = "The district's sign-in does not answer. Try again in a minute."
+AWAY = noted("The district's sign-in does not answer. Try again in a minute.")
 
 
 def _provider(request: Request) -> Provider:
@@ -80,12 +81,11 @@ def _callback(request: Request) -> Response:
         raise HTTPException(503, AWAY) from error
     except NotTaken as error:
         note(request, "sign-in failed", reason=str(error))
-        message = "This sign-in was not taken: begin it again from the sign-in page."
-        raise HTTPException(400, message) from error
+        raise HTTPException(400, "This sign-in was not taken: begin it again from the sign-in page.") from error
     account = _account(request, provider, claims)
     if account is None:
         note(request, "sign-in refused", reason="no role by access.yaml or the roster")
-        context = {"title": "No role here", "ask": load_access_rules(portal.settings).ask}
+        context = {"title": gettext("No role here"), "ask": load_access_rules(portal.settings).ask}
         return render(request, "no_role.html", context, status_code=403)
     note(request, "signed in", account=account, reason="by the identity provider")
     end_session(request)
@@ -128,4 +128,4 @@ def _signed_out(request: Request) -> Response:
         LOG.error("%s", error)
         where = None
     label = portal_of(request).settings.oidc_label
-    return render(request, "signed_out.html", {"title": "Signed out", "where": where, "label": label})
+    return render(request, "signed_out.html", {"title": gettext("Signed out"), "where": where, "label": label})

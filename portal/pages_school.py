@@ -20,6 +20,7 @@ from answers.school_lists import LISTS, NEWS, Maker, SchoolList, school_list
 from answers.school_trust import verdict
 from answers.wording import did_it_work
 from answers.words_now import words_now
+from cairn.language import gettext
 from cairn.teacher_words import load_teacher_words
 from portal.as_of import asked_day, numbers_of
 from portal.live_today import live_school
@@ -142,7 +143,9 @@ def school_page(request: Request, account: Account) -> Response:
         "lists": lists,
         "leads": leads,
         "later": len(school_list(school.make, "needs-adult", "later").rows),
-        "news": [(kind, word, len(school_list(school.make, "changes", kind).rows)) for kind, word in NEWS.items()],
+        "news": [
+            (kind, gettext(word), len(school_list(school.make, "changes", kind).rows)) for kind, word in NEWS.items()
+        ],
         "set_aside": len(school_list(school.make, "teachers-words", "set-aside").rows),
         "did_it_work": did_it_work(view.action_summary),
         "work_since": len(school_list(school.make, "actions", "work-since").rows),

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from answers.accounts import Account
 from answers.school_lists import ListRow, school_list
 from answers.words_now import actions_now, words_now
+from cairn.language import gettext
 from portal.pages_school import names_on, open_school, shared_context
 from portal.web import guarded, render
 
@@ -99,7 +100,7 @@ def by_class_page(request: Request, account: Account) -> Response:
     ]
     keys = {key for one in classes for part in one["parts"] for row in part["rows"] for key in row.student_keys}
     context = shared_context(school) | {
-        "title": f"By class, {school.view.school['school_name']}",
+        "title": gettext("By class, {school}").format(school=school.view.school["school_name"]),
         "classes": classes,
         "names": names_on(school, account, keys, "/schools/{school_id}/by-class", "school by class"),
     }

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from answers.accounts import Account
+from cairn.language import gettext
 from portal import sessions
 from portal.access_log import note
 from portal.pages_overview import overview
@@ -41,7 +42,7 @@ def login_page(request: Request) -> Response:
 def _form(request: Request, target: str, name: str, problem: str | None, status: int) -> Response:
     portal = portal_of(request)
     context = {
-        "title": "Sign in",
+        "title": gettext("Sign in"),
         "next": target,
         "name": name,
         "problem": problem,
@@ -61,7 +62,9 @@ async def login_submit(request: Request) -> Response:
     name, password = str(form.get("name", "")).strip(), str(form.get("password", ""))
     target = safe_next(str(form.get("next", "")))
     if SIGNING_IN.statistics().tasks_waiting >= MOST_WAITING:
-        return await run_in_threadpool(_form, request, target, name, "Too many sign in at once. Try again.", 503)
+        return await run_in_threadpool(
+            _form, request, target, name, gettext("Too many sign in at once. Try again."), 503
+        )
     # A queue and threads of its own: however many try, the others' pages go on.
     return await to_thread.run_sync(_sign_in, request, target, name, password, limiter=SIGNING_IN)
 
@@ -82,7 +85,7 @@ def _sign_in(request: Request, target: str, name: str, password: str) -> Respons
         return answer
     if account is None:
         note(request, "sign-in failed", name=tried, reason="name and password do not fit")
-        problem = "Name and password do not fit together. Check both and try again."
+        problem = gettext("Name and password do not fit together. Check both and try again.")
         return _form(request, target, name, problem, 401)
     note(request, "signed in", account=account)
     end_session(request)
@@ -122,7 +125,7 @@ def logout_page(request: Request) -> Response:
     if account is None:
         return RedirectResponse("/login", status_code=303)
     request.state.account = account
-    return render(request, "logout.html", {"title": "Sign out"})
+    return render(request, "logout.html", {"title": gettext("Sign out")})
 
 
 @guarded()

@@ -16,6 +16,7 @@ from answers.pinned_releases import Opened, Pinned
 from answers.pupil_names import look_up
 from answers.school_answers import OLDER_FOLLOWUPS
 from answers.words_now import actions_now, local_today, words_now
+from cairn.language import gettext
 from cairn.teacher_words import NOTE_CHARACTERS, load_teacher_words
 from portal.entitled import own_classes, require_pupil
 from portal.web import guarded, portal_of, render
@@ -139,7 +140,7 @@ def show_student(
     if account.role == "teacher":
         decided = pupil.of_her(decided)
     context = {
-        "title": f"Pupil {names(key)}",
+        "title": gettext("Pupil {name}").format(name=names(key)),
         "name": names(key),
         "student_key": key,
         "school_id": pupil.school_id,

@@ -16,6 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from answers.accounts import Account
 from answers.words_now import local_today
 from cairn.errors import CairnError
+from cairn.language import gettext
 from cairn.settings import Settings
 from loading.actions import Action, log_action, log_actions
 from loading.judgements import Judgement, say
@@ -66,7 +67,7 @@ def _answer(request: Request, account: Account, form: FormData, *, part: str, wr
     competency_id = _text(form, "competency_id")
     try:
         if competency_id not in pupil.competencies:
-            raise CairnError("Choose a competency.")
+            raise CairnError(gettext("Choose a competency."))
         write(portal_of(request).settings, account, pupil, competency_id, form)
     except CairnError as error:
         return show_student(request, account, pupil, problems={part: str(error)}, status=422)
@@ -155,7 +156,7 @@ def _act(settings: Settings, account: Account, pupil: Pupil, competency_id: str,
         is_retraction=_text(form, "take_back") == "yes",
     )
     if one.action_date > local_today(settings):
-        raise CairnError("That day is still to come.")
+        raise CairnError(gettext("That day is still to come."))
     log_action(settings, one)
 
 
@@ -166,4 +167,4 @@ def day_of(text: str) -> date | None:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise CairnError("Write the day as 2026-10-30.") from None
+        raise CairnError(gettext("Write the day as 2026-10-30.")) from None

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from answers.accounts import Account, password_fits, reading, writing
 from cairn.errors import CairnError
 from cairn.keys import load_or_create_key
+from cairn.language import gettext
 from cairn.settings import Settings
 
 WINDOW_SECONDS = 15 * 60
@@ -58,8 +59,10 @@ class Throttled(CairnError):
     def __init__(self, seconds: float) -> None:
         self.seconds = math.ceil(seconds)
         super().__init__(
-            f"Too many failed sign-ins. Wait {self.seconds} seconds, then try again, "
-            "or use a browser in which you have signed in before."
+            gettext(
+                "Too many failed sign-ins. Wait {seconds} seconds, then try again, "
+                "or use a browser in which you have signed in before."
+            ).format(seconds=self.seconds)
         )
 
 

@@ -15,7 +15,8 @@ from typing import Any
 from urllib.parse import quote
 
 from itsdangerous import TimestampSigner
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, select_autoescape
+from jinja2.runtime import Context
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -27,7 +28,9 @@ from answers.accounts import ROLES, Account
 from answers.as_published import rules_of
 from answers.pinned_releases import Pinned, Reader
 from answers.school_trust import Age, current_age
+from cairn import language
 from cairn.errors import CairnError
+from cairn.language import gettext, noted
 from cairn.protection.rules import Rules
 from cairn.settings import Settings
 from portal import sessions
@@ -37,6 +40,8 @@ LOG = logging.getLogger("portal")
 HERE = Path(__file__).resolve().parent
 # Under this name the signed cookie carries the session's token.
 SESSION = "session"
+# And under this one the language that was chosen: it outlives signing in and out.
+LANGUAGE = "language"
 Handler = Callable[[Request, Account], Response | Awaitable[Response]]
 Endpoint = Callable[[Request], Any]
 # Who opens what: roles by endpoint of those that are guarded; of the others, why anybody may ask.
@@ -45,20 +50,20 @@ PUBLIC: dict[Endpoint, str] = {}
 
 # What each role finds in the header: address, words.
 NAVIGATION = {
-    "school_leader": (("/schools/{school_id}", "School"), ("/schools/{school_id}/feed", "Files")),
-    "teacher": (("/classes", "Classes"),),
+    "school_leader": (("/schools/{school_id}", noted("School")), ("/schools/{school_id}/feed", noted("Files"))),
+    "teacher": (("/classes", noted("Classes")),),
     "central_office": (
-        ("/", "Schools"),
-        ("/pilots", "Pilots"),
-        ("/rollout", "Rollout"),
-        ("/releases", "Releases"),
-        ("/operations", "Operations"),
+        ("/", noted("Schools")),
+        ("/pilots", noted("Pilots")),
+        ("/rollout", noted("Rollout")),
+        ("/releases", noted("Releases")),
+        ("/operations", noted("Operations")),
     ),
     "engineer": (
-        ("/operations", "Operations"),
-        ("/pilots", "Pilots"),
-        ("/rollout", "Rollout"),
-        ("/releases", "Releases"),
+        ("/operations", noted("Operations")),
+        ("/pilots", noted("Pilots")),
+        ("/rollout", noted("Rollout")),
+        ("/releases", noted("Releases")),
     ),
 }
 
@@ -97,26 +102,39 @@ def make_environment(settings: Settings) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=select_autoescape(default=True),
+        extensions=["jinja2.ext.i18n"],
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.install_gettext_callables(gettext, language.ngettext, newstyle=True)  # type: ignore[attr-defined]
     environment.filters.update(
-        state=wording.state,
-        reason=wording.reason,
-        left_group=wording.left,
-        outlook=lambda row: wording.outlook(row, settings.pace_target_share),
+        told=_each_time(gettext),
+        state=_each_time(wording.state),
+        reason=_each_time(wording.reason),
+        left_group=_each_time(wording.left),
         plain=wording.plain,
-        recommendation=wording.recommendation,
+        recommendation=_each_time(wording.recommendation),
         number=wording.number,
         percent=wording.percent,
         money=wording.money,
-        day=wording.day,
-        short_day=wording.short_day,
-        moment=lambda value: wording.moment(value, settings.zone),
+        day=_each_time(wording.day),
+        short_day=_each_time(wording.short_day),
+        moment=_each_time(lambda value: wording.moment(value, settings.zone)),
     )
     environment.globals.update(plural=wording.plural, words=wording)
     return environment
+
+
+def _each_time(words: Callable[..., str]) -> Callable[..., str]:
+    """A filter that depends on the language: with the context Jinja says it anew, also of what never changes."""
+
+    @pass_context
+    def filtered(_: Context, value: Any) -> str:
+        return words(value)
+
+    return filtered
 
 
 def portal_of(request: Request) -> Portal:
@@ -158,11 +176,14 @@ def safe_next(target: str | None) -> str:
 
 
 def end_session(request: Request) -> None:
-    """End the session here and empty its cookie."""
+    """End the session here and empty its cookie, of all but the language."""
     token = request.session.get(SESSION)
     if isinstance(token, str):
         sessions.end(portal_of(request).settings, token)
+    chosen = request.session.get(LANGUAGE)
     request.session.clear()
+    if chosen:
+        request.session[LANGUAGE] = chosen
 
 
 def login_redirect(request: Request) -> Response:
@@ -235,7 +256,17 @@ def navigation(account: Account | None) -> list[tuple[str, str]]:
     """Header links of an account."""
     if account is None:
         return []
-    return [(address.format(school_id=account.school_id), text) for address, text in NAVIGATION[account.role]]
+    return [(address.format(school_id=account.school_id), gettext(text)) for address, text in NAVIGATION[account.role]]
+
+
+def _here(request: Request, status_code: int) -> str:
+    """Where to come back to after another language was chosen.
+
+    An answer to a form has no address of its own, and a refusal repeats nothing of what was asked.
+    """
+    if request.method not in ("GET", "HEAD") or status_code >= 400:
+        return "/"
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
 def render(
@@ -254,6 +285,9 @@ def render(
         account=account,
         navigation=navigation(account),
         path=request.url.path,
+        here=_here(request, status_code),
+        spoken=language.current(),
+        languages=language.LANGUAGES if getattr(request.state, "has_languages", True) else {},
         csrf=csrf_token(request),
         pinned=pinned,
         age=age,

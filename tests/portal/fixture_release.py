@@ -228,7 +228,7 @@ def _school_rows(
                 3 + 2 * room,
                 4,
                 0.4 + room / 4,
-                "5 pupils stuck on fractions" if room else "all in good order",
+                "5 of 32 pupils are stuck" if room else "nothing stands out",
             )
             for room in range(2)
         ],

@@ -1,0 +1,193 @@
+"""Pages in two languages: which one is spoken, that the catalogue is whole, and that nothing stays untranslated."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import duckdb
+import pytest
+from babel.numbers import format_decimal
+
+from answers import wording
+from cairn.language import ENGLISH, LANGUAGES, catalogue_path, speaking, wanted
+from cairn.settings import REPOSITORY
+from portal import catalogue
+from releases.store import current
+from tests.portal.conftest import ACCOUNTS, PASSWORD, Pages, submit
+from tests.portal.fixture_release import FAMILY, GIVEN, sourced
+
+SPANISH = {"accept-language": "es-US,es;q=0.9,en;q=0.5"}
+OTHERS = [code for code in LANGUAGES if code != ENGLISH]
+SCHOOL, CLASS = "/schools/school-a", "/schools/school-a/classes/school-a-class-1"
+LISTS = ("needs-adult", "moves-on", "changes", "actions", "quick-checks", "groups", "classes", "pace")
+LISTS += ("teachers-words", "not-enough-evidence", "by-class", "feed")
+PAGES = [
+    (None, "/login"),
+    ("leader-a", SCHOOL),
+    ("leader-b", "/schools/school-b"),
+    *(("leader-a", f"{SCHOOL}/{name}") for name in LISTS),
+    ("leader-a", "/students/{pupil}"),
+    ("leader-a", "/schools/school-b"),
+    ("leader-a", "/schools/school-a/nothing"),
+    ("leader-a", "/logout"),
+    ("teacher-a", "/classes"),
+    ("teacher-a", CLASS),
+    ("teacher-a", f"{CLASS}/print"),
+    ("teacher-a", "/students/{pupil}"),
+    ("central", SCHOOL),
+]
+# Columns of marts that hold sentences: they are translated, so they are not data.
+SENTENCES = ("detail", "attention_reason", "held_reason", "left_reason")
+# Names of things that are one in every language.
+NAMES = ("Cairn", "CSV", "Parquet", "SHA-256", "minisign", "UTC", "Letter", "English", "Español", "A4", "SD", "min")
+# What Spanish says as English does.
+ALIKE = {message.id for message in catalogue.load("es") if message.id == message.string}
+WORDS = re.compile(r"[^\W\d_]{2,}")
+# Names of files, and units of the framework.
+FILE, UNIT = r"[\w.-]+\.(?:zip|json|csv|parquet|pub|minisig)", r"\d\.[A-Z]{2}\b"
+PLACEHOLDER = re.compile(r"%\(\w+\)s|\{\w+\}|</?\w+[^>]*>")
+
+
+class Texts(HTMLParser):
+    """Every text of a page that is read or read out: between tags, and in labels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.language = ""
+        self.quiet = 0
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        """Take labels; text inside what is in another language, or is no text, is left out."""
+        given = dict(attributes)
+        if tag == "html":
+            self.language = given.get("lang") or ""
+        self.found += [given[name] or "" for name in ("aria-label", "title", "alt") if given.get(name)]
+        if self.quiet or tag in ("style", "code") or (tag == "a" and "hreflang" in given):
+            self.quiet += tag not in ("input", "img", "br", "meta", "link")
+
+    def handle_endtag(self, tag: str) -> None:
+        """Leave what is left out."""
+        self.quiet = max(0, self.quiet - 1)
+
+    def handle_data(self, data: str) -> None:
+        """Take a text."""
+        if not self.quiet and data.strip():
+            self.found.append(" ".join(data.split()))
+
+
+def texts_of(html: str) -> Texts:
+    """A page's texts."""
+    found = Texts()
+    found.feed(html)
+    return found
+
+
+@pytest.fixture(scope="module")
+def data(pages: Pages) -> re.Pattern[str]:
+    """What is not the page's own words: names of people and things, in the fixture's marts and vault."""
+    release = current(pages.settings, "learning")
+    assert release is not None
+    values = {
+        *NAMES,
+        *ACCOUNTS,
+        *GIVEN,
+        *FAMILY,
+        "Robin",
+        *pages.people.values(),
+        *(f"Teacher{n}{m}" for n in "012" for m in "01"),
+    }
+    with duckdb.connect(str(release.path), read_only=True) as connection:
+        columns = connection.execute(
+            "select table_name, column_name from information_schema.columns where data_type = 'VARCHAR'"
+        ).fetchall()
+        for table, column in columns:
+            if column.endswith(("_title", "_name", "_names", "_code", "_id", "_url", "subject")):
+                rows = connection.execute(f'select distinct "{column}" from {table} where "{column}" is not null')
+                values |= {str(value) for (value,) in rows.fetchall()} if column not in SENTENCES else set()
+    longest_first = sorted((value for value in values if value.strip()), key=len, reverse=True)
+    return re.compile("|".join([*map(re.escape, longest_first), FILE, UNIT]))
+
+
+@pytest.mark.parametrize(("who", "path"), PAGES)
+def test_a_page_in_spanish_has_no_english_text(pages: Pages, data: re.Pattern[str], who: str | None, path: str) -> None:
+    client = pages.client(who) if who else pages.anonymous()
+    address = path.format(pupil=pages.people[sourced(0, 0)])
+    spanish = texts_of(client.get(address, headers=SPANISH).text)
+    english = texts_of(client.get(address).text)
+    assert (spanish.language, english.language) == ("es", "en")
+    same = [data.sub("", text) for text in spanish.found if text in english.found and text not in ALIKE]
+    assert [text for text in same if WORDS.search(text)] == []
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_the_catalogue_has_the_texts_of_today_and_no_others(code: str) -> None:
+    written = catalogue_path(code).read_bytes()
+    assert written == catalogue.written(catalogue.updated(code)), (
+        "run 'python -m portal.catalogue', translate what is new"
+    )
+
+
+@pytest.mark.parametrize("code", OTHERS)
+def test_every_text_is_translated_and_keeps_its_placeholders(code: str) -> None:
+    for message in (one for one in catalogue.load(code) if one.id):
+        ids = message.id if isinstance(message.id, tuple) else (message.id,)
+        strings = message.string if isinstance(message.string, tuple) else (message.string,)
+        assert len(strings) == len(ids) and all(strings), f"not translated: {ids}"
+        for one, other in zip(ids, strings, strict=True):
+            assert sorted(PLACEHOLDER.findall(one)) == sorted(PLACEHOLDER.findall(other)), (one, other)
+
+
+def test_the_browsers_wish_is_heard_and_a_choice_is_stronger(pages: Pages) -> None:
+    client = pages.anonymous()
+    assert texts_of(client.get("/login").text).language == "en"
+    assert texts_of(client.get("/login", headers=SPANISH).text).language == "es"
+    answer = client.get("/language/es?next=/login%3Fnext%3D/classes")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=/classes")
+    assert texts_of(client.get("/login", headers={"accept-language": "en"}).text).language == "es"
+    submit(client, "/login", "/login", name="teacher-a", password=PASSWORD)
+    page = client.get("/classes")
+    assert texts_of(page.text).language == "es" and 'href="/language/en?next=/classes"' in page.text
+    submit(client, "/classes", "/logout")
+    assert texts_of(client.get("/login").text).language == "es", "signing in and out keep the language"
+    assert client.get("/language/xx").status_code == 404
+    assert client.get("/language/en?next=//elsewhere.example").headers["location"] == "/"
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("", "en"),
+        ("es", "es"),
+        ("es-MX,es;q=0.9,en;q=0.8", "es"),
+        ("en-US,en;q=0.9,es;q=0.3", "en"),
+        ("fr,es;q=0.5", "es"),
+        ("es;q=0, en;q=0.1", "en"),
+        ("es;q=many", "en"),
+        ("*", "en"),
+    ],
+)
+def test_the_best_language_of_a_header(header: str, language: str) -> None:
+    assert wanted(header) == language
+
+
+def test_days_and_numbers_are_those_of_spanish_in_the_united_states() -> None:
+    with speaking("es"):
+        assert (wording.day("2026-10-14"), wording.short_day("2026-01-05")) == ("mié 14 oct 2026", "lun 5 ene")
+        assert wording.plural(1, "pupil") == "1 estudiante" and wording.plural(1200, "pupil") == "1,200 estudiantes"
+        # Spanish of the United States writes numbers as English does, so there is one way for both.
+        for value, digits in ((1234567, 0), (0.5, 1), (1234.5, 1)):
+            assert wording.number(value, digits) == format_decimal(value, locale="es_US")
+
+
+@pytest.mark.parametrize("table", ["mart_needs_adult", "mart_class_attention"])
+def test_every_sentence_that_a_mart_makes_is_known(table: str) -> None:
+    """Words of the SQL's own literals: each is part of a sentence that the pages can tell in another language."""
+    query = (REPOSITORY / f"dbt_project/models/marts/learning/{table}.sql").read_text()
+    told = " ".join(sentence for _, sentence in wording.HELD_SENTENCES)
+    lines = [line for line in query.splitlines() if "{{" not in line and not line.strip().startswith("--")]
+    literals = [one.strip(" ;,") for line in lines for one in re.findall(r"'([^']*)'", line)]
+    assert literals
+    for one in (one for one in literals if " " in one):
+        assert one in told, f"{one!r} of {table} cannot be told in Spanish: add it to answers.wording"
