@@ -13,6 +13,7 @@ from tests.attack.derive import Read, pages_of, report
 from tests.attack.page_cells import Reader, cells
 from tests.attack.pdf_text import html_of
 from tests.portal.conftest import Pages
+from tests.portal.fixture_release import NOT_PUBLISHED
 
 PDF = "/pilots/pilot-fractions.pdf"
 
@@ -75,6 +76,15 @@ def test_a_board_pdf_is_read_as_its_page_is(read: Read) -> None:
 def happened_and_cost(page: Reader) -> list[tuple[str, str]]:
     """The figures of whether a pilot happened and what it cost."""
     return [(term, text) for heading, term, text in page.figures if heading in ("Did it happen", "What it cost")]
+
+
+def test_percentages_come_from_the_published_tables_and_not_from_the_mart(seen: dict[str, str], pages: Pages) -> None:
+    """``mart_district_competency`` has whole percentages, protected one at a time: pages and PDFs do not read them."""
+    leader, engineer = pages.client("leader-a"), pages.client("engineer")
+    others = [leader.get("/schools/school-a").text, *(engineer.get(path).text for path in ("/operations", "/rollout"))]
+    assert not any(NOT_PUBLISHED in html for html in (*seen.values(), *others))
+    learning = pages.settings.releases_dir / "publications" / "learning"
+    assert not any(NOT_PUBLISHED in path.read_text(encoding="utf-8") for path in learning.glob("*.json"))
 
 
 def test_pairs_are_no_competencies_and_no_share_is_over_a_hundred(seen: dict[str, str], pages: Pages) -> None:
