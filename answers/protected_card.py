@@ -22,6 +22,11 @@ SHARED = re.compile(r"\b(\d+) ?% of pupils\b")
 LICENCES = re.compile(r"\b(\d[\d,]*) of (\d[\d,]*) licences\b")
 # Shares of pupils in a card's rating.
 RATED_SHARES = ("overall_share", "differential_share")
+# Why a rating is as it is: pupils lost to a tenth of a per cent, and what the boundary allows at that whole per cent.
+LOST = re.compile(
+    r"(attrition of pupils[^:;]*): ([\d.]+) % overall and ([\d.]+) points between arms; the \w+ boundary allows"
+    r" (?:nothing|[\d.]+ points)"
+)
 # That nobody is one of a group is a fact about each of it.
 NOBODY = "No pupil had the planned time"
 
@@ -100,11 +105,19 @@ def _school(school: Mapping[str, Any], rules: Rules, published: Row | None) -> d
 
 def _rating(rating: Mapping[str, Any], rules: Rules, assigned: int) -> dict[str, Any]:
     """The rating as it is printed in full: attrition's shares of pupils are told by the rules, not to four digits."""
+
+    def lost_told(found: re.Match[str]) -> str:
+        overall, apart = (_share(rules, float(found[place]) / 100, assigned) for place in (2, 3))
+        return f"{found[1]}: {overall} overall and {apart} between arms"
+
+    shown = dict(rating)
+    if "reasons" in rating:
+        shown["reasons"] = [sentence(LOST.sub(lost_told, one), rules, assigned) for one in rating["reasons"]]
     lost = rating.get("attrition")
-    if not isinstance(lost, Mapping):
-        return dict(rating)
-    told = {name: _share(rules, lost[name], assigned) for name in RATED_SHARES if lost.get(name) is not None}
-    return dict(rating) | {"attrition": {**lost, **told}}
+    if isinstance(lost, Mapping):
+        told = {name: _share(rules, lost[name], assigned) for name in RATED_SHARES if lost.get(name) is not None}
+        shown["attrition"] = {**lost, **told}
+    return shown
 
 
 def _happened(happened: Mapping[str, Any], rules: Rules, assigned: int, published: Row) -> dict[str, Any]:

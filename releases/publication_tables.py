@@ -11,6 +11,8 @@ from cairn.protection.audit import CellName, Pair
 from cairn.protection.published import MEAN, MONEY, SHARE, Key
 from cairn.protection.tables import Metric, Number, RawTable
 from releases.learning_marts import marts_of
+from releases.publication_equity import GROUPS as PUPIL_GROUPS
+from releases.publication_equity import SCHOOL_GROUPS, equity_tables
 
 ALL = "*"
 TREATMENT, COMPARISON = "*treatment", "*comparison"
@@ -52,7 +54,8 @@ _ROLLOUT_METRICS = (
 
 
 def learning_tables(source: duckdb.DuckDBPyConnection) -> list[RawTable]:
-    """``school_overview`` (school, and ``*`` for all) and ``competency``, of an open learning release."""
+    """``school_overview`` (school, and ``*`` for all), ``competency``, ``mastery_group`` and ``mastery_school_group``
+    (releases/publication_equity.py), of an open learning release."""
     schools = _rows(source, _OVERVIEW, 1)
     totals: dict[Key, Sequence[Key]] = {(ALL,): list(schools)} if schools else {}
     overview = (Metric("pupils"), Metric("need_adult", SHARE, "pupils"), Metric("moves_on", SHARE, "pupils"))
@@ -60,6 +63,7 @@ def learning_tables(source: duckdb.DuckDBPyConnection) -> list[RawTable]:
     return [
         RawTable(OVERVIEW, ("school_id",), overview, _with_totals(schools, totals, overview), totals),
         RawTable(COMPETENCY, ("competency_id",), states, _rows(source, _COMPETENCY, 1)),
+        *equity_tables(source),
     ]
 
 
@@ -182,7 +186,7 @@ def pairs_of(tables: Mapping[str, Iterable[Key]]) -> list[Pair]:
     """Numbers of the same, or almost the same, pupils on several pages, by the keys of the tables that are published.
 
     A school's pupils now and as planned by a pilot differ by those who came and went; a pilot's planned pupils are the
-    same on the rollout page, the pilot's page and in each grouping.
+    same on the rollout page, the pilot's page and in each grouping, and a school's in each grouping of pupils.
     """
     has = {name: set(keys) for name, keys in tables.items()}
 
@@ -203,6 +207,17 @@ def pairs_of(tables: Mapping[str, Iterable[Key]]) -> list[Pair]:
         if group == ALL:
             total = (GROUPS, (pilot, grouping, ALL), "pupils_planned")
             found += both((ROLLOUT, (pilot, ALL), "pupils_planned"), total, True)
+    for grouping, group in has.get(PUPIL_GROUPS, ()):
+        if group == ALL:
+            for metric in ("pupils", "need_adult", "moves_on"):
+                found += both((OVERVIEW, (ALL,), metric), (PUPIL_GROUPS, (grouping, ALL), metric), True)
+    for school, grouping, group in has.get(SCHOOL_GROUPS, ()):
+        if group == ALL:
+            found += both((OVERVIEW, (school,), "pupils"), (SCHOOL_GROUPS, (school, grouping, ALL), "pupils"), True)
+        elif school == ALL:
+            for metric in ("pupils", "mastered_half"):
+                whole = (PUPIL_GROUPS, (grouping, group), metric)
+                found += both(whole, (SCHOOL_GROUPS, (ALL, grouping, group), metric), True)
     for pilot, school in has.get(SCHOOLS, ()):
         if school == ALL:
             found += both((SCHOOLS, (pilot, ALL), "pupils"), (COUNTS, (pilot,), "pupils"), True)

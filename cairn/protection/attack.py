@@ -4,7 +4,7 @@ programmes (HiGHS by scipy.optimize.linprog) over all tables at once, numbers of
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +16,8 @@ MOST = 1e7
 # A share "below 17.5 %" is at least so far below it in pupils: n is whole and the share a multiple of 1/200.
 BELOW = 1e-4
 ROUND = 1e-6
+# Two programmes that settle more numbers than this are cheaper than those of each number by itself.
+WORTH = 2
 Interval = tuple[int, int]
 Form = Mapping[str, float]
 
@@ -87,10 +89,15 @@ class Contradiction(ValueError):
     """No numbers at all fit what is published."""
 
 
-def intervals(claims: Claims, wanted: Iterable[str]) -> dict[str, Interval]:
+def intervals(
+    claims: Claims, wanted: Iterable[str], enough: int | None = None, strict: Collection[str] = ()
+) -> dict[str, Interval]:
     """The smallest and largest whole number that each wanted one may be.
 
-    Raises Contradiction where nothing fits the claims, KeyError where a wanted number is in none of them.
+    ``enough``: once so many values of a number are known to be possible no more of them are looked for, which takes a
+    small part of the programmes; its interval is then one within that of all of them. Of a number that is not among the
+    ``strict`` more than half as many do where one of them is no smaller than ``enough``. Raises Contradiction where
+    nothing fits the claims, KeyError where a wanted number is in none of them.
     """
     left = set(wanted)
     unknown = left - set(claims.bounds)
@@ -100,11 +107,11 @@ def intervals(claims: Claims, wanted: Iterable[str]) -> dict[str, Interval]:
     for part in claims.parts():
         own = sorted(left & set(part.bounds))
         if own:
-            found |= _of_part(part, own)
+            found |= _of_part(part, own, enough, strict)
     return found
 
 
-def _of_part(part: Claims, wanted: Sequence[str]) -> dict[str, Interval]:
+def _of_part(part: Claims, wanted: Sequence[str], enough: int | None, strict: Collection[str]) -> dict[str, Interval]:
     if not part.equal and not part.at_most:
         return {name: _whole(*part.bounds[name]) for name in wanted}
     names = list(part.bounds)
@@ -133,14 +140,33 @@ def _of_part(part: Claims, wanted: Sequence[str]) -> dict[str, Interval]:
     found = {}
     for sign in (1.0, -1.0):
         solve(np.full(len(names), sign))
+    is_strict = np.array([name in strict for name in names])
+    numbers = np.array([index[name] for name in wanted])
+    is_open = np.zeros(len(names), dtype=bool)
+    rng = np.random.default_rng(len(names))
+    is_worth = enough is not None
+    while is_worth and enough is not None:
+        # Any directions do: each solution moves many numbers at once, and those not yet met well enough are pulled.
+        before = is_open.sum()
+        for sign in (1.0, -1.0):
+            pulled = np.zeros(len(names))
+            left = numbers[~is_open[numbers]]
+            pulled[left] = sign * rng.normal(size=len(left))
+            solve(pulled)
+        least, most = np.ceil(seen_low - ROUND), np.floor(seen_high + ROUND)
+        is_open = (most - least + 1 >= enough) | (~is_strict & (most >= enough) & (most - least >= enough // 2))
+        is_worth = bool(is_open.sum() - before > WORTH and not is_open[numbers].all())
     for name in wanted:
         number = index[name]
+        if is_open[number]:
+            found[name] = _whole(seen_low[number], seen_high[number])
+            continue
         low, high = bounds[number]
         objective = np.zeros(len(names))
         objective[number] = 1.0
-        least = low if seen_low[number] <= low + ROUND else solve(objective)
-        most = high if seen_high[number] >= high - ROUND else -solve(-objective)
-        found[name] = _whole(least, most)
+        lowest = low if seen_low[number] <= low + ROUND else solve(objective)
+        highest = high if seen_high[number] >= high - ROUND else -solve(-objective)
+        found[name] = _whole(lowest, highest)
     return found
 
 

@@ -116,27 +116,42 @@ def audit(
     ``sensitive`` are cells whose true number is under the smallest group, or all but so few: she must be left with
     ``n_min`` possible values of it and of its complement. Any other cell fails only where she is sure of few pupils.
     """
-    claims = claims_of(tables, pairs)
+    strict = {str(one) for one in sensitive}
     try:
-        known = intervals(claims, [name for name in claims.bounds if name != "1"])
+        known = _Known(claims_of(tables, pairs), n_min, strict | {name + COMPLEMENT for name in strict})
     except Contradiction as error:
         return [Failure(next(iter(_numbers(tables))), MARGINS, str(error))]
     found = _by_rounding(tables, known, n_min)
     hit = {str(one.cell) for one in found}
-    strict = {str(one) for one in sensitive}
     by_name = {str(cell): cell for cell in _numbers(tables)}
     for name, cell in by_name.items():
-        sides = [side for side in (name, name + COMPLEMENT) if side in known]
-        if name not in hit and any(_is_narrow(known[side], n_min, name in strict) for side in sides):
+        sides = [side for side in (name, name + COMPLEMENT) if side in known.met]
+        if name not in hit and any(_is_narrow(known.met[side], n_min, name in strict) for side in sides):
             found.append(Failure(cell, MARGINS, f"totals leave fewer than {n_min} possible numbers of pupils"))
     found += [
         Failure(pair.part, SUBTRACTION, f"differs from {pair.whole} by fewer than {n_min} pupils")
         for pair in pairs
-        if not pair.is_same and _tells_few(_difference(known[str(pair.whole)], known[str(pair.part)]), n_min)
+        if not pair.is_same and _tells_few((known, str(pair.whole)), (known, str(pair.part)), n_min)
     ]
     for before in earlier:
         found += _since(tables, known, before, n_min)
     return found
+
+
+class _Known:
+    """What an attacker gets: of each number as many values as are enough to see that she does not (``met``), and all
+    of them where that has to be seen (``whole``)."""
+
+    def __init__(self, claims: Claims, n_min: int, strict: Collection[str] = ()) -> None:
+        self._claims = claims
+        self._whole: dict[str, Interval] = {}
+        self.met = intervals(claims, [name for name in claims.bounds if name != "1"], n_min, strict)
+
+    def whole(self, name: str) -> Interval:
+        """Everything that a number may be."""
+        if name not in self._whole:
+            self._whole |= intervals(self._claims, [name])
+        return self._whole[name]
 
 
 def _numbers(tables: Iterable[PublishedTable]) -> list[CellName]:
@@ -156,8 +171,13 @@ def _is_narrow(interval: Interval, n_min: int, is_sensitive: bool) -> bool:
     return high - low + 1 < n_min and (is_sensitive or high < n_min)
 
 
-def _by_rounding(tables: Iterable[PublishedTable], known: Mapping[str, Interval], n_min: int) -> list[Failure]:
+def _by_rounding(tables: Iterable[PublishedTable], known: _Known, n_min: int) -> list[Failure]:
     """Shares of which base and percentage leave only few pupils, or all but few, as whole numbers."""
+
+    def is_few(around: Interval, cell: PublishedCell) -> bool:
+        low, high = cell.low or 0.0, 1.0 if cell.high is None else cell.high
+        return any(_is_narrow(side, n_min, False) for side in numerators(around, low, high) or ())
+
     found = []
     for table in tables:
         for key, row in table.rows.items():
@@ -165,45 +185,43 @@ def _by_rounding(tables: Iterable[PublishedTable], known: Mapping[str, Interval]
                 cell, whole = row.get(metric), row.get(base)
                 if cell is None or whole is None or cell.low is None or cell.high is None:
                     continue
-                around = known[str(CellName(table.name, key, base))]
-                if around[1] - around[0] > MOST_BASES:
+                name = str(CellName(table.name, key, base))
+                if known.met[name][1] - known.met[name][0] > MOST_BASES or not is_few(known.met[name], cell):
                     continue
-                sides = numerators(around, cell.low, cell.high) or ()
-                if any(_is_narrow(side, n_min, False) for side in sides):
+                if is_few(known.whole(name), cell):
                     why = f"the percentage and its base leave fewer than {n_min} possible numbers of pupils"
                     found.append(Failure(CellName(table.name, key, metric), ROUNDING, why))
     return found
 
 
-def _difference(one: Interval, other: Interval) -> Interval:
-    return one[0] - other[1], one[1] - other[0]
+def _tells_few(one: tuple[_Known, str], other: tuple[_Known, str], n_min: int) -> bool:
+    """Whether the difference of two numbers is known to within fewer than ``n_min`` values and may be that of few
+    pupils. One that is known to be none tells of nobody."""
+
+    def is_few(first: Interval, second: Interval) -> bool:
+        low, high = first[0] - second[1], first[1] - second[0]
+        if high - low + 1 >= n_min or low == high == 0:
+            return False
+        return low < n_min and high > -n_min
+
+    met, others = (known.met[name] for known, name in (one, other))
+    return is_few(met, others) and is_few(one[0].whole(one[1]), other[0].whole(other[1]))
 
 
-def _tells_few(difference: Interval, n_min: int) -> bool:
-    """Whether a difference is known to within fewer than ``n_min`` values and may be that of few pupils. One that is
-    known to be none tells of nobody."""
-    low, high = difference
-    if high - low + 1 >= n_min or difference == (0, 0):
-        return False
-    return low < n_min and high > -n_min
-
-
-def _since(
-    tables: Sequence[PublishedTable], known: Mapping[str, Interval], before: Earlier, n_min: int
-) -> list[Failure]:
+def _since(tables: Sequence[PublishedTable], known: _Known, before: Earlier, n_min: int) -> list[Failure]:
     """Numbers that differ from an earlier publication of them by few pupils."""
     shared = [table for table in tables if table.name in before.tables]
     past = [before.tables[table.name] for table in shared]
-    then = intervals(claims := claims_of(past), [name for name in claims.bounds if name != "1"])
+    then = _Known(claims_of(past), n_min)
     found = []
     for cell in _numbers(shared):
         name = str(cell)
-        if name not in then or _same(before.tables[cell.table], cell, tables):
+        if name not in then.met or _same(before.tables[cell.table], cell, tables):
             continue
         if any(
-            _tells_few(_difference(known[side], then[side]), n_min)
+            _tells_few((known, side), (then, side), n_min)
             for side in (name, name + COMPLEMENT)
-            if side in known and side in then
+            if side in known.met and side in then.met
         ):
             why = f"differs from the publication of {before.day} by fewer than {n_min} pupils"
             found.append(Failure(cell, EARLIER, why))

@@ -7,7 +7,9 @@ same number on two pages. What comes out as one number under ``n_min`` is derive
     python -m tests.attack.derive --portal http://127.0.0.1:8000 --name central --password-file FILE
     python -m tests.attack.derive --home HOME --name central --password-file FILE
 
-The page's words and headings are all that it has; it imports nothing of what protects them.
+It reads what anybody may: pages, board PDFs, CSV files beside the tables, and mails where it is given them, each as it
+stands and as it was published on every earlier day. Words and headings are all that it has; it imports nothing of what
+protects them.
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import inf
 from pathlib import Path
 
@@ -26,12 +28,14 @@ from starlette.testclient import TestClient
 
 from cairn.settings import Settings
 from portal.app import create_app
+from tests.attack.mail_cells import mail_cells
 from tests.attack.page_cells import EVERYBODY, PART_OF, Cell, cells, of_share
+from tests.attack.pdf_text import html_of
 
 N_MIN = 10
 # Places whose numbers make up everybody's.
 SUMMED = ("school", "group by Grade")
-Read = Callable[[str], str]
+Read = Callable[[str], bytes]
 Key = tuple[str, str, str, str]
 
 
@@ -97,8 +101,9 @@ def read_book(found: Iterable[Cell]) -> Book:
             book.known.setdefault(key, Known())
             shares.append(cell)
     printed = list(book.known)
+    of_whole = {(cell.scope, cell.kind, cell.name, cell.metric): cell.whole for cell in shares}
     for key in printed:
-        if (whole := PART_OF.get(key[3])) is not None:
+        if (whole := PART_OF.get(key[3]) or of_whole.get(key)) is not None:
             of, other = (*key[:3], whole), (*key[:3], rest(key[3]))
             book.known.setdefault(of, Known())
             book.known.setdefault(other, Known())
@@ -156,13 +161,24 @@ def derived(book: Book, n_min: int = N_MIN) -> list[Derived]:
     ]
 
 
+def narrowed(book: Book, n_min: int = N_MIN) -> list[tuple[Key, Known]]:
+    """Numbers that are sure to be under ``n_min`` and of which fewer than ``n_min`` values are left."""
+    known = sorted(book.known.items())
+    return [(key, one) for key, one in known if one.low < one.high < n_min and one.high - one.low + 1 < n_min]
+
+
 def moved(before: Book, after: Book, n_min: int = N_MIN) -> list[Derived]:
-    """Numbers that two publications say exactly and that differ by fewer than ``n_min`` pupils, but by some."""
+    """Numbers of two publications of which the difference is that of few pupils, to within fewer than ``n_min`` values:
+    the one nearest to none is told. What was not published anew tells nothing."""
     found = []
     for key, one in sorted(after.known.items()):
         old = before.known.get(key)
-        if old and one.low == one.high and old.low == old.high and 0 < abs(one.low - old.low) < n_min:
-            found.append(Derived(key[0], key[2], key[3], int(one.low - old.low), "two publications"))
+        if old is None or (one.low, one.high) == (old.low, old.high):
+            continue
+        low, high = one.low - old.high, one.high - old.low
+        if high - low + 1 < n_min and low < n_min and high > -n_min:
+            nearest = min((low, high, 0.0 if low <= 0 <= high else low), key=abs)
+            found.append(Derived(key[0], key[2], key[3], int(nearest), f"two publications: {low:g} to {high:g}"))
     return found
 
 
@@ -182,16 +198,28 @@ def apart(book: Book, n_min: int = N_MIN) -> list[Derived]:
     return found
 
 
-def pages_of(read: Read) -> dict[str, str]:
-    """Every page of the central office that shows pupils, by address: found by following its links."""
-    pages = {path: read(path) for path in ("/", "/rollout", "/pilots")}
+def pages_of(read: Read, day: str | None = None) -> dict[str, str]:
+    """Every page and PDF of the central office that shows pupils, by address, as HTML: found by following its links.
+
+    ``day``: as published then.
+    """
+    asked = f"?as-of={day}" if day else ""
+    pages = {path: read(f"{path}{asked}").decode() for path in ("/", "/rollout", "/pilots")}
     linked = {path for html in pages.values() for path in re.findall(r'href="(/(?:pilots|schools)/[^"/?#]+)"', html)}
-    return pages | {path: read(path) for path in sorted(linked) if not path.endswith(".pdf")}
+    for path in sorted(linked):
+        found = read(f"{path}{asked}")
+        pages[path] = html_of(found) if path.endswith(".pdf") else found.decode()
+    return pages
 
 
-def cells_of(read: Read) -> list[Cell]:
+def cells_of(read: Read, day: str | None = None) -> list[Cell]:
     """The cells of all pages."""
-    return [cell for path, html in pages_of(read).items() for cell in cells(path, html)]
+    return [cell for path, html in pages_of(read, day).items() for cell in cells(path, html)]
+
+
+def days_of(read: Read) -> list[str]:
+    """The days of which published numbers can be read, the oldest first."""
+    return sorted(set(re.findall(r'href="/\?as-of=([\d-]+)"', read("/releases").decode())))
 
 
 def sign_in(client: httpx.Client, name: str, password: str) -> Read:
@@ -201,18 +229,38 @@ def sign_in(client: httpx.Client, name: str, password: str) -> Read:
     if client.post("/login", data=form, follow_redirects=False).status_code != 303:
         raise SystemExit("the portal does not let this account in: give --name and --password-file of a central office")
 
-    def read(path: str) -> str:
+    def read(path: str) -> bytes:
         answer = client.get(path)
         answer.raise_for_status()
-        return answer.text
+        return answer.content
 
     return read
 
 
-def report(read: Read) -> tuple[list[Derived], Book]:
-    """All that follows from a portal's pages."""
-    book = read_book(cells_of(read))
-    return derived(book) + apart(book), book
+@dataclass(frozen=True)
+class Found:
+    """All that follows: numbers of few pupils, numbers narrowed to few values, the book, and the days compared."""
+
+    derived: list[Derived]
+    narrowed: list[tuple[Key, Known]]
+    book: Book
+    days: list[str]
+
+    @property
+    def is_leak(self) -> bool:
+        """Whether anything follows that may not."""
+        return bool(self.derived or self.narrowed or self.book.contradictions)
+
+
+def report(read: Read, mails: Sequence[bytes] = ()) -> Found:
+    """All that follows from a portal's pages, as they stand and as published before, and from mails."""
+    days = days_of(read)
+    past = [read_book(cells_of(read, day)) for day in days]
+    book = read_book([*cells_of(read), *(cell for mail in mails for cell in mail_cells(mail))])
+    found = derived(book) + apart(book)
+    for before, after in pairwise([*past, book]):
+        found += moved(before, after)
+    return Found(found, narrowed(book), book, days)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -223,18 +271,25 @@ def main(arguments: list[str] | None = None) -> int:
     where.add_argument("--home", type=Path, help="home folder of a district; its portal is served within this process")
     parser.add_argument("--name", default="central")
     parser.add_argument("--password-file", type=Path, required=True)
+    parser.add_argument("--mails", type=Path, help="folder of .eml files that were sent")
     given = parser.parse_args(arguments)
     password = given.password_file.read_text(encoding="utf-8").strip()
+    mails = [path.read_bytes() for path in sorted(given.mails.glob("*.eml"))] if given.mails else []
     with client_of(given.portal, given.home) as client:
-        found, book = report(sign_in(client, given.name, password))
-    for one in found:
+        found = report(sign_in(client, given.name, password), mails)
+    for one in found.derived:
         print(one)
-    for said in book.contradictions.values():
+    for key, known in found.narrowed:
+        print(f"{', '.join(key)}: {known.low:g} to {known.high:g} ({known.how})")
+    for said in found.book.contradictions.values():
         print(f"two pages, two numbers: {said}")
-    exact = Counter(known.low == known.high for known in book.known.values())
-    print(f"{len(book.known)} numbers, {exact[True]} exactly known; {len(found)} under {N_MIN} derived", end="; ")
-    print(f"{len({one.name for one in found})} names; {len(book.contradictions)} contradictions")
-    return 1 if found or book.contradictions else 0
+    known_well = sum(one.low == one.high for one in found.book.known.values())
+    print(
+        f"{len(found.book.known)} numbers, {known_well} exactly known; {len(found.derived)} under {N_MIN} derived;"
+        f" {len({one.name for one in found.derived})} names; {len(found.narrowed)} narrowed;"
+        f" {len(found.book.contradictions)} contradictions; {len(found.days)} days of publication, {len(mails)} mails"
+    )
+    return 1 if found.is_leak else 0
 
 
 def client_of(portal: str | None, home: Path | None) -> httpx.Client:

@@ -8,6 +8,7 @@ It knows the pages by their headings alone, as a reader does: a heading that it 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
@@ -34,6 +35,13 @@ COMPETENCIES = {
     "Review due": "review due",
 }
 KINDS = {"Pupils": "acted on", "Compared": "compared"}
+# Heads over a pilot's groups of pupils, on the page and in the PDF: the kind of group.
+PILOT_GROUPS = {
+    "Time": "dosage",
+    "Pupils by the time they got": "dosage",
+    "Group": "group",
+    "Effect by group, pooled": "group",
+}
 # Shares of which the parts are pupils of a whole: the rest of them is a number of pupils as well.
 PART_OF = {
     "need an adult": "enrolled",
@@ -47,6 +55,12 @@ PART_OF = {
 }
 NUMBER = r"(\d{1,3}(?:,\d{3})+|\d+)"
 EVERYBODY = "everybody"
+# A number of pupils, and a share of them, in a sentence.
+COUNTED = re.compile(rf"\b((?:under|fewer than) )?{NUMBER}(?: \w+)? pupils?\b")
+SHARED = re.compile(r"\b(\d+(?:\.\d+)? ?%(?: or (?:fewer|more))?) of (?:\w+ )?pupils\b")
+# Of pupils lost, overall and between arms.
+LOST = re.compile(r"of pupils[^:;.]*: ([\d.]+ ?%(?: or (?:fewer|more))?) overall and ([\d.]+) (?:points|%)")
+DIGITS = re.compile(r"\d[\d,.]*")
 
 
 @dataclass(frozen=True)
@@ -71,6 +85,8 @@ def bounds(text: str, rounded_to: int = 1) -> tuple[float, float] | None:
     text = text.strip()
     if found := re.fullmatch(NUMBER, text):
         value = int(found[1].replace(",", ""))
+        if value % rounded_to:
+            return value, value  # not one of the rounded: it stands as it is
         return (value, value) if value == 0 else (value - rounded_to // 2, value + rounded_to - 1 - rounded_to // 2)
     if found := re.fullmatch(rf"(?:under|fewer than) {NUMBER}(?: pupils)?", text):
         return 0.0, float(found[1].replace(",", "")) - 1
@@ -80,7 +96,7 @@ def bounds(text: str, rounded_to: int = 1) -> tuple[float, float] | None:
 def share_bounds(text: str) -> tuple[float, float] | None:
     """What a printed percentage says of the share, its rounding apart: one number, or one side of it; else None."""
     text = text.strip().replace("<=", "≤")
-    found = re.fullmatch(r"(≤|at most )?(\d+) ?%?(?: or (fewer|more))?", text)
+    found = re.fullmatch(r"(≤|at most )?(\d+(?:\.\d+)?) ?%?(?: or (fewer|more))?", text)
     if found is None:
         return None
     value = float(found[2]) / 100
@@ -93,16 +109,21 @@ def share_bounds(text: str) -> tuple[float, float] | None:
 STEPS = (1, 2, 5, 10, 20, 25)
 
 
-def half_step(least: float, rounded_to: int) -> float:
-    """Half of the step to which a share of at least so many pupils is rounded; half a point where counts are exact."""
-    if rounded_to == 1:
+def half_step(least: float, cell: Cell) -> float:
+    """Half of the step to which a share of at least so many pupils is rounded: that of the group's size, but a number
+    that is none of its steps was rounded less; half a point where counts are exact."""
+    if "." in cell.text:
+        return 0.0005
+    if cell.rounded_to == 1:
         return 0.005
-    return next((step for step in STEPS if step * least * 2 >= 1000), STEPS[-1]) / 200
+    widest = next((step for step in STEPS if step * least * 2 >= 1000), STEPS[-1])
+    said = int(re.sub(r"\D", "", cell.text) or 0)
+    return max(step for step in STEPS if step <= widest and said % step == 0) / 200
 
 
 def of_share(cell: Cell, whole: tuple[float, float]) -> tuple[float, float]:
     """The whole numbers that a share of a whole can be (the whole's bounds), as (least, most)."""
-    half = half_step(whole[0], cell.rounded_to)
+    half = half_step(whole[0], cell)
     low, high = max(0.0, cell.low - half), min(1.0, cell.high + half)
     return ceil(low * whole[0] - 1e-9), floor(high * whole[1] + 1e-9) if whole[1] < inf else inf
 
@@ -115,6 +136,9 @@ class Table:
     label: str
     heads: list[str] = field(default_factory=list)
     rows: list[list[str]] = field(default_factory=list)
+
+
+SAYING = ("h1", "h2", "h3", "th", "td", "dt", "dd", "p", "li", "figcaption", "caption", "summary", "text", "title")
 
 
 class Reader(HTMLParser):
@@ -142,7 +166,7 @@ class Reader(HTMLParser):
             self.tables.append(Table(self._heading, self._label))
         elif tag == "tr" and self.tables:
             self.tables[-1].rows.append([])
-        if tag in ("h1", "h2", "th", "td", "dt", "dd", "p", "li", "figcaption", "caption"):
+        if tag in SAYING:
             self._tag.append(tag)
             self._said = ""
             self._span = int(given.get("colspan", "1"))
@@ -167,6 +191,12 @@ class Reader(HTMLParser):
         elif said:
             self.text.append((self._heading, said))
 
+    def sentences(self) -> list[str]:
+        """Everything that is said anywhere: paragraphs, descriptions of charts, their letters, cells and figures."""
+        in_tables = [text for table in self.tables for row in table.rows for text in row]
+        said = [text for _, text in self.text] + [text for _, _, text in self.figures] + in_tables
+        return list(dict.fromkeys(said))
+
     def whole_tables(self) -> list[Table]:
         """The tables with their first row as heads."""
         return [Table(one.heading, one.label, one.rows[0], one.rows[1:]) for one in self.tables if one.rows]
@@ -175,7 +205,7 @@ class Reader(HTMLParser):
 def cells(path: str, html: str) -> list[Cell]:
     """Every cell of pupils on a page of the portal."""
     page = Reader(html)
-    found = list(_cells(path, page))
+    found = [*_cells(path, page), *_said(path, page)]
     said = re.search(r"Numbers of pupils are rounded to (\d+)", html)
     rounded_to = int(said[1]) if said else 1
     return [_rounded(one, rounded_to) for one in found]
@@ -186,6 +216,28 @@ def _rounded(cell: Cell, rounded_to: int) -> Cell:
     said = bounds(cell.text, rounded_to) if cell.whole is None else None
     low, high = said or (cell.low, cell.high)
     return replace(cell, low=low, high=high, rounded_to=rounded_to)
+
+
+def _said(path: str, page: Reader) -> Iterator[Cell]:
+    """Numbers of pupils in sentences, whatever they are about: the sentence itself, without numbers, is their name.
+
+    A share is one of the pupils planned where it is about their time, and of those of both arms otherwise.
+    """
+    times: Counter[str] = Counter()
+    for text in page.sentences():
+        name = DIGITS.sub("#", text)
+        times[name] += 1  # of two pilots on one page
+        name = f"{name} (time {times[name]})"
+        for place, found in enumerate(COUNTED.finditer(text)):
+            said = f"{found[1] or ''}{found[2]}"
+            yield _cell(path, page.title, f"sentence, number {place + 1}", name, "pupils", said)
+        shares = [found[1] for found in SHARED.finditer(text)]
+        shares += [said for found in LOST.finditer(text) for said in (found[1], f"{found[2]} %")]
+        for place, said in enumerate(shares):
+            low, high = share_bounds(said) or (0.0, 1.0)
+            metric = f"share {place + 1} of {name!r}"
+            kind, whole = ("all", "planned") if "time" in text else ("both arms", "analysed")
+            yield Cell(path, page.title, kind, EVERYBODY, metric, low, high, whole, said)
 
 
 def _cells(path: str, page: Reader) -> Iterator[Cell]:
@@ -255,12 +307,13 @@ def _pilot(path: str, page: Reader) -> Iterator[Cell]:
         if term in PILOT:
             yield _cell(path, scope, "all", EVERYBODY, PILOT[term], text)
     for _, text in page.text:
-        if found := re.match(rf"{NUMBER} pupils in \d+ schools", text):
+        if found := re.match(rf"{NUMBER} pupils in \d+ schools[ ,.]", text):
             yield _cell(path, scope, "both arms", EVERYBODY, "analysed", found[1])
     for table in page.whole_tables():
         if "Arm" in table.heads:
             for row in table.rows:
                 arm = "school" if row[1] == "Treatment" else "comparison school"
                 yield from _row_cells(path, scope, arm, Table("", "", table.heads, [row]), PILOT)
-        elif "Time" in table.heads and "Pupils" in table.heads:
-            yield from _row_cells(path, scope, "dosage", table, {"Pupils": "treated and analysed"})
+        elif table.heads and table.heads[0] in PILOT_GROUPS and "Pupils" in table.heads:
+            kind = PILOT_GROUPS[table.heads[0]]
+            yield from _row_cells(path, scope, kind, table, {"Pupils": "analysed of the group"})

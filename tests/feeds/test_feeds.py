@@ -22,7 +22,7 @@ from feeds.feed_file import safe_cell
 from feeds.write import write
 from identity.disclosure_log import list_disclosures
 from tests.feeds.conftest import rows_of
-from tests.portal.fixture_release import LEARNING_ID, pupil_name
+from tests.portal.fixture_release import LEARNING_ID, NOT_PUBLISHED, pupil_name
 
 EVERY_NAME = {part for school in range(3) for number in range(32) for part in pupil_name(school, number)}
 
@@ -48,6 +48,8 @@ def test_feed_agrees_with_the_marts_its_manifest_and_the_page(published: Setting
         "pace.csv": len(view.pace),
     }
     listed = {entry["name"]: entry for entry in manifest["files"]}
+    texts = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+    assert len(texts) > 60 and not any(NOT_PUBLISHED.encode() in text for text in texts), "no share of the mart's"
     for name, count in expected.items():
         assert len(rows_of(folder / name)) == listed[name]["rows"] == count
     for name, entry in listed.items():
@@ -169,6 +171,7 @@ def test_mail_counts_and_links_but_names_nobody(published: Settings) -> None:
     text = body.get_content()
     manifest = feed_folders.latest(published, "school-a")
     assert manifest is not None
+    assert NOT_PUBLISHED not in text + str(letter["Subject"])
     exact = manifest["counts"]
     assert exact["needs_adult_pupils"] == 11 and exact["groups"] < 10
     assert "about 10 pupils need an adult." in text and "about 10 pupils need an adult" in letter["Subject"]

@@ -128,6 +128,15 @@ def test_groups_apart_at_the_start_are_said_beside_scale(g: float, word: str) ->
     assert ("groups at the start" in (present(card, Rules(10, 10))["read_with"] or "")) == (word != "Good")
 
 
+def test_a_rating_tells_shares_of_pupils_as_the_page_does(cards: Cards) -> None:
+    """To a tenth of a per cent, and with what the boundary allows at it, they told how many pupils were lost."""
+    exact = " ".join(cards["works"]["rating"]["reasons"])
+    assert re.search(r"attrition of pupils.*: [\d.]+ % overall and [\d.]+ points between arms", exact)
+    told = " ".join(present(cards["works"], Rules(10, 10))["rating_told"]["reasons"])
+    (said,) = re.findall(r"attrition of pupils[^:]*: (.*?) between arms(.)", told)
+    assert not re.search(r"\d\.\d", said[0]) and said[1] != ";" and "attrition of schools is low: 0.0 %" in told
+
+
 SHARES = st.none() | st.floats(0, 1)
 
 

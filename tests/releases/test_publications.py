@@ -12,6 +12,8 @@ import pytest
 import lake
 from cairn.errors import CairnError
 from cairn.privacy_dates import PublicationRules, publication_rules
+from cairn.protection.attack import MOST, Claims, Interval, intervals
+from cairn.protection.audit import claims_of
 from cairn.protection.published import from_json
 from cairn.settings import Settings
 from cli.main import main
@@ -57,6 +59,39 @@ def district(settings: Settings, counts: str) -> Settings:
     return settings.model_copy(update={"district_dir": folder})
 
 
+NINE, SIX = "competency M.RP.1 pupils", "competency M.MD.5 pupils"
+
+
+def net_between(settings: Settings) -> dict[str, Interval]:
+    """By number of the competency table: how many more it is in the second of two publications, as far as somebody
+    works out who has both and knows the rules (linear programmes over both days at once)."""
+    first, second = publications.published(settings, "learning")
+    both = Claims()
+    for day, publication in (("before", first), ("after", second)):
+        said = claims_of([publication.table("competency")])
+        both.bounds |= {f"{day} {name}": bound for name, bound in said.bounds.items()}
+        both.equal += [{f"{day} {name}": weight for name, weight in form.items()} for form in said.equal]
+        both.at_most += [{f"{day} {name}": weight for name, weight in form.items()} for form in said.at_most]
+    wanted = [name.removeprefix("after ") for name in both.bounds if name.startswith("after competency")]
+    for name in wanted:
+        both.bounds[f"net {name}"] = (-MOST, MOST)
+        both.equal.append({f"after {name}": 1.0, f"before {name}": -1.0, f"net {name}": -1.0})
+    found = intervals(both, [f"net {name}" for name in wanted])
+    return {name.removeprefix("net "): interval for name, interval in found.items()}
+
+
+def careless_publication(settings: Settings) -> None:
+    """What the blocked numbers would have been, beside the publication that stands, for the attacker to read."""
+    folder = publications.kind_dir(settings, "learning")
+    careless = json.loads(next(folder.glob("publication-*.json")).read_text())
+    careless["publication_date"] = (MONDAY + timedelta(days=7)).isoformat()
+    for table in careless["tables"]:
+        for key, row in table["rows"] if table["name"] == "competency" else ():
+            count = SECOND_NIGHT[key[0]][0]
+            row["pupils"] |= {"text": str(count), "value": count, "low": count, "high": count}
+    (folder / "publication-learning-careless.json").write_text(json.dumps(careless))
+
+
 def test_the_second_of_two_nights_is_blocked_and_the_first_stands(settings: Settings) -> None:
     exact = district(settings, "exact")
     release(exact, MONDAY, FIRST_NIGHT, (60, 63))
@@ -79,6 +114,8 @@ def test_the_second_of_two_nights_is_blocked_and_the_first_stands(settings: Sett
     gates = lake.read(exact, "ops.gate_result").to_pylist()
     red = [row for row in gates if row["gate"] == "before_publication" and not row["is_passed"]]
     assert [(row["rule_id"], row["severity"]) for row in red] == [("publication.earlier", "warning")]
+    careless_publication(exact)
+    assert (net_between(exact)[NINE], net_between(exact)[SIX]) == ((9, 9), (6, 6)), "what blocking has prevented"
 
 
 def test_rounded_numbers_go_on_and_tell_of_nobody_who_came(settings: Settings) -> None:
@@ -90,6 +127,11 @@ def test_rounded_numbers_go_on_and_tell_of_nobody_who_came(settings: Settings) -
     assert publications.after_release(rounded, "learning") == "publication-learning-2026-11-23 is published"
     release(rounded, MONDAY + timedelta(days=7), SECOND_NIGHT, (64, 7))
     assert publications.make(rounded, "learning").state == publications.MADE
+    # Decision 33: whoever has both days is left ten possible numbers of those who came or went, and of those who did
+    # not: of pupils, of those who have mastered it, and of those with a review due.
+    net = net_between(rounded)
+    assert net[NINE] == (1, 19) and net[SIX][0] <= 6 <= net[SIX][1] and len(net) == 10
+    assert {name for name, (low, high) in net.items() if high - low + 1 < 10} == set()
     told = publications.read_publication(rounded)
     assert told is not None and told.next_date == MONDAY + timedelta(days=14)
     competency, schools = told.table("competency"), told.table("school_overview")

@@ -1,0 +1,97 @@
+"""The true numbers behind the table of equity: how pupils of each group do, by school and over all of them.
+
+Groups are a pupil's grade, and what the roster says of her where the release has ``mart_pupil_group``. A pupil of whom
+a grouping says nothing is in its group "not known", so that the groups of a grouping make up the pupils of the school.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import duckdb
+
+from cairn.protection.published import SHARE, Key
+from cairn.protection.tables import Metric, RawTable
+from releases.learning_marts import marts_of
+
+GROUPS, SCHOOL_GROUPS = "mastery_group", "mastery_school_group"
+ALL, NOT_KNOWN, GRADE = "*", "not known", "grade"
+METRICS = (
+    Metric("pupils"),
+    Metric("mastered_half", SHARE, "pupils"),
+    Metric("need_adult", SHARE, "pupils"),
+    Metric("moves_on", SHARE, "pupils"),
+)
+# A group of a school is some twenty pupils: of what it has mastered alone, for the audit grows with all that is told.
+SCHOOL_METRICS = METRICS[:2]
+_SENT = "union all select student_key, grouping_name, group_name from mart_pupil_group where group_name is not null"
+Rows = dict[Key, dict[str, int]]
+# One row a pupil of a school and grouping; a pupil of two schools counts at both, as in mart_school.
+_EQUITY = """
+with plan as (
+    select school_id, student_key, max(grade) as grade from mart_pupil_plan where school_id is not null group by all
+),
+told as (
+    select distinct student_key, '{grade}' as grouping_name, grade as group_name from plan where grade is not null
+    {sent}
+),
+groupings as (select distinct grouping_name from told),
+-- Of the topics of which there is enough evidence to say: half of them mastered, or mastered with a review due.
+half as (
+    select student_key
+    from mart_student_competency
+    group by student_key
+    having 2 * count(*) filter (where state in ('mastered', 'review_due'))
+        >= count(*) filter (where state in ('mastered', 'review_due', 'developing'))
+        and count(*) filter (where state in ('mastered', 'review_due')) > 0
+)
+select plan.school_id, groupings.grouping_name, coalesce(told.group_name, '{unknown}') as group_name,
+    count(*) as pupils,
+    count(*) filter (where plan.student_key in (from half)) as mastered_half,
+    count(*) filter (where (plan.school_id, plan.student_key) in
+        (select (school_id, student_key) from mart_needs_adult)) as need_adult,
+    count(*) filter (where (plan.school_id, plan.student_key) in
+        (select (school_id, student_key) from mart_moves_on)) as moves_on
+from plan
+cross join groupings
+left join told on plan.student_key = told.student_key and groupings.grouping_name = told.grouping_name
+group by all order by 2, 1, 3"""
+
+
+def equity_tables(learning: duckdb.DuckDBPyConnection) -> list[RawTable]:
+    """Of an open learning release ``mastery_group`` (grouping, group; ``*`` for all groups) and
+    ``mastery_school_group`` (school, grouping, group; ``*`` for all groups of a school and for all schools)."""
+    sent = _SENT if "mart_pupil_group" in marts_of(learning) else ""
+    found = learning.execute(_EQUITY.format(grade=GRADE, unknown=NOT_KNOWN, sent=sent)).fetchall()
+    names = [metric.name for metric in METRICS]
+    schools: Rows = {
+        (str(school), str(grouping), str(group)): dict(zip(names, map(int, numbers), strict=True))
+        for school, grouping, group, *numbers in found
+    }
+    groups: dict[Key, list[Key]] = {}
+    of_school: dict[Key, list[Key]] = {}
+    for key in schools:
+        groups.setdefault(key[1:], []).append(key)
+        of_school.setdefault((key[0], key[1], ALL), []).append(key)
+    everybody: dict[Key, list[Key]] = {}
+    for grouping, group in groups:
+        everybody.setdefault((grouping, ALL), []).append((grouping, group))
+    district = {key: _summed(schools, parts) for key, parts in groups.items()}
+    district |= {key: _summed(district, parts) for key, parts in everybody.items()}
+    over_schools = {(ALL, *key): parts for key, parts in groups.items()}
+    summed = {key: _summed(schools, parts) for key, parts in {**of_school, **over_schools}.items()}
+    return [
+        RawTable(GROUPS, ("grouping_name", "group_name"), METRICS, district, everybody),
+        RawTable(
+            SCHOOL_GROUPS,
+            ("school_id", "grouping_name", "group_name"),
+            SCHOOL_METRICS,
+            schools | summed,
+            {**of_school, **over_schools},
+        ),
+    ]
+
+
+def _summed(rows: Rows, parts: Sequence[Key]) -> dict[str, int]:
+    """The sum of rows."""
+    return {metric.name: sum(rows[part][metric.name] for part in parts) for metric in METRICS}
