@@ -7,16 +7,16 @@
         where {{ value }} is not null and {{ by }} is not null and {{ where }}
     ))[1]
     {%- else -%}
-    arg_max({{ value }}, {{ by }}){{ ' filter (where ' ~ where ~ ')' if where != 'true' }}
+        arg_max({{ value }}, {{ by }}){{ ' filter (where ' ~ where ~ ')' if where != 'true' }}
     {%- endif -%}
 {%- endmacro %}
 
 {#- The value in the row where `by` is least, of rows that have both; an aggregate. -#}
 {% macro value_of_first(value, by) -%}
     {%- if target.type == 'postgres' -%}
-    (array_agg({{ value }} order by {{ by }}) filter (where {{ value }} is not null and {{ by }} is not null))[1]
+        (array_agg({{ value }} order by {{ by }}) filter (where {{ value }} is not null and {{ by }} is not null))[1]
     {%- else -%}
-    arg_min({{ value }}, {{ by }})
+        arg_min({{ value }}, {{ by }})
     {%- endif -%}
 {%- endmacro %}
 
@@ -28,8 +28,8 @@
 {#- A row a text of a JSON array. -#}
 {% macro unnest_texts(texts) -%}
     {%- if target.type == 'postgres' -%}
-    jsonb_array_elements_text({{ texts }})
+        jsonb_array_elements_text({{ texts }})
     {%- else -%}
-    unnest(cast({{ texts }} as varchar[]))
+        unnest(cast({{ texts }} as varchar[]))
     {%- endif -%}
 {%- endmacro %}

@@ -81,10 +81,8 @@ scores_in_grade as (
         scores.pilot_id,
         scores.guardrail,
         scores.school_id,
-        -- A guardrail that names no subject, and results of several: there is no telling which is meant.
-        min(scores.first_subject) over (partition by scores.pilot_id, scores.guardrail)
-        is not distinct from max(scores.last_subject) over (partition by scores.pilot_id, scores.guardrail)
-            as is_of_one_subject,
+        min(scores.first_subject) over (partition by scores.pilot_id, scores.guardrail) as first_subject,
+        max(scores.last_subject) over (partition by scores.pilot_id, scores.guardrail) as last_subject,
         (
             scores.score
             - avg(scores.score) filter (where scores.arm = 'comparison') over (
@@ -103,7 +101,8 @@ scores_in_grade as (
 standard_scores as (
     select scores_in_grade.*
     from scores_in_grade
-    where scores_in_grade.is_of_one_subject
+    -- A guardrail that names no subject, and results of several: there is no telling which is meant.
+    where scores_in_grade.first_subject is not distinct from scores_in_grade.last_subject
 ),
 
 facts as (

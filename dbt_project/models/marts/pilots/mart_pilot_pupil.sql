@@ -31,8 +31,10 @@ select
     scores.outcome_score,
     pupil.is_joiner,
     coalesce(latest.school_id <> pupil.school_id, false) as has_moved_school,
-    cast(coalesce(case plan.dosage_source when 'stream' then stream.minutes else files.minutes end, 0) as double precision)
-        as dosage_minutes,
+    cast(
+        coalesce(case plan.dosage_source when 'stream' then stream.minutes else files.minutes end, 0)
+        as double precision
+    ) as dosage_minutes,
     plan.dosage_source,
     -- Without a rule nothing is known of the stream; with one, who is not in it did nothing.
     cast(case when plan.dosage_sources is not null then coalesce(stream.minutes, 0) end as double precision)
