@@ -44,13 +44,15 @@ def load_teacher_words(settings: Settings) -> TeacherWords:
     unknown = sorted(set(raw) - {"override_reasons", "action_kinds"})
     if unknown:
         raise CairnError(f"{path}: unknown key {', '.join(unknown)}: it has override_reasons and action_kinds")
-    lists = [_codes(raw.get(key), f"{path}: {key}") for key in ("override_reasons", "action_kinds")]
+    reasons, kinds = (_codes(raw.get(key), f"{path}: {key}") for key in ("override_reasons", "action_kinds"))
+    said = [*reasons.items(), *kinds.items()]
     translated = {
-        language: {code: words[language] for found in lists for code, words in found.items() if language in words}
+        language: {code: words[language] for code, words in said if language in words}
         for language in LANGUAGES
         if language != ENGLISH
     }
-    return TeacherWords(*({code: words[ENGLISH] for code, words in found.items()} for found in lists), translated)
+    english = [{code: words[ENGLISH] for code, words in found.items()} for found in (reasons, kinds)]
+    return TeacherWords(english[0], english[1], translated)
 
 
 def _codes(raw: Any, where: str) -> dict[str, dict[str, str]]:

@@ -7,9 +7,10 @@ What is new is added without a translation, what is gone is dropped. Texts are t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_file
@@ -23,10 +24,11 @@ PACKAGES = ("answers", "cairn", "feeds", "loading", "portal")
 IN_ENGLISH = re.compile(r"portal/(templates/|pages_)operations\w*\.(html|py)|feeds/templates/.*")
 # A text, or the two forms of one that is counted.
 Text = str | tuple[str, str]
-# Which argument of a call is a text.
-KEYWORDS = {"gettext": None, "noted": None, "_": None, "ngettext": (1, 2), "HTTPException": (2,)}
+# Which argument of a call is a text, as Babel has it.
+Keywords = Mapping[str, Any]
+KEYWORDS: Keywords = {"gettext": None, "noted": None, "_": None, "ngettext": (1, 2), "HTTPException": (2,)}
 # plural(count, one) makes the other form by an s.
-COUNTED = {"plural": {2: (2,), 3: (2, 3)}}
+COUNTED: Keywords = {"plural": {2: (2,), 3: (2, 3)}}
 OPTIONS = {"newstyle_gettext": "true", "trimmed": "true", "trim_blocks": "true", "lstrip_blocks": "true"}
 
 
@@ -70,7 +72,7 @@ def updated(code: str) -> Catalog:
     for text, places in texts().items():
         known = before.get(text if isinstance(text, str) else text[0])
         translated = known.string if known is not None and known.id == text else None
-        now.add(text, translated, locations=[(name, None) for name in places])
+        now.add(text, translated, locations=[(name, 0) for name in places])
     return now
 
 
