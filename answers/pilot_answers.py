@@ -18,7 +18,10 @@ def load_scorecards(release: Opened | None) -> list[dict[str, Any]]:
 
 def load_scorecard(release: Opened | None, pilot_id: str) -> dict[str, Any] | None:
     """One pilot's scorecard, or None."""
-    return next((card for card in load_scorecards(release) if card["pilot_id"] == pilot_id), None)
+    if release is None or not release.has_table("pilot_scorecard"):
+        return None
+    rows = release.rows("select scorecard_json from pilot_scorecard where pilot_id = ?", [pilot_id])
+    return json.loads(rows[0]["scorecard_json"]) if rows else None
 
 
 # Parts of a rollout beside metrics and schools, each a table of the release, in the order in which it is read.

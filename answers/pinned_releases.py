@@ -24,8 +24,9 @@ from releases.store import Release
 
 KINDS = ("learning", "evaluation")
 KEPT_CONNECTIONS = 4
-# Values of rows that a process keeps, some hundred bytes each at most; an answer of more than a fifth is not kept.
-KEPT_VALUES = 1_000_000
+# Values of rows that a process keeps, a little over a hundred bytes each (189 MiB for 1.76 million on the reference
+# district's school pages); an answer of more than LARGEST of them is not kept.
+KEPT_VALUES, LARGEST = 2_500_000, 0.1
 DAY_IN_ID = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -45,6 +46,11 @@ class KeptRows:
         """How many values are kept."""
         return self._values
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a fifth is free: what nobody has asked for yet is read ahead no further."""
+        return self._values < 0.8 * self._most
+
     def get(self, key: tuple[Any, ...]) -> Rows | None:
         """Copies of the rows, which the caller may change; None where they are not kept."""
         with self._lock:
@@ -57,7 +63,7 @@ class KeptRows:
     def put(self, key: tuple[Any, ...], rows: Rows) -> None:
         """Keep copies of the rows."""
         size = 1 + (len(rows) * len(rows[0]) if rows else 0)
-        if size > self._most // 5:
+        if size > self._most * LARGEST:
             return
         kept = [row.copy() for row in rows]
         with self._lock:
@@ -138,6 +144,11 @@ class Reader:
         self._kept = KeptRows()
         self._opened: OrderedDict[tuple[str, str, int], Opened] = OrderedDict()
         self._lock = threading.Lock()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether answers that nobody has asked for yet may be kept."""
+        return self._kept.has_room
 
     def current(self, kind: str) -> Opened | None:
         """The current release of a kind, opened; None where nothing was published yet."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property, partial
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
@@ -54,14 +55,22 @@ class Line:
 
 @dataclass(frozen=True)
 class ListRow:
-    """One row of a list: of a pupil (``student_key``), or of what ``head`` says."""
+    """One row of a list: of a pupil (``student_key``), or of what ``head`` says.
 
-    lines: tuple[Line, ...]
+    ``made`` puts its lines into words: a page counts hundreds of rows and shows a few.
+    """
+
+    made: Callable[[], tuple[Line, ...]]
     student_key: str | None = None
     head: str = ""
     class_id: str | None = None
     class_ids: frozenset[str] = frozenset()
     class_title: str = ""
+
+    @cached_property
+    def lines(self) -> tuple[Line, ...]:
+        """What the row says, a line each."""
+        return self.made()
 
     @property
     def student_keys(self) -> set[str]:
@@ -124,7 +133,7 @@ def _by_pupil(rows: list[Row], line: Callable[[Row], Line]) -> tuple[ListRow, ..
         found.setdefault(row["student_key"], []).append(row)
     return tuple(
         ListRow(
-            lines=tuple(line(row) for row in own),
+            made=partial(_lines, own, line),
             student_key=key,
             class_id=own[0]["class_id"],
             class_ids=frozenset(row["class_id"] for row in own if row["class_id"]),
@@ -132,6 +141,10 @@ def _by_pupil(rows: list[Row], line: Callable[[Row], Line]) -> tuple[ListRow, ..
         )
         for key, own in found.items()
     )
+
+
+def _lines(rows: list[Row], line: Callable[[Row], Line]) -> tuple[Line, ...]:
+    return tuple(map(line, rows))
 
 
 def _each(rows: list[Row], line: Callable[[Row], Line]) -> tuple[ListRow, ...]:
@@ -222,8 +235,8 @@ def _changes(make: Maker, kind: str) -> SchoolList:
 
 
 def _groups(make: Maker, kind: str) -> SchoolList:
-    def row(group: Group) -> ListRow:
-        lines = [
+    def lines_of(group: Group) -> tuple[Line, ...]:
+        members = [
             Line(
                 topic_of(member),
                 wording.reason("wheel_spinning") if member["is_stuck"] else gettext("new") if member["is_new"] else "",
@@ -234,7 +247,7 @@ def _groups(make: Maker, kind: str) -> SchoolList:
             )
             for member in group.members
         ]
-        lines += [
+        left = [
             Line(
                 "",
                 gettext("left"),
@@ -246,13 +259,16 @@ def _groups(make: Maker, kind: str) -> SchoolList:
             )
             for gone in group.left
         ]
+        return (*members, *left)
+
+    def row(group: Group) -> ListRow:
         head = topic_of(group.competency)
         if group.since_date:
             head += ", " + gettext("since {day}").format(day=wording.short_day(group.since_date))
         if group.is_locked or not group.members:
             head += f" ({gettext('kept by the school') if group.is_locked else gettext('has ended')})"
         ids = frozenset(one["class_id"] for one in group.members if one["class_id"])
-        return ListRow(tuple(lines), head=head, class_ids=ids, class_title=group.class_titles)
+        return ListRow(partial(lines_of, group), head=head, class_ids=ids, class_title=group.class_titles)
 
     order = gettext("The largest group first; in a group, who needs it most.")
     return SchoolList("groups", gettext("Small groups for today"), order, tuple(map(row, make.view.groups)), kind=kind)
@@ -323,7 +339,7 @@ def _classes(make: Maker, kind: str) -> SchoolList:
             ),
         )
         line = Line(wording.retold(of["attention_reason"]), notes=notes, student_key=of["teacher_key"])
-        return ListRow((line,), None, of["class_title"], of["class_id"], frozenset([of["class_id"]]))
+        return ListRow(lambda: (line,), None, of["class_title"], of["class_id"], frozenset([of["class_id"]]))
 
     order = gettext("The most urgent first: stuck pupils, then idle ones, then topics that are still open.")
     return SchoolList("classes", gettext("Which class needs me"), order, tuple(map(row, make.view.classes)), kind=kind)
@@ -348,7 +364,7 @@ def _pace(make: Maker, kind: str) -> SchoolList:
             notes,
         )
         title = f"{of['class_title']}, {of['subject']}" if of["subject"] else of["class_title"]
-        return ListRow((line,), None, title, of["class_id"], frozenset([of["class_id"]]))
+        return ListRow(lambda: (line,), None, title, of["class_id"], frozenset([of["class_id"]]))
 
     order = gettext("By class. Mastered now, of all that its pupils are to master this school year.")
     return SchoolList("pace", gettext("Pace through the plan"), order, tuple(map(row, make.view.pace)), kind=kind)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import time
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,8 @@ from cairn.settings import REPOSITORY, Settings
 
 # libyaml's reader takes an eighth of the time, on every page and command; not every platform has it.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# A file that was written this short a time ago may be written again at what its clock calls the same instant.
+SETTLED_NS = 2_000_000_000
 EXAMPLES = REPOSITORY / "schemas" / "district"
 
 
@@ -33,6 +38,20 @@ def load_district_yaml(settings: Settings, name: str) -> dict[str, Any]:
 
 def load_yaml_mapping(path: Path) -> dict[str, Any]:
     """A YAML file whose top is a mapping. Raises CairnError with file and line where it is not."""
+    about = path.stat()
+    if time.time_ns() - about.st_mtime_ns < SETTLED_NS:
+        return _parsed(path)
+    # A copy of the caller's own: whoever reads it may change it.
+    return copy.deepcopy(_kept(path, about.st_mtime_ns, about.st_size, about.st_ino))
+
+
+@lru_cache(maxsize=64)
+def _kept(path: Path, _changed_ns: int, _size: int, _inode: int) -> dict[str, Any]:
+    """The file's content, kept until it is another: pages ask for the same few files each time."""
+    return _parsed(path)
+
+
+def _parsed(path: Path) -> dict[str, Any]:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)
     except yaml.MarkedYAMLError as error:

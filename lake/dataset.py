@@ -65,8 +65,15 @@ def table_files(
     """
     if not exists(settings, name):
         return []
+    return _files_of(open_table(settings, name, version), name, partitions, holding)
+
+
+def _files_of(
+    table: DeltaTable, name: str, partitions: Partitions, holding: tuple[str, str] | None = None
+) -> list[File]:
+    """As :func:`table_files`, of a table that is open."""
     contract = load_contract(name)
-    found = _listed(open_table(settings, name, version), contract, holding)
+    found = _listed(table, contract, holding)
     if isinstance(partitions, _Every):
         return found
     kinds = {column.name: column.type for column in contract.columns}
@@ -164,8 +171,7 @@ def dataset(
         raise CairnError(
             f"{name} is read by its partitions ({', '.join(contract.partitions)}): name those you want, or lake.EVERY"
         )
-    open_table(settings, name, version)
-    files = table_files(settings, name, EVERY if partitions is None else partitions, version)
+    files = _files_of(open_table(settings, name, version), name, EVERY if partitions is None else partitions)
     return dataset_of(settings, name, files, dictionaries)
 
 

@@ -39,6 +39,7 @@ from portal import (
     pages_words,
 )
 from portal.access_log import note
+from portal.ahead import Ahead
 from portal.doors import OddPaths, SecurityHeaders, allowed_hosts
 from portal.oidc import provider_of
 from portal.operations_snapshot import Snapshots
@@ -171,7 +172,7 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> Starlette:
     )
     reader = Reader(settings)
     app.state.snapshots = Snapshots(settings, reader)
-    app.state.portal = Portal(
+    portal = Portal(
         settings,
         reader,
         make_environment(settings),
@@ -179,6 +180,7 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> Starlette:
         report_tickets=TimestampSigner(secret, salt="reports"),
         provider=provider_of(settings),
     )
+    app.state.portal, app.state.ahead = portal, Ahead(portal)
     return app
 
 

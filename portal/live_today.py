@@ -50,13 +50,14 @@ def _ask(settings: Settings, path: str, patience_seconds: float, body: Any = Non
     return found if isinstance(found, dict) else None
 
 
-def changed(live: Sequence[Mapping[str, Any]], pairs: Sequence[Row], class_id: str) -> list[Row]:
+def changed(live: Sequence[Mapping[str, Any]], pairs: Sequence[Row], topics: Sequence[Row], class_id: str) -> list[Row]:
     """Rows of the live table that are of the class, each beside what the night said of the pair.
 
-    A pair that the night did not have is of the class where the class works on its subject.
+    ``pairs`` are those of the class's pupils, in whichever class; ``topics`` the competencies of their school. A pair
+    that the night did not have is of the class where the class works on its subject.
     """
     then = {(row["student_key"], row["competency_id"]): row for row in pairs}
-    known = {row["competency_id"]: row for row in pairs}
+    known = {row["competency_id"]: row for row in topics}
     subjects = {row["subject"] for row in pairs if row["class_id"] == class_id}
     found = []
     for row in live:

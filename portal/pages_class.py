@@ -26,7 +26,13 @@ from portal.live_today import FRESH_SECONDS, behind_seconds, changed, live_pupil
 from portal.web import guarded, portal_of, render
 
 Row = dict[str, Any]
-PAIRS = "select * from mart_student_competency where school_id = ?"
+# What the night said of the class's pupils, in any of their classes: what today's work is set beside.
+PAIRS = """
+select student_key, competency_id, class_id, subject, state, expected_share, competency_code, competency_title
+from mart_student_competency where school_id = ? and list_contains(?, student_key)"""
+TOPICS = """
+select distinct competency_id, competency_code, competency_title, subject
+from mart_student_competency where school_id = ?"""
 # One click logs this; where the district's list has no such kind, the first that it has.
 GROUP_KIND, ADULT_KIND = "small_group", "one_to_one"
 # Of who moves on so many stand open, the others behind a line: a list of three screens is not read.
@@ -59,8 +65,7 @@ def class_page(request: Request, account: Account) -> Response:
     pinned, view = _own_class(request, account)
     school_id = view.head["school_id"]
     live = live_pupils(settings, view.pupils)
-    pairs = _release(pinned).rows(PAIRS, [school_id])
-    rows = changed(live["rows"], pairs, view.head["class_id"]) if live else []
+    rows = _changed(_release(pinned), live["rows"], view) if live else []
     names = _names(request, account, pinned, view, {row["student_key"] for row in rows}, "class page")
     lists = load_teacher_words(settings)
     logged = actions_now(settings, view.student_keys, (), view.data_date)
@@ -109,6 +114,15 @@ def print_page(request: Request, account: Account) -> Response:
         "most": PRINT_MOST,
     }
     return render(request, "class_print.html", context, pinned=pinned)
+
+
+def _changed(release: Opened, live: list[Row], view: ClassView) -> list[Row]:
+    """What of the live table is the class's. Nothing is read of the night where nothing has come since."""
+    if not live:
+        return []
+    school_id = view.head["school_id"]
+    pairs = release.rows(PAIRS, [school_id, tuple(view.pupils)])
+    return changed(live, pairs, release.rows(TOPICS, [school_id]), view.head["class_id"])
 
 
 def _own_class(request: Request, account: Account) -> tuple[Pinned, ClassView]:

@@ -97,7 +97,8 @@ def equity_rows(numbers: Numbers, titles: Mapping[str, str]) -> list[dict[str, A
 
 
 @lru_cache(maxsize=8)
-def _drawn(found: Funnel) -> str:
+def funnel_drawn(found: Funnel) -> str:
+    """The funnel's chart, kept: Vega's drawing takes longer than the page may."""
     return funnel_chart(found)
 
 
@@ -124,7 +125,7 @@ def overview(request: Request, account: Account) -> Response:
         "points": points,
         "funnel_words": words,
         "funnel": found,
-        "funnel_svg": _drawn(found) if found else None,
+        "funnel_svg": funnel_drawn(found) if found else None,
         "sort": sort,
         "sorts": SORTS,
         "equity": equity_rows(numbers, {card["pilot_id"]: card["title"] for card in cards}),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
+from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,6 +23,7 @@ from cairn.teacher_words import NOTE_CHARACTERS, load_teacher_words
 from portal.entitled import own_classes, require_pupil
 from portal.web import guarded, portal_of, render
 
+Row = dict[str, Any]
 COMPETENCIES = """
 select * from mart_student_competency where student_key = ? and school_id = ?
 order by subject nulls last, competency_code nulls last, competency_title, class_title"""
@@ -45,6 +48,24 @@ select competency_id, override_state as said, override_date as said_date, overri
 from mart_override where student_key = ? and school_id = ? order by override_date desc, competency_id"""
 
 
+class Topics(dict[str, Row]):
+    """Competencies by id, in the order in which a form offers them."""
+
+    def options(self, own: Collection[str], is_own: bool, chosen: str) -> Markup:
+        """The choices of a form among ``own`` competencies, or among all others: of 400 a template takes long."""
+        found = [
+            _option(key, str(row["competency_code"]), str(row["competency_title"]), key == chosen)
+            for key, row in self.items()
+            if (key in own) == is_own
+        ]
+        return Markup("\n  ").join(found)
+
+
+@lru_cache(maxsize=4096)
+def _option(key: str, code: str, title: str, is_chosen: bool) -> Markup:
+    return Markup('<option value="{}"{}>{} {}</option>').format(key, Markup(" selected" * is_chosen), code, title)
+
+
 @dataclass(frozen=True)
 class Pupil:
     """A pupil of the account's own, in the releases of this page; ``competencies`` by id, own ones first.
@@ -56,11 +77,11 @@ class Pupil:
     school_id: str
     pinned: Pinned
     learning: Opened
-    rows: list[dict[str, Any]]
-    competencies: dict[str, dict[str, Any]]
+    rows: list[Row]
+    competencies: Topics
     subjects: frozenset[str]
 
-    def of_her(self, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    def of_her(self, rows: Iterable[Row]) -> list[Row]:
         """Of rows by competency those that the account may see."""
         return [row for row in rows if row["competency_id"] in self.competencies]
 
@@ -80,7 +101,7 @@ def pupil_of(request: Request, account: Account) -> Pupil:
         known = [row for row in known if row["subject"] in {row["subject"] for row in rows}]
     competencies = {row["competency_id"]: row for row in [*rows, *known][::-1]}
     subjects = frozenset(row["subject"] for row in rows)
-    return Pupil(key, school_id, pinned, pinned.learning, rows, dict(reversed(competencies.items())), subjects)
+    return Pupil(key, school_id, pinned, pinned.learning, rows, Topics(reversed(competencies.items())), subjects)
 
 
 ROLLED_UP = """

@@ -109,6 +109,7 @@ def serve(make_app: Callable[[Settings, str], Starlette], about: str, arguments:
     gc.set_threshold(*COLLECTED_AFTER)
     app = make_app(settings, given.host)
     app.state.snapshots.keep()
+    app.state.ahead.keep()
     config = uvicorn.Config(
         app,
         host=given.host,

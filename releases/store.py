@@ -207,7 +207,8 @@ def connect(settings: Settings, release: Release) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(
         str(release.path), read_only=True, config={"memory_limit": settings.duckdb_memory_limit, "threads": 2}
     )
-    connection.execute("set TimeZone = 'UTC'")
+    # For every cursor: what is set without "global" stays with this one, and its cursors show the machine's own zone.
+    connection.execute("set global TimeZone = 'UTC'")
     return connection
 
 

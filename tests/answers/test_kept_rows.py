@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date
 
 import duckdb
+import pytest
 
 from answers.pinned_releases import KeptRows, Opened, Reader
 from cairn.settings import Settings
@@ -65,3 +66,11 @@ def test_a_release_that_somebody_was_erased_from_is_opened_anew(settings: Settin
     store.save(replace(release, erased=[{"erasure_id": "e1", "erased_at": "2026-10-16T00:00:00+00:00"}]))
     after = reader.current("learning")
     assert after is not None and after.rows(query) == [{"n": 0}]
+
+
+def test_times_are_utc_whatever_zone_the_machine_has(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/Chicago")
+    publish_fixture(settings)
+    release = Reader(settings).current("learning")
+    assert release is not None
+    assert release.rows("select current_setting('TimeZone') as zone") == [{"zone": "UTC"}]
