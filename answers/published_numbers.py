@@ -13,6 +13,7 @@ Row = Mapping[str, PublishedCell]
 # Tables of a publication (releases/publication_tables.py), and the keys of their totals.
 SCHOOLS, COMPETENCIES = "school_overview", "competency"
 ROLLOUT, GROUPS, PILOT_SCHOOLS = "rollout_school", "rollout_group", "pilot_school"
+PUPIL_GROUPS, SCHOOL_PUPIL_GROUPS = "mastery_group", "mastery_school_group"
 ALL, TREATMENT = "*", "*treatment"
 
 

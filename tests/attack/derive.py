@@ -110,7 +110,7 @@ def read_book(found: Iterable[Cell]) -> Book:
             book.sums.append((of, [key, other]))
     groups: dict[tuple[str, str, str], list[Key]] = {}
     for scope, kind, name, metric in printed:
-        if name != EVERYBODY and kind in SUMMED:
+        if name != EVERYBODY and (kind in SUMMED or " by " in scope):
             groups.setdefault((scope, kind, metric), []).append((scope, kind, name, metric))
     for (scope, _, metric), parts in groups.items():
         for said in (metric, rest(metric)):
@@ -204,7 +204,10 @@ def pages_of(read: Read, day: str | None = None) -> dict[str, str]:
     ``day``: as published then.
     """
     asked = f"?as-of={day}" if day else ""
-    pages = {path: read(f"{path}{asked}").decode() for path in ("/", "/rollout", "/pilots")}
+    pages = {path: read(f"{path}{asked}").decode() for path in ("/", "/rollout", "/pilots", "/equity")}
+    for school in re.findall(r'<option value="([^"]+)"', pages["/equity"]):
+        path = f"/equity?school={school}"
+        pages[path] = read(f"{path}&as-of={day}" if day else path).decode()
     linked = {path for html in pages.values() for path in re.findall(r'href="(/(?:pilots|schools)/[^"/?#]+)"', html)}
     for path in sorted(linked):
         found = read(f"{path}{asked}")

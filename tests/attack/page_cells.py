@@ -42,10 +42,12 @@ PILOT_GROUPS = {
     "Group": "group",
     "Effect by group, pooled": "group",
 }
+GROUPS = {"Pupils": "enrolled", "Half mastered": "half mastered"} | SCHOOLS
 # Shares of which the parts are pupils of a whole: the rest of them is a number of pupils as well.
 PART_OF = {
     "need an adult": "enrolled",
     "move on": "enrolled",
+    "half mastered": "enrolled",
     "reached": "planned",
     "had the time": "planned",
     "analysed": "planned",
@@ -243,6 +245,8 @@ def _said(path: str, page: Reader) -> Iterator[Cell]:
 def _cells(path: str, page: Reader) -> Iterator[Cell]:
     if path == "/":
         return _overview(path, page)
+    if path.startswith("/equity"):
+        return _equity(path, page)
     if path == "/rollout":
         return _rollout(path, page)
     if path.startswith("/schools/"):
@@ -275,6 +279,24 @@ def _overview(path: str, page: Reader) -> Iterator[Cell]:
             yield from _row_cells(path, "district", "kind", table, KINDS)
         elif "Pupils whose plan holds it" in table.heads:
             yield from _row_cells(path, "district", "competency", table, COMPETENCIES)
+
+
+def _equity(path: str, page: Reader) -> Iterator[Cell]:
+    """Groups of pupils: their sums are the totals of the district and of the school, whose pages know them as well."""
+    for table in page.whole_tables():
+        school = table.heading.removeprefix("At ")
+        for row in table.rows:
+            grouping = row[1] if "Grouping" in table.heads else table.heading
+            place = "district" if grouping == table.heading else school
+            is_all = row[0] == "All pupils"
+            name = EVERYBODY if is_all else f"{grouping}: {row[0]}"
+            kind = "all" if is_all else f"group by {grouping}"
+            named = Table("", "", table.heads, [[name, *row[1:]]])
+            yield from _row_cells(path, f"{place} by {grouping}", kind, named, GROUPS)
+            if is_all and place != "district":
+                yield from _row_cells(
+                    path, "district", "school", Table("", "", table.heads, [[school, *row[1:]]]), GROUPS
+                )
 
 
 def _school(path: str, page: Reader) -> Iterator[Cell]:
