@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import select
 import selectors
+import struct
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -22,24 +23,28 @@ from kafka import errors
 from kafka.net.compat import KafkaNetClient
 from kafka.protocol.admin.transactions import DescribeTransactionsRequest
 from kafka.protocol.metadata import CoordinatorType, FindCoordinatorRequest
-from kafka.protocol.producer import AddPartitionsToTxnRequest, EndTxnRequest, InitProducerIdRequest, ProduceRequest
+from kafka.protocol.producer import InitProducerIdRequest
 from kafka.structs import TopicPartition
 
 from streaming.forgotten import end_forgotten
 from streaming.record_batch import Producer, record_batch
+from streaming.transaction_requests import Answer, Request, add_partitions, commit, produce
 
 REQUEST_SECONDS = 5.0
 # For how long the broker may be busy with the transaction before this one, or with finding its feet after a start.
 BUSY_SECONDS = 10.0
-BUSY_PAUSE_SECONDS = 0.002
+BUSY_PAUSE_SECONDS = 0.001
+# What telling the partitions takes it at the least: asked sooner, it is busy.
+TELLING_SECONDS = 0.001
 TRANSACTION_TIMEOUT_MS = 30_000
+# The length before an answer.
+FRAME = struct.Struct(">i")
 # Uncompressed; a single record may be larger. Topics take 8 MiB a batch.
 BATCH_BYTES = 2 << 20
-ALL_REPLICAS = -1
 # What the broker says of a transaction whose end is decided, while it tells the partitions.
 BEING_ENDED = ("PrepareCommit", "PrepareAbort", "PrepareEpochFence")
 # Transactions as they have been since Kafka 0.11, in the last version of each request before those of KIP-890.
-ADD_VERSION, PRODUCE_VERSION, END_VERSION, INIT_VERSION = 3, 9, 3, 4
+INIT_VERSION = 4
 
 
 class CommitUnknown(Exception):
@@ -58,7 +63,7 @@ class Message(NamedTuple):
 class _Line:
     """A connection that kafka-python has made ready, from then on used by one thread that waits for each answer."""
 
-    def __init__(self, client: KafkaNetClient, node: object) -> None:
+    def __init__(self, client: KafkaNetClient, node: object, client_id: str) -> None:
         client.await_ready(node, timeout_ms=int(REQUEST_SECONDS * 1000))
         # The client forgets it, and would make another one where it needs one itself.
         connection = client._manager._conns.pop(node)
@@ -67,6 +72,7 @@ class _Line:
         client._net.unregister_event(transport._sock, selectors.EVENT_READ | selectors.EVENT_WRITE)
         self._connection, self._socket = connection, transport._sock
         self._socket.settimeout(REQUEST_SECONDS)
+        self._client_id, self._asked = client_id.encode(), 0
 
     def ask(self, request: Any) -> Any:
         """The broker's answer. Raises OSError, or kafka.errors.KafkaError, where none came that can be read."""
@@ -81,6 +87,18 @@ class _Line:
                 raise errors.KafkaConnectionError("the broker ended the connection")
             for _, answer in parser.receive_bytes(text):
                 return answer
+
+    def put(self, request: Request) -> Answer:
+        """As :meth:`ask`, for what each transaction asks."""
+        self._asked += 1
+        self._socket.sendall(request.framed(self._asked, self._client_id))
+        text = b""
+        while len(text) < FRAME.size or len(text) < FRAME.size + FRAME.unpack_from(text)[0]:
+            more = self._socket.recv(65_536)
+            if not more:
+                raise errors.KafkaConnectionError("the broker ended the connection")
+            text += more
+        return request.answer(text[FRAME.size :], self._asked)
 
     def is_quiet(self) -> bool:
         """Whether nothing has come that nobody asked for, such as the connection's end."""
@@ -150,11 +168,17 @@ class TransactionalProducer:
             self._produce(batches)
         self._end()
 
-    def _ask(self, node: object, request: Any) -> Any:
+    def _line(self, node: object) -> _Line:
         line = self._lines.get(node)
         if line is None:
-            line = self._lines[node] = _Line(self._client, node)
-        return line.ask(request)
+            line = self._lines[node] = _Line(self._client, node, self._id)
+        return line
+
+    def _ask(self, node: object, request: Any) -> Any:
+        return self._line(node).ask(request)
+
+    def _put(self, node: object, request: Request) -> Answer:
+        return self._line(node).put(request)
 
     def _wait(self, future: Any) -> None:
         self._client.poll(timeout_ms=int(REQUEST_SECONDS * 1000), future=future)
@@ -226,63 +250,34 @@ class TransactionalProducer:
         topics: dict[str, list[int]] = {}
         for topic, partition in partitions:
             topics.setdefault(topic, []).append(partition)
-        topic_of = AddPartitionsToTxnRequest.AddPartitionsToTxnTopic
-        request = AddPartitionsToTxnRequest(
-            v3_and_below_transactional_id=self._id,
-            v3_and_below_producer_id=self._producer.producer_id,
-            v3_and_below_producer_epoch=self._producer.epoch,
-            v3_and_below_topics=[topic_of(name=name, partitions=numbers) for name, numbers in topics.items()],
-            max_version=ADD_VERSION,
-        )
+        request = add_partitions(self._id, self._producer, topics)
         deadline = time.monotonic() + BUSY_SECONDS
-        while True:
-            answer = self._ask(self._coordinator, request)
-            codes = {code for _, results in answer.results_by_topic_v3_and_below for _, code in results}
-            # The first error stands for all: what was not tried for it says so.
-            code = max(codes, key=lambda one: (one != 0, one != errors.OperationNotAttemptedError.errno), default=0)
-            if not _is_busy(code, deadline):
-                return
+        while _is_busy(self._put(self._coordinator, request).error_code, deadline):
+            pass
 
     def _produce(self, batches: dict[TopicPartition, list[tuple[bytes | None, bytes]]]) -> None:
         """Append one batch a partition to its leader. Raises the first error that a leader tells."""
         now_ms = int(time.time() * 1000)
-        topic_of = ProduceRequest.TopicProduceData
-        by_leader: dict[object, dict[str, list[Any]]] = {}
+        by_leader: dict[object, dict[TopicPartition, bytes]] = {}
         for partition, records in batches.items():
             sequence = self._sequences.get(partition, 0)
             text = record_batch(records, self._producer, sequence, now_ms)
             self._sequences[partition] = (sequence + len(records)) % (1 << 31)
-            data = topic_of.PartitionProduceData(index=partition.partition, records=text)
-            by_leader.setdefault(self._leader(partition), {}).setdefault(partition.topic, []).append(data)
-        for leader, topics in by_leader.items():
-            request = ProduceRequest(
-                transactional_id=self._id,
-                acks=ALL_REPLICAS,
-                timeout_ms=int(REQUEST_SECONDS * 1000),
-                topic_data=[topic_of(name=name, partition_data=data) for name, data in topics.items()],
-                min_version=3,
-                max_version=PRODUCE_VERSION,
-            )
-            for topic in self._ask(leader, request).responses:
-                for one in topic.partition_responses:
-                    _check(one.error_code)
+            by_leader.setdefault(self._leader(partition), {})[partition] = text
+        for leader, texts in by_leader.items():
+            _check(self._put(leader, produce(self._id, int(REQUEST_SECONDS * 1000), texts)).error_code)
 
     def _end(self) -> None:
-        request = EndTxnRequest(
-            transactional_id=self._id,
-            producer_id=self._producer.producer_id,
-            producer_epoch=self._producer.epoch,
-            committed=True,
-            max_version=END_VERSION,
-        )
+        request = commit(self._id, self._producer)
         deadline = time.monotonic() + BUSY_SECONDS
         try:
             # Asked again it is the same commit: the broker does what is not done, and says of what is done that it is.
             # The first yes means that the commit is noted; the partitions are told after it. A broker (4.3.1) that was
             # killed between has, once started again, lost what it had said yes to: it took the note for done, and the
             # partitions never heard of it. The second yes comes when all of them have.
-            for _ in ("noted", "told to all partitions"):
-                while _is_busy(self._ask(self._coordinator, request).error_code, deadline):
+            for pause_seconds in (0.0, TELLING_SECONDS):
+                time.sleep(pause_seconds)
+                while _is_busy(self._put(self._coordinator, request).error_code, deadline):
                     pass
         except Exception as error:
             # No answer but success is certain: each of them may come behind the broker's own note of the commit.

@@ -41,7 +41,7 @@ def ending(answers: Iterator[Any], monkeypatch: pytest.MonkeyPatch) -> Transacti
             raise answer
         return SimpleNamespace(error_code=answer.errno)
 
-    monkeypatch.setattr(TransactionalProducer, "_ask", ask)
+    monkeypatch.setattr(TransactionalProducer, "_put", ask)
     return producer
 
 
