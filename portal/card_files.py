@@ -10,6 +10,7 @@ from typing import Any
 
 from answers.as_published import rules_of
 from answers.scorecard_parts import present
+from cairn import language
 from cairn.errors import CairnError
 from cairn.settings import Settings
 from portal.charts import drawn
@@ -27,6 +28,7 @@ def write_cards(settings: Settings, cards: Sequence[dict[str, Any]], folder: Pat
     environment = make_environment(settings)
     shown = [present(card, rules) for card in cards]
     frame: dict[str, Any] = {"account": None, "navigation": [], "csrf": "", "pinned": None, "age": None}
+    frame |= {"spoken": language.current(), "languages": {}}
     try:
         shutil.copytree(HERE / "static", folder / "static", dirs_exist_ok=True)
         pages = [folder / "index.html"]
