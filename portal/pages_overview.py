@@ -19,7 +19,8 @@ from answers.pinned_releases import Opened
 from answers.published_numbers import Numbers, text
 from answers.school_trust import verdict
 from answers.scorecard_parts import present
-from cairn.protection.published import EMPTY
+from cairn.protection.published import EMPTY, NOTHING
+from cairn.protection.rules import Rules
 from cairn.teacher_words import load_teacher_words
 from portal.as_of import asked_day, numbers_of
 from portal.funnel_chart import funnel_chart
@@ -88,6 +89,20 @@ def portfolio(portal: Portal, release: Opened | None, numbers: Numbers) -> list[
     return sorted(cards, key=lambda card: (card["verdict"] != "harm", -len(card["to_look_at"]), card["title"]))
 
 
+def kind_rows(release: Opened | None, rules: Rules) -> list[dict[str, Any]]:
+    """What followed each kind of action; pupils compared are a part of those it was done for, and told as such: not
+    where fewer than may be told of are left over."""
+    if release is None or not release.has_table("mart_action_kind"):
+        return []
+    rows = release.rows(KINDS)
+    for row in rows:
+        pupils, compared = row["pupils"], row["pupils_compared"]
+        is_told = pupils is not None and compared is not None and pupils - compared >= rules.n_min
+        row["pupils_told"] = rules.count(pupils or 0).text
+        row["compared_told"] = rules.count(compared).text if is_told else NOTHING
+    return rows
+
+
 def equity_rows(numbers: Numbers, titles: Mapping[str, str]) -> list[dict[str, Any]]:
     """Reach of pilots by group of pupils, as published."""
     return [
@@ -130,9 +145,8 @@ def overview(request: Request, account: Account) -> Response:
         "sorts": SORTS,
         "equity": equity_rows(numbers, {card["pilot_id"]: card["title"] for card in cards}),
         "competencies": learning.rows(COMPETENCIES) if learning else [],
-        "kinds": learning.rows(KINDS) if learning and learning.has_table("mart_action_kind") else [],
+        "kinds": kind_rows(learning, portal.rules()),
         "lists": load_teacher_words(portal.settings),
-        "rules": portal.rules(),
         "n_min": portal.n_min(),
     }
     return render(request, "overview.html", context, pinned=pinned)

@@ -203,5 +203,10 @@ def test_what_followed_is_told_beside_comparable_pupils_and_as_no_proof(pages: P
     assert told in school and told in pupil and "no counted answer since" in school
     office = pages.client("central").get("/").text
     assert "+11 (-2 to +24)" in office and "fewer than 10 pupils can be compared" in office and "under 10" in office
+    # Of 24 pupils 18 are compared: how many would tell of six who are not.
+    assert re.search(r'<td class="n">20</td>\s*<td class="n">–</td><td class="n">71 %</td>', office)
+    assert "Why no rate" in office and "A rate needs 10 such pupils of a kind" in office
+    few = re.search(r"fewer than 10 pupils can be compared</td></tr>", office)
+    assert few and "%" not in office[office.rindex("<tr>", 0, few.start()) : few.end()]
     for text in (school, pupil, office):
         assert "This is no proof that help worked or did not" in text
