@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-import duckdb
 import pytest
 from babel.numbers import format_decimal
 
 from answers import wording
+from answers.pinned_releases import Reader
 from cairn.language import ENGLISH, LANGUAGES, catalogue_path, speaking, wanted
 from cairn.settings import REPOSITORY
 from portal import catalogue
-from releases.store import current
 from tests.portal.conftest import ACCOUNTS, PASSWORD, Pages, submit
 from tests.portal.fixture_release import FAMILY, GIVEN, sourced
 
@@ -87,7 +86,7 @@ def texts_of(html: str) -> Texts:
 @pytest.fixture(scope="module")
 def data(pages: Pages) -> re.Pattern[str]:
     """What is not the page's own words: names of people and things, in the fixture's marts and vault."""
-    release = current(pages.settings, "learning")
+    release = Reader(pages.settings).current("learning")
     assert release is not None
     values = {
         *NAMES,
@@ -98,14 +97,11 @@ def data(pages: Pages) -> re.Pattern[str]:
         *pages.people.values(),
         *(f"Teacher{n}{m}" for n in "012" for m in "01"),
     }
-    with duckdb.connect(str(release.path), read_only=True) as connection:
-        columns = connection.execute(
-            "select table_name, column_name from information_schema.columns where data_type = 'VARCHAR'"
-        ).fetchall()
-        for table, column in columns:
-            if column.endswith(("_title", "_name", "_names", "_code", "_id", "_url", "subject")):
-                rows = connection.execute(f'select distinct "{column}" from {table} where "{column}" is not null')
-                values |= {str(value) for (value,) in rows.fetchall()} if column not in SENTENCES else set()
+    columns = release.rows("select table_name, column_name from information_schema.columns where data_type = 'VARCHAR'")
+    for table, column in ((row["table_name"], row["column_name"]) for row in columns):
+        if column.endswith(("_title", "_name", "_names", "_code", "_id", "_url", "subject")):
+            rows = release.rows(f'select distinct "{column}" as value from {table} where "{column}" is not null')
+            values |= {str(row["value"]) for row in rows} if column not in SENTENCES else set()
     longest_first = sorted((value for value in values if value.strip()), key=len, reverse=True)
     return re.compile("|".join([*map(re.escape, longest_first), FILE, UNIT]))
 
