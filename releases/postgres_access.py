@@ -52,6 +52,7 @@ READERS: dict[str, Readers] = {
     "mart_competency_resource": EVERYBODY,
     "mart_district_competency": EVERYBODY,
     "mart_gate_result": _ENGINEER,
+    "mart_grade": EVERYBODY,
     "mart_group_member": OF_A_CLASS,
     "mart_intake_attribution": _ENGINEER,
     "mart_intake_ledger": _ENGINEER,
@@ -82,6 +83,10 @@ READERS: dict[str, Readers] = {
     "mart_student_competency": OF_A_CLASS,
     "mart_student_decision": OF_A_SCHOOL,
     "mart_student_rollup": OF_A_SCHOOL,
+    # Exact counts of few pupils by what is most sensitive of them, and that there is such a pupil at all: protected
+    # first, then shown to anybody.
+    "mart_subgroup": _ENGINEER,
+    "mart_subgroup_mastery": _ENGINEER,
 }
 # Laid down beside the marts: which release this is, and each class's teacher as the release has it.
 RELEASE_TABLE, CLASS_TABLE = "published_release", "class_teacher"

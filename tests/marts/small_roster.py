@@ -86,6 +86,11 @@ def roster(settings: Settings) -> None:
         ]
         + [known(student_key="t1", role="teacher", school_id="s-north", is_enabled=True, status="active")],
     )
+    # Of p3 to p5 nothing is reported; what p2 was before is known no more.
+    subgroups = [known(student_key="p1", sex="female", is_english_learner=True)]
+    subgroups += [known(student_key="p2", sex="male", is_english_learner=False)]
+    before = {"recorded_from": datetime(2026, 7, 1, tzinfo=UTC), "recorded_to": KNOWN}
+    put(settings, "silver.demographic", [*subgroups, {**subgroups[1], "is_english_learner": True, **before}])
     periods = [
         ("p1", "c-nm", "s-north", TERM, None),
         ("p1", "c-nr", "s-north", day("09-01"), None),

@@ -28,7 +28,7 @@ def test_release_holds_marts_only(rows: Any, release: store.Release) -> None:
     schemas = rows("select distinct schema_name from duckdb_tables()")
     assert schemas == [("main",)], "working tables know more about pupils than a page needs"
     assert not rows("select view_name from duckdb_views() where not internal")
-    assert len(release.tables) == 39
+    assert len(release.tables) == 42
     assert all(name.startswith("mart_") for name in release.tables)
 
 
@@ -42,6 +42,27 @@ def test_schools_and_trust(rows: Any) -> None:
         " unlinked_events from mart_school_trust order by 1"
     )
     assert trust == [("s-north", 4, 2, 1, 1, 0, 0, None, 1), ("s-south", 1, 1, 0, 0, 0, 1, "quiet", 0)]
+
+
+def test_subgroups_have_what_their_pupils_plans_hold(rows: Any) -> None:
+    """Four competencies a pupil; alpha is mastered by p1 alone. Of three pupils nobody reported anything."""
+    counts = "pupils, planned_pairs, mastered_pairs, review_due_pairs"
+    found = rows(
+        f"select school_id, subgroup, {counts} from mart_subgroup_mastery"
+        " where subgroup_kind = 'english_learner' and subject = 'mathematics' order by all"
+    )
+    assert found == [
+        ("s-north", "no", 1, 4, 0, 0),
+        ("s-north", "not reported", 1, 4, 0, 0),
+        ("s-north", "yes", 1, 4, 1, 0),
+        ("s-south", "not reported", 2, 8, 0, 0),
+    ]
+    assert rows("select subgroup from mart_subgroup where subgroup_kind = 'sex' order by 1") == [
+        ("female",),
+        ("male",),
+        ("not reported",),
+    ]
+    assert rows("select * from mart_grade") == [("5", 5)]
 
 
 def test_what_cannot_be_attributed_is_counted(rows: Any) -> None:

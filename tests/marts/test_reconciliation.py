@@ -1,4 +1,4 @@
-"""Marts add up to the lake to the unit: dbt's tests hold on what was built, and find one row that is gone or doubled."""
+"""Marts add up to the lake to the unit: dbt's tests hold on what was built, and find one row gone or doubled."""
 
 from __future__ import annotations
 
