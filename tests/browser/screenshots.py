@@ -1,7 +1,8 @@
-"""Pictures of every page of a running stack, phone and desktop: ``python -m tests.browser.screenshots [FOLDER]``.
+"""Pictures of every page of a running stack, in every view: ``python -m tests.browser.screenshots [FOLDER]``.
 
 Uses the portal of the running stack (``--base`` for another) with four accounts made for the moment and removed
-again, and writes ``build/screenshots/*.png``. Names on them are those of the district it runs on: use a simulated one.
+again, and writes ``build/screenshots/*.png`` with an ``index.html`` of them all. Names on them are those of the
+district it runs on: use a simulated one.
 """
 
 from __future__ import annotations
@@ -13,10 +14,21 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
+from answers.school_lists import LISTS
 from cairn.settings import REPOSITORY, Settings
 from infra.browser import ADVICE, find_chromium
 from tests.browser import chromium
 
+NARROW = {"width": 320, "height": 640}
+# How a page is looked at: what the browser is told, and whether it is as printed.
+VIEWS: dict[str, tuple[dict[str, Any], bool]] = {
+    "desktop": ({"viewport": chromium.DESKTOP}, False),
+    "dark": ({"viewport": chromium.DESKTOP, "color_scheme": "dark"}, False),
+    "phone": ({"viewport": chromium.PHONE, "device_scale_factor": 2}, False),
+    "phone-spanish": ({"viewport": chromium.PHONE, "locale": "es-US", "device_scale_factor": 2}, False),
+    "narrow": ({"viewport": NARROW, "device_scale_factor": 2}, False),
+    "print": ({"viewport": {"width": 816, "height": 1056}}, True),
+}
 ROLES = ("school_leader", "teacher", "central_office", "engineer")
 
 
@@ -25,7 +37,9 @@ def addresses(page: Any, base: str, role: str, school_id: str | None) -> list[tu
     if role == "school_leader":
         page.goto(f"{base}/schools/{school_id}")
         pupils = page.eval_on_selector_all("a[href^='/students/']", "all => all.map(one => one.getAttribute('href'))")
-        found = [("school", f"/schools/{school_id}"), ("feed", f"/schools/{school_id}/feed")]
+        school = f"/schools/{school_id}"
+        found = [("school", school), ("feed", f"{school}/feed"), ("refused", "/pilots"), ("missing", f"{school}/x")]
+        found += [(f"list-{name}", f"{school}/{name}") for name in (*LISTS, "by-class")]
         return [*found, *([("student", pupils[0])] if pupils else [])]
     if role == "teacher":
         page.goto(f"{base}/classes")
@@ -38,7 +52,8 @@ def addresses(page: Any, base: str, role: str, school_id: str | None) -> list[tu
     pilots = page.eval_on_selector_all("h2 a[href^='/pilots/']", "all => all.map(one => one.getAttribute('href'))")
     listed = [(f"pilot-{number}", path) for number, path in enumerate(pilots, start=1)]
     schools = [("school-totals", f"/schools/{school_id}")] if school_id else []
-    return [("overview", "/"), ("pilots", "/pilots"), *listed, ("rollout", "/rollout"), *schools]
+    more = [("rollout", "/rollout"), ("releases", "/releases"), ("reason", f"/named/schools/{school_id}")]
+    return [("overview", "/"), ("pilots", "/pilots"), *listed, *more, *schools]
 
 
 def take(base: str, out: Path, accounts: dict[str, tuple[str, str]], school_id: str | None) -> list[Path]:
@@ -50,22 +65,46 @@ def take(base: str, out: Path, accounts: dict[str, tuple[str, str]], school_id: 
     written: list[Path] = []
     with sync_playwright() as playwright:
         browser = chromium.launch(playwright, path)
-        for size_name, size in (("phone", chromium.PHONE), ("desktop", chromium.DESKTOP)):
-            anonymous = browser.new_page(viewport=size)
-            anonymous.goto(f"{base}/login")
-            written.append(_picture(anonymous, out / f"login-{size_name}.png"))
-            for role, (name, password) in accounts.items():
-                context = browser.new_context(viewport=size, device_scale_factor=2 if size_name == "phone" else 1)
+        kept = {role: _signed_in(browser, base, *account) for role, account in accounts.items()}
+        for view, (options, is_printed) in VIEWS.items():
+            for role, state in (("anonymous", None), *kept.items()):
+                context = browser.new_context(storage_state=state, **options)
                 page = context.new_page()
-                chromium.sign_in(page, base, name, password)
-                for page_name, address in addresses(page, base, role, school_id):
+                pages = addresses(page, base, role, school_id) if state else [("login", "/login")]
+                page.emulate_media(media="print" if is_printed else "screen")
+                for page_name, address in pages:
                     page.goto(base + address)
-                    written.append(_picture(page, out / f"{page_name}-{size_name}.png"))
-                    if page_name == "school" and size_name == "phone":
-                        written.append(_picture(page, out / "school-phone-first-screen.png", whole=False))
+                    written.append(_picture(page, out / f"{page_name}-{view}.png"))
+                    if page_name == "school" and view.startswith("phone"):
+                        written.append(_picture(page, out / f"school-first-screen-{view}.png", whole=False))
                 context.close()
         browser.close()
+    _index(out, written)
     return written
+
+
+def _signed_in(browser: Any, base: str, name: str, password: str) -> Any:
+    """The storage state of a session of the account."""
+    context = browser.new_context()
+    chromium.sign_in(context.new_page(), base, name, password)
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+def _index(out: Path, written: list[Path]) -> None:
+    """One page with all pictures, those of one page side by side."""
+    by_page: dict[str, list[str]] = {}
+    for path in written:
+        view = next(view for view in sorted(VIEWS, key=len, reverse=True) if path.stem.endswith(f"-{view}"))
+        by_page.setdefault(path.stem.removesuffix(f"-{view}"), []).append(path.name)
+    parts = [
+        f"<h2>{name}</h2><p>" + " ".join(f'<a href="{one}"><img src="{one}" alt="{one}"></a>' for one in files)
+        for name, files in sorted(by_page.items())
+    ]
+    style = "img { height: 24rem; width: 16rem; object-fit: cover; object-position: top; border: 1px solid #999 }"
+    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Screenshots</title><style>{style}</style>'
+    (out / "index.html").write_text(head + "".join(parts))
 
 
 def _picture(page: Any, path: Path, whole: bool = True) -> Path:
