@@ -54,6 +54,10 @@ BENCHMARKS = {
         "Fifty readers at once on the reference district, each a page every three seconds (makes the district first)",
         ["benchmarks.portal"],
     ),
+    "feeds": (
+        "Feeds of 100 schools written twice, signed, sealed and delivered (makes the reference district first)",
+        ["benchmarks.feeds"],
+    ),
     "marts": (
         "dbt's build of the reference district beside the same SQL by hand in DuckDB (makes the district first)",
         ["benchmarks.marts"],

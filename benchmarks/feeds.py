@@ -1,6 +1,7 @@
-"""Feeds of the reference district: ``python -m benchmarks.feeds --home DIR``.
+"""Feeds of the reference district: ``python -m benchmarks.feeds [--home DIR]``.
 
-The home is one by ``benchmarks.reference_district``. Registers a key for every school and writes all feeds by the
+The home is one by ``benchmarks.reference_district``, made first where none is given; keys, ways and feeds are written
+into it, so give a copy. Registers a key for every school and writes all feeds by the
 command that the DAG starts, twice: the first is whole, before the second every school counts as having been sent the
 first. Then delivers them to folders. Prints wall and processor seconds (of the command and its processes).
 """
@@ -22,6 +23,7 @@ import yaml
 
 from answers import feed_access, feed_folders
 from answers.pinned_releases import Reader
+from benchmarks import reference_district
 from cairn.settings import REPOSITORY, Settings
 
 GOAL_SECONDS = 180.0
@@ -64,7 +66,7 @@ def measure(settings: Settings, drop: Path) -> list[str]:
     result, wall, spent = command(settings, "deliver")
     size = sum(path.stat().st_size for path in drop.rglob("*.age"))
     lines.append(_line("deliver to folders", wall, spent, f"{result['delivered']} feeds, {size >> 20:,} MiB sealed"))
-    return [*lines, f"goal: {GOAL_SECONDS:.0f} s for a write"]
+    return [*lines, f"goal: {GOAL_SECONDS:.0f} s for a write; load {os.getloadavg()[0]:.1f}"]
 
 
 def _line(name: str, wall: float, spent: float, more: str) -> str:
@@ -74,12 +76,17 @@ def _line(name: str, wall: float, spent: float, more: str) -> str:
 def main() -> None:
     """Measure over a home."""
     parser = argparse.ArgumentParser(description="Write and deliver the feeds of a home, measured.")
-    parser.add_argument("--home", type=Path, required=True, help="made by 'python -m benchmarks.reference_district'")
-    settings = Settings(home=parser.parse_args().home)
-    if Reader(settings).current("learning") is None:
-        parser.error(f"{settings.home} has no release: make it with 'python -m benchmarks.reference_district'")
+    parser.add_argument("--home", type=Path, help="a reference district that stands; a temporary one if absent")
+    given = parser.parse_args().home
     with tempfile.TemporaryDirectory(prefix="cairn-feeds-") as folder:
-        print("\n".join(measure(settings, Path(folder))))
+        settings = Settings(home=given or Path(folder) / "home")
+        if given is None:
+            reference_district.make(settings, reference_district.ATTEMPTS, has_pilots=False)
+        elif Reader(settings).current("learning") is None:
+            parser.error(f"{settings.home} has no release: make it with 'python -m benchmarks.reference_district'")
+        drop = Path(folder) / "drop"
+        drop.mkdir()
+        print("\n".join(measure(settings, drop)))
 
 
 if __name__ == "__main__":

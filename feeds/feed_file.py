@@ -20,6 +20,8 @@ TEXT, COUNT, NUMBER, YES, DATE = pa.string(), pa.int64(), pa.float64(), pa.bool_
 LOCAL = pa.timestamp("s")
 CSV, PARQUET = "csv", "parquet"
 PUPIL_KEY, CLASS_ID = "pupil_key", "class_id"
+# What follows a cell in a line whose second and last cell is empty.
+BESIDE = ",\r\n"
 # A cell that begins like this is a formula to a spreadsheet.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -65,7 +67,7 @@ class FeedFile:
     @cached_property
     def lines(self) -> list[str]:
         """The rows as lines of CSV, RFC 4180."""
-        return csv_lines(zip(*(_cells(column) for column in self.table.columns), strict=True))
+        return [f"{','.join(cells)}\r\n" for cells in zip(*map(_cells, self.table.columns), strict=True)]
 
     def content(self, ending: str) -> bytes:
         """The file as ``csv`` or ``parquet``."""
@@ -107,14 +109,25 @@ class _Lines:
 
 
 def _cells(column: pa.ChunkedArray) -> list[str]:
-    values = column.to_pylist()
-    if pa.types.is_string(column.type):
-        return ["" if value is None else safe_cell(value) for value in values]
-    if pa.types.is_boolean(column.type):
-        return ["" if value is None else "yes" if value else "no" for value in values]
-    if pa.types.is_timestamp(column.type):
-        return ["" if value is None else value.isoformat(" ", "minutes") for value in values]
-    return ["" if value is None else str(value) for value in values]
+    """A column as cells of CSV, quoted where they must be. Values repeat: each is put into words once."""
+    coded = column.combine_chunks().dictionary_encode()
+    cells = quoted(_told(value) for value in coded.dictionary.to_pylist())
+    empty = len(cells)
+    cells.append("")
+    return [cells[code] for code in coded.indices.fill_null(empty).to_pylist()]
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, str):
+        return safe_cell(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value.isoformat(" ", "minutes") if isinstance(value, datetime) else str(value)
+
+
+def quoted(cells: Iterable[str]) -> list[str]:
+    """Each as it stands in a line of CSV with others."""
+    return [line[: -len(BESIDE)] for line in csv_lines((cell, "") for cell in cells)]
 
 
 def parquet_content(table: pa.Table) -> bytes:

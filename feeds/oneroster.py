@@ -8,7 +8,6 @@ that its SIS can join; nobody's name is in the package. Learning objectives are 
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import uuid
@@ -24,6 +23,7 @@ from answers import wording
 from answers.pupil_names import Names
 from cairn.calendar import DistrictCalendar
 from cairn.settings import Settings
+from feeds.feed_file import csv_lines
 from loading.history import CURRENT
 
 Row = dict[str, Any]
@@ -57,6 +57,8 @@ MANIFEST_FILES = (
     *("userResources", "users"),
 )
 CATEGORY = "cairn-mastery"
+# Files of which the packages of several classes have the same rows.
+SHARED = ("academicSessions", "categories")
 # Bulk files leave status and dateLastModified empty.
 BULK = ("", "")
 # What a line item may stand in: the binding keeps school years out.
@@ -91,20 +93,30 @@ class ClassRoster:
 
 @dataclass
 class Package:
-    """The rows of one package, by file. ``left_out``: results of pupils who have no sourcedId."""
+    """The rows of one package, by file. ``left_out``: results of pupils who have no sourcedId.
+
+    ``texts`` has the rows of a file as CSV, once they were put into it: no rows come after that.
+    """
 
     rows: dict[str, list[Cells]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
     pupils: set[str] = field(default_factory=set)
     left_out: int = 0
+    texts: dict[str, str] = field(default_factory=dict)
+
+    def text(self, name: str) -> str:
+        """The rows of a file as CSV, made once though the school's package holds them too."""
+        if name not in self.texts:
+            self.texts[name] = "".join(csv_lines(self.rows[name]))
+        return self.texts[name]
 
     def content(self) -> bytes:
         """The zip; the same rows give the same bytes. A file without rows is absent: readers take no empty one."""
         content = io.BytesIO()
         present = [name for name in COLUMNS if self.rows[name]]
         with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            _add(archive, "manifest", ("propertyName", "value"), _manifest(present))
+            _add(archive, "manifest", ("propertyName", "value"), "".join(csv_lines(_manifest(present))))
             for name in present:
-                _add(archive, name, COLUMNS[name], self.rows[name])
+                _add(archive, name, COLUMNS[name], self.text(name))
         return content.getvalue()
 
 
@@ -177,14 +189,14 @@ def packages(
 
 def together(found: Iterable[Package]) -> Package:
     """The packages of classes as the one of their school; what several name is in it once."""
-    whole = Package()
-    for package in found:
+    whole, parts = Package(), list(found)
+    for package in parts:
         for name, rows in package.rows.items():
-            is_shared = name in ("academicSessions", "categories")
-            known = set(whole.rows[name]) if is_shared else set()
+            known = set(whole.rows[name]) if name in SHARED else set()
             whole.rows[name] += [row for row in rows if row not in known]
         whole.pupils |= package.pupils
         whole.left_out += package.left_out
+    whole.texts = {name: "".join(part.text(name) for part in parts) for name in COLUMNS if name not in SHARED}
     return whole
 
 
@@ -255,9 +267,5 @@ def _manifest(present: Sequence[str]) -> list[Cells]:
     ]
 
 
-def _add(archive: zipfile.ZipFile, name: str, header: Cells, rows: Iterable[Cells]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    archive.writestr(zipfile.ZipInfo(f"{name}.csv"), text.getvalue(), zipfile.ZIP_DEFLATED)
+def _add(archive: zipfile.ZipFile, name: str, header: Cells, text: str) -> None:
+    archive.writestr(zipfile.ZipInfo(f"{name}.csv"), "".join([*csv_lines([header]), text]), zipfile.ZIP_DEFLATED)

@@ -75,7 +75,7 @@ def write_school(morning: Morning, view: SchoolView) -> int:
     sent = feed_folders.sent_folder(settings, school_id)
     before = delta.read_standing(sent / feed_folders.STANDING)
     kept = delta.kept_standing(standing)
-    changes = delta.changed_rows(before, kept.to_pylist())
+    changes = delta.changed_rows(before, standing)
     # Who is gone since the last feed is named in the list of what changed.
     everybody = view.student_keys | {row["student_key"] for row in (*standing, *changes)}
     names = look_up(
