@@ -15,6 +15,7 @@ protects them.
 from __future__ import annotations
 
 import argparse
+import html
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -28,8 +29,9 @@ from starlette.testclient import TestClient
 
 from cairn.settings import Settings
 from portal.app import create_app
+from tests.attack.csv_cells import csv_cells, links_of
 from tests.attack.mail_cells import mail_cells
-from tests.attack.page_cells import EVERYBODY, PART_OF, Cell, cells, of_share
+from tests.attack.page_cells import EVERYBODY, PART_OF, Cell, cells, of_share, rounding_of
 from tests.attack.pdf_text import html_of
 
 N_MIN = 10
@@ -208,7 +210,7 @@ def pages_of(read: Read, day: str | None = None) -> dict[str, str]:
     for school in re.findall(r'<option value="([^"]+)"', pages["/equity"]):
         path = f"/equity?school={school}"
         pages[path] = read(f"{path}&as-of={day}" if day else path).decode()
-    linked = {path for html in pages.values() for path in re.findall(r'href="(/(?:pilots|schools)/[^"/?#]+)"', html)}
+    linked = {path for page in pages.values() for path in re.findall(r'href="(/(?:pilots|schools)/[^"/?#]+)"', page)}
     for path in sorted(linked):
         found = read(f"{path}{asked}")
         pages[path] = html_of(found) if path.endswith(".pdf") else found.decode()
@@ -216,8 +218,15 @@ def pages_of(read: Read, day: str | None = None) -> dict[str, str]:
 
 
 def cells_of(read: Read, day: str | None = None) -> list[Cell]:
-    """The cells of all pages."""
-    return [cell for path, html in pages_of(read, day).items() for cell in cells(path, html)]
+    """The cells of all pages and of the files that they link to."""
+    pages = pages_of(read, day)
+    found = [cell for path, page in pages.items() for cell in cells(path, page)]
+    named = re.findall(r'<a href="/pilots/([^"/?#.]+)">([^<]+)</a>', pages["/pilots"])
+    titles = {pilot: html.unescape(title) for pilot, title in named}
+    linked = {link: rounding_of(page) for page in pages.values() for link in links_of(page)}
+    for link, rounded_to in linked.items():
+        found += csv_cells(link, read(link).decode(), titles, rounded_to)
+    return found
 
 
 def days_of(read: Read) -> list[str]:

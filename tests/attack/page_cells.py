@@ -207,13 +207,17 @@ class Reader(HTMLParser):
 def cells(path: str, html: str) -> list[Cell]:
     """Every cell of pupils on a page of the portal."""
     page = Reader(html)
-    found = [*_cells(path, page), *_said(path, page)]
+    rounded_to = rounding_of(html)
+    return [rounded(one, rounded_to) for one in (*_cells(path, page), *_said(path, page))]
+
+
+def rounding_of(html: str) -> int:
+    """What a page says that its numbers of pupils are rounded to; 1 where it says nothing."""
     said = re.search(r"Numbers of pupils are rounded to (\d+)", html)
-    rounded_to = int(said[1]) if said else 1
-    return [_rounded(one, rounded_to) for one in found]
+    return int(said[1]) if said else 1
 
 
-def _rounded(cell: Cell, rounded_to: int) -> Cell:
+def rounded(cell: Cell, rounded_to: int) -> Cell:
     """The cell as somebody reads it who knows how the page rounds."""
     said = bounds(cell.text, rounded_to) if cell.whole is None else None
     low, high = said or (cell.low, cell.high)
@@ -232,7 +236,7 @@ def _said(path: str, page: Reader) -> Iterator[Cell]:
         name = f"{name} (time {times[name]})"
         for place, found in enumerate(COUNTED.finditer(text)):
             said = f"{found[1] or ''}{found[2]}"
-            yield _cell(path, page.title, f"sentence, number {place + 1}", name, "pupils", said)
+            yield cell_of(path, page.title, f"sentence, number {place + 1}", name, "pupils", said)
         shares = [found[1] for found in SHARED.finditer(text)]
         shares += [said for found in LOST.finditer(text) for said in (found[1], f"{found[2]} %")]
         for place, said in enumerate(shares):
@@ -260,10 +264,11 @@ def _row_cells(path: str, scope: str, kind: str, table: Table, known: dict[str, 
     for row in table.rows:
         for head, text in zip(table.heads, row, strict=False):
             if head in known:
-                yield _cell(path, scope, kind, row[0], known[head], text, "%" in head)
+                yield cell_of(path, scope, kind, row[0], known[head], text, "%" in head)
 
 
-def _cell(path: str, scope: str, kind: str, name: str, metric: str, text: str, is_share: bool = False) -> Cell:
+def cell_of(path: str, scope: str, kind: str, name: str, metric: str, text: str, is_share: bool = False) -> Cell:
+    """A cell of a metric as it is printed."""
     whole = PART_OF.get(metric) if is_share or "%" in text else None
     # A cell that says nothing stands for somebody all the same: it is what a total is made of beside the others.
     said = bounds(text) if whole is None else share_bounds(text)
@@ -303,17 +308,17 @@ def _school(path: str, page: Reader) -> Iterator[Cell]:
     told = {"Pupils": "enrolled"} | {f"Pupils who {metric}": metric for metric in ("need an adult", "move on")}
     for _, term, text in page.figures:
         if term in told:
-            yield _cell(path, "district", "school", page.title, told[term], text)
+            yield cell_of(path, "district", "school", page.title, told[term], text)
 
 
 def _rollout(path: str, page: Reader) -> Iterator[Cell]:
     for heading, term, text in page.figures:
         if term in ROLLOUT:
-            yield _cell(path, heading, "all", EVERYBODY, ROLLOUT[term], text)
+            yield cell_of(path, heading, "all", EVERYBODY, ROLLOUT[term], text)
     for heading, text in page.text:
         if found := re.search(rf"{NUMBER} of {NUMBER} planned pupils reached", text):
-            yield _cell(path, heading, "all", EVERYBODY, "reached", found[1])
-            yield _cell(path, heading, "all", EVERYBODY, "planned", found[2])
+            yield cell_of(path, heading, "all", EVERYBODY, "reached", found[1])
+            yield cell_of(path, heading, "all", EVERYBODY, "planned", found[2])
     for table in page.whole_tables():
         if "School" in table.heads and {"of planned", "Pupils planned"} & set(table.heads):
             yield from _row_cells(path, table.heading, "school", table, ROLLOUT)
@@ -327,10 +332,10 @@ def _pilot(path: str, page: Reader) -> Iterator[Cell]:
     scope = page.title
     for _, term, text in page.figures:
         if term in PILOT:
-            yield _cell(path, scope, "all", EVERYBODY, PILOT[term], text)
+            yield cell_of(path, scope, "all", EVERYBODY, PILOT[term], text)
     for _, text in page.text:
         if found := re.match(rf"{NUMBER} pupils in \d+ schools[ ,.]", text):
-            yield _cell(path, scope, "both arms", EVERYBODY, "analysed", found[1])
+            yield cell_of(path, scope, "both arms", EVERYBODY, "analysed", found[1])
     for table in page.whole_tables():
         if "Arm" in table.heads:
             for row in table.rows:

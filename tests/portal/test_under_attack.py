@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from portal import pages_overview, pages_pilots
-from tests.attack.derive import Read, pages_of, report
+from tests.attack.csv_cells import TABLES
+from tests.attack.derive import Read, cells_of, pages_of, report
 from tests.attack.page_cells import Reader, cells
 from tests.attack.pdf_text import html_of
 from tests.portal.conftest import Pages
@@ -40,6 +41,8 @@ def test_nothing_under_ten_follows_from_all_pages_together(seen: dict[str, str],
         "each page says how it rounds"
     )
     assert {one.page for one in found if one.page.endswith(".pdf")} == {path for path in seen if path.endswith(".pdf")}
+    files = {cell.page.partition("?")[0] for cell in cells_of(read) if cell.page.startswith("/published/")}
+    assert files == {f"/published/{name}.csv" for name in TABLES}, "and the files beside the tables"
     done = report(read)
     assert done.days == ["2026-10-14"], "as it was published, too"
     assert not done.derived and not done.narrowed, [str(one) for one in done.derived]
