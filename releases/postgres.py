@@ -13,6 +13,7 @@ from typing import TypedDict
 
 import duckdb
 from psycopg2 import sql
+from psycopg2.extensions import cursor as Cursor
 
 from cairn.errors import CairnError, UsageError
 from cairn.settings import Settings
@@ -29,7 +30,6 @@ from releases.postgres_access import (
     readers_of,
     role_name,
 )
-from releases.postgres_copy import Cursor
 
 SCHEMA = "cairn"
 # As policies and readers ask.
