@@ -16,6 +16,8 @@ from pathlib import Path
 import duckdb
 import psycopg2
 from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 
 from cairn.errors import CairnError
 
@@ -38,8 +40,6 @@ _TYPES = {
     "JSON[]": "jsonb[]",
 }
 _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
-Connection = psycopg2.extensions.connection
-Cursor = psycopg2.extensions.cursor
 
 
 @contextmanager
