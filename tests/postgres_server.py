@@ -39,7 +39,7 @@ def postgres_server() -> Iterator[str]:
     """
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))
     # Not under pytest's own folder: that is closed to everybody but the user who runs the tests.
-    user: dict[str, int] = {"user": NOBODY, "group": NOBODY} if os.geteuid() == 0 else {}
+    user = NOBODY if os.geteuid() == 0 else None
     if user:
         os.chown(folder, NOBODY, NOBODY)
     data, port = folder / "data", free_port()
@@ -56,14 +56,16 @@ def postgres_server() -> Iterator[str]:
             check=True,
             stdout=subprocess.DEVNULL,
             cwd=folder,
-            **user,
+            user=user,
+            group=user,
         )
         server = subprocess.Popen(
             [binaries() / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", folder, "-c", "fsync=off"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=folder,
-            **user,
+            user=user,
+            group=user,
         )
         try:
             url = f"postgresql://owner@127.0.0.1:{port}/postgres"

@@ -19,7 +19,7 @@ from gates.mart_models import MARTS, mart_models
 from releases import postgres_copy, postgres_models, store, warehouse
 from tests.marts.small_roster import DATA_DATE
 
-pytestmark = pytest.mark.warehouse
+pytestmark = [pytest.mark.warehouse, pytest.mark.timeout(600)]
 
 # What the small district has none of: words with all that a file of rows has to escape, and rows for each empty mart.
 MORE = r"""

@@ -19,7 +19,7 @@ from releases import store
 from releases.dbt_sources import PROJECT
 from tests.marts.small_roster import DATA_DATE
 
-pytestmark = pytest.mark.warehouse
+pytestmark = [pytest.mark.warehouse, pytest.mark.timeout(600)]
 
 MACROS = ("current_rows", "data_date", "rules")
 
