@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from portal import pages_overview, pages_pilots
+from portal.pdf import scorecard_pdf
 from tests.attack.csv_cells import TABLES
 from tests.attack.derive import Read, cells_of, pages_of, report
 from tests.attack.page_cells import Reader, cells
@@ -50,7 +51,7 @@ def test_nothing_under_ten_follows_from_all_pages_together(seen: dict[str, str],
 
 def test_a_planted_number_of_few_is_found_wherever_it_stands(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
     """Canaries: what a page, a PDF alone and a mail would give away, had they not been protected."""
-    whole = pages_pilots.scorecard_pdf
+    whole = scorecard_pdf
 
     def careless(card: dict[str, Any], *others: Any) -> bytes:
         return whole(card | {"for_whom": card["for_whom"] | {"notes": ["3 pupils joined after the start."]}}, *others)
