@@ -85,11 +85,12 @@ def test_no_console_error_no_finding_of_axe_and_nothing_wider_than_the_screen(
     page.context.close()
 
 
-@pytest.mark.parametrize("viewport", [chromium.PHONE])
+@pytest.mark.parametrize("locale", ["en-US", "es-US"])
 def test_the_first_screen_of_a_phone_holds_the_five_answers(
-    browser: Any, portal: Any, signed_in: Any, viewport: dict[str, int]
+    browser: Any, portal: Any, signed_in: Any, locale: str
 ) -> None:
-    page, _ = open_page(browser, portal, signed_in, "leader", "/schools/school-a", viewport=viewport)
+    viewport = chromium.PHONE
+    page, _ = open_page(browser, portal, signed_in, "leader", "/schools/school-a", viewport=viewport, locale=locale)
     boxes = [one.bounding_box() for one in page.query_selector_all(".answer")]
     assert len(boxes) == 5
     assert all(box["y"] + box["height"] <= viewport["height"] for box in boxes)
