@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ def test_several_processes_write_the_same_bytes_as_one(
     published: Settings, written_home: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(write, "MANY_SCHOOLS", 1)
-    monkeypatch.setattr(write.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
     done: list[tuple[int, int]] = []
     result = write.write(published, on_school=lambda number, of: done.append((number, of)))
     by_two, by_one = files_of(published), files_of(written_home)
