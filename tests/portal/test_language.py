@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-import duckdb
 import pytest
 from babel.numbers import format_decimal
 
 from answers import wording
+from answers.pinned_releases import Reader
 from cairn.language import ENGLISH, LANGUAGES, catalogue_path, speaking, wanted
 from cairn.settings import REPOSITORY
 from portal import catalogue
-from releases.store import current
 from tests.portal.conftest import ACCOUNTS, PASSWORD, Pages, submit
 from tests.portal.fixture_release import FAMILY, GIVEN, sourced
 
@@ -37,8 +36,6 @@ PAGES = [
     ("teacher-a", "/students/{pupil}"),
     ("central", SCHOOL),
 ]
-# Columns of marts that hold sentences: they are translated, so they are not data.
-SENTENCES = ("detail", "attention_reason", "held_reason", "left_reason")
 # Names of things that are one in every language.
 NAMES = ("Cairn", "CSV", "Parquet", "SHA-256", "minisign", "UTC", "Letter", "English", "Español", "A4", "SD", "min")
 # What Spanish says as English does.
@@ -87,7 +84,7 @@ def texts_of(html: str) -> Texts:
 @pytest.fixture(scope="module")
 def data(pages: Pages) -> re.Pattern[str]:
     """What is not the page's own words: names of people and things, in the fixture's marts and vault."""
-    release = current(pages.settings, "learning")
+    release = Reader(pages.settings).current("learning")
     assert release is not None
     values = {
         *NAMES,
@@ -98,14 +95,13 @@ def data(pages: Pages) -> re.Pattern[str]:
         *pages.people.values(),
         *(f"Teacher{n}{m}" for n in "012" for m in "01"),
     }
-    with duckdb.connect(str(release.path), read_only=True) as connection:
-        columns = connection.execute(
-            "select table_name, column_name from information_schema.columns where data_type = 'VARCHAR'"
-        ).fetchall()
-        for table, column in columns:
-            if column.endswith(("_title", "_name", "_names", "_code", "_id", "_url", "subject")):
-                rows = connection.execute(f'select distinct "{column}" from {table} where "{column}" is not null')
-                values |= {str(value) for (value,) in rows.fetchall()} if column not in SENTENCES else set()
+    columns = release.rows(
+        "select table_name as name, column_name as col from information_schema.columns where data_type = 'VARCHAR'"
+    )
+    for name, column in ((row["name"], row["col"]) for row in columns):
+        if column.endswith(("_title", "_name", "_names", "_code", "_id", "_url", "subject")):
+            found = release.rows(f'select distinct "{column}" from {name}')
+            values |= {str(row[column]) for row in found if row[column] is not None}
     longest_first = sorted((value for value in values if value.strip()), key=len, reverse=True)
     return re.compile("|".join([*map(re.escape, longest_first), FILE, UNIT]))
 
