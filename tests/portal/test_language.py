@@ -36,8 +36,6 @@ PAGES = [
     ("teacher-a", "/students/{pupil}"),
     ("central", SCHOOL),
 ]
-# Columns of marts that hold sentences: they are translated, so they are not data.
-SENTENCES = ("detail", "attention_reason", "held_reason", "left_reason")
 # Names of things that are one in every language.
 NAMES = ("Cairn", "CSV", "Parquet", "SHA-256", "minisign", "UTC", "Letter", "English", "Español", "A4", "SD", "min")
 # What Spanish says as English does.
@@ -97,11 +95,13 @@ def data(pages: Pages) -> re.Pattern[str]:
         *pages.people.values(),
         *(f"Teacher{n}{m}" for n in "012" for m in "01"),
     }
-    columns = release.rows("select table_name, column_name from information_schema.columns where data_type = 'VARCHAR'")
-    for table, column in ((row["table_name"], row["column_name"]) for row in columns):
+    columns = release.rows(
+        "select table_name as name, column_name as col from information_schema.columns where data_type = 'VARCHAR'"
+    )
+    for name, column in ((row["name"], row["col"]) for row in columns):
         if column.endswith(("_title", "_name", "_names", "_code", "_id", "_url", "subject")):
-            rows = release.rows(f'select distinct "{column}" as value from {table} where "{column}" is not null')
-            values |= {str(row["value"]) for row in rows} if column not in SENTENCES else set()
+            found = release.rows(f'select distinct "{column}" from {name}')
+            values |= {str(row[column]) for row in found if row[column] is not None}
     longest_first = sorted((value for value in values if value.strip()), key=len, reverse=True)
     return re.compile("|".join([*map(re.escape, longest_first), FILE, UNIT]))
 
