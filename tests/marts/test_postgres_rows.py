@@ -48,7 +48,8 @@ select 'b1' as fact_id, 'barrier' as fact_type, 'pilot-1' as pilot_id, date '202
     'ÉLÈVES  absents' as name, 'closed' as text_value;
 insert into work.stg_gate_result by name
 select gate: 'g', rule_id: 'r', scope_type: 'all', scope_id: '*', severity: 'warning', is_passed: false,
-    rows_checked: 3, rows_failed: 2, sample_event_ids: ['a "b"', 'c\d,{e}'], message: '', run_at: timestamptz '2026-10-15 07:00:00+00',
+    rows_checked: 3, rows_failed: 2, sample_event_ids: ['a "b"', 'c\d,{e}'], message: '',
+    run_at: timestamptz '2026-10-15 07:00:00+00',
     data_date: date '2026-10-14';
 insert into work.int_rollout_fact by name
 select fact_id: 'r' || place, fact_type: kind, pilot_id: 'pilot-1', school_id: 's-north', name: 'thing ' || place,
