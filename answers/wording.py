@@ -306,6 +306,14 @@ def plural(count: int, one: str, many: str | None = None) -> str:
 # Sentences that marts and manifests hold in English, as patterns: what varies is kept, what is said is translated.
 # Each has named groups; a day among them is printed as pages print days.
 HELD_SENTENCES = (
+    (
+        r"What changed since the feed of (?P<day>[\d-]+) \((?P<release>[^)]+)\)",
+        noted("What changed since the feed of {day} ({release})"),
+    ),
+    (
+        r"What changed since nothing: this is the first feed that you are sent",
+        noted("What changed since nothing: this is the first feed that you are sent"),
+    ),
     (r"(?P<count>\d+) tries without three right in a row", noted("{count} tries without three right in a row")),
     (r"mastered until (?P<day>[\d-]+), now developing", noted("mastered until {day}, now developing")),
     (r"last work on it (?P<day>[\d-]+)", noted("last work on it {day}")),
@@ -352,6 +360,9 @@ def retold(text: str | None) -> str:
 
 
 def _retold(text: str) -> str | None:
+    # A file of a feed says of another what it holds.
+    if typed := re.fullmatch(r"(.+) \(the same rows, typed\)", text):
+        return gettext("{what} (the same rows, typed)").format(what=retold(typed[1]))
     for pattern, told in HELD_SENTENCES:
         if found := re.fullmatch(pattern, text):
             values = {name: _printed(value) for name, value in found.groupdict().items()}

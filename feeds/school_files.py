@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from answers import wording
 from answers.pupil_names import Names
 from answers.school_answers import Group, SchoolView
+from cairn.language import noted
 from cairn.teacher_words import TeacherWords
 from feeds.feed_file import COUNT, DATE, LOCAL, NUMBER, TEXT, YES, Column, Columns, FeedFile, local_minutes, of_rows
 
@@ -139,20 +140,22 @@ def feed_files(
     groups = [_group(group, names) for group in view.groups]
     grouped = frozenset(key for group in view.groups for key in group.student_keys)
     return [
-        of_rows("needs_adult", "Who needs an adult, on what, the most urgent first", view.needs_adult, needs),
-        of_rows("moves_on", "Who moves on, and to what", view.moves_on, moves),
+        of_rows("needs_adult", noted("Who needs an adult, on what, the most urgent first"), view.needs_adult, needs),
+        of_rows("moves_on", noted("Who moves on, and to what"), view.moves_on, moves),
         of_rows(
             "reviews_due",
-            "Whose mastery is due for a short check",
+            noted("Whose mastery is due for a short check"),
             view.reviews_due,
             (*pupil, *TOPIC, expected, last_work, *WORD),
         ),
-        of_rows("teachers_words", "What teachers said beside the computed state", view.overrides, said),
-        of_rows("changes", "What changed in the night", view.changes, changes),
-        of_rows("standing", "Where each pupil stands in each competency with evidence", standing, stands),
-        of_rows("classes", "Which class needs you", view.classes, _classes(names)),
-        of_rows("pace", "How each class comes through its plan", view.pace, PACE),
-        of_rows("groups", "Small groups that would help", groups, (*GROUPS, resources("competency_id")), grouped),
+        of_rows("teachers_words", noted("What teachers said beside the computed state"), view.overrides, said),
+        of_rows("changes", noted("What changed in the night"), view.changes, changes),
+        of_rows("standing", noted("Where each pupil stands in each competency with evidence"), standing, stands),
+        of_rows("classes", noted("Which class needs you"), view.classes, _classes(names)),
+        of_rows("pace", noted("How each class comes through its plan"), view.pace, PACE),
+        of_rows(
+            "groups", noted("Small groups that would help"), groups, (*GROUPS, resources("competency_id")), grouped
+        ),
     ]
 
 

@@ -16,6 +16,7 @@ from answers.pinned_releases import Opened
 from answers.pupil_names import Names, look_up
 from answers.school_answers import SchoolView, pupils
 from answers.school_trust import Age
+from cairn.language import noted
 from cairn.settings import Settings
 from cairn.teacher_words import TeacherWords, load_teacher_words
 from feeds import delta, oneroster
@@ -143,13 +144,14 @@ class _Contents:
 
     def package(self, folder: str, package: oneroster.Package, **more: Any) -> None:
         """The OneRoster package."""
-        about, rows = "OneRoster 1.2 results, for the school's information system", len(package.rows["results"])
+        about = noted("OneRoster 1.2 results, for the school's information system")
+        rows = len(package.rows["results"])
         self.add(f"{folder}{feed_folders.ONEROSTER}", package.content(), package.pupils, about=about, rows=rows, **more)
 
     def page(self, view: SchoolView, names: Names, manifest: Row) -> None:
         """The page to print."""
         content = feed_page(view, names, manifest, words_of_day=wording.day(view.data_date))
-        self.add(PAGE, content, view.student_keys, about="The five answers on a page to print", rows=None)
+        self.add(PAGE, content, view.student_keys, about=noted("The five answers on a page to print"), rows=None)
 
 
 def _manifest(morning: Morning, view: SchoolView, packages: dict[str, oneroster.Package]) -> Row:

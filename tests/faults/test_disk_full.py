@@ -19,7 +19,7 @@ from cairn.settings import REPOSITORY, Settings
 from spark_jobs import mastery, night_record
 from tests.spark_jobs import mastery_lake as small
 
-pytestmark = [pytest.mark.spark, pytest.mark.fault]
+pytestmark = [pytest.mark.spark, pytest.mark.long_fault]
 
 Apart = Callable[..., "subprocess.Popen[str]"]
 FIRST = date(2026, 10, 13)

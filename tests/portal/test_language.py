@@ -12,6 +12,7 @@ from answers import wording
 from answers.pinned_releases import Reader
 from cairn.language import ENGLISH, LANGUAGES, catalogue_path, speaking, wanted
 from cairn.settings import REPOSITORY
+from feeds.write import write
 from portal import catalogue
 from tests.portal.conftest import ACCOUNTS, PASSWORD, Pages, submit
 from tests.portal.fixture_release import FAMILY, GIVEN, sourced
@@ -42,7 +43,7 @@ NAMES = ("Cairn", "CSV", "Parquet", "SHA-256", "minisign", "UTC", "Letter", "Eng
 ALIKE = {message.id for message in catalogue.load("es") if message.id == message.string}
 WORDS = re.compile(r"[^\W\d_]{2,}")
 # Names of files, and units of the framework.
-FILE, UNIT = r"[\w.-]+\.(?:zip|json|csv|parquet|pub|minisig)", r"\d\.[A-Z]{2}\b"
+FILE, UNIT = r"[\w.-]+\.(?:html|zip|json|csv|parquet|pub|minisig)", r"\d\.[A-Z]{2}\b"
 PLACEHOLDER = re.compile(r"%\(\w+\)s|\{\w+\}|</?\w+[^>]*>")
 
 
@@ -84,6 +85,8 @@ def texts_of(html: str) -> Texts:
 @pytest.fixture(scope="module")
 def data(pages: Pages) -> re.Pattern[str]:
     """What is not the page's own words: names of people and things, in the fixture's marts and vault."""
+    # Its page lists what it holds, each file in words.
+    write(pages.settings, school="school-a")
     release = Reader(pages.settings).current("learning")
     assert release is not None
     values = {

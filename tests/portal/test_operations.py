@@ -66,7 +66,7 @@ def manifest(pages: Any) -> Any:
 
 def snapshot(**parts: Any) -> Snapshot:
     given = {"gates": [], "ledger": [], "broken_hops": []} | parts
-    return Snapshot(given, NOW, 0.1)
+    return Snapshot(given, datetime.now(UTC), 0.1)
 
 
 def gate(severity: str) -> dict[str, Any]:

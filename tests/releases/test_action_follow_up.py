@@ -132,11 +132,9 @@ ACTION_ROWS = pa.schema(
 def kinds(rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
     """The mart's own statement over rows of single actions, with the smallest group of ten: a row a kind of action."""
     project = REPOSITORY / "dbt_project"
-    model, macro = (
-        (project / path).read_text(encoding="utf-8")
-        for path in ("models/marts/learning/mart_action_kind.sql", "macros/action_comparison.sql")
-    )
-    statement = jinja2.Template(macro + model).render(ref=lambda name: name, smallest_group=lambda: 10)
+    parts = ("macros/both_engines.sql", "macros/action_comparison.sql", "models/marts/learning/mart_action_kind.sql")
+    text = "".join((project / path).read_text(encoding="utf-8") for path in parts)
+    statement = jinja2.Template(text).render(ref=lambda name: name, smallest_group=lambda: 10)
     followed = pa.Table.from_pylist([dict(zip(ACTION_ROWS.names, row, strict=True)) for row in rows], ACTION_ROWS)
     with duckdb.connect() as connection:
         connection.register("mart_action_followup", followed)
