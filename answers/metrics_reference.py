@@ -9,6 +9,7 @@ import sys
 from itertools import groupby
 
 from answers.metrics import PROTECTIONS, ROUNDINGS, UNITS, metrics
+from cairn.generated_file import write_or_check
 from cairn.settings import REPOSITORY
 
 REFERENCE = REPOSITORY / "docs" / "reference" / "metrics.md"
@@ -39,13 +40,7 @@ def render() -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the reference, or with ``--check`` say whether it is stale."""
-    wanted = render()
-    if "--check" not in arguments:
-        REFERENCE.write_text(wanted, encoding="utf-8")
-    elif not REFERENCE.exists() or REFERENCE.read_text(encoding="utf-8") != wanted:
-        sys.stderr.write(f"stale: {REFERENCE.relative_to(REPOSITORY)}: run 'make docs' and commit it\n")
-        return 1
-    return 0
+    return write_or_check(REFERENCE, render(), arguments, "run 'make docs' and commit it")
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import sys
 from itertools import groupby
-from pathlib import Path
 
 from cairn.contracts import Column, Contract, all_contracts
+from cairn.generated_file import write_or_check
 from cairn.settings import REPOSITORY
 
 DICTIONARY = REPOSITORY / "docs" / "reference" / "tables.md"
@@ -77,16 +77,7 @@ def render() -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the dictionary, or with ``--check`` say whether it is stale."""
-    wanted = render()
-    if "--check" in arguments:
-        current = DICTIONARY.read_text(encoding="utf-8") if DICTIONARY.exists() else ""
-        if current != wanted:
-            sys.stderr.write(f"stale: {Path(DICTIONARY).relative_to(REPOSITORY)}: run 'make docs' and commit it\n")
-            return 1
-        return 0
-    DICTIONARY.parent.mkdir(parents=True, exist_ok=True)
-    DICTIONARY.write_text(wanted, encoding="utf-8")
-    return 0
+    return write_or_check(DICTIONARY, render(), arguments, "run 'make docs' and commit it")
 
 
 if __name__ == "__main__":

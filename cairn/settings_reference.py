@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from cairn.generated_file import write_or_check
 from cairn.settings import REPOSITORY, Settings
 
 REFERENCE = REPOSITORY / "docs" / "reference" / "settings.md"
@@ -54,16 +55,7 @@ def render() -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the reference, or with ``--check`` say whether it is stale."""
-    wanted = render()
-    if "--check" in arguments:
-        current = REFERENCE.read_text(encoding="utf-8") if REFERENCE.exists() else ""
-        if current != wanted:
-            sys.stderr.write(f"stale: {REFERENCE.relative_to(REPOSITORY)}: run 'make docs' and commit it\n")
-            return 1
-        return 0
-    REFERENCE.parent.mkdir(parents=True, exist_ok=True)
-    REFERENCE.write_text(wanted, encoding="utf-8")
-    return 0
+    return write_or_check(REFERENCE, render(), arguments, "run 'make docs' and commit it")
 
 
 if __name__ == "__main__":

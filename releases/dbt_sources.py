@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from cairn.contracts import load_contract
+from cairn.generated_file import write_or_check
 from cairn.settings import REPOSITORY
 
 PROJECT = REPOSITORY / "dbt_project"
@@ -64,21 +65,10 @@ def render() -> str:
     return HEADER + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
 
 
-def is_stale() -> bool:
-    """Whether the file in the repository differs from what the contracts and models say."""
-    return not SOURCES_PATH.is_file() or SOURCES_PATH.read_text(encoding="utf-8") != render()
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Write the file, or with ``--check`` only compare; returns the exit status."""
     given = sys.argv[1:] if arguments is None else arguments
-    if "--check" in given:
-        if is_stale():
-            sys.stderr.write(f"stale: {SOURCES_PATH.relative_to(REPOSITORY)}: run 'python -m releases.dbt_sources'\n")
-            return 1
-        return 0
-    SOURCES_PATH.write_text(render(), encoding="utf-8")
-    return 0
+    return write_or_check(SOURCES_PATH, render(), given, "run 'python -m releases.dbt_sources'")
 
 
 if __name__ == "__main__":
