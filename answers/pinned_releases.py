@@ -7,6 +7,7 @@ and states, never a name.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 import threading
@@ -17,6 +18,7 @@ from datetime import date
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from cairn.settings import Settings
 from releases import store
@@ -110,6 +112,11 @@ class Opened:
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         finally:
             cursor.close()
+
+    def table(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """Rows of a query by the column, for thousands of them; they are not kept."""
+        with contextlib.closing(self.connection.cursor()) as cursor:
+            return cursor.sql(sql, params=list(parameters)).to_arrow_table()
 
     def has_table(self, name: str) -> bool:
         """Whether the release has the table."""

@@ -8,26 +8,29 @@ that its SIS can join; nobody's name is in the package. Learning objectives are 
 
 from __future__ import annotations
 
-import hashlib
 import io
-import uuid
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 import lake
 from answers import wording
 from answers.pupil_names import Names
 from cairn.calendar import DistrictCalendar
 from cairn.settings import Settings
-from feeds.feed_file import csv_lines
+from feeds.classes import ByClass
+from feeds.feed_file import csv_lines, joined, mapped
+from feeds.oneroster_results import BULK, Cells, objective, own_id, result_texts
 from loading.history import CURRENT
 
 Row = dict[str, Any]
-Cells = tuple[str, ...]
 COMMON = ("sourcedId", "status", "dateLastModified")
 # In the order of the binding.
 COLUMNS: dict[str, Cells] = {
@@ -59,8 +62,8 @@ MANIFEST_FILES = (
 CATEGORY = "cairn-mastery"
 # Files of which the packages of several classes have the same rows.
 SHARED = ("academicSessions", "categories")
-# Bulk files leave status and dateLastModified empty.
-BULK = ("", "")
+# What a line item is made of.
+ITEM_FIELDS = ["item", "class_id", "competency_id", "competency_code", "competency_title", "subject"]
 # What a line item may stand in: the binding keeps school years out.
 PERIODS = ("gradingPeriod", "term", "semester")
 
@@ -93,30 +96,21 @@ class ClassRoster:
 
 @dataclass
 class Package:
-    """The rows of one package, by file. ``left_out``: results of pupils who have no sourcedId.
+    """The rows of one package as lines of CSV, by file. ``left_out``: results of pupils who have no sourcedId."""
 
-    ``texts`` has the rows of a file as CSV, once they were put into it: no rows come after that.
-    """
-
-    rows: dict[str, list[Cells]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
-    pupils: set[str] = field(default_factory=set)
+    texts: dict[str, bytes] = field(default_factory=dict)
+    pupils: frozenset[str] = frozenset()
+    results: int = 0
     left_out: int = 0
-    texts: dict[str, str] = field(default_factory=dict)
-
-    def text(self, name: str) -> str:
-        """The rows of a file as CSV, made once though the school's package holds them too."""
-        if name not in self.texts:
-            self.texts[name] = "".join(csv_lines(self.rows[name]))
-        return self.texts[name]
 
     def content(self) -> bytes:
         """The zip; the same rows give the same bytes. A file without rows is absent: readers take no empty one."""
         content = io.BytesIO()
-        present = [name for name in COLUMNS if self.rows[name]]
+        present = [name for name in COLUMNS if self.texts.get(name)]
         with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            _add(archive, "manifest", ("propertyName", "value"), "".join(csv_lines(_manifest(present))))
+            _add(archive, "manifest", ("propertyName", "value"), _text(_manifest(present)))
             for name in present:
-                _add(archive, name, COLUMNS[name], self.text(name))
+                _add(archive, name, COLUMNS[name], self.texts[name])
         return content.getvalue()
 
 
@@ -165,97 +159,87 @@ def _year_as_term(settings: Settings, on: date) -> Term:
 
 
 def packages(
-    standing: Sequence[Row], school_id: str, names: Names, roster: ClassRoster, zone: ZoneInfo
+    standing: pa.Table, school_id: str, names: Names, roster: ClassRoster, zone: ZoneInfo
 ) -> dict[str, Package]:
-    """A package for each class, by class_id, from rows of a school's standing."""
-    found: dict[str, Package] = {}
-    seen: set[str] = set()
-    for row in standing:
-        class_id, sourced_id = row["class_id"], names.sourced_id(row["student_key"])
-        if class_id not in found:
-            found[class_id] = _begun(class_id, school_id, roster)
-        package = found[class_id]
-        if sourced_id is None:
-            package.left_out += 1
-            continue
-        item = _id("line item", class_id, row["competency_id"])
-        if item not in seen:
-            seen.add(item)
-            _line_item(package, item, row, school_id, roster)
-        _result(package, item, row, sourced_id, zone)
-        package.pupils.add(row["student_key"])
+    """A package for each class, by class_id, from a school's standing."""
+    of_all = ByClass.of(standing["class_id"])
+    sourced_ids = mapped(standing["student_key"], names.sourced_id)
+    rows = standing.append_column("sourced_id", sourced_ids).filter(sourced_ids.is_valid())
+    rows = rows.append_column("item", mapped(joined(rows["class_id"], rows["competency_id"]), _item_id))
+    by_class, items = ByClass.of(rows["class_id"]), _line_items(rows, school_id, roster)
+    results, objectives = result_texts(rows, by_class, zone)
+    pupils = by_class.sorted(rows)["student_key"]
+    found = {}
+    for class_id, count in of_all.counts.items():
+        first, known = by_class.of_class(class_id)
+        texts = _begun(class_id, school_id, roster) | items.get(class_id, {})
+        texts |= {"results": results.get(class_id, b""), "resultLearningObjectiveIds": objectives.get(class_id, b"")}
+        named = frozenset(pc.unique(pupils.slice(first, known)).to_pylist())
+        found[class_id] = Package(texts, named, known, count - known)
     return found
 
 
 def together(found: Iterable[Package]) -> Package:
     """The packages of classes as the one of their school; what several name is in it once."""
-    whole, parts = Package(), list(found)
-    for package in parts:
-        for name, rows in package.rows.items():
-            known = set(whole.rows[name]) if name in SHARED else set()
-            whole.rows[name] += [row for row in rows if row not in known]
-        whole.pupils |= package.pupils
-        whole.left_out += package.left_out
-    whole.texts = {name: "".join(part.text(name) for part in parts) for name in COLUMNS if name not in SHARED}
-    return whole
+    parts = list(found)
+    texts = {}
+    for name in COLUMNS:
+        of_parts = [part.texts.get(name, b"") for part in parts]
+        texts[name] = b"".join(dict.fromkeys(of_parts) if name in SHARED else of_parts)
+    return Package(
+        texts,
+        frozenset().union(*(part.pupils for part in parts)),
+        sum(part.results for part in parts),
+        sum(part.left_out for part in parts),
+    )
 
 
-def _id(*parts: str) -> str:
-    """A sourcedId of our own: the same for the same thing every night, whatever characters the parts hold."""
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
+def _item_id(class_and_competency: str) -> str:
+    return own_id("line item", class_and_competency)
 
 
-def _begun(class_id: str, school_id: str, roster: ClassRoster) -> Package:
-    package, term = Package(), roster.term(class_id)
+def _begun(class_id: str, school_id: str, roster: ClassRoster) -> dict[str, bytes]:
+    """What a class's package has beside its line items and results, by file."""
+    term = roster.term(class_id)
     last = term.last_date + timedelta(days=1)  # OneRoster's endDate is the day after
     session = (term.session_id, *BULK, term.title, term.session_type, term.first_date.isoformat(), last.isoformat())
-    package.rows["academicSessions"].append((*session, term.parent_id, term.school_year))
-    package.rows["categories"].append((CATEGORY, *BULK, "Mastery by competency", "0"))
+    rows: dict[str, list[Cells]] = {
+        "academicSessions": [(*session, term.parent_id, term.school_year)],
+        "categories": [(CATEGORY, *BULK, "Mastery by competency", "0")],
+    }
     if class_id in roster.courses:
         values = ",".join(f"{{{code}:{words}}}" for code, words in wording.STATES.items())
-        scale = (_id("score scale", class_id), *BULK, "Mastery state", "state", school_id)
-        package.rows["scoreScales"].append((*scale, roster.courses[class_id], class_id, values))
-    return package
+        scale = (own_id("score scale", class_id), *BULK, "Mastery state", "state", school_id)
+        rows["scoreScales"] = [(*scale, roster.courses[class_id], class_id, values)]
+    return {name: _text(of_file) for name, of_file in rows.items()}
 
 
-def _line_item(package: Package, item: str, row: Row, school_id: str, roster: ClassRoster) -> None:
-    class_id, term = row["class_id"], roster.term(row["class_id"])
+def _line_items(rows: pa.Table, school_id: str, roster: ClassRoster) -> dict[str, dict[str, bytes]]:
+    """Line items of each class, by file: one for each competency of which it has a result."""
+    codes = rows["item"].combine_chunks().dictionary_encode().indices.to_numpy()
+    firsts = rows.select(ITEM_FIELDS).take(pa.array(np.unique(codes, return_index=True)[1]))
+    found: dict[str, dict[str, list[Cells]]] = {}
+    for row in firsts.to_pylist():
+        of_class = found.setdefault(row["class_id"], {})
+        for name, cells in _line_item(row, school_id, roster).items():
+            of_class.setdefault(name, []).append(cells)
+    return {one: {name: _text(cells) for name, cells in of_class.items()} for one, of_class in found.items()}
+
+
+def _line_item(row: Row, school_id: str, roster: ClassRoster) -> dict[str, Cells]:
+    """One line item, and what belongs to it, by file."""
+    item, class_id, term = row["item"], row["class_id"], roster.term(row["class_id"])
     title = f"{row['competency_code']} {row['competency_title']}"
     dates = (term.first_date.isoformat(), term.last_date.isoformat())
     named = (class_id, CATEGORY, term.session_id, "0", "100", school_id)
-    package.rows["lineItems"].append((item, *BULK, title, row["subject"] or "", *dates, *named))
-    objective = _objective(row["competency_id"])
-    package.rows["lineItemLearningObjectiveIds"].append((_id("objective", item), *BULK, item, *objective))
+    cells: dict[str, Cells] = {
+        "lineItems": (item, *BULK, title, row["subject"] or "", *dates, *named),
+        "lineItemLearningObjectiveIds": (own_id("objective", item), *BULK, item, *objective(row["competency_id"])),
+    }
     if class_id in roster.courses:
-        scale = (item, _id("score scale", class_id))
-        package.rows["lineItemScoreScales"].append((_id("scale of", item), *BULK, "", *scale))
-
-
-def _objective(competency_id: str) -> Cells:
-    """Source and identifier of a learning objective: CASE identifiers are UUIDs, others are not said to be CASE's."""
-    try:
-        return "case", uuid.UUID(competency_id).urn
-    except ValueError:
-        return "unknown", competency_id
-
-
-def _result(package: Package, item: str, row: Row, sourced_id: str, zone: ZoneInfo) -> None:
-    is_enough = row["state"] != "not_enough_evidence" and row["expected_share"] is not None
-    score = f"{100 * row['expected_share']:.1f}" if is_enough else ""
-    result = _id("result", item, sourced_id)
-    at: datetime = row["last_event_at"] or row["state_since_at"]
-    said = wording.SAID.get(row["override_state"] or "")
-    package.rows["results"].append(
-        (
-            *(result, *BULK, item, sourced_id, "fully graded" if is_enough else "partially graded", score),
-            *(at.astimezone(zone).date().isoformat(), f"A teacher said: {said}" if said else "", row["state"]),
-            *(row["class_id"], "false" if row["state"] == "mastered" else "true", "false" if is_enough else "true"),
-            *("false", "false"),
-        )
-    )
-    if is_enough:
-        scored = (result, *_objective(row["competency_id"]), score, row["state"])
-        package.rows["resultLearningObjectiveIds"].append((_id("objective of", result), *BULK, *scored))
+        scale = (item, own_id("score scale", class_id))
+        cells["lineItemScoreScales"] = (own_id("scale of", item), *BULK, "", *scale)
+    return cells
 
 
 def _manifest(present: Sequence[str]) -> list[Cells]:
@@ -267,5 +251,9 @@ def _manifest(present: Sequence[str]) -> list[Cells]:
     ]
 
 
-def _add(archive: zipfile.ZipFile, name: str, header: Cells, text: str) -> None:
-    archive.writestr(zipfile.ZipInfo(f"{name}.csv"), "".join([*csv_lines([header]), text]), zipfile.ZIP_DEFLATED)
+def _text(rows: Sequence[Cells]) -> bytes:
+    return "".join(csv_lines(rows)).encode()
+
+
+def _add(archive: zipfile.ZipFile, name: str, header: Cells, text: bytes) -> None:
+    archive.writestr(zipfile.ZipInfo(f"{name}.csv"), _text([header]) + text, zipfile.ZIP_DEFLATED)

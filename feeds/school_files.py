@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from zoneinfo import ZoneInfo
+
+import pyarrow as pa
 
 from answers import wording
 from answers.pupil_names import Names
 from answers.school_answers import Group, SchoolView
 from cairn.language import noted
 from cairn.teacher_words import TeacherWords
-from feeds.feed_file import COUNT, DATE, LOCAL, NUMBER, TEXT, YES, Column, Columns, FeedFile, local_minutes, of_rows
+from feeds.feed_file import (
+    COUNT,
+    DATE,
+    LOCAL,
+    NUMBER,
+    TEXT,
+    YES,
+    Column,
+    Columns,
+    FeedFile,
+    local_minutes,
+    mapped,
+    of_rows,
+    of_table,
+    percents,
+)
 
 Row = dict[str, Any]
 STANDING = """
@@ -20,43 +38,57 @@ order by class_title, class_id, student_key, competency_code, competency_id"""
 
 def text(title: str, field: str | None = None) -> Column:
     """A column as it stands in the mart; ``field`` where the mart calls it otherwise."""
-    return Column(title, TEXT, lambda row: row[field or title])
+    return Column(title, TEXT, lambda rows: rows[field or title])
 
 
 def count(title: str, field: str | None = None) -> Column:
     """A whole number."""
-    return Column(title, COUNT, lambda row: row[field or title])
+    return Column(title, COUNT, lambda rows: rows[field or title])
 
 
 def day(title: str, field: str | None = None) -> Column:
     """A local day."""
-    return Column(title, DATE, lambda row: row[field or title])
+    return Column(title, DATE, lambda rows: rows[field or title])
 
 
 def percent(title: str, field: str) -> Column:
     """A share as whole percent."""
-    return Column(title, COUNT, lambda row: None if row[field] is None else round(100 * row[field]))
+    return Column(title, COUNT, lambda rows: percents(rows[field]))
 
 
 def tenths(title: str, field: str) -> Column:
     """A number to one decimal."""
-    return Column(title, NUMBER, lambda row: None if row[field] is None else round(row[field], 1))
+
+    def rounded(value: float | None) -> float | None:
+        return None if value is None else round(value, 1)
+
+    return Column(title, NUMBER, lambda rows: mapped(rows[field], rounded, NUMBER))
 
 
 def yes(title: str, field: str) -> Column:
-    """Yes or no."""
-    return Column(title, YES, lambda row: bool(row[field]))
+    """Yes or no; no where the mart says neither."""
+    return Column(title, YES, lambda rows: mapped(rows[field], bool, YES))
+
+
+def words(title: str, field: str, say: Callable[[Any], str]) -> Column:
+    """What ``say`` makes of the mart's value, of none too."""
+    return Column(title, TEXT, lambda rows: mapped(rows[field], say))
 
 
 def state(title: str, field: str) -> Column:
     """A state in words."""
-    return Column(title, TEXT, lambda row: wording.state(row[field]))
+    return words(title, field, wording.state)
+
+
+def said(title: str, field: str) -> Column:
+    """A teacher's word, empty where there is none."""
+    return words(title, field, lambda value: wording.SAID.get(value or "", ""))
 
 
 def pupil_columns(names: Names) -> Columns:
     """Who, by name and by key, and in which class."""
     return (
-        Column("pupil", TEXT, lambda row: names(row["student_key"])),
+        words("pupil", "student_key", names),
         text("pupil_key", "student_key"),
         text("class", "class_title"),
         text("class_id"),
@@ -64,29 +96,26 @@ def pupil_columns(names: Names) -> Columns:
 
 
 TOPIC: Columns = (text("competency_code"), text("competency", "competency_title"))
-WORD: Columns = (
-    Column("teacher_said", TEXT, lambda row: wording.SAID.get(row["override_state"] or "", "")),
-    day("teacher_said_date", "override_date"),
-)
+WORD: Columns = (said("teacher_said", "override_state"), day("teacher_said_date", "override_date"))
 
 
 def feed_files(
-    view: SchoolView, standing: list[Row], names: Names, zone: ZoneInfo, words: TeacherWords
+    view: SchoolView, standing: pa.Table, names: Names, zone: ZoneInfo, teachers: TeacherWords
 ) -> list[FeedFile]:
     """All lists of a school's feed, rows in the order of the page; ``standing``: rows of :data:`STANDING`."""
     pupil = pupil_columns(names)
 
     def local(title: str, field: str) -> Column:
-        return Column(title, LOCAL, lambda row: local_minutes(row[field], zone))
+        return Column(title, LOCAL, lambda rows: local_minutes(rows[field], zone))
 
     def resources(field: str) -> Column:
         """The district's resources for the competency in a column, title and address."""
 
-        def offered(row: Row) -> str:
-            found = view.resources.get(row[field], [])
+        def offered(competency_id: str | None) -> str:
+            found = view.resources.get(competency_id or "", [])
             return "; ".join(f"{one['resource_title']} {one['resource_url']}" for one in found)
 
-        return Column("resources", TEXT, offered)
+        return words("resources", field, offered)
 
     expected = percent("expected_right_pct", "expected_share")
     bounds = (percent("expected_right_low_pct", "share_low"), percent("expected_right_high_pct", "share_high"))
@@ -95,7 +124,7 @@ def feed_files(
         count("priority"),
         yes("is_first", "is_first"),
         *pupil,
-        Column("reason", TEXT, lambda row: wording.reason(row["reason"])),
+        words("reason", "reason", wording.reason),
         text("detail"),
         *TOPIC,
         text("likely_gap_code", "gap_competency_code"),
@@ -110,7 +139,7 @@ def feed_files(
         *(expected, *bounds),
         text("next_competency_code"),
         text("next_competency", "next_competency_title"),
-        Column("mastered_by", TEXT, lambda row: "a teacher's word" if row["is_by_teacher"] else "the number"),
+        words("mastered_by", "is_by_teacher", lambda is_so: "a teacher's word" if is_so else "the number"),
         day("teacher_said_date", "said_date"),
         resources("next_competency_id"),
     )
@@ -121,10 +150,10 @@ def feed_files(
         state("to_state", "to_state"),
         local("work_local", "decided_at"),
     )
-    said: Columns = (
+    overrides: Columns = (
         *(*pupil, *TOPIC, *WORD),
         day("teacher_said_until_date", "override_until_date"),
-        Column("reason", TEXT, lambda row: words.of(row["override_reason"])),
+        words("reason", "override_reason", teachers.of),
         state("computed_state", "computed_state"),
         expected,
         yes("needs_no_adult_by_it", "is_set_aside"),
@@ -148,9 +177,9 @@ def feed_files(
             view.reviews_due,
             (*pupil, *TOPIC, expected, last_work, *WORD),
         ),
-        of_rows("teachers_words", noted("What teachers said beside the computed state"), view.overrides, said),
+        of_rows("teachers_words", noted("What teachers said beside the computed state"), view.overrides, overrides),
         of_rows("changes", noted("What changed in the night"), view.changes, changes),
-        of_rows("standing", noted("Where each pupil stands in each competency with evidence"), standing, stands),
+        of_table("standing", noted("Where each pupil stands in each competency with evidence"), standing, stands),
         of_rows("classes", noted("Which class needs you"), view.classes, _classes(names)),
         of_rows("pace", noted("How each class comes through its plan"), view.pace, PACE),
         of_rows(
@@ -187,11 +216,11 @@ GROUPS: Columns = (
 def _classes(names: Names) -> Columns:
     return (
         *(text("class", "class_title"), text("class_id"), text("subject")),
-        Column("teacher", TEXT, lambda row: names(row["teacher_key"])),
+        words("teacher", "teacher_key", names),
         text("why", "attention_reason"),
         *(count(name) for name in ("pupils", "active_pupils_7d", "attempts_7d", "stuck_pupils")),
         *(count(name) for name in ("ready_pupils", "mastered_pairs", "developing_pairs")),
-        Column("attention_score", NUMBER, lambda row: row["attention_score"]),
+        Column("attention_score", NUMBER, lambda rows: rows["attention_score"]),
     )
 
 

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+
 from answers import feed_access, feed_folders, wording
 from answers.pinned_releases import Opened
 from answers.pupil_names import Names, look_up
@@ -72,13 +74,13 @@ def write_school(morning: Morning, view: SchoolView) -> int:
     """Write one school's folder; returns how many files it holds."""
     settings, release = morning.settings, morning.release
     school_id = view.school["school_id"]
-    standing = release.rows(STANDING, [school_id])
+    standing = release.table(STANDING, [school_id])
     sent = feed_folders.sent_folder(settings, school_id)
     before = delta.read_standing(sent / feed_folders.STANDING)
     kept = delta.kept_standing(standing)
-    changes = delta.changed_rows(before, standing)
+    changes = delta.changed_rows(before, kept)
     # Who is gone since the last feed is named in the list of what changed.
-    everybody = view.student_keys | {row["student_key"] for row in (*standing, *changes)}
+    everybody = view.student_keys.union(*(pc.unique(one["student_key"]).to_pylist() for one in (kept, changes)))
     names = look_up(
         settings,
         everybody | view.teacher_keys,
@@ -99,10 +101,10 @@ def write_school(morning: Morning, view: SchoolView) -> int:
         contents.lists("", files)
         contents.package("", oneroster.together(packages.values()))
         contents.page(view, names, manifest)
+        by_class = [file.by_class(packages) for file in files]
         for class_id, package in sorted(packages.items()):
             folder = f"{CLASSES}/{feed_folders.folder_name(class_id)}/"
-            parts = [part for file in files if (part := file.of_class(class_id)) is not None]
-            contents.lists(folder, parts, class_id=class_id)
+            contents.lists(folder, [parts[class_id] for parts in by_class if parts], class_id=class_id)
             contents.package(folder, package, class_id=class_id)
         whole = manifest | {"files": contents.entries}
         write_private(making / feed_folders.PUPILS, json.dumps(contents.named).encode())
@@ -145,7 +147,7 @@ class _Contents:
     def package(self, folder: str, package: oneroster.Package, **more: Any) -> None:
         """The OneRoster package."""
         about = noted("OneRoster 1.2 results, for the school's information system")
-        rows = len(package.rows["results"])
+        rows = package.results
         self.add(f"{folder}{feed_folders.ONEROSTER}", package.content(), package.pupils, about=about, rows=rows, **more)
 
     def page(self, view: SchoolView, names: Names, manifest: Row) -> None:

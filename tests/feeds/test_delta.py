@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,9 +27,18 @@ def stands(pupil: str, topic: str, **more: Any) -> dict[str, Any]:
     return {"student_key": pupil, "competency_id": topic, **usual, **more}
 
 
+def standing(rows: list[dict[str, Any]]) -> pa.Table:
+    """Rows as a standing that is kept."""
+    return pa.Table.from_pylist(rows, KEPT)
+
+
+def changes_of(before: list[dict[str, Any]] | None, now: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = changed_rows(None if before is None else standing(before), standing(now)).to_pylist()
+    return found
+
+
 def reasons(before: list[dict[str, Any]] | None, now: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
-    found = changed_rows(before, now)
-    return [(row["student_key"], row["change"], row["reason_code"]) for row in found]
+    return [(row["student_key"], row["change"], row["reason_code"]) for row in changes_of(before, now)]
 
 
 def test_the_first_feed_is_whole_and_says_so() -> None:
@@ -94,14 +104,15 @@ def test_the_changes_applied_to_the_old_standing_give_the_new_one(
             for row, share in zip(rows, percents, strict=True)
         }
 
-    changes = changed_rows(before, now)
+    changes = changes_of(before, now)
     applied = told(before)
     for pair in told([row for row in changes if row["change"] == "removed"], "old_"):
         del applied[pair]
     applied |= told([row for row in changes if row["change"] != "removed"], "new_")
     assert applied == told(now)
     assert {row["reason_code"] for row in changes} <= set(REASONS)
-    assert kept_standing(now).schema == KEPT and kept_standing(now).to_pylist() == now
+    mart = standing(now).append_column("is_stuck", pa.nulls(len(now), pa.bool_()))
+    assert kept_standing(mart).schema == KEPT and kept_standing(mart).to_pylist() == now
 
 
 def test_a_feed_tells_what_changed_since_the_one_that_was_sent(published: Settings) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -19,7 +20,8 @@ from cairn.rostering.oneroster import read_roster
 from cairn.rostering.oneroster_known import Known
 from cairn.settings import Settings
 from feeds.feed_file import csv_content
-from feeds.oneroster import BULK, COLUMNS, ClassRoster, Term, packages, together
+from feeds.oneroster import COLUMNS, ClassRoster, Term, packages, together
+from feeds.oneroster_results import BULK
 from tests.feeds.conftest import rows_of
 from tests.feeds.test_delta import AT, stands
 
@@ -67,7 +69,7 @@ def _package(*rows: dict[str, Any]) -> dict[str, list[dict[str, str]]]:
     term = Term("t1", "Fall", "term", AT.date(), AT.date(), "y1", "2027")
     roster = ClassRoster({"c1": term}, {"c1": "k1"}, Term("own", "Year", "term", AT.date(), AT.date(), "", "2027"))
     standing = [{"subject": "Mathematics", "state_since_at": AT, **row} for row in rows]
-    found = packages(standing, "s1", NAMES, roster, ZoneInfo("America/Chicago"))
+    found = packages(pa.Table.from_pylist(standing), "s1", NAMES, roster, ZoneInfo("America/Chicago"))
     return _tables(together(found.values()).content())
 
 
