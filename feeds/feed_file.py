@@ -10,7 +10,6 @@ import csv
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -173,19 +172,18 @@ class _Lines:
     write: Callable[[str], object]
 
 
-def _cells(column: pa.ChunkedArray) -> pa.Array:
+def _cells(column: pa.ChunkedArray) -> Values:
     """A column as cells of CSV, quoted where they must be, null where there is no value."""
-    coded = column.combine_chunks().dictionary_encode()
-    cells = quoted(_told(value) for value in coded.dictionary.to_pylist())
-    return pa.array(cells, TEXT).take(coded.indices)
-
-
-def _told(value: Any) -> str:
-    if isinstance(value, str):
-        return safe_cell(value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return value.isoformat(" ", "minutes") if isinstance(value, datetime) else str(value)
+    if column.type == TEXT:
+        coded = column.combine_chunks().dictionary_encode()
+        return pa.array(quoted(map(safe_cell, coded.dictionary.to_pylist())), TEXT).take(coded.indices)
+    if column.type == YES:
+        return pc.if_else(column, "yes", "no")
+    if pa.types.is_timestamp(column.type):
+        return pc.strftime(column.cast(LOCAL), format="%Y-%m-%d %H:%M")
+    if column.type == NUMBER:
+        return mapped(column, lambda value: None if value is None else str(value))
+    return column.cast(TEXT)
 
 
 def quoted(cells: Iterable[str]) -> list[str]:

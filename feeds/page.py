@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
 
 from answers import wording
 from answers.pupil_names import Names
@@ -14,8 +15,9 @@ from answers.school_answers import SchoolView
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
-def feed_page(view: SchoolView, names: Names, manifest: dict[str, Any], words_of_day: str) -> bytes:
-    """The page as UTF-8 bytes."""
+@functools.cache
+def _template() -> Template:
+    """The page's template, read once a process."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=select_autoescape(default=True),
@@ -24,7 +26,10 @@ def feed_page(view: SchoolView, names: Names, manifest: dict[str, Any], words_of
         lstrip_blocks=True,
     )
     environment.filters.update(state=wording.state, reason=wording.reason, number=wording.number)
-    html = environment.get_template("feed.html").render(
-        view=view, names=names, manifest=manifest, day=words_of_day, plural=wording.plural
-    )
+    return environment.get_template("feed.html")
+
+
+def feed_page(view: SchoolView, names: Names, manifest: dict[str, Any], words_of_day: str) -> bytes:
+    """The page as UTF-8 bytes."""
+    html = _template().render(view=view, names=names, manifest=manifest, day=words_of_day, plural=wording.plural)
     return html.encode()

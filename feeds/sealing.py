@@ -13,7 +13,7 @@ from typing import Any
 
 import pyrage
 
-from answers.feed_folders import DELIVERY, SEALED
+from answers.feed_folders import DELIVERY, ONEROSTER, SEALED
 from cairn.errors import CairnError
 from feeds.minisign import SigningKey
 from feeds.signed import BESIDE, entry, write_manifest
@@ -52,7 +52,10 @@ def seal(folder: Path, manifest: dict[str, Any], keys: Sequence[str], signing: S
     names = [one["name"] for one in manifest["files"]]
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name in (*names, *sorted(BESIDE)):
-            archive.write(folder / name, name)
+            info = zipfile.ZipInfo.from_file(folder / name, name)
+            # A package is compressed already.
+            how = zipfile.ZIP_STORED if name.endswith(ONEROSTER) else zipfile.ZIP_DEFLATED
+            archive.writestr(info, (folder / name).read_bytes(), how)
     sealed = pyrage.encrypt(content.getvalue(), [recipient(key) for key in keys])
     target = folder / DELIVERY
     target.mkdir(mode=0o700)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,8 @@ def signing_key(settings: Settings) -> SigningKey:
 
 def write_private(path: Path, content: bytes) -> None:
     """A file for its owner only."""
-    path.touch(mode=0o600)
-    path.write_bytes(content)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)
 
 
 def write_manifest(folder: Path, manifest: dict[str, Any], key: SigningKey) -> None:
@@ -43,8 +44,9 @@ def write_manifest(folder: Path, manifest: dict[str, Any], key: SigningKey) -> N
 def entry(folder: Path, name: str, content: bytes, **more: Any) -> dict[str, Any]:
     """Write a file and return its line in the manifest."""
     path = folder / name
-    for parent in [*path.relative_to(folder).parents][-2::-1]:
-        (folder / parent).mkdir(exist_ok=True, mode=0o700)  # "parents=True" would open those above to everybody
+    if not path.parent.is_dir():
+        for parent in [*path.relative_to(folder).parents][-2::-1]:
+            (folder / parent).mkdir(exist_ok=True, mode=0o700)  # "parents=True" would open those above to everybody
     write_private(path, content)
     return {"name": name, **more, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
