@@ -1,7 +1,8 @@
 """The true numbers behind the table of equity: how pupils of each group do, by school and over all of them.
 
-Groups are a pupil's grade, and what the roster says of her where the release has ``mart_pupil_group``. A pupil of whom
-a grouping says nothing is in its group "not known", so that the groups of a grouping make up the pupils of the school.
+Groups are a pupil's grade, and what the roster says of her (``mart_pupil_subgroup``; a release built before there was
+one has grades alone). A pupil of whom a grouping says nothing is in its group "not reported", so that the groups of a
+grouping make up the pupils of the school.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from cairn.protection.published import SHARE, Key
 from cairn.protection.tables import Metric, RawTable
 from releases.learning_marts import marts_of
 
-GROUPS, SCHOOL_GROUPS = "mastery_group", "mastery_school_group"
-ALL, NOT_KNOWN, GRADE = "*", "not known", "grade"
+GROUPS, SCHOOL_GROUPS, SCHOOL_SUBGROUPS = "mastery_group", "mastery_school_group", "mastery_school_subgroup"
+ALL, NOT_REPORTED, GRADE = "*", "not reported", "grade"
 METRICS = (
     Metric("pupils"),
     Metric("mastered_half", SHARE, "pupils"),
@@ -24,7 +25,10 @@ METRICS = (
 )
 # A group of a school is some twenty pupils: of what it has mastered alone, for the audit grows with all that is told.
 SCHOOL_METRICS = METRICS[:2]
-_SENT = "union all select student_key, grouping_name, group_name from mart_pupil_group where group_name is not null"
+_SENT = (
+    "union all select student_key, subgroup_kind as grouping_name, subgroup as group_name from mart_pupil_subgroup"
+    " where subgroup_kind <> 'grade'"
+)
 Rows = dict[Key, dict[str, int]]
 # One row a pupil of a school and grouping; a pupil of two schools counts at both, as in mart_school.
 _EQUITY = """
@@ -60,36 +64,53 @@ group by all order by 2, 1, 3"""
 
 def equity_tables(learning: duckdb.DuckDBPyConnection) -> list[RawTable]:
     """Of an open learning release ``mastery_group`` (grouping, group; ``*`` for all groups) and
-    ``mastery_school_group`` (school, grouping, group; ``*`` for all groups of a school and for all schools)."""
-    sent = _SENT if "mart_pupil_group" in marts_of(learning) else ""
-    found = learning.execute(_EQUITY.format(grade=GRADE, unknown=NOT_KNOWN, sent=sent)).fetchall()
+    ``mastery_school_group`` (school, "grade", group; ``*`` for all groups of a school and for all schools), and of the
+    same shape ``mastery_school_subgroup`` of the roster's groups, told coarsely: a group of a school is small, and
+    every grouping divides the same pupils."""
+    sent = _SENT if "mart_pupil_subgroup" in marts_of(learning) else ""
+    found = learning.execute(_EQUITY.format(grade=GRADE, unknown=NOT_REPORTED, sent=sent)).fetchall()
     names = [metric.name for metric in METRICS]
-    schools: Rows = {
+    rows: Rows = {
         (str(school), str(grouping), str(group)): dict(zip(names, map(int, numbers), strict=True))
         for school, grouping, group, *numbers in found
     }
     groups: dict[Key, list[Key]] = {}
-    of_school: dict[Key, list[Key]] = {}
-    for key in schools:
+    for key in _with_empty(rows):
         groups.setdefault(key[1:], []).append(key)
-        of_school.setdefault((key[0], key[1], ALL), []).append(key)
     everybody: dict[Key, list[Key]] = {}
     for grouping, group in groups:
         everybody.setdefault((grouping, ALL), []).append((grouping, group))
-    district = {key: _summed(schools, parts) for key, parts in groups.items()}
+    district = {key: _summed(rows, parts) for key, parts in groups.items()}
     district |= {key: _summed(district, parts) for key, parts in everybody.items()}
-    over_schools = {(ALL, *key): parts for key, parts in groups.items()}
-    summed = {key: _summed(schools, parts) for key, parts in {**of_school, **over_schools}.items()}
-    return [
+    by_grade = {key: row for key, row in rows.items() if key[1] == GRADE}
+    by_subgroup = {key: row for key, row in rows.items() if key[1] != GRADE}
+    tables = [
         RawTable(GROUPS, ("grouping_name", "group_name"), METRICS, district, everybody),
-        RawTable(
-            SCHOOL_GROUPS,
-            ("school_id", "grouping_name", "group_name"),
-            SCHOOL_METRICS,
-            schools | summed,
-            {**of_school, **over_schools},
-        ),
+        _of_schools(SCHOOL_GROUPS, by_grade),
     ]
+    return [*tables, _of_schools(SCHOOL_SUBGROUPS, by_subgroup, is_coarse=True)] if by_subgroup else tables
+
+
+def _with_empty(rows: Rows) -> Rows:
+    """The rows, each group of the roster at each school: that a school has a row of a group tells of nobody. (Which
+    grades a school has is known.)"""
+    groups = sorted({key[1:] for key in rows if key[1] != GRADE})
+    for school in sorted({key[0] for key in rows}):
+        for group in groups:
+            rows.setdefault((school, *group), dict.fromkeys((metric.name for metric in METRICS), 0))
+    return rows
+
+
+def _of_schools(name: str, rows: Rows, is_coarse: bool = False) -> RawTable:
+    """A table of schools' groups with the sums of each school and of each group."""
+    totals: dict[Key, list[Key]] = {}
+    for school, grouping, group in rows:
+        totals.setdefault((school, grouping, ALL), []).append((school, grouping, group))
+    for school, grouping, group in rows:
+        totals.setdefault((ALL, grouping, group), []).append((school, grouping, group))
+    summed = {key: _summed(rows, parts) for key, parts in totals.items()}
+    dimensions = ("school_id", "grouping_name", "group_name")
+    return RawTable(name, dimensions, SCHOOL_METRICS, rows | summed, totals, is_coarse)
 
 
 def _summed(rows: Rows, parts: Sequence[Key]) -> dict[str, int]:

@@ -12,7 +12,7 @@ from cairn.protection.published import MEAN, MONEY, SHARE, Key
 from cairn.protection.tables import Metric, Number, RawTable
 from releases.learning_marts import marts_of
 from releases.publication_equity import GROUPS as PUPIL_GROUPS
-from releases.publication_equity import SCHOOL_GROUPS, equity_tables
+from releases.publication_equity import SCHOOL_GROUPS, SCHOOL_SUBGROUPS, equity_tables
 
 ALL = "*"
 TREATMENT, COMPARISON = "*treatment", "*comparison"
@@ -211,13 +211,14 @@ def pairs_of(tables: Mapping[str, Iterable[Key]]) -> list[Pair]:
         if group == ALL:
             for metric in ("pupils", "need_adult", "moves_on"):
                 found += both((OVERVIEW, (ALL,), metric), (PUPIL_GROUPS, (grouping, ALL), metric), True)
-    for school, grouping, group in has.get(SCHOOL_GROUPS, ()):
-        if group == ALL:
-            found += both((OVERVIEW, (school,), "pupils"), (SCHOOL_GROUPS, (school, grouping, ALL), "pupils"), True)
-        elif school == ALL:
-            for metric in ("pupils", "mastered_half"):
-                whole = (PUPIL_GROUPS, (grouping, group), metric)
-                found += both(whole, (SCHOOL_GROUPS, (ALL, grouping, group), metric), True)
+    for table in (SCHOOL_GROUPS, SCHOOL_SUBGROUPS):
+        for school, grouping, group in has.get(table, ()):
+            if group == ALL:
+                found += both((OVERVIEW, (school,), "pupils"), (table, (school, grouping, ALL), "pupils"), True)
+            elif school == ALL:
+                for metric in ("pupils", "mastered_half"):
+                    whole = (PUPIL_GROUPS, (grouping, group), metric)
+                    found += both(whole, (table, (ALL, grouping, group), metric), True)
     for pilot, school in has.get(SCHOOLS, ()):
         if school == ALL:
             found += both((SCHOOLS, (pilot, ALL), "pupils"), (COUNTS, (pilot,), "pupils"), True)

@@ -142,10 +142,14 @@ class _Known:
     """What an attacker gets: of each number as many values as are enough to see that she does not (``met``), and all
     of them where that has to be seen (``whole``)."""
 
-    def __init__(self, claims: Claims, n_min: int, strict: Collection[str] = ()) -> None:
+    def __init__(
+        self, claims: Claims, n_min: int, strict: Collection[str] = (), wanted: Collection[str] | None = None
+    ) -> None:
+        """``wanted``: the numbers to look at; all of them where it is not given."""
         self._claims = claims
         self._whole: dict[str, Interval] = {}
-        self.met = intervals(claims, [name for name in claims.bounds if name != "1"], n_min, strict)
+        names = [name for name in claims.bounds if name != "1"] if wanted is None else wanted
+        self.met = intervals(claims, names, n_min, strict)
 
     def whole(self, name: str) -> Interval:
         """Everything that a number may be."""
@@ -211,21 +215,20 @@ def _tells_few(one: tuple[_Known, str], other: tuple[_Known, str], n_min: int) -
 def _since(tables: Sequence[PublishedTable], known: _Known, before: Earlier, n_min: int) -> list[Failure]:
     """Numbers that differ from an earlier publication of them by few pupils."""
     shared = [table for table in tables if table.name in before.tables]
-    past = [before.tables[table.name] for table in shared]
-    then = _Known(claims_of(past), n_min)
-    found = []
+    past = claims_of([before.tables[table.name] for table in shared])
+    doubtful: dict[str, CellName] = {}
     for cell in _numbers(shared):
         name = str(cell)
-        if name not in then.met or _same(before.tables[cell.table], cell, tables):
+        if name not in past.bounds or _same(before.tables[cell.table], cell, tables):
             continue
-        if any(
-            _tells_few((known, side), (then, side), n_min)
-            for side in (name, name + COMPLEMENT)
-            if side in known.met and side in then.met
-        ):
-            why = f"differs from the publication of {before.day} by fewer than {n_min} pupils"
-            found.append(Failure(cell, EARLIER, why))
-    return found
+        for side in (name, name + COMPLEMENT):
+            # What is left open of one of two numbers is left open of their difference.
+            if side in known.met and side in past.bounds and known.met[side][1] - known.met[side][0] + 1 < n_min:
+                doubtful[side] = cell
+    then = _Known(past, n_min, wanted=doubtful)
+    hit = [cell for side, cell in doubtful.items() if _tells_few((known, side), (then, side), n_min)]
+    why = f"differs from the publication of {before.day} by fewer than {n_min} pupils"
+    return [Failure(cell, EARLIER, why) for cell in dict.fromkeys(hit)]
 
 
 def _same(past: PublishedTable, cell: CellName, tables: Iterable[PublishedTable]) -> bool:

@@ -24,6 +24,9 @@ from scipy.sparse import csr_array
 
 SLACK = 1e-6
 SECONDS = 20.0
+# Two programmes that settle no more cells than this are dearer than those of each cell by itself.
+WORTH = 2
+_SIDES = ("lower", "upper", "width")
 Relation = Mapping[str, float]
 
 
@@ -124,7 +127,31 @@ class _Part:
 
     def unprotected(self, chosen: np.ndarray) -> list[tuple[float, np.ndarray]]:
         """:meth:`missing` of every cell that has a level."""
-        return [one for cell in self.levels for one in self.missing(chosen, cell)]
+        return [one for cell in self.doubtful(chosen) for one in self.missing(chosen, cell)]
+
+    def doubtful(self, chosen: np.ndarray) -> list[int]:
+        """Cells with a level that programmes of many cells at once do not show to be protected: each solution is a
+        table that fits, and moves many cells; one or two programmes a cell are dear where cells are many."""
+        left = np.array(list(self.levels), dtype=int)
+        lower, upper, width = (np.array([getattr(self.levels[cell], of) for cell in left]) for of in _SIDES)
+        lowest, highest = np.zeros(len(self.names)), np.zeros(len(self.names))
+        below, above = self.reach(chosen)
+        bounds, zeros = np.column_stack([-below, above]), np.zeros(self.matrix.shape[0])
+        rng = np.random.default_rng(len(left))
+        is_worth = len(left) > WORTH
+        while is_worth:
+            for sign in (1.0, -1.0):
+                objective = np.zeros(len(self.names))
+                objective[left] = sign * rng.normal(size=len(left))
+                found = linprog(objective, A_eq=self.matrix, b_eq=zeros, bounds=bounds, method="highs")
+                if found.status != 0:
+                    raise CannotProtect(f"the attacker's programme has no end: {found.message}")
+                lowest, highest = np.minimum(lowest, found.x), np.maximum(highest, found.x)
+            up, down = highest[left] + SLACK, SLACK - lowest[left]
+            is_left = (up < upper) | (down < lower) | (up + down < width)
+            is_worth = bool(len(left) - is_left.sum() > WORTH and is_left.sum() > WORTH)
+            left, lower, upper, width = left[is_left], lower[is_left], upper[is_left], width[is_left]
+        return [int(cell) for cell in left]
 
     def add_cut(self, wanted: float, dual: np.ndarray) -> None:
         """The reach of the cells chosen, weighed by the dual, must come to what is wanted."""
@@ -148,7 +175,7 @@ def suppress(problem: Problem, seconds: float = SECONDS) -> Solution:
     ends = time.monotonic() + seconds
     for part in parts:
         everything = np.array([index not in part.kept or index in part.forced for index in range(len(part.names))])
-        for cell in part.levels:
+        for cell in part.doubtful(everything):
             if part.missing(everything, cell):
                 raise CannotProtect(f"{part.names[cell]} cannot be protected: too few other cells may be left out")
         found, is_proven, taken = _exact(part, ends)

@@ -28,13 +28,15 @@ class Metric:
 @dataclass(frozen=True)
 class RawTable:
     """True numbers, which are published nowhere: rows by key, None where a number is not known. Counts stand before
-    what rests on them. ``totals``: keys of rows that are sums of others to the keys of those."""
+    what rests on them. ``totals``: keys of rows that are sums of others to the keys of those. ``is_coarse``: its
+    counts are told in two classes."""
 
     name: str
     dimensions: tuple[str, ...]
     metrics: tuple[Metric, ...]
     rows: Mapping[Key, Mapping[str, Number]]
     totals: Mapping[Key, Sequence[Key]] = field(default_factory=dict)
+    is_coarse: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ def protect(raw: RawTable, rules: Rules, seconds: float = SECONDS) -> Protected:
 
     Raises CannotProtect where even all dashes would not do, ValueError for a part that is larger than its whole.
     """
+    rules = rules.coarse() if raw.is_coarse else rules
     rows: dict[Key, dict[str, PublishedCell]] = {key: {} for key in raw.rows}
     sensitive: set[CellName] = set()
     left_out, is_optimal = 0, True

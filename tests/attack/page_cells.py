@@ -92,6 +92,8 @@ def bounds(text: str, rounded_to: int = 1) -> tuple[float, float] | None:
         return (value, value) if value == 0 else (value - rounded_to // 2, value + rounded_to - 1 - rounded_to // 2)
     if found := re.fullmatch(rf"(?:under|fewer than) {NUMBER}(?: pupils)?", text):
         return 0.0, float(found[1].replace(",", "")) - 1
+    if found := re.fullmatch(rf"{NUMBER} or more", text):
+        return float(found[1].replace(",", "")), inf
     return None
 
 

@@ -15,6 +15,7 @@ TABLES = {
     " sequence int, grades varchar",
     "mart_pupil_plan": "school_id varchar, class_id varchar, class_title varchar, student_key varchar,"
     " subject varchar, grade varchar",
+    "mart_pupil_subgroup": "student_key varchar, subgroup_kind varchar, subgroup varchar",
     "mart_pilot_school": "pilot_id varchar, school_id varchar, school_name varchar, arm varchar, pupils_assigned int",
     "mart_pilot_pupil": "pilot_id varchar, school_id varchar, student_key varchar, is_joiner boolean,"
     " baseline_score double, outcome_score double",
@@ -55,6 +56,9 @@ def _rows(connection: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[Any, ..
     return {
         "mart_competency": [(*one, place, None) for place, one in enumerate(competencies)],
         "mart_pupil_plan": [(*pupil, "Mathematics", "4") for pupil in pupils],
+        "mart_pupil_subgroup": [
+            (key, "english_learner", "yes" if number % 7 == 0 else "no") for *_, key, number in numbered
+        ],
         "mart_pilot_school": [(PILOT, *school, "treatment", 32) for school in schools],
         "mart_pilot_pupil": [
             (PILOT, school, key, False, 200.0, None if number % 32 < 3 else 205.0)

@@ -16,7 +16,7 @@ from tests.portal.conftest import Pages
 LINKED = {
     "/": {"school_overview", "competency", "rollout_group"},
     "/rollout": {"rollout_school", "rollout_group"},
-    "/equity": {"mastery_group", "mastery_school_group"},
+    "/equity": {"mastery_group", "mastery_school_group", "mastery_school_subgroup"},
     "/pilots/pilot-fractions": {"pilot_school"},
 }
 
@@ -44,13 +44,22 @@ def test_each_page_links_to_its_tables_and_they_say_what_is_published(pages: Pag
 
 def test_equity_of_the_district_and_of_a_school(pages: Pages) -> None:
     client = pages.client("central")
-    table = Reader(client.get("/equity").text).whole_tables()[0]
+    tables = Reader(client.get("/equity").text).whole_tables()
+    table = next(one for one in tables if one.heading == "Grade")
     assert table.heads == ["Group", "Pupils", "Half mastered", "Need an adult", "Move on"]
     assert [row[:2] for row in table.rows] == [["4", "100"], ["All pupils", "100"]]
-    assert "not yet, because the release has none" in client.get("/equity").text
+    learners = next(one for one in tables if one.heading == "English learner")
+    assert [row[:2] for row in learners.rows] == [["No", "80"], ["Yes", "10"], ["All pupils", "100"]]
+    assert "not yet, because" not in client.get("/equity").text
     of_school = Reader(client.get("/equity?school=school-a").text).whole_tables()[-1]
     assert of_school.heading == "At Aspen Grove Elementary"
-    assert [row[:3] for row in of_school.rows] == [["4", "Grade", "30"], ["All pupils", "Grade", "30"]]
+    assert [row[:3] for row in of_school.rows] == [
+        ["4", "Grade", "30"],
+        ["All pupils", "Grade", "30"],
+        ["No", "English learner", "under 40"],
+        ["Yes", "English learner", "under 40"],
+        ["All pupils", "English learner", "under 40"],
+    ]
     assert client.get("/equity?school=nowhere").status_code == 404
     assert "not yet" in client.get("/equity?as-of=2026-01-01").text.lower()
 
