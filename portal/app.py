@@ -19,6 +19,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from answers.pinned_releases import Reader
 from answers.school_lists import LISTS
+from answers.wording import retold
 from cairn.language import gettext, noted
 from cairn.settings import Settings
 from portal import (
@@ -77,7 +78,7 @@ def error_page(request: Request, error: Exception) -> Response:
         request.state.account = current_account(request)
     if status == 403 or (status == 404 and request.url.path.startswith(PATHS_ABOUT_PUPILS)):
         note(request, "refused", account=getattr(request.state, "account", None), reason=f"{status}: {detail}")
-    context = {"title": gettext(TITLES.get(status, phrase)), "detail": gettext(detail)}
+    context = {"title": gettext(TITLES.get(status, phrase)), "detail": retold(detail)}
     return render(request, "error.html", context, status_code=status)
 
 

@@ -15,6 +15,7 @@ from answers.metrics import title as title_of
 from answers.pilot_answers import load_rollout, load_rollout_parts, load_scorecards
 from answers.pinned_releases import Opened
 from answers.published_numbers import Numbers, Row, text
+from cairn.language import gettext
 from cairn.protection.rules import Rules
 from pilots.rollout import classroom_share, why_empty
 from portal.as_of import asked_day, numbers_of
@@ -42,7 +43,7 @@ def rollout_page(request: Request, account: Account) -> Response:
     pinned, numbers, day = portal.reader.pin(), numbers_of(request), asked_day(request)
     rules = portal.rules()
     context = {
-        "title": "Rollout",
+        "title": gettext("Rollout"),
         "pilots": pilots_of(pinned.evaluation, numbers, rules, day),
         "numbers": numbers,
         "asked_day": day,

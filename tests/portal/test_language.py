@@ -22,6 +22,17 @@ OTHERS = [code for code in LANGUAGES if code != ENGLISH]
 SCHOOL, CLASS = "/schools/school-a", "/schools/school-a/classes/school-a-class-1"
 LISTS = ("needs-adult", "moves-on", "changes", "actions", "quick-checks", "groups", "classes", "pace")
 LISTS += ("teachers-words", "not-enough-evidence", "by-class", "feed")
+CENTRAL = (
+    "/",
+    "/?sort=trust",
+    "/?as-of=2020-01-01",
+    "/?sort=x",
+    "/pilots",
+    "/pilots/pilot-fractions",
+    "/pilots/pilot-reading",
+)
+CENTRAL += ("/pilots/none", "/rollout", "/equity", "/equity?school=school-a", "/releases", "/operations")
+CENTRAL += ("/named/schools/school-a", "/named/students/{pupil}", "/published/none.csv")
 PAGES = [
     (None, "/login"),
     ("leader-a", SCHOOL),
@@ -36,6 +47,8 @@ PAGES = [
     ("teacher-a", f"{CLASS}/print"),
     ("teacher-a", "/students/{pupil}"),
     ("central", SCHOOL),
+    *(("central", path) for path in CENTRAL),
+    *(("engineer", path) for path in ("/operations", "/operations/logs/portal", "/pilots", "/releases/a/b")),
 ]
 # Names of things that are one in every language.
 NAMES = ("Cairn", "CSV", "Parquet", "SHA-256", "minisign", "UTC", "Letter", "English", "Español", "A4", "SD", "min")
