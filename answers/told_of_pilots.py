@@ -350,6 +350,7 @@ DETAILS = (
     noted("Attrition"),
     noted("Equivalence"),
     noted("Essa tier"),
+    noted("Wwc version"),
     noted("Baseline g"),
     noted("Overall share"),
     noted("Differential share"),

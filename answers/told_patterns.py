@@ -44,6 +44,8 @@ ROLLOUT = (
     noted("Items of the checklist by each school's newest answers."),
     noted("{schools} not answered."),
     noted("{name} ready"),
+    noted("{name} {number} of {all}"),
+    noted("{competency} ({role})"),
     noted("ready"),
     noted("partly"),
     noted("not ready"),
@@ -98,6 +100,7 @@ CODES = (
     noted("no"),
     noted("Connectivity"),
     noted("Scheduling"),
+    noted("Timetable"),
     noted("Staffing"),
     noted("Training"),
     noted("Devices"),
@@ -157,6 +160,14 @@ OTHERS = (
         "nothing is told of fewer than {count} pupils on either side, and a dash stands where that could be worked out."
     ),
 )
+# Reasons to see names, as a district's access.yaml has them at first (schemas/district/access.yaml).
+NAMED = (
+    noted("A family's request"),
+    noted("A pupil's safety"),
+    noted("The school asked for help"),
+    noted("An error in the data"),
+    noted("An audit"),
+)
 # Of Operations (portal/operations_problems.py, gates/intake_alarms.py, portal/lineage.py).
 OPERATIONS = (
     noted("running"),
@@ -206,4 +217,4 @@ OPERATIONS = (
     noted("Marts"),
     noted("Publish"),
 )
-PATTERNS = (*CARD, *EVALUATION, *DETAILS, *ROLLOUT, *CODES, *OTHERS, *OPERATIONS)
+PATTERNS = (*CARD, *EVALUATION, *DETAILS, *ROLLOUT, *CODES, *OTHERS, *NAMED, *OPERATIONS)

@@ -16,9 +16,12 @@ from cairn.language import gettext
 
 Inner = Callable[[str], str]
 PLACE = re.compile(r"\{(\w+)\}")
-# What stands for a number, a share or a count as published: a pattern of nothing but such would fit any words.
-NUMBERS = ("low", "high", "number", "all")
-NUMBER = r"(?:[a-z]+ )*[-–+$]?[\\d.,–]+(?: %)?(?: or (?:more|fewer))?"
+# What stands for a number, a share or a cost, as it is or as published: a pattern of hardly more would fit any words.
+NUMBERS = ("all", "apart", "begun", "chance", "cost", "count", "distance", "effect", "enough", "gained", "high", "low")
+NUMBERS += ("margin", "minutes", "number", "part", "reached", "share", "smallest", "wanted", "with_it", "without")
+NUMBER = r"(?:[a-z]+ ){0,2}[-+−$]?\d[\d.,]*(?: ?%)?(?: or (?:more|fewer))?|–"
+# What stands for a list or a whole sentence; anything else ends where the next part of a list begins.
+WHOLES = ("checks", "each", "error", "groups", "line", "names", "rest", "said", "sentence", "what", "why", "windows")
 LETTERS = re.compile(r"[^\W\d_]{2,}")
 
 
@@ -75,6 +78,9 @@ def _expression(template: str) -> str:
     parts = PLACE.split(template)
     # Texts stand at even places, names of what varies at odd ones.
     return "".join(
-        f"(?P<{part}>{NUMBER if part in NUMBERS else '.+?'})" if place % 2 else re.escape(part)
-        for place, part in enumerate(parts)
+        f"(?P<{part}>{_fitting(part)})" if place % 2 else re.escape(part) for place, part in enumerate(parts)
     )
+
+
+def _fitting(name: str) -> str:
+    return NUMBER if name in NUMBERS else ".+?" if name in WHOLES else "[^;]+?"

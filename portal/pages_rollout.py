@@ -129,12 +129,11 @@ def _unknown(figures: dict[str, float | None], sent: dict[str, dict[str, Any]]) 
 
 def _notes(own: dict[str, list[dict[str, Any]]]) -> list[str]:
     """What was sent and counts nowhere, a sentence each."""
-    found = [
-        f"{wording.plural(row['facts_elsewhere'], 'row', 'rows')} of {wording.plain(row['fact_type']).lower()} of"
-        f" {'a name that no barrier of the plan has' if row['fact_type'] == 'barrier' else NOT_TRIED}: not counted"
-        for row in own["sent"]
-        if row["facts_elsewhere"]
-    ]
+    found = []
+    for row in (row for row in own["sent"] if row["facts_elsewhere"]):
+        rows = wording.plural(row["facts_elsewhere"], "row", "rows")
+        whose = "a name that no barrier of the plan has" if row["fact_type"] == "barrier" else NOT_TRIED
+        found.append(f"{rows} of {wording.plain(row['fact_type']).lower()} of {whose}: not counted")
     for row in own["learning"]:
         what = f"{wording.plain(row['adult_role'])}, {row['competency']}"
         if not row["is_planned"]:

@@ -180,7 +180,8 @@ def _readiness(told: Told) -> Picture | None:
     said = "; ".join(f"{bar.name} {bar.end} ready" for bar in drawn)
     silent = len(told.schools) - len(rows)
     caption = "Items of the checklist by each school's newest answers."
-    caption += f" {wording.plural(silent, 'school has', 'schools have')} not answered." if silent > 0 else ""
+    unheard = wording.plural(silent, "school has", "schools have")
+    caption += f" {unheard} not answered." if silent > 0 else ""
     return Picture(title, caption, bars(("ready", "partly", "not ready"), drawn[:MOST_BARS], 1.0), f"{title}: {said}")
 
 
