@@ -225,8 +225,8 @@ def scorecard(pilot_id: str, recommendation: str, plan_hash: str, release_id: st
             {
                 "name": "attendance",
                 "status": "safe",
-                "sentence": "attendance: safe; -0.10 days absent in 30 against the comparison schools, where 1 the wrong way"
-                " would be too much (chance of being worse by more than that 2%; attendance)",
+                "sentence": "attendance: safe; -0.10 days absent in 30 against the comparison schools, where 1 the"
+                " wrong way would be too much (chance of being worse by more than that 2%; attendance)",
             }
             | {"difference": -0.1, "margin": 1.0, "unit": "days absent in 30"}
         ],
