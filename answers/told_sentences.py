@@ -61,17 +61,21 @@ def _known(text: str, inner: Inner) -> str | None:
     said = gettext(text)
     if said != text:
         return said
-    for pattern, template in _patterns():
-        if found := pattern.fullmatch(text):
+    for own, pattern, template in _patterns():
+        if own in text and (found := pattern.fullmatch(text)):
             return gettext(template).format(**{name: inner(value) for name, value in found.groupdict().items()})
     return None
 
 
 @cache
-def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
-    """Each pattern as an expression, those with most words of their own first."""
+def _patterns() -> tuple[tuple[str, re.Pattern[str], str], ...]:
+    """Each pattern as an expression after its longest own words, by which most are passed over without a look; those
+    with most words of their own first."""
     most_own_words = sorted(PATTERNS, key=lambda template: -len(PLACE.sub("", template)))
-    return tuple((re.compile(_expression(template)), template) for template in most_own_words)
+    return tuple(
+        (max(PLACE.split(template)[::2], key=len), re.compile(_expression(template)), template)
+        for template in most_own_words
+    )
 
 
 def _expression(template: str) -> str:
