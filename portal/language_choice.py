@@ -23,10 +23,14 @@ class Languages:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        chosen = scope["session"].get(LANGUAGE)
-        asked = chosen if chosen in LANGUAGES else wanted(Headers(scope=scope).get("accept-language", ""))
-        with speaking(asked):
+        with speaking(asked(scope)):
             await self.app(scope, receive, send)
+
+
+def asked(scope: Scope) -> str:
+    """The language of a request; the browser's where the session was not read."""
+    chosen = scope.get("session", {}).get(LANGUAGE)
+    return chosen if chosen in LANGUAGES else wanted(Headers(scope=scope).get("accept-language", ""))
 
 
 @public("chooses the language of the pages for this browser")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,7 +28,7 @@ def releases_page(request: Request, account: Account) -> Response:
     kinds = []
     for kind in store.KINDS:
         kept = store.list_releases(portal.settings, kind)
-        kinds.append((kind, list(zip(kept, [*kept[1:], None], strict=True))))
+        kinds.append((kind, list(zip_longest(kept, kept[1:]))))
     context = {
         "title": gettext("Releases"),
         "kinds": kinds,

@@ -272,6 +272,14 @@ def _here(request: Request, status_code: int) -> str:
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
+def render_alone(request: Request, template: str, context: Mapping[str, Any], *, status_code: int) -> HTMLResponse:
+    """A whole page for whoever it is, of which nothing is read: no account, no release, no form."""
+    nobody = dict.fromkeys(("account", "pinned", "age"))
+    nothing: dict[str, Any] = {"navigation": [], "languages": {}, "path": "", "here": "/", "csrf": ""}
+    html = portal_of(request).environment.get_template(template)
+    return HTMLResponse(html.render(**nobody, **nothing, spoken=language.current(), **context), status_code=status_code)
+
+
 def render(
     request: Request,
     template: str,

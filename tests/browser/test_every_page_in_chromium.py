@@ -30,7 +30,7 @@ EVERY = {
         # Refused, not there, and held back.
         *("/schools/school-b", "/schools/school-a/nothing"),
     ),
-    "teacher": ("/classes", CLASS, f"{CLASS}/print", "/students/{pupil}", "/pilots"),
+    "class-teacher": ("/classes", CLASS, f"{CLASS}/print", "/students/{pupil}", "/pilots"),
     "central": (
         *("/", "/?as-of=2020-01-01", *CENTRAL, "/rollout", "/schools/school-a", "/schools/school-b"),
         *("/named/schools/school-a", "/named/students/{pupil}", "/operations", "/operations/tables/none"),
@@ -40,7 +40,7 @@ EVERY = {
         *("/operations/tables/none", "/operations/logs/portal"),
     ),
 }
-ROLES = {"leader": "school_leader", "teacher": "teacher", "central": "central_office", "engineer": "engineer"}
+ROLES = {"leader": "school_leader", "class-teacher": "teacher", "central": "central_office", "engineer": "engineer"}
 # Files, and pages of others (Data Docs, dbt docs: tests/browser/test_reports_in_chromium.py); "/" sends on.
 NO_PAGES = ("/", "/schools/{school_id}/feed/{name:path}", "/pilots/{pilot_id}.pdf", "/published/{table}.csv")
 NO_PAGES += ("/operations/{report}/", "/operations/{report}/{path:path}")

@@ -15,6 +15,7 @@ from answers.pinned_releases import Reader
 from cairn.language import ENGLISH, LANGUAGES, catalogue_path, speaking, wanted
 from cairn.settings import REPOSITORY
 from feeds.write import write
+from pilots import registry
 from portal import catalogue
 from portal.operations_reads import gate_results
 from tests.portal.conftest import ACCOUNTS, PASSWORD, Pages, submit
@@ -107,6 +108,7 @@ def of_pilots(pages: Pages) -> set[str]:
     written = ("owner", "milestone", "competency", "what", "item", "school_name")
     found = {str(row[key]) for rows in parts.values() for row in rows for key in written if row.get(key)}
     found |= {str(card[key]) for card in cards for key in ("title", "hypothesis", "plan_hash")}
+    found |= {str(row["reason"]) for card in cards for row in registry.decisions(pages.settings, card["pilot_id"])}
     return found | {str(school["school_name"]) for card in cards for school in card["schools"]}
 
 
