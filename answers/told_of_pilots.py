@@ -311,8 +311,9 @@ DETAILS = (
     noted("schools do not differ within the arms, so there is no chance to tell"),
     noted(
         "For each wave the change of its schools' mean scores since the last window before it started is set beside "
-        "that of {compared}; the effect is the average over all windows from each start on."
+        "that of {compared}."
     ),
+    noted("The effect is the average over all windows from each start on."),
     noted("the {count} schools that never start"),
     noted("schools that had not started yet"),
     noted(

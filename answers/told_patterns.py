@@ -154,10 +154,10 @@ OTHERS = (
     noted("no work: the share fades from day to day, and a review may fall due"),
     noted("other"),
     noted("none of these: evidence that was compacted since, or a table that was rebuilt"),
-    noted("Numbers of pupils are rounded to {to}, shares to steps by the size of the group; {rest}"),
-    noted("Shares to steps by the size of the group; {rest}"),
+    noted("Numbers of pupils are rounded to {to}, shares to steps by the size of the group."),
+    noted("Shares to steps by the size of the group."),
     noted(
-        "nothing is told of fewer than {count} pupils on either side, and a dash stands where that could be worked out."
+        "Nothing is told of fewer than {count} pupils on either side, and a dash stands where that could be worked out."
     ),
 )
 # Reasons to see names, as a district's access.yaml has them at first (schemas/district/access.yaml).

@@ -45,8 +45,8 @@ SAID_BY = {
 }
 OUTCOMES = {"worked": noted("worked"), "not_yet": noted("not yet"), "waiting": noted("no work since")}
 NO_PROOF = noted(
-    "This is no proof that help worked or did not: help is given to those who need it, and comparable pupils are alike "
-    "in their number, not in what an adult sees."
+    "This is no proof that help worked or did not. Help is given to those who need it. Comparable pupils are alike in "
+    "their number, not in what an adult sees."
 )
 ROLES = {
     "school_leader": noted("School leader"),

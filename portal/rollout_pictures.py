@@ -75,7 +75,7 @@ def _course(told: Told) -> Picture | None:
     title = "Reached by date against plan"
     course = [row if row["unit"] != "pupils" else _rounded(row, told.rules) for row in told.parts["course"]]
     course = [row for row in course if row["on_date"] <= told.data_date]
-    said = "; ".join(now(told.parts["course"], told.data_date, told.published))
+    said = ". ".join(now(told.parts["course"], told.data_date, told.published))
     svg = _course_svg(told.release_id, told.data_date, _frozen(course))
     if svg is None:
         return _missing(told, title, "dosage")

@@ -2,9 +2,9 @@
 
 Grade = 0.39 words a sentence + 11.8 syllables a word - 15.59: J. P. Kincaid, R. P. Fishburne, R. L. Rogers and B. S.
 Chissom, "Derivation of new readability formulas (Automated Readability Index, Fog Count and Flesch Reading Ease
-Formula) for Navy enlisted personnel", Research Branch Report 8-75, Naval Technical Training Command, 1975. What a
-sentence is, by R. Flesch, "How to Write Plain English", 1979: a unit of speech marked off by a period, a colon, a
-semicolon, a question mark or an exclamation mark. Syllables are counted by groups of vowels, so to a tenth or so.
+Formula) for Navy enlisted personnel", Research Branch Report 8-75, Naval Technical Training Command, 1975. A sentence
+ends with a period, a question mark or an exclamation mark alone: colons and semicolons, where many count one too, make
+it longer here. Syllables are counted by groups of vowels, so to a tenth or so.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from html.parser import HTMLParser
 
 # One word is no sentence: headings, cells of tables and links of a few words are labels.
 LEAST_WORDS = 4
-END = re.compile(r"(?<=[.?!:;])\s+")
+END = re.compile(r"(?<=[.?!])\s+")
 WORD = re.compile(r"[A-Za-z][A-Za-z’'-]*|\d[\d.,]*")
 VOWELS = re.compile(r"[aeiouy]+")
 # What is read as sentences: a block's text with what is marked inside it.
@@ -41,9 +41,11 @@ def syllables(word: str) -> int:
     return max(1, count)
 
 
-def sentences(text: str) -> list[list[str]]:
-    """A text's sentences as words; what has under :data:`LEAST_WORDS` is none."""
-    found = (WORD.findall(part) for part in END.split(text))
+def sentences(text: str, is_page: bool = False) -> list[list[str]]:
+    """A text's sentences as words; what has under :data:`LEAST_WORDS` is none, nor on a page what ends with no mark: a
+    row of a list of facts."""
+    parts = (part for part in END.split(text) if not is_page or part.rstrip(" )”").endswith((".", "?", "!")))
+    found = (WORD.findall(part) for part in parts)
     return [words for words in found if len(words) >= LEAST_WORDS]
 
 
