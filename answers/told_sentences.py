@@ -17,7 +17,20 @@ from cairn.language import gettext
 Inner = Callable[[str], str]
 PLACE = re.compile(r"\{(\w+)\}")
 # What stands for a number, a share or a cost, as it is or as published: a pattern of hardly more would fit any words.
-NUMBERS = ("all", "apart", "begun", "chance", "cost", "count", "distance", "effect", "enough", "gained", "high", "low")
+NUMBERS: tuple[str, ...] = (
+    "all",
+    "apart",
+    "begun",
+    "chance",
+    "cost",
+    "count",
+    "distance",
+    "effect",
+    "enough",
+    "gained",
+    "high",
+    "low",
+)
 NUMBERS += ("margin", "minutes", "number", "part", "reached", "share", "smallest", "wanted", "with_it", "without")
 NUMBER = r"(?:[a-z]+ ){0,2}[-+−$]?\d[\d.,]*(?: ?%)?(?: or (?:more|fewer))?|–"
 # What stands for a list or a whole sentence; anything else ends where the next part of a list begins.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from cairn.settings import Settings
 from portal.app import create_app
 
 LEADER, TEACHER, CENTRAL, ENGINEER = "leader", "teacher", "central", "engineer"
@@ -78,7 +80,7 @@ ERRORS = (
 )
 
 
-def failing_app(settings):  # type: ignore[no-untyped-def]  # Settings -> Starlette
+def failing_app(settings: Settings) -> Starlette:
     """The portal, with one address more that fails as a bug would."""
     app = create_app(settings)
     app.router.routes.insert(0, Route(FAILING, _fail))
