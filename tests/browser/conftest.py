@@ -19,8 +19,7 @@ from infra.browser import ADVICE, find_chromium
 from portal.app import create_app
 from tests.browser import chromium
 from tests.needs import missing
-from tests.portal.conftest import TEACHER
-from tests.portal.fixture_release import publish_fixture
+from tests.portal.fixture_release import TEACHER, publish_fixture
 
 PASSWORD = "correct horse 7"
 
