@@ -101,6 +101,7 @@ CARD = (
     noted("Plan changed: {keys}"),
     noted("Done: {what}"),
     noted("Learned: {what}"),
+    noted("as planned"),
     noted("When outcomes could be seen already."),
     noted("chance {chance}"),
     noted("chance {chance}: {each}"),

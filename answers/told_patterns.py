@@ -44,7 +44,6 @@ ROLLOUT = (
     noted("Items of the checklist by each school's newest answers."),
     noted("{schools} not answered."),
     noted("{name} ready"),
-    noted("{name} {number} of {all}"),
     noted("{competency} ({role})"),
     noted("ready"),
     noted("partly"),
@@ -238,4 +237,15 @@ OPERATIONS = (
     noted("Marts"),
     noted("Publish"),
 )
-PATTERNS = (*CARD, *EVALUATION, *DETAILS, *ROLLOUT, *CODES, *OTHERS, *NAMED, *OPERATIONS)
+# Of those with as many words of their own, the first that fits is told: what stands behind a name comes last.
+PATTERNS = (
+    *CARD,
+    *EVALUATION,
+    *DETAILS,
+    *ROLLOUT,
+    *CODES,
+    *OTHERS,
+    *NAMED,
+    *OPERATIONS,
+    noted("{name} {number} of {all}"),
+)

@@ -32,7 +32,7 @@ NUMBERS: tuple[str, ...] = (
     "low",
 )
 NUMBERS += ("margin", "minutes", "number", "part", "reached", "share", "smallest", "wanted", "with_it", "without")
-NUMBER = r"(?:[a-z]+ ){0,2}[-+−$]?\d[\d.,]*(?: ?%)?(?: or (?:more|fewer))?|–"
+NUMBER = r"(?:under |about |menos de )?[-+−$]?\d[\d.,]*(?: ?%)?(?: or (?:more|fewer))?|–"
 # What stands for a list or a whole sentence; anything else ends where the next part of a list begins.
 WHOLES = ("checks", "each", "error", "groups", "line", "names", "rest", "said", "sentence", "what", "why", "windows")
 LETTERS = re.compile(r"[^\W\d_]{2,}")
@@ -84,7 +84,7 @@ def _known(text: str, inner: Inner) -> str | None:
 def _patterns() -> tuple[tuple[str, re.Pattern[str], str], ...]:
     """Each pattern as an expression after its longest own words, by which most are passed over without a look; those
     with most words of their own first."""
-    most_own_words = sorted(PATTERNS, key=lambda template: -len(PLACE.sub("", template)))
+    most_own_words = sorted(PATTERNS, key=lambda template: -len(PLACE.sub("", template).replace(" ", "")))
     return tuple(
         (max(PLACE.split(template)[::2], key=len), re.compile(_expression(template)), template)
         for template in most_own_words
@@ -100,4 +100,7 @@ def _expression(template: str) -> str:
 
 
 def _fitting(name: str) -> str:
-    return NUMBER if name in NUMBERS else ".+?" if name in WHOLES else "[^;]+?"
+    if name in NUMBERS:
+        return NUMBER
+    # Of a rollout's course each sentence is alike: what was planned ends with its own.
+    return "[^;.]+?" if name == "planned" else ".+?" if name in WHOLES else "[^;]+?"

@@ -212,6 +212,33 @@ def test_days_and_numbers_are_those_of_spanish_in_the_united_states() -> None:
             assert wording.number(value, digits) == format_decimal(value, locale="es_US")
 
 
+def test_a_list_of_like_sentences_is_told_sentence_by_sentence() -> None:
+    each = "3 of 3 planned schools reached, 3 were to be by now. 5 of 6 planned classes reached, 6 were to be by now"
+    with speaking("es"):
+        said = wording.retold(f"{each}. 85 % or more of 100 planned pupils reached")
+    assert said == (
+        "3 de 3 escuelas planeadas alcanzadas; a esta fecha debían ser 3. 5 de 6 clases planeadas alcanzadas; a esta"
+        " fecha debían ser 6. 85 % o más de 100 estudiantes planeados alcanzados"
+    )
+
+
+@pytest.mark.parametrize(
+    ("english", "spanish"),
+    [
+        (
+            "Chance of a gain 62 %, of one that matters 17 %: would not say it yet.",
+            "Probabilidad de una mejora: 62 %; de que importe: 17 %: todavía no lo diría.",
+        ),
+        ("under 10 of 40", "menos de 10 de 40"),
+        ("Look to the school of the river", "Look to the school of the river"),
+    ],
+)
+def test_a_sentence_is_told_whole_or_left_as_it_is(english: str, spanish: str) -> None:
+    with speaking("es"):
+        assert wording.retold(english) == spanish
+    assert wording.retold(english) == english
+
+
 @pytest.mark.parametrize("table", ["mart_needs_adult", "mart_class_attention"])
 def test_every_sentence_that_a_mart_makes_is_known(table: str) -> None:
     """Words of the SQL's own literals: each is part of a sentence that the pages can tell in another language."""
