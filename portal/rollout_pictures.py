@@ -236,7 +236,9 @@ def now(course: Rows, data_date: date, published: NumbersRow) -> list[str]:
             by_now = [row for row in rows if row["on_date"] <= data_date]
             if unit == "pupils":
                 share, planned = (published.get(name, EMPTY).text for name in ("pupils_reached", "pupils_planned"))
-                said.append(f"{share} of {planned} planned pupils reached")
+                # Where nothing of them is published yet, the figures say so; a sentence of dashes says nothing.
+                if planned != EMPTY.text:
+                    said.append(f"{share} of {planned} planned pupils reached")
                 continue
             begun, reached = (by_now[-1]["planned"], by_now[-1]["reached"]) if by_now else (0, 0)
             said.append(

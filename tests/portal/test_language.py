@@ -24,7 +24,7 @@ from tests.portal.fixture_release import FAMILY, GIVEN, sourced
 SPANISH = {"accept-language": "es-US,es;q=0.9,en;q=0.5"}
 OTHERS = [code for code in LANGUAGES if code != ENGLISH]
 SCHOOL, CLASS = "/schools/school-a", "/schools/school-a/classes/school-a-class-1"
-LISTS = ("needs-adult", "moves-on", "changes", "actions", "quick-checks", "groups", "classes", "pace")
+LISTS: tuple[str, ...] = ("needs-adult", "moves-on", "changes", "actions", "quick-checks", "groups", "classes", "pace")
 LISTS += ("teachers-words", "not-enough-evidence", "by-class", "feed")
 CENTRAL = (
     "/",
@@ -55,7 +55,20 @@ PAGES = [
     *(("engineer", path) for path in ("/operations", "/operations/logs/portal", "/pilots", "/releases/a/b")),
 ]
 # Names of things that are one in every language.
-NAMES = ("Cairn", "CSV", "Parquet", "SHA-256", "minisign", "UTC", "Letter", "English", "Español", "A4", "SD", "min")
+NAMES: tuple[str, ...] = (
+    "Cairn",
+    "CSV",
+    "Parquet",
+    "SHA-256",
+    "minisign",
+    "UTC",
+    "Letter",
+    "English",
+    "Español",
+    "A4",
+    "SD",
+    "min",
+)
 NAMES += ("Data Docs", "Airflow", "dbt docs")
 # What is Spanish, whatever it is in English: one word can be both.
 ALIKE = {message.string for message in catalogue.load("es") if isinstance(message.string, str)}
