@@ -235,7 +235,8 @@ def _guardrails(card: Mapping[str, Any]) -> Check:
     by_status = {status: [one["name"] for one in found if one.get("status") == status] for status in (FAILED, SAFE)}
     if failed := by_status[FAILED]:
         return Check(name, BAD, f"Worse than allowed: {', '.join(failed)}.")
-    safe = f"{len(by_status[SAFE])} of {wording.plural(len(found), 'guardrail')} shown to be safe"
+    planned = wording.plural(len(found), "guardrail")
+    safe = f"{len(by_status[SAFE])} of {planned} shown to be safe"
     if len(by_status[SAFE]) == len(found):
         return Check(name, GOOD, f"{safe}.")
     return Check(name, NOT_TOLD if is_too_early(card) else LOOK, f"{safe}{' so far' if is_too_early(card) else ''}.")
@@ -251,7 +252,8 @@ def _frozen(card: Mapping[str, Any]) -> Check:
         return Check(name, BAD, f"Late: on {day}, when outcomes could be seen.")
     after = sum(bool(one["is_after_outcomes"]) for one in frozen["amendments"])
     if after:
-        return Check(name, LOOK, f"On {day}, but amended {wording.plural(after, 'time')} after outcomes could be seen.")
+        amended = wording.plural(after, "time")
+        return Check(name, LOOK, f"On {day}, but amended {amended} after outcomes could be seen.")
     times = sorted({wording.day(one["at"]) for one in frozen.get("changes", ()) if _moves_the_bar(one)})
     if times:
         return Check(

@@ -266,7 +266,8 @@ def _groups(make: Maker, kind: str) -> SchoolList:
         if group.since_date:
             head += ", " + gettext("since {day}").format(day=wording.short_day(group.since_date))
         if group.is_locked or not group.members:
-            head += f" ({gettext('kept by the school') if group.is_locked else gettext('has ended')})"
+            why = gettext("kept by the school") if group.is_locked else gettext("has ended")
+            head += f" ({why})"
         ids = frozenset(one["class_id"] for one in group.members if one["class_id"])
         return ListRow(partial(lines_of, group), head=head, class_ids=ids, class_title=group.class_titles)
 

@@ -159,7 +159,8 @@ def dosage_told(card: dict[str, Any]) -> str:
         ]
         if minutes:
             between = f"{wording.number(min(minutes))} to {wording.number(max(minutes))} minutes a pupil"
-            found.append(f"{wording.plural(len(minutes), 'school')} {name}: {between}")
+            counted = wording.plural(len(minutes), "school")
+            found.append(f"{counted} {name}: {between}")
     planned = card["did_it_happen"]["planned_minutes"]
     return f"{'; '.join(found)}; planned {wording.number(planned)}." if found else "No school may be shown."
 

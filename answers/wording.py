@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel.dates import get_day_names, get_month_names
 
+from answers import told_sentences
 from cairn.group_members import REASONS as LEAVING
-from cairn.language import current, gettext, ngettext, noted
+from cairn.language import ENGLISH, current, gettext, ngettext, noted
 
 STATES = {
     "not_started": noted("Not started"),
@@ -44,8 +45,8 @@ SAID_BY = {
 }
 OUTCOMES = {"worked": noted("worked"), "not_yet": noted("not yet"), "waiting": noted("no work since")}
 NO_PROOF = noted(
-    "This is no proof that help worked or did not: help is given to those who need it, and comparable pupils are alike "
-    "in their number, not in what an adult sees."
+    "This is no proof that help worked or did not. Help is given to those who need it. Comparable pupils are alike in "
+    "their number, not in what an adult sees."
 )
 ROLES = {
     "school_leader": noted("School leader"),
@@ -272,6 +273,12 @@ def _names(code: str) -> tuple[Mapping[int, str], Mapping[int, str]]:
     return get_day_names("abbreviated", locale=locale), words
 
 
+def month_told(english: str) -> str:
+    """A short English month, as charts have it, in the language of the page."""
+    names = {name: number for number, name in _names(ENGLISH)[1].items()}
+    return _names(current())[1][names[english]] if english in names else english
+
+
 def short_day(value: date | str | None) -> str:
     """A day without its year: ``Wed 14 Oct``."""
     return day(value).rsplit(" ", 1)[0] if value is not None else "–"
@@ -354,9 +361,17 @@ def retold(text: str | None) -> str:
 
     One that is not known stays as it was sent: somebody else's words.
     """
-    sentence = text or ""
+    return _retold_in(current(), text or "")
+
+
+@lru_cache(maxsize=4096)
+def _retold_in(code: str, sentence: str) -> str:
+    """Kept by language: a page tells the same words on every view."""
     whole = _retold(sentence)
-    return whole if whole is not None else "; ".join(_retold(part) or gettext(part) for part in sentence.split("; "))
+    if whole is not None:
+        return whole
+    told = sentence if code == ENGLISH else told_sentences.told(sentence, retold)
+    return told if told != sentence else "; ".join(_retold(part) or part for part in sentence.split("; "))
 
 
 def _retold(text: str) -> str | None:

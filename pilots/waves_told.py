@@ -81,7 +81,7 @@ def _sentences(analysis: WavesAnalysis, found: Mapping[str, Any], names: Mapping
     )
     said.append(
         f"For each wave the change of its schools' mean scores since the last window before it started is set beside"
-        f" that of {compared}; the effect is the average over all windows from each start on."
+        f" that of {compared}. The effect is the average over all windows from each start on."
     )
     said += _before(found)
     if analysis.rung == "waves permuted":

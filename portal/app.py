@@ -19,7 +19,8 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from answers.pinned_releases import Reader
 from answers.school_lists import LISTS
-from cairn.language import gettext, noted
+from answers.wording import retold
+from cairn.language import gettext, noted, speaking
 from cairn.settings import Settings
 from portal import (
     feed_pull,
@@ -47,7 +48,7 @@ from portal.operations_snapshot import Snapshots
 from portal.processes import serve
 from portal.sessions import ABSOLUTE_SECONDS
 from portal.sign_in import session_secret
-from portal.web import HERE, Portal, check_routes, current_account, make_environment, public, render
+from portal.web import HERE, Portal, check_routes, current_account, make_environment, public, render, render_alone
 
 STATIC = "/static"
 # Asking for what is not there is of interest where pupils are.
@@ -63,6 +64,13 @@ TITLES = {
     500: noted("Something failed"),
     503: noted("Not yet"),
 }
+# What to do about it.
+NEXT = {
+    403: noted("If you need it for your work, ask the district’s data office. Say what you tried to open."),
+    404: noted("Check the address, or go back and open it from a list. Classes and pupils change with the roster."),
+    500: noted("Try again in a minute. If it fails again, tell the district’s data office the page and the time."),
+    503: noted("Come back later. If it stays so tomorrow, tell the district’s data office."),
+}
 BARE = {404: noted("There is no such page."), 405: noted("This page cannot be asked that way.")}
 
 
@@ -77,13 +85,21 @@ def error_page(request: Request, error: Exception) -> Response:
         request.state.account = current_account(request)
     if status == 403 or (status == 404 and request.url.path.startswith(PATHS_ABOUT_PUPILS)):
         note(request, "refused", account=getattr(request.state, "account", None), reason=f"{status}: {detail}")
-    context = {"title": gettext(TITLES.get(status, phrase)), "detail": gettext(detail)}
-    return render(request, "error.html", context, status_code=status)
+    return render(request, "error.html", _told(request, status, detail), status_code=status)
+
+
+def _told(request: Request, status: int, detail: str) -> dict[str, str]:
+    """What an error's page says: what happened, why, and what to do; a form that was refused says that itself."""
+    is_form = request.method == "POST" and status == 403
+    phrase = HTTPStatus(status).phrase
+    next_step = "" if is_form else gettext(NEXT.get(status, ""))
+    return {"title": gettext(TITLES.get(status, phrase)), "detail": retold(detail), "next_step": next_step}
 
 
 def failure(request: Request, error: Exception) -> Response:
-    """An error of ours, outside the session's middleware: plain and short."""
-    return Response(FAILED, status_code=500, media_type="text/plain")
+    """An error of ours, outside the session's middleware: its page knows the language, and nobody's name."""
+    with speaking(language_choice.asked(request.scope)):
+        return render_alone(request, "error.html", _told(request, 500, FAILED), status_code=500)
 
 
 @public("browsers ask for it unasked")

@@ -1,7 +1,7 @@
 """Brings the catalogues up to date with the texts of code and templates: ``python -m portal.catalogue``.
 
 What is new is added without a translation, what is gone is dropped. Texts are those of ``gettext``, ``ngettext``,
-``noted``, ``plural`` and of refusals (``HTTPException``), in Python and in templates.
+``noted``, ``plural`` and of refusals (``HTTPException``), in Python and in templates, and the titles of metrics.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
+from answers.metrics import metrics
 from cairn.language import ENGLISH, LANGUAGES, catalogue_path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("answers", "cairn", "feeds", "loading", "portal")
-# Pages for engineers are in English (portal.language_choice).
-IN_ENGLISH = re.compile(r"portal/(templates/|pages_)operations\w*\.(html|py)|feeds/templates/.*")
+# Mails are in English.
+IN_ENGLISH = re.compile(r"feeds/templates/.*")
 # A text, or the two forms of one that is counted.
 Text = str | tuple[str, str]
 # Which argument of a call is a text, as Babel has it.
@@ -43,6 +44,8 @@ def texts() -> dict[Text, list[str]]:
                     places = found.setdefault(text, [])
                     if name not in places:
                         places.append(name)
+    for metric in metrics().values():
+        found.setdefault(metric.title, []).append(f"schemas/metrics/{metric.kind}.yaml")
     return found
 
 

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cairn.language import ENGLISH, LANGUAGES, speaking, wanted
+from cairn.language import LANGUAGES, speaking, wanted
 from portal.web import LANGUAGE, public, safe_next
-
-# Pages for engineers and of pilots are in English: what they show comes so from tools and evaluations.
-ENGLISH_ONLY = re.compile(r"/((pilots|rollout|releases|named|operations)(/.*|\.pdf)?)?")
 
 
 class Languages:
@@ -28,11 +23,14 @@ class Languages:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        chosen = scope["session"].get(LANGUAGE)
-        asked = chosen if chosen in LANGUAGES else wanted(Headers(scope=scope).get("accept-language", ""))
-        scope["state"]["has_languages"] = not ENGLISH_ONLY.fullmatch(scope["path"])
-        with speaking(asked if scope["state"]["has_languages"] else ENGLISH):
+        with speaking(asked(scope)):
             await self.app(scope, receive, send)
+
+
+def asked(scope: Scope) -> str:
+    """The language of a request; the browser's where the session was not read."""
+    chosen = scope.get("session", {}).get(LANGUAGE)
+    return chosen if chosen in LANGUAGES else wanted(Headers(scope=scope).get("accept-language", ""))
 
 
 @public("chooses the language of the pages for this browser")

@@ -18,6 +18,7 @@ from answers.pinned_releases import Opened, Pinned
 from answers.pupil_names import look_up
 from cairn.access_rules import load_access_rules
 from cairn.errors import CairnError
+from cairn.language import gettext
 from cairn.teacher_words import NOTE_CHARACTERS
 from portal import reasons
 from portal.access_log import note
@@ -63,7 +64,7 @@ def school_page(request: Request, account: Account) -> Response:
     school = _school(release, request.path_params["school_id"])
     reason = _given(request, f"school:{school['school_id']}")
     if reason is None:
-        return _form(request, f"Names of {school['school_name']}")
+        return _form(request, gettext("Names of {school}").format(school=school["school_name"]))
     return _school_named(request, account, school, reason)
 
 
@@ -82,7 +83,7 @@ def _school_named(request: Request, account: Account, school: dict[str, Any], re
         release_id=release.release_id,
     )
     context = {
-        "title": f"Pupils of {school['school_name']}",
+        "title": gettext("Pupils of {school}").format(school=school["school_name"]),
         "school": school,
         "reason": reason,
         "names": names,
@@ -105,7 +106,7 @@ def student_page(request: Request, account: Account) -> Response:
         rows = [row for row in rows if by_school[row["school_id"]]]
         reason = next((by_school[row["school_id"]] for row in rows), None)
     if reason is None:
-        return _form(request, "A pupil's name")
+        return _form(request, gettext("A pupil’s name"))
     if not rows:
         raise HTTPException(404, "The current release has no such pupil.")
     names = look_up(
@@ -119,7 +120,12 @@ def student_page(request: Request, account: Account) -> Response:
         school_id=rows[0]["school_id"],
         release_id=release.release_id,
     )
-    context = {"title": f"Pupil {names(key)}", "name": names(key), "reason": reason, "rows": rows}
+    context = {
+        "title": gettext("Pupil {name}").format(name=names(key)),
+        "name": names(key),
+        "reason": reason,
+        "rows": rows,
+    }
     return render(request, "named_student.html", context, pinned=pinned)
 
 
@@ -141,10 +147,10 @@ def _give(request: Request, account: Account, form: FormData) -> Response:
     settings = portal_of(request).settings
     school_id, key = request.path_params.get("school_id"), request.path_params.get("student_key")
     if school_id is not None:
-        title = f"Names of {_school(_release(request)[1], school_id)['school_name']}"
+        title = gettext("Names of {school}").format(school=_school(_release(request)[1], school_id)["school_name"])
         about = f"school:{school_id}"
     else:
-        title, about = "A pupil's name", f"pupil:{key}"
+        title, about = gettext("A pupil’s name"), f"pupil:{key}"
     code, line = str(form.get("reason") or ""), str(form.get("note") or "")
     try:
         reason = reasons.told(load_access_rules(settings).reasons, code, line)

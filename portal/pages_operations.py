@@ -15,6 +15,7 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 
 from answers.accounts import Account
 from answers.wording import moment
+from cairn.language import gettext
 from cairn.settings import REPOSITORY, Settings
 from night.state import NAMES
 from portal import lineage
@@ -52,7 +53,7 @@ def operations_page(request: Request, account: Account) -> Response:
     )
     age = portal.age(pinned.learning.data_date) if pinned.learning else None
     context = snapshot.parts | {
-        "title": "Operations",
+        "title": gettext("Operations"),
         "problems": problems(services, processes, alarms, nights, snapshot) + old_release(age),
         "snapshot": snapshot,
         "ledger_rows": LEDGER_ROWS,
@@ -93,7 +94,7 @@ def table_page(request: Request, account: Account) -> Response:
     if found is None:
         raise HTTPException(404, "The newest build of the marts knows no such table.")
     pinned = portal.reader.pin()
-    context = {"title": f"Table {found.node.name}", "found": found, "kinds": lineage.KINDS}
+    context = {"title": gettext("Table {name}").format(name=found.node.name), "found": found, "kinds": lineage.KINDS}
     return render(request, "operations_table.html", context, pinned=pinned)
 
 
@@ -105,7 +106,7 @@ def log_page(request: Request, account: Account) -> Response:
     lines = reads.log_lines(portal.settings, service)
     if lines is None:
         raise HTTPException(404, "There is no such log.")
-    context = {"title": f"Log of {service}", "service": service, "lines": lines}
+    context = {"title": gettext("Log of {service}").format(service=service), "service": service, "lines": lines}
     return render(request, "operations_log.html", context, pinned=portal.reader.pin())
 
 

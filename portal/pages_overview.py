@@ -19,6 +19,7 @@ from answers.pinned_releases import Opened
 from answers.published_numbers import Numbers, text
 from answers.school_trust import verdict
 from answers.scorecard_parts import present
+from cairn.language import gettext
 from cairn.protection.published import EMPTY, NOTHING
 from cairn.protection.rules import Rules
 from cairn.teacher_words import load_teacher_words
@@ -130,7 +131,7 @@ def overview(request: Request, account: Account) -> Response:
     points = by_school(found)
     cards = portfolio(portal, pinned.evaluation, numbers)
     context = {
-        "title": "District overview",
+        "title": gettext("District overview"),
         "numbers": numbers,
         "text": text,
         "asked_day": asked_day(request),

@@ -14,6 +14,7 @@ from answers.pilot_answers import load_scorecard, load_scorecards
 from answers.pinned_releases import Pinned
 from answers.scorecard_parts import interval_told, main_estimate, present, unit_told, value_told
 from cairn.errors import CairnError
+from cairn.language import ENGLISH, gettext, speaking
 from pilots import registry
 from pilots.decision import DECISIONS
 from portal.as_of import asked_day, numbers_of
@@ -55,7 +56,7 @@ def pilots_page(request: Request, account: Account) -> Response:
     return render(
         request,
         "pilots.html",
-        {"title": "Pilots", "cards": cards, "numbers": numbers, "asked_day": asked_day(request)},
+        {"title": gettext("Pilots"), "cards": cards, "numbers": numbers, "asked_day": asked_day(request)},
         pinned=pinned,
     )
 
@@ -85,7 +86,7 @@ def _pilot(request: Request, account: Account, problem: str | None, status: int)
 def card_context(card: dict[str, Any], charts: dict[str, str | None], n_min: int) -> dict[str, Any]:
     """What ``pilot.html`` reads of a presented card for a reader who decides nothing, before anybody has decided."""
     return {
-        "title": f"Pilot: {card['title']}",
+        "title": gettext("Pilot: {title}").format(title=card["title"]),
         "card": card,
         "charts": charts,
         "estimate": main_estimate(card),
@@ -104,7 +105,12 @@ def card_context(card: dict[str, Any], charts: dict[str, str | None], n_min: int
 
 @guarded(*READERS)
 def pilot_pdf(request: Request, account: Account) -> Response:
-    """The scorecard as a tagged PDF for the board."""
+    """The scorecard as a tagged PDF for the board, in English whatever the page speaks: it is filed as it is."""
+    with speaking(ENGLISH):
+        return _pdf(request)
+
+
+def _pdf(request: Request) -> Response:
     portal = portal_of(request)
     pinned = portal.reader.pin()
     card = _card(request, pinned)

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from answers.accounts import Account
 from answers.published_numbers import ALL, PUPIL_GROUPS, SCHOOL_PUPIL_GROUPS, SCHOOL_SUBGROUPS, Numbers, text
+from cairn.language import gettext
 from cairn.protection.published import PublishedTable
 from portal.as_of import asked_day, numbers_of
 from portal.web import guarded, portal_of, render
@@ -33,7 +34,7 @@ def equity_page(request: Request, account: Account) -> Response:
     if asked is not None and asked not in schools:
         raise HTTPException(404, "The current release has no such school.")
     context = {
-        "title": "Equity",
+        "title": gettext("Equity"),
         "numbers": numbers,
         "asked_day": asked_day(request),
         "text": text,

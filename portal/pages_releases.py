@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,6 +12,7 @@ from answers.accounts import Account
 from answers.as_published import published_days
 from answers.release_difference import Differences, told
 from cairn.errors import CairnError
+from cairn.language import gettext
 from portal.web import guarded, portal_of, render
 from releases import store
 
@@ -25,9 +28,9 @@ def releases_page(request: Request, account: Account) -> Response:
     kinds = []
     for kind in store.KINDS:
         kept = store.list_releases(portal.settings, kind)
-        kinds.append((kind, list(zip(kept, [*kept[1:], None], strict=True))))
+        kinds.append((kind, list(zip_longest(kept, kept[1:]))))
     context = {
-        "title": "Releases",
+        "title": gettext("Releases"),
         "kinds": kinds,
         "current": current,
         "published": published_days(portal.settings),
@@ -46,7 +49,7 @@ def difference_page(request: Request, account: Account) -> Response:
     except CairnError as error:
         raise HTTPException(404, "One of the two releases is not kept, or they are of different kinds.") from error
     context = {
-        "title": f"From {before} to {after}",
+        "title": gettext("From {before} to {after}").format(before=before, after=after),
         "before": before,
         "after": after,
         "found": told(said, None if is_engineer else portal.rules()),

@@ -15,6 +15,7 @@ from answers.metrics import title as title_of
 from answers.pilot_answers import load_rollout, load_rollout_parts, load_scorecards
 from answers.pinned_releases import Opened
 from answers.published_numbers import Numbers, Row, text
+from cairn.language import gettext
 from cairn.protection.rules import Rules
 from pilots.rollout import classroom_share, why_empty
 from portal.as_of import asked_day, numbers_of
@@ -42,7 +43,7 @@ def rollout_page(request: Request, account: Account) -> Response:
     pinned, numbers, day = portal.reader.pin(), numbers_of(request), asked_day(request)
     rules = portal.rules()
     context = {
-        "title": "Rollout",
+        "title": gettext("Rollout"),
         "pilots": pilots_of(pinned.evaluation, numbers, rules, day),
         "numbers": numbers,
         "asked_day": day,
@@ -128,12 +129,11 @@ def _unknown(figures: dict[str, float | None], sent: dict[str, dict[str, Any]]) 
 
 def _notes(own: dict[str, list[dict[str, Any]]]) -> list[str]:
     """What was sent and counts nowhere, a sentence each."""
-    found = [
-        f"{wording.plural(row['facts_elsewhere'], 'row', 'rows')} of {wording.plain(row['fact_type']).lower()} of"
-        f" {'a name that no barrier of the plan has' if row['fact_type'] == 'barrier' else NOT_TRIED}: not counted"
-        for row in own["sent"]
-        if row["facts_elsewhere"]
-    ]
+    found = []
+    for row in (row for row in own["sent"] if row["facts_elsewhere"]):
+        rows = wording.plural(row["facts_elsewhere"], "row", "rows")
+        whose = "a name that no barrier of the plan has" if row["fact_type"] == "barrier" else NOT_TRIED
+        found.append(f"{rows} of {wording.plain(row['fact_type']).lower()} of {whose}: not counted")
     for row in own["learning"]:
         what = f"{wording.plain(row['adult_role'])}, {row['competency']}"
         if not row["is_planned"]:

@@ -148,6 +148,8 @@ def school_page(request: Request, account: Account) -> Response:
         ],
         "set_aside": len(school_list(school.make, "teachers-words", "set-aside").rows),
         "did_it_work": did_it_work(view.action_summary),
+        "has_no_rate": view.action_summary is not None and view.action_summary["pupils_compared"] is None,
+        "n_min": portal.n_min(),
         "work_since": len(school_list(school.make, "actions", "work-since").rows),
         "by_class": class_counts(lists),
         "first_classes": FIRST_CLASSES,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from answers.wording import retold
 from cairn.vega import FONT, INK
 from portal.svg import AMBER, BLUE
 
@@ -35,7 +36,8 @@ def bars(kinds: Sequence[str], rows: Sequence[Bar], whole: float | None = None) 
         return None
     most = whole or max(sum(row.parts) for row in rows) or 1.0
     room = WIDTH - NAMES - ENDS
-    marks = _legend(kinds)
+    # Told before they are placed: the next kind stands where the words of this one end.
+    marks = _legend([retold(kind) for kind in kinds])
     for number, row in enumerate(rows):
         y, x = TOP + ROW * number, float(NAMES)
         marks.append(_text(NAMES - 8, y + 14, _short(row.name), "end"))

@@ -35,7 +35,13 @@ def course_chart(course: Sequence[Mapping[str, Any]], data_date: date) -> str | 
                     "type": "nominal",
                     "sort": list(UNITS),
                     "title": None,
-                    "header": {"labelFontSize": 13, "labelAngle": 0, "labelAlign": "left", "labelColor": INK},
+                    "header": {
+                        "labelPadding": 40,
+                        "labelFontSize": 13,
+                        "labelAngle": 0,
+                        "labelAlign": "left",
+                        "labelColor": INK,
+                    },
                 }
             },
             "spec": {

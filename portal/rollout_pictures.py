@@ -75,7 +75,7 @@ def _course(told: Told) -> Picture | None:
     title = "Reached by date against plan"
     course = [row if row["unit"] != "pupils" else _rounded(row, told.rules) for row in told.parts["course"]]
     course = [row for row in course if row["on_date"] <= told.data_date]
-    said = "; ".join(now(told.parts["course"], told.data_date, told.published))
+    said = ". ".join(now(told.parts["course"], told.data_date, told.published))
     svg = _course_svg(told.release_id, told.data_date, _frozen(course))
     if svg is None:
         return _missing(told, title, "dosage")
@@ -180,7 +180,8 @@ def _readiness(told: Told) -> Picture | None:
     said = "; ".join(f"{bar.name} {bar.end} ready" for bar in drawn)
     silent = len(told.schools) - len(rows)
     caption = "Items of the checklist by each school's newest answers."
-    caption += f" {wording.plural(silent, 'school has', 'schools have')} not answered." if silent > 0 else ""
+    unheard = wording.plural(silent, "school has", "schools have")
+    caption += f" {unheard} not answered." if silent > 0 else ""
     return Picture(title, caption, bars(("ready", "partly", "not ready"), drawn[:MOST_BARS], 1.0), f"{title}: {said}")
 
 
@@ -235,7 +236,9 @@ def now(course: Rows, data_date: date, published: NumbersRow) -> list[str]:
             by_now = [row for row in rows if row["on_date"] <= data_date]
             if unit == "pupils":
                 share, planned = (published.get(name, EMPTY).text for name in ("pupils_reached", "pupils_planned"))
-                said.append(f"{share} of {planned} planned pupils reached")
+                # Where nothing of them is published yet, the figures say so; a sentence of dashes says nothing.
+                if planned != EMPTY.text:
+                    said.append(f"{share} of {planned} planned pupils reached")
                 continue
             begun, reached = (by_now[-1]["planned"], by_now[-1]["reached"]) if by_now else (0, 0)
             said.append(

@@ -6,6 +6,7 @@ Colours hold 3:1 against white; arms differ in shape as well.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,12 +19,15 @@ ROOM = {"left": 24, "right": 12, "top": 5, "bottom": 5}
 ARMS = {"treatment": (BLUE, "circle"), "comparison": (AMBER, "diamond")}
 # Half the width of the effect's scale in SD: most effects in education are under .3, most intervals under .6.
 REACH_SD = 0.6
+# What Vega says of each mark to those who cannot see it, in English.
+VEGA_ROLES = re.compile(r' (?:aria-label|aria-roledescription|role)="[^"]*"')
 
 
 def as_svg(spec: dict[str, Any]) -> str:
     """A chart (Vega-Lite) as SVG text, scaling with the page."""
     # The page gives the description; inside, nothing is to be read twice.
-    return vega.drawn(spec).replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+    quiet = VEGA_ROLES.sub("", vega.drawn(spec))
+    return quiet.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
 
 
 def effect_reach(values: Iterable[float]) -> float:

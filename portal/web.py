@@ -17,6 +17,7 @@ from urllib.parse import quote
 from itsdangerous import TimestampSigner
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, select_autoescape
 from jinja2.runtime import Context
+from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -34,6 +35,7 @@ from cairn.language import gettext, noted
 from cairn.protection.rules import Rules
 from cairn.settings import Settings
 from portal import sessions
+from portal.chart_words import drawn
 from portal.oidc import Provider
 
 LOG = logging.getLogger("portal")
@@ -110,11 +112,12 @@ def make_environment(settings: Settings) -> Environment:
     environment.policies["ext.i18n.trimmed"] = True
     environment.install_gettext_callables(gettext, language.ngettext, newstyle=True)  # type: ignore[attr-defined]
     environment.filters.update(
-        told=_each_time(gettext),
+        told=_each_time(lambda value: wording.retold(None if value is None else str(value))),
         state=_each_time(wording.state),
         reason=_each_time(wording.reason),
         left_group=_each_time(wording.left),
-        plain=wording.plain,
+        plain=_each_time(lambda value: wording.retold(wording.plain(value))),
+        drawn=_each_time(lambda svg: Markup(drawn(svg))),  # our own charts, escaped where they are drawn
         recommendation=_each_time(wording.recommendation),
         number=wording.number,
         percent=wording.percent,
@@ -269,6 +272,14 @@ def _here(request: Request, status_code: int) -> str:
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
+def render_alone(request: Request, template: str, context: Mapping[str, Any], *, status_code: int) -> HTMLResponse:
+    """A whole page for whoever it is, of which nothing is read: no account, no release, no form."""
+    nobody = dict.fromkeys(("account", "pinned", "age"))
+    nothing: dict[str, Any] = {"navigation": [], "languages": {}, "path": "", "here": "/", "csrf": ""}
+    html = portal_of(request).environment.get_template(template)
+    return HTMLResponse(html.render(**nobody, **nothing, spoken=language.current(), **context), status_code=status_code)
+
+
 def render(
     request: Request,
     template: str,
@@ -287,7 +298,7 @@ def render(
         path=request.url.path,
         here=_here(request, status_code),
         spoken=language.current(),
-        languages=language.LANGUAGES if getattr(request.state, "has_languages", True) else {},
+        languages=language.LANGUAGES,
         csrf=csrf_token(request),
         pinned=pinned,
         age=age,

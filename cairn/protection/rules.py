@@ -122,7 +122,7 @@ class Rules:
         """The sentence to print beside the numbers."""
         rounded = f"Numbers of pupils are rounded to {self.counts_to}, s" if self.counts_to > 1 else "S"
         return (
-            f"{rounded}hares to steps by the size of the group; nothing is told of fewer than {self.n_min} pupils on"
+            f"{rounded}hares to steps by the size of the group. Nothing is told of fewer than {self.n_min} pupils on"
             " either side, and a dash stands where that could be worked out."
         )
 

@@ -19,7 +19,7 @@ from infra.browser import ADVICE, find_chromium
 from portal.app import create_app
 from tests.browser import chromium
 from tests.needs import missing
-from tests.portal.fixture_release import publish_fixture
+from tests.portal.fixture_release import TEACHER, publish_fixture
 
 PASSWORD = "correct horse 7"
 
@@ -52,6 +52,7 @@ def portal(home: tuple[Settings, dict[str, str]]) -> Iterator[dict[str, Any]]:
     add_account(settings, "leader", "school_leader", "school-a", PASSWORD)
     add_account(settings, "central", "central_office", None, PASSWORD)
     add_account(settings, "engineer", "engineer", None, PASSWORD)
+    add_account(settings, "class-teacher", "teacher", None, PASSWORD, teacher_key=people[TEACHER])
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(create_app(settings), access_log=False, log_level="warning"))

@@ -1,8 +1,9 @@
 """Pictures of every page of a running stack, in every view: ``python -m tests.browser.screenshots [FOLDER]``.
 
 Uses the portal of the running stack (``--base`` for another) with four accounts made for the moment and removed
-again, and writes ``build/screenshots/*.png`` with an ``index.html`` of them all. Names on them are those of the
-district it runs on: use a simulated one.
+again, and writes ``build/screenshots/*.png`` with an ``index.html`` of them all; then the states in which a running
+stack is not (empty, old, held back, refused, failed), over the tests' own releases (tests/browser/state_pictures.py).
+Names on them are those of the district it runs on: use a simulated one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from answers.school_lists import LISTS
 from cairn.settings import REPOSITORY, Settings
 from infra.browser import ADVICE, find_chromium
 from tests.browser import chromium
+from tests.browser.state_pictures import take_states
 
 NARROW = {"width": 320, "height": 640}
 # How a page is looked at: what the browser is told, and whether it is as printed.
@@ -47,12 +49,20 @@ def addresses(page: Any, base: str, role: str, school_id: str | None) -> list[tu
         of_first = [("class", classes[0]), ("class-print", f"{classes[0]}/print")] if classes else []
         return [("classes", "/classes"), *of_first]
     if role == "engineer":
-        return [("operations", "/operations")]
+        page.goto(f"{base}/operations")
+        linked = page.eval_on_selector_all("main a[href]", "all => all.map(one => one.getAttribute('href'))")
+        kinds = (("operations-table", "/operations/tables/"), ("operations-log", "/operations/logs/"))
+        first = [(name, [one for one in linked if one.startswith(start)][:1]) for name, start in kinds]
+        return [("operations", "/operations"), *((name, one) for name, found in first for one in found)]
     page.goto(f"{base}/pilots")
     pilots = page.eval_on_selector_all("h2 a[href^='/pilots/']", "all => all.map(one => one.getAttribute('href'))")
     listed = [(f"pilot-{number}", path) for number, path in enumerate(pilots, start=1)]
     schools = [("school-totals", f"/schools/{school_id}")] if school_id else []
-    more = [("rollout", "/rollout"), ("releases", "/releases"), ("reason", f"/named/schools/{school_id}")]
+    page.goto(f"{base}/releases")
+    differences = page.eval_on_selector_all("td a[href]", "all => all.map(one => one.getAttribute('href'))")
+    more = [("rollout", "/rollout"), ("equity", "/equity"), ("releases", "/releases")]
+    more += [("difference", differences[0])] if differences else []
+    more += [("reason", f"/named/schools/{school_id}"), ("logout", "/logout")]
     return [("overview", "/"), ("pilots", "/pilots"), *listed, *more, *schools]
 
 
@@ -78,6 +88,7 @@ def take(base: str, out: Path, accounts: dict[str, tuple[str, str]], school_id: 
                     if page_name == "school" and view.startswith("phone"):
                         written.append(_picture(page, out / f"school-first-screen-{view}.png", whole=False))
                 context.close()
+        written += take_states(browser, out)
         browser.close()
     _index(out, written)
     return written

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from answers.school_lists import LISTS
 from tests.browser import chromium
 from tests.portal.fixture_release import sourced
 
@@ -23,18 +22,6 @@ PAGES = [
     ("central", "/pilots/pilot-fractions"),
     ("central", "/rollout"),
     ("engineer", "/operations"),
-]
-# Made of the same parts as those above: once is enough.
-PARTS = [
-    *(("leader", f"/schools/school-a/{name}") for name in (*LISTS, "by-class")),
-    ("leader", "/classes"),
-    ("leader", f"{CLASS}/print"),
-    ("leader", "/schools/school-b"),
-    ("central", "/pilots"),
-    ("central", "/releases"),
-    ("central", "/schools/school-a"),
-    ("central", "/named/students/{pupil}"),
-    ("engineer", "/logout"),
 ]
 NARROW = {"width": 320, "height": 640}
 
@@ -54,7 +41,7 @@ def open_page(
 
 @pytest.mark.parametrize(
     ("who", "path", "size"),
-    [*((*page, "desktop") for page in PAGES), *((*page, "phone") for page in (*PAGES, *PARTS))],
+    [*((*page, "desktop") for page in PAGES), *((*page, "phone") for page in PAGES)],
 )
 def test_no_console_error_no_finding_of_axe_and_nothing_wider_than_the_screen(
     browser: Any, portal: Any, signed_in: Any, who: str | None, path: str, size: str

@@ -14,13 +14,11 @@ from answers.accounts import add_account
 from cairn.settings import Settings
 from portal.app import create_app
 from tests.portal.fixture_published import publish_numbers
-from tests.portal.fixture_release import publish_fixture
+from tests.portal.fixture_release import TEACHER, publish_fixture
 
 # Many sign-ins: the same function with less work in it.
 accounts.SCRYPT_N = 2**10
 PASSWORD = "correct horse 7"
-# The fixture's teacher of the class of rooms "Grade 4" in school-a.
-TEACHER = "teacher-0-0"
 ACCOUNTS = {
     "leader-a": ("school_leader", "school-a"),
     "leader-b": ("school_leader", "school-b"),

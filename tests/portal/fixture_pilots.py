@@ -132,16 +132,19 @@ def scorecard(pilot_id: str, recommendation: str, plan_hash: str, release_id: st
         "evaluated_at": "2026-10-15T08:10:00Z",
         "data_date": data_date,
         "recommendation": recommendation,
-        "recommendation_text": "Scale: pupils gained, and by enough to matter."
+        "recommendation_text": "Scale: it works, and well enough to matter."
         if recommendation == "SCALE"
-        else "Stop: a gain large enough to matter is very unlikely.",
-        "why": [f"Adjusted difference {effect:.2f} SD on the winter interim.", "No guardrail was worse."],
+        else "Stop: a gain that matters is unlikely.",
+        "why": [
+            "Very confident that pupils gained at all.",
+            "Fairly confident that pupils gained enough to matter (0.10 SD or more).",
+        ],
         "how_sure": {
             "statements": [
                 {"text": "pupils gained at all", "probability": 0.97, "words": "very confident"}
                 | {"by_prior": {"plan": 0.98, "evidence": 0.97}},
-                {"text": "they gained enough to matter", "probability": 0.83, "words": "fairly confident"}
-                | {"by_prior": {"plan": 0.83, "evidence": 0.86}},
+                {"text": "pupils gained enough to matter (0.10 SD or more)", "probability": 0.83}
+                | {"words": "fairly confident", "by_prior": {"plan": 0.83, "evidence": 0.86}},
             ],
             "why_no_chance": None,
             "sensitivity": [
@@ -151,17 +154,26 @@ def scorecard(pilot_id: str, recommendation: str, plan_hash: str, release_id: st
             ],
             "adjustments": [
                 {"analysis": "as planned: school means, adjusted for the pretest", "effect_sd": effect},
-                {"analysis": "pretest corrected for its error (reliability 0.90)", "effect_sd": effect - 0.01},
+                {
+                    "analysis": "pretest corrected for its error (reliability 0.90 by the plan)",
+                    "effect_sd": effect - 0.01,
+                },
             ],
             "standardised_by": "SD of comparison pupils of the same grade, each term by itself",
             "df": 10.0,
             "smallest_p": 0.0022,
-            "method": "exact permutation of schools",
+            "method": "exact permutation of schools over the draws that could have been made, and the interval that"
+            " inverts it",
             "p_value": 0.0087,
             "schools_treatment": 6,
             "schools_comparison": 6,
         },
-        "for_whom": {"pupils": 740, "schools": 12, "grades": ["4", "5"], "notes": ["Joiners are counted apart: 14."]},
+        "for_whom": {
+            "pupils": 740,
+            "schools": 12,
+            "grades": ["4", "5"],
+            "notes": ["14 pupils joined after the start; they are counted apart."],
+        },
         "did_it_happen": {
             "dosage_met_share": 0.84,
             "planned_minutes": 600,
@@ -170,12 +182,16 @@ def scorecard(pilot_id: str, recommendation: str, plan_hash: str, release_id: st
             "milestones_done": 22,
             "milestones_late": 2,
         },
-        "cost": {"total_usd": 18400.0, "per_pupil_usd": 49.73, "notes": ["Teachers' time is not in it."]},
-        "next": "Add the six comparison schools after the winter window.",
+        "cost": {
+            "total_usd": 18400.0,
+            "per_pupil_usd": 49.73,
+            "notes": ["Unused licences are not known: no file of licences was loaded."],
+        },
+        "next": "Bring it to more schools in waves, with the same support, and keep measuring.",
         "estimates": [
             {
                 "name": "hedges_g",
-                "label": "Effect, adjusted (Hedges g)",
+                "label": "Effect, adjusted",
                 "value": effect,
                 "low": effect - 0.14,
                 "high": effect + 0.15,
@@ -203,15 +219,19 @@ def scorecard(pilot_id: str, recommendation: str, plan_hash: str, release_id: st
             "baseline_g": 0.03,
             "rating": "meets_without_reservations",
             "essa_tier": 3,
-            "reasons": ["One district is one site."],
+            "reasons": ["schools were drawn at random and attrition is low, so equivalence is not asked for"],
         },
         "guardrails": [
             {
                 "name": "attendance",
                 "status": "safe",
-                "sentence": "attendance: safe; -0.10 days absent in 30 against the",
+                "sentence": "attendance: safe; -0.10 days absent in 30 against the comparison schools, where 1 the"
+                " wrong way would be too much (chance of being worse by more than that 2%; attendance)",
             }
             | {"difference": -0.1, "margin": 1.0, "unit": "days absent in 30"}
         ],
-        "warnings": ["Two milestones were late."],
+        "warnings": [
+            "A comparison of this size finds an effect of 0.31 SD in four of five cases and misses smaller ones more"
+            " often; the plan calls 0.10 SD enough."
+        ],
     }

@@ -25,6 +25,8 @@ BUILT_AT = datetime(2026, 10, 15, 7, 40, tzinfo=UTC)
 NOT_PUBLISHED = "percentage of the mart"
 HELD_REASON = "accepted share fell below the school's usual"
 EVALUATION_ID = "evaluation-2026-10-14-1"
+# The teacher of the class of rooms "Grade 4" in school-a.
+TEACHER = "teacher-0-0"
 SCHOOLS = {"school-a": "Aspen Grove Elementary", "school-b": "Birch Hill Elementary", "school-c": "Cottonwood Middle"}
 COMPETENCIES = [
     ("comp-1", "3.OA.7", "Multiply and divide within 100 with ease", "Mathematics"),

@@ -259,7 +259,7 @@ def test_groups_and_minutes_are_pictures_with_words(cards: Cards, folder: Path) 
         assert (shown["for_whom"]["groups"], shown["did_it_happen"]["by_dosage"]) == ([], [])
         assert drawn(shown)["groups"] is None
         assert (
-            "no effect can be read off this picture" in (folder / f"{name}.html").read_text() or name == "before-window"
+            "No effect can be read off this picture" in (folder / f"{name}.html").read_text() or name == "before-window"
         )
 
 

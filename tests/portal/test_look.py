@@ -88,3 +88,13 @@ def test_sizes_of_type_are_those_of_the_scale() -> None:
     """No rule has a size of its own, but on paper and where it goes with the text around it."""
     loose = [one for one in re.findall(r"font-size: ([^;}]+)[;}]", CSS) if not one.startswith("var(--type-")]
     assert [one for one in loose if not one.endswith(("pt", "em")) or one.endswith("rem")] == ["inherit"]
+
+
+def test_spaces_are_those_of_the_scale() -> None:
+    """No rule has a space of its own, but on paper (cm) and where it goes with the text around it (em)."""
+    given = re.findall(r"\b(?:margin|padding|gap|row-gap|column-gap)(?:-[a-z-]+)?: ([^;}]+)[;}]", CSS)
+    loose = {one for value in given for one in re.sub(r"calc\(-1 \* (var\(--space-\d+\))\)", r"\1", value).split()}
+    own = {one for one in loose if not re.fullmatch(r"0|auto|var\(--space-\d+\)|-?[\d.]+(?:cm|(?<!r)em)", one)}
+    assert own == set()
+    steps = [float(one) for one in re.findall(r"--space-\d+: ([\d.]+)rem;", CSS)]
+    assert steps == sorted(steps) and len(steps) <= 13, "a small scale, each step wider than the one before"

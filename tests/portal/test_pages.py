@@ -127,6 +127,7 @@ def test_a_page_view_with_names_is_one_disclosure(pages: Any) -> None:
 
     client = pages.client("leader-a")
     before = len(views("school page"))
+    of_another = len(list_disclosures(pages.settings, pages.people[sourced(1, 0)]))
     text = client.get("/schools/school-a").text
     linked = {key for key in pages.people.values() if key in text}
     key = min(linked)
@@ -142,7 +143,7 @@ def test_a_page_view_with_names_is_one_disclosure(pages: Any) -> None:
     assert views("pupil page")[-1]["student_keys"] == [key]
     seen = [row["purpose"] for row in list_disclosures(pages.settings, key)]
     assert seen[-2:] == ["school page", "pupil page"]
-    assert list_disclosures(pages.settings, pages.people[sourced(1, 0)]) == []
+    assert len(list_disclosures(pages.settings, pages.people[sourced(1, 0)])) == of_another
 
 
 def test_a_feed_file_is_logged_with_the_pupils_it_names(pages: Any) -> None:
