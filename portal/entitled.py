@@ -22,7 +22,11 @@ NOT_YOURS = {
 NOBODYS = noted("Your account does not open this page.")
 CLASSES = """
 select school_id, class_id, class_title, subject from mart_class_attention
-where school_id = ? or teacher_key = ? order by class_title, class_id"""
+where {condition} order by class_title, class_id"""
+SCHOOLS = "school_id = ?"
+# All who teach a class; a release of before there was such a mart names one of them.
+ALL_TEACHERS = "class_id in (select class_id from mart_class_teacher where teacher_key = ?)"
+ONE_TEACHER = "teacher_key = ?"
 # A pupil is of a class by her competencies: one without any has no page.
 PUPIL = """
 select distinct school_id, class_id from mart_student_competency where student_key = ? order by school_id, class_id"""
@@ -31,9 +35,10 @@ select distinct school_id, class_id from mart_student_competency where student_k
 def own_classes(release: Opened, account: Account) -> list[Row]:
     """``school_id``, ``class_id``, ``class_title`` and ``subject`` of the account's own classes, by title."""
     if account.role == "school_leader":
-        return release.rows(CLASSES, [account.school_id, None])
+        return release.rows(CLASSES.format(condition=SCHOOLS), [account.school_id])
     if account.role == "teacher":
-        return release.rows(CLASSES, [None, account.teacher_key])
+        condition = ALL_TEACHERS if release.has_table("mart_class_teacher") else ONE_TEACHER
+        return release.rows(CLASSES.format(condition=condition), [account.teacher_key])
     return []
 
 

@@ -20,13 +20,12 @@ from cairn.settings import Settings
 from gates.mart_models import mart_models
 from releases import postgres_copy, store
 from releases.postgres_access import (
-    CLASS_TABLE,
+    CLASS_TEACHERS,
     RELEASE_TABLE,
     Role,
     access_schema,
     ensure_roles,
     guard,
-    guard_classes,
     readers_of,
     role_name,
 )
@@ -59,6 +58,11 @@ def publish(settings: Settings, url: str, schema: str = SCHEMA) -> tuple[store.R
         raise CairnError("no release is published yet: run 'cairn night run' or 'cairn marts publish'")
     with contextlib.closing(store.connect(settings, release)) as source:
         marts = _marts(source)
+        if CLASS_TEACHERS not in marts:
+            raise CairnError(
+                f"release {release.release_id} has no {CLASS_TEACHERS}, by which a teacher's rows are found:"
+                " publish a newer one by 'cairn night run' first"
+            )
         for mart in marts:
             readers_of(mart)
         with postgres_copy.connected(url) as connection, connection.cursor() as cursor:
@@ -83,14 +87,8 @@ def _lay_down(
     cursor.execute(sql.SQL("create schema {}").format(sql.Identifier(draft)))
     counts = {mart: _lay_mart(cursor, source, mart, draft) for mart in marts}
     _lay_release(cursor, release, draft)
-    cursor.execute(
-        sql.SQL(
-            "create table {} as select distinct class_id, teacher_key from {} where teacher_key is not null"
-        ).format(sql.Identifier(draft, CLASS_TABLE), sql.Identifier(draft, "mart_class_attention"))
-    )
     for mart in marts:
         _run(cursor, guard(schema, draft, mart, readers_of(mart)))
-    _run(cursor, guard_classes(schema, draft))
     for role in Role:
         reader = sql.Identifier(role_name(schema, role))
         cursor.execute(sql.SQL("grant usage on schema {} to {}").format(sql.Identifier(draft), reader))

@@ -29,7 +29,8 @@ class Rows(StrEnum):
 
     ALL = "true"
     OWN_SCHOOL = "school_id in (select reader.school_id from {access}.reader as reader)"
-    OWN_CLASSES = "class_id in (select own.class_id from {schema}.class_teacher as own)"
+    OWN_CLASSES = "class_id in (select own.class_id from {schema}.mart_class_teacher as own)"
+    OWN_KEY = "teacher_key in (select reader.teacher_key from {access}.reader as reader)"
 
 
 Readers = Mapping[Role, Rows]
@@ -51,6 +52,8 @@ READERS: dict[str, Readers] = {
     "mart_change": OF_A_CLASS,
     "mart_class_attention": OF_A_CLASS,
     "mart_class_pace": OF_A_CLASS,
+    # What the other tables' rows of a teacher go by: she reads the lines that name her.
+    "mart_class_teacher": {Role.TEACHER: Rows.OWN_KEY, **OF_A_SCHOOL},
     "mart_competency": EVERYBODY,
     "mart_competency_resource": EVERYBODY,
     "mart_gate_result": _ENGINEER,
@@ -91,8 +94,9 @@ READERS: dict[str, Readers] = {
     "mart_subgroup": _ENGINEER,
     "mart_subgroup_mastery": _ENGINEER,
 }
-# Laid down beside the marts: which release this is, and each class's teacher as the release has it.
-RELEASE_TABLE, CLASS_TABLE = "published_release", "class_teacher"
+# Laid down beside the marts: which release this is.
+RELEASE_TABLE = "published_release"
+CLASS_TEACHERS = "mart_class_teacher"
 
 
 def readers_of(mart: str) -> Readers:
@@ -161,16 +165,3 @@ def guard(schema: str, draft: str, table: str, readers: Readers) -> list[sql.Com
             )
         )
     return statements
-
-
-def guard_classes(schema: str, draft: str) -> list[sql.Composable]:
-    """As :func:`guard`, of the table of classes: a teacher sees which are her own."""
-    name, teacher = sql.Identifier(draft, CLASS_TABLE), sql.Identifier(role_name(schema, Role.TEACHER))
-    return [
-        sql.SQL("alter table {} enable row level security").format(name),
-        sql.SQL("grant select on {} to {}").format(name, teacher),
-        sql.SQL(
-            "create policy own_classes on {} for select to {}"
-            " using (teacher_key in (select reader.teacher_key from {}.reader as reader))"
-        ).format(name, teacher, sql.Identifier(access_schema(schema))),
-    ]

@@ -84,7 +84,10 @@ def roster(settings: Settings) -> None:
             known(student_key=p, role="student", school_id=s, grade="05", is_enabled=True, status="active")
             for p, s in people
         ]
-        + [known(student_key="t1", role="teacher", school_id="s-north", is_enabled=True, status="active")],
+        + [
+            known(student_key=key, role="teacher", school_id="s-north", is_enabled=True, status="active")
+            for key in ("t1", "t2")
+        ],
     )
     # Of p3 to p5 nothing is reported; what p2 was before is known no more.
     subgroups = [known(student_key="p1", sex="female", is_english_learner=True)]
@@ -119,14 +122,15 @@ def roster(settings: Settings) -> None:
         ]
         + [
             known(
-                enrollment_id="et",
-                student_key="t1",
+                enrollment_id=f"e{teacher}",
+                student_key=teacher,
                 class_id="c-nm",
                 school_id="s-north",
                 role="teacher",
-                valid_from_date=TERM,
+                valid_from_date=first,
                 status="active",
             )
+            for teacher, first in (("t1", TERM), ("t2", day("09-30")))
         ],
     )
     put(

@@ -28,7 +28,7 @@ def test_release_holds_marts_only(rows: Any, release: store.Release) -> None:
     schemas = rows("select distinct schema_name from duckdb_tables()")
     assert schemas == [("main",)], "working tables know more about pupils than a page needs"
     assert not rows("select view_name from duckdb_views() where not internal")
-    assert len(release.tables) == 42
+    assert len(release.tables) == 43
     assert all(name.startswith("mart_") for name in release.tables)
 
 
@@ -85,6 +85,18 @@ def test_pairs_have_the_class_of_their_subject(rows: Any) -> None:
         ("p3", "c-nm", "developing", False),
         ("p4", "c-sm", "developing", False),
         ("p5", "c-sm", "not_enough_evidence", False),
+    ]
+
+
+def test_a_class_that_two_teach_names_both(rows: Any) -> None:
+    assert rows("select * from mart_class_teacher order by teacher_key") == [
+        ("s-north", "c-nm", "t1", date(2026, 8, 17)),
+        ("s-north", "c-nm", "t2", date(2026, 9, 30)),
+    ]
+    assert rows("select class_id, teacher_key from mart_class_attention order by 1") == [
+        ("c-nm", "t1"),
+        ("c-nr", None),
+        ("c-sm", None),
     ]
 
 

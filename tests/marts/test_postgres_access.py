@@ -29,8 +29,7 @@ def teacher(release: store.Release, small_lake: Settings) -> tuple[str, set[str]
     """A teacher's key and her classes, from the release."""
     with closing(store.connect(small_lake, release)) as source:
         rows = source.execute(
-            "select teacher_key, list(class_id) from mart_class_attention where teacher_key is not null"
-            " group by 1 order by 1"
+            "select teacher_key, list(class_id) from mart_class_teacher group by 1 order by 1"
         ).fetchall()
     assert rows, "the small district has a teacher"
     return rows[0][0], set(rows[0][1])
@@ -86,6 +85,7 @@ def test_who_is_not_named_reads_nothing_and_who_is_reads_her_rows(
         Rows.ALL: "true",
         Rows.OWN_SCHOOL: f"school_id = '{SCHOOL}'",
         Rows.OWN_CLASSES: f"class_id in ({', '.join(repr(one) for one in sorted(teacher[1]))})",
+        Rows.OWN_KEY: f"teacher_key = '{teacher[0]}'",
     }
     with closing(store.connect(small_lake, release)) as source:
         for role, login in LOGINS.items():
@@ -138,7 +138,7 @@ def test_a_reader_sees_of_no_other_reader(
 ) -> None:
     leader, own = LOGINS[Role.SCHOOL_LEADER], LOGINS[Role.TEACHER]
     assert _ask(connections[leader], "select login, school_id from cairn_access.reader") == [(leader, SCHOOL)]
-    assert {one for (one,) in _ask(connections[own], "select class_id from cairn.class_teacher")} == teacher[1]
+    assert {one for (one,) in _ask(connections[own], "select class_id from cairn.mart_class_teacher")} == teacher[1]
 
 
 def test_what_is_published_says_which_release_it_is(

@@ -236,6 +236,11 @@ def _school_rows(
             )
             for room in range(2)
         ],
+        # The teacher of the second room takes part in the first.
+        "mart_class_teacher": [
+            (school_id, _class(school_id, room)[0], people[f"teacher-{school}-{teacher}"], date(2026, 8, 17))
+            for room, teacher in ((0, 0), (1, 1), (0, 1))
+        ],
         "mart_class_pace": [
             (
                 school_id,

@@ -58,6 +58,7 @@ TABLES = {
     " teacher_key varchar, pupils bigint, active_pupils_7d bigint, attempts_7d bigint, mastered_pairs bigint,"
     " developing_pairs bigint, stuck_pupils bigint, ready_pupils bigint, attention_score double,"
     " attention_reason varchar",
+    "mart_class_teacher": "school_id varchar, class_id varchar, teacher_key varchar, teaching_since_date date",
     "mart_group_member": "school_id varchar, group_id varchar, student_key varchar, class_id varchar,"
     " class_title varchar, competency_id varchar, competency_code varchar, competency_title varchar, is_member boolean,"
     " is_new boolean, is_locked boolean, left_reason varchar, is_stuck boolean, expected_share double,"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,6 +49,14 @@ def test_a_teacher_has_the_classes_of_the_roster_and_no_others(pages: Any, relea
     assert {refusal(require_class, release, teacher, *place) for place in wrong} == {
         "Your account opens your own classes only."
     }
+
+
+def test_all_who_teach_a_class_open_it(pages: Any, release: Opened) -> None:
+    second = replace(account_of(pages, "teacher-a"), teacher_key=pages.people["teacher-0-1"])
+    assert [row["class_id"] for row in own_classes(release, second)] == [ROOM_1, ROOM_2]
+    require_class(release, second, "school-a", ROOM_1)
+    assert require_pupil(release, second, pages.people[sourced(0, 0)]) == "school-a"
+    refusal(require_class, release, second, "school-b", "school-b-class-1")
 
 
 def test_a_teacher_has_the_pupils_of_her_classes_and_no_others(pages: Any, release: Opened) -> None:

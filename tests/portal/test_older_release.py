@@ -8,9 +8,11 @@ from typing import Any
 
 import duckdb
 
+from answers.accounts import list_accounts
 from answers.pinned_releases import Opened
 from answers.school_answers import OLDER_FOLLOWUPS, OLDER_MOVES, OLDER_NEEDS, OLDER_WORDS, load_school
 from answers.wording import next_answers
+from portal.entitled import own_classes
 from portal.pages_student import areas_of
 from releases import store
 from tests.portal.fixture_release import sourced
@@ -29,6 +31,18 @@ def test_a_pupils_page_of_an_older_release_leaves_out_what_it_does_not_have(page
     connection.execute("drop table mart_student_carried")
     opened = Opened(release.release_id, release.data_date, connection)
     assert areas_of(opened, pupil) == ([], [])
+
+
+def test_an_older_release_opens_a_class_to_the_teacher_whom_it_names(pages: Any, tmp_path: Path) -> None:
+    release = store.current(pages.settings, "learning")
+    assert release is not None
+    path = tmp_path / "older.duckdb"
+    shutil.copyfile(release.path, path)
+    connection = duckdb.connect(str(path))
+    connection.execute("drop table mart_class_teacher")
+    opened = Opened(release.release_id, release.data_date, connection)
+    (teacher,) = [one for one in list_accounts(pages.settings) if one.name == "teacher-a"]
+    assert [row["class_id"] for row in own_classes(opened, teacher)] == ["school-a-class-1"]
 
 
 def test_an_older_release_has_no_reviews_and_everybody_first(pages: Any, tmp_path: Path) -> None:

@@ -27,13 +27,14 @@ select
     activity.competency_ids,
     activity.duration_ms
 from {{ source('silver', 'learner_activity') }} as activity
-inner join sources on activity.source_id = sources.source_id
 left join voids
     on
         activity.source_id = voids.source_id
         and activity.source_statement_id = voids.voids_statement_id
 where
-    activity.work_date >= {{ dosage_since() }}
+    -- A list and not a join: DuckDB takes a table of the lake for one row, and would hold all of it to find few names.
+    coalesce(list_contains((select list(sources.source_id) from sources), activity.source_id), false)
+    and activity.work_date >= {{ dosage_since() }}
     and activity.work_date <= {{ data_date() }}
     and activity.activity_type <> 'void'
     and voids.voids_statement_id is null

@@ -44,15 +44,10 @@ ready as (
 
 teachers as (
     select
-        enrolment.class_id,
-        {{ value_of_first('enrolment.student_key', '(enrolment.valid_from_date, enrolment.student_key)') }}
-            as teacher_key
-    from {{ ref('stg_enrollment') }} as enrolment
-    cross join {{ ref('stg_release') }} as release
-    where
-        enrolment.role = 'teacher'
-        and release.data_date between enrolment.valid_from_date and enrolment.valid_to_date
-    group by enrolment.class_id
+        teacher.class_id,
+        {{ value_of_first('teacher.teacher_key', '(teacher.teaching_since_date, teacher.teacher_key)') }} as teacher_key
+    from {{ ref('mart_class_teacher') }} as teacher
+    group by teacher.class_id
 ),
 
 counts as (
