@@ -108,7 +108,7 @@ def _open(path: Path) -> sqlite3.Connection | None:
 
 
 def _is_up_to_date(connection: sqlite3.Connection, migrations: tuple[str, ...]) -> bool:
-    return connection.execute("PRAGMA user_version").fetchone() == (len(migrations),)
+    return int(connection.execute("PRAGMA user_version").fetchone()[0]) == len(migrations)
 
 
 class _Idle:
