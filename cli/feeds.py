@@ -34,7 +34,7 @@ def write(
     from feeds.write import write as write_feeds
 
     with progress() as bar:
-        task = bar.add_task("feeds", total=None)
+        task = bar.add_task("schools", total=None)
         result = write_feeds(
             settings(),
             school=school,

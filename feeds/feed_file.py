@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from feeds.classes import ByClass
 
 Row = dict[str, Any]
-Values = pa.Array | pa.ChunkedArray
+Values: TypeAlias = pa.Array | pa.ChunkedArray
 TEXT, COUNT, NUMBER, YES, DATE = pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.date32()
 # Minutes of the district's own clock: what a school's spreadsheet shows.
 LOCAL = pa.timestamp("s")
@@ -200,4 +200,5 @@ def parquet_content(table: pa.Table) -> bytes:
     """Parquet with the columns' types, readable by version 1 readers."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
-    return sink.getvalue().to_pybytes()
+    content: bytes = sink.getvalue().to_pybytes()
+    return content

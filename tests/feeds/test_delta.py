@@ -21,7 +21,7 @@ AT = datetime(2026, 10, 14, 15, tzinfo=UTC)
 
 def stands(pupil: str, topic: str, **more: Any) -> dict[str, Any]:
     """One row of a standing; what is not given is the same in all."""
-    usual = {"class_id": "c1", "class_title": "A", "competency_code": topic, "competency_title": topic}
+    usual: dict[str, Any] = {"class_id": "c1", "class_title": "A", "competency_code": topic, "competency_title": topic}
     usual |= {"state": "developing", "override_state": None, "expected_share": 0.5, "counted_attempts": 8}
     usual |= {"last_event_at": AT, "model_version": "m1", "policy_version": "p1"}
     return {"student_key": pupil, "competency_id": topic, **usual, **more}
