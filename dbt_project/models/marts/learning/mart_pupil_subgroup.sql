@@ -1,4 +1,4 @@
--- A pupil's row by what is most sensitive of her: no page, file or mail shows it. What is published of groups is counted
+-- A pupil's row by what is most sensitive of her: no page, file or mail shows it. What is published is counted
 -- of it (releases/publication_equity.py) and goes through cairn/protection.
 select
     pupil.student_key,
