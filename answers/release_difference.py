@@ -1,13 +1,13 @@
 """What differs between two releases and why, as a person may read it: the same comparison as ``cairn marts diff``.
 
-Engineers see whose rows differ by the vault's keys; everybody else how many, told like any published number.
+Engineers see which rows differ, by the vault's keys; everybody else which tables do, and why, with pairs of pupils and
+topics counted like any published number.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,21 +30,24 @@ class Reason:
 
 
 @dataclass(frozen=True)
-class TableDifference:
-    """One table's rows before and after, and of those how many came, went and changed, as they are printed."""
+class Rows:
+    """A table's rows before and after, and of those how many came, went and changed; keys of some of them."""
 
-    name: str
-    before: str
-    after: str
-    added: str
-    removed: str
-    changed: str
+    before: int
+    after: int
+    added: int
+    removed: int
+    changed: int
     examples: tuple[str, ...]
 
-    @property
-    def is_same(self) -> bool:
-        """Whether nothing differs."""
-        return (self.added, self.removed, self.changed) == ("0", "0", "0")
+
+@dataclass(frozen=True)
+class TableDifference:
+    """Whether a table differs; ``rows`` for engineers only."""
+
+    name: str
+    is_same: bool
+    rows: Rows | None
 
 
 @dataclass(frozen=True)
@@ -80,20 +83,21 @@ class Differences:
 
 
 def told(said: Said, rules: Rules | None) -> Difference:
-    """A comparison as it is printed: with ``rules`` its numbers are published ones and no row is named; without, exact
-    and with the keys of rows."""
+    """A comparison as it is printed. With ``rules`` pairs are counted as in what is published, and of a table it is
+    said that it differs and no more: rows of any two nights could be subtracted. Without, exact, with keys of rows."""
 
     def number(count: int) -> str:
         return f"{count:,}" if rules is None else rules.count(count).text
 
     reasons = tuple(Reason(one["reason"], REASONS[one["reason"]], number(one["pairs"])) for one in said["reasons"])
-    return Difference(reasons, tuple(_table(row, number, rules is None) for row in said["tables"]))
+    return Difference(reasons, tuple(_table(row, is_engineer=rules is None) for row in said["tables"]))
 
 
-def _table(row: Said, number: Callable[[int], str], is_named: bool) -> TableDifference:
-    counts = {name: number(row[name]) for name in ("before", "after", "added", "removed", "changed")}
-    examples = tuple(_example(one) for one in row["examples"]) if is_named else ()
-    return TableDifference(name=row["table"], examples=examples, **counts)
+def _table(row: Said, *, is_engineer: bool) -> TableDifference:
+    counts = {name: int(row[name]) for name in ("before", "after", "added", "removed", "changed")}
+    is_same = not (counts["added"] or counts["removed"] or counts["changed"])
+    rows = Rows(**counts, examples=tuple(map(_example, row["examples"]))) if is_engineer else None
+    return TableDifference(row["table"], is_same, rows)
 
 
 def _example(one: Said) -> str:

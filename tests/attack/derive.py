@@ -214,7 +214,8 @@ def pages_of(read: Read, day: str | None = None) -> dict[str, str]:
     for path in sorted(linked):
         found = read(f"{path}{asked}")
         pages[path] = html_of(found) if path.endswith(".pdf") else found.decode()
-    return pages
+    compared = re.findall(r'href="(/releases/[^"/?#]+/[^"/?#]+)"', read("/releases").decode())
+    return pages | {path: read(path).decode() for path in compared}
 
 
 def cells_of(read: Read, day: str | None = None) -> list[Cell]:

@@ -259,6 +259,8 @@ def _cells(path: str, page: Reader) -> Iterator[Cell]:
         return _school(path, page)
     if path.startswith("/pilots/"):
         return _pilot(path, page)
+    if path.startswith("/releases/"):
+        return _difference(path, page)
     return iter(())
 
 
@@ -304,6 +306,13 @@ def _equity(path: str, page: Reader) -> Iterator[Cell]:
                 yield from _row_cells(
                     path, "district", "school", Table("", "", table.heads, [[school, *row[1:]]]), GROUPS
                 )
+
+
+def _difference(path: str, page: Reader) -> Iterator[Cell]:
+    """Why two releases differ; rows of a table, should a page tell them again."""
+    for table in page.whole_tables():
+        told = {head: head.lower() for head in table.heads if head.startswith("Pairs") or table.heads[0] == "Table"}
+        yield from _row_cells(path, path, "difference", table, told)
 
 
 def _school(path: str, page: Reader) -> Iterator[Cell]:
