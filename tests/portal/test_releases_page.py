@@ -16,7 +16,8 @@ from tests.attack.page_cells import cells
 from tests.portal.conftest import Pages
 from tests.portal.fixture_release import LEARNING_ID, SHOWN_ID
 
-REASONS_WITH_THREE = "</h1><table><tr><th>Reason</th><th>Pairs of pupil and topic</th></tr><tr><th>New work</th><td>3</td></tr></table><h1>"
+REASON_HEAD = "<tr><th>Reason</th><th>Pairs of pupil and topic</th></tr>"
+REASONS_WITH_THREE = f"</h1><table>{REASON_HEAD}<tr><th>New work</th><td>3</td></tr></table><h1>"
 
 
 @pytest.fixture(scope="module")
