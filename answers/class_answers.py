@@ -13,7 +13,20 @@ from itertools import groupby
 from typing import Any
 
 from answers.pinned_releases import Opened
-from answers.school_answers import OLDER_MOVES, OLDER_NEEDS, OLDER_WORDS, Group, groups_of, resources_of
+from answers.school_answers import (
+    CLASSES,
+    GROUP_ROWS,
+    MOVES_ON,
+    NEEDS_ADULT,
+    OLDER_MOVES,
+    OLDER_NEEDS,
+    OLDER_WORDS,
+    REVIEWS_DUE,
+    Group,
+    groups_of,
+    resources_of,
+    rows_where_there,
+)
 from cairn.class_period import Place, Ways, Why, period
 
 Row = dict[str, Any]
@@ -24,28 +37,12 @@ MASTERED_STATES = ("mastered", "review_due")
 # A page's heading of the competencies, by the first part of their codes that names more than one.
 Unit = tuple[str, str]
 
-HEAD = "select * from mart_class_attention where school_id = ? and class_id = ?"
 PAIRS = """
 select * from mart_student_competency where school_id = ? and class_id = ?
 order by subject, competency_code, competency_id, student_key"""
 PLANNED = "select distinct student_key from mart_pupil_plan where school_id = ? and class_id = ?"
 ORDER = "select competency_id, sequence from mart_competency"
 AREAS = "select distinct competency_code, competency_title from mart_student_rollup where school_id = ?"
-# The same order as on the school's page: the most urgent first, then stable.
-NEEDS_ADULT = """
-select * from mart_needs_adult where school_id = ? and class_id = ?
-order by priority, counted_attempts desc, student_key, competency_id, reason"""
-REVIEWS_DUE = """
-select * from mart_review_due where school_id = ? and class_id = ?
-order by due_since_at, competency_code, student_key"""
-MOVES_ON = """
-select * from mart_moves_on where school_id = ? and class_id = ?
-order by mastered_at desc, student_key, competency_id"""
-# All members of a group in which the class has somebody: where a school groups across classes, others are counted.
-GROUP_ROWS = """
-select * from mart_group_member where school_id = ?1 and group_id in (
-  select group_id from mart_group_member where school_id = ?1 and class_id = ?2)
-order by competency_code, group_id, is_member desc, is_stuck desc, expected_share, student_key"""
 
 
 @dataclass(frozen=True)
@@ -115,15 +112,20 @@ class ClassView:
 def load_class(release: Opened, school_id: str, class_id: str) -> ClassView | None:
     """A class's rows, or None where the release does not know it."""
     place = [school_id, class_id]
-    heads = release.rows(HEAD, place)
+
+    def own(query: str, table: str) -> list[Row]:
+        """The class's of the school's rows: a statement takes longer than to look through what was kept of it."""
+        return [row for row in rows_where_there(release, table, query, school_id) if row["class_id"] == class_id]
+
+    heads = own(CLASSES, "mart_class_attention")
     if not heads:
         return None
     pairs = release.rows(PAIRS, place)
     planned = release.rows(PLANNED, place) if release.has_table("mart_pupil_plan") else []
-    needs_adult = [OLDER_NEEDS | OLDER_WORDS | row for row in release.rows(NEEDS_ADULT, place)]
-    reviews = release.rows(REVIEWS_DUE, place) if release.has_table("mart_review_due") else []
-    moves_on = [OLDER_MOVES | row for row in release.rows(MOVES_ON, place)]
-    grouped = release.rows(GROUP_ROWS, place) if release.has_table("mart_group_member") else []
+    needs_adult = [OLDER_NEEDS | OLDER_WORDS | row for row in own(NEEDS_ADULT, "mart_needs_adult")]
+    reviews = sorted(own(REVIEWS_DUE, "mart_review_due"), key=_longest_due)
+    moves_on = [OLDER_MOVES | row for row in own(MOVES_ON, "mart_moves_on")]
+    grouped = _groups_with(class_id, rows_where_there(release, "mart_group_member", GROUP_ROWS, school_id))
     pupils = sorted({row["student_key"] for row in (*pairs, *planned, *needs_adult)})
     data_date = release.shown_date(school_id)
     columns = columns_of(release, school_id, pairs, data_date)
@@ -143,6 +145,17 @@ def load_class(release: Opened, school_id: str, class_id: str) -> ClassView | No
         moves_on=moves_on,
         resources=resources_of(release),
     )
+
+
+def _longest_due(row: Row) -> tuple[bool, Any, str, str]:
+    """Reviews in the order of a class's page: the longest due first."""
+    return row["due_since_at"] is None, row["due_since_at"], row["competency_code"], row["student_key"]
+
+
+def _groups_with(class_id: str, grouped: list[Row]) -> list[Row]:
+    """All rows of groups in which the class has somebody: a school may group across classes."""
+    own = {row["group_id"] for row in grouped if row["class_id"] == class_id}
+    return [row for row in grouped if row["group_id"] in own]
 
 
 def columns_of(release: Opened, school_id: str, pairs: Sequence[Row], data_date: date) -> list[Column]:

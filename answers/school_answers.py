@@ -183,9 +183,7 @@ def load_school(release: Opened, school_id: str) -> SchoolView | None:
         data_date=release.shown_date(school_id),
         trust=trust[0] if trust else None,
         needs_adult=[OLDER_NEEDS | OLDER_WORDS | row for row in release.rows(NEEDS_ADULT, [school_id])],
-        reviews_due=[
-            OLDER_WORDS | row for row in _rows_where_there(release, "mart_review_due", REVIEWS_DUE, school_id)
-        ],
+        reviews_due=[OLDER_WORDS | row for row in rows_where_there(release, "mart_review_due", REVIEWS_DUE, school_id)],
         moves_on=[OLDER_MOVES | row for row in release.rows(MOVES_ON, [school_id])],
         # A release from before the mart said what kind of news it is shows none until the next night.
         changes=[row for row in release.rows(CHANGES, [school_id, release.shown_date(school_id)]) if "kind" in row],
@@ -193,16 +191,16 @@ def load_school(release: Opened, school_id: str) -> SchoolView | None:
         classes=release.rows(CLASSES, [school_id]),
         # A release from before groups had a memory shows none until the next night.
         groups=groups_of(release.rows(GROUP_ROWS, [school_id])) if release.has_table("mart_group_member") else [],
-        overrides=_rows_where_there(release, "mart_override", OVERRIDES, school_id),
+        overrides=rows_where_there(release, "mart_override", OVERRIDES, school_id),
         days=release.rows(DAYS, [school_id]),
         resources=resources_of(release),
         pace=release.rows(PACE, [school_id]) if release.has_table("mart_class_pace") else [],
-        action_summary=next(iter(_rows_where_there(release, "mart_action_school", ACTION_SUMMARY, school_id)), None),
+        action_summary=next(iter(rows_where_there(release, "mart_action_school", ACTION_SUMMARY, school_id)), None),
         evidence=Evidence(**release.rows(EVIDENCE, [school_id])[0]),
     )
 
 
-def _rows_where_there(release: Opened, table: str, query: str, school_id: str) -> list[Row]:
+def rows_where_there(release: Opened, table: str, query: str, school_id: str) -> list[Row]:
     """Rows of a mart that releases from before it do not have."""
     return release.rows(query, [school_id]) if release.has_table(table) else []
 
