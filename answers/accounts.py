@@ -20,7 +20,7 @@ from pathlib import Path
 
 from cairn.errors import CairnError, UsageError
 from cairn.settings import Settings
-from cairn.sqlite_file import kept, transaction
+from cairn.sqlite_file import connect, transaction
 
 ROLES = ("school_leader", "teacher", "central_office", "engineer")
 SCRYPT_N, SCRYPT_R, SCRYPT_P, SCRYPT_MEMORY = 2**15, 8, 1, 64 * 1024 * 1024
@@ -104,8 +104,8 @@ def accounts_path(settings: Settings) -> Path:
 
 
 def reading(settings: Settings) -> AbstractContextManager[sqlite3.Connection]:
-    """A connection to the accounts' file, which is made or upgraded where needed; kept: every page looks there."""
-    return kept(_folder_made(settings), *MIGRATIONS)
+    """A connection to the accounts' file, which is made or upgraded where needed."""
+    return connect(_folder_made(settings), *MIGRATIONS)
 
 
 def writing(settings: Settings) -> AbstractContextManager[sqlite3.Connection]:

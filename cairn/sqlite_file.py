@@ -10,9 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -20,10 +18,6 @@ from pathlib import Path
 from cairn.errors import CairnError
 
 BUSY_SECONDS = 30.0
-# Idle connections that a process keeps, of all files together.
-KEPT_CONNECTIONS = 16
-# Which file a path stands for: another one comes to lie there when a backup is put back.
-_Identity = tuple[int, int]
 
 
 def prepare(path: Path, *migrations: str) -> None:
@@ -80,114 +74,25 @@ def connect(path: Path, *migrations: str) -> Iterator[sqlite3.Connection]:
 
     The file is prepared where it is missing or behind; to know that costs no connection of its own.
     """
-    connection = _opened(path, migrations)
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
-def _opened(path: Path, migrations: tuple[str, ...]) -> sqlite3.Connection:
-    """A connection to the file, prepared; several threads may use it, one after the other."""
     connection = _open(path)
-    if connection is None or not _is_up_to_date(connection, migrations):
+    if connection is None or connection.execute("PRAGMA user_version").fetchone() != (len(migrations),):
         if connection is not None:
             connection.close()
         prepare(path, *migrations)
-        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
-    return connection
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        yield connection
+    finally:
+        connection.close()
 
 
 def _open(path: Path) -> sqlite3.Connection | None:
     """A connection to a file that exists; None where none does. SQLite itself would make one, for everybody to read."""
     if not path.exists():
         return None
-    return sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-
-
-def _is_up_to_date(connection: sqlite3.Connection, migrations: tuple[str, ...]) -> bool:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0]) == len(migrations)
-
-
-class _Idle:
-    """Connections of this process that nobody uses now; the least lately used are closed when there are too many.
-
-    SQLite forbids to carry one over a fork: each is known by its process too, and is left alone in any other.
-    """
-
-    def __init__(self) -> None:
-        self._found: OrderedDict[int, tuple[int, Path, _Identity, sqlite3.Connection]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def take(self, path: Path, identity: _Identity | None) -> sqlite3.Connection | None:
-        """One to the file that lies at the path now, out of the store; those to a file that lay there are closed."""
-        with self._lock:
-            own = [
-                (key, of, connection)
-                for key, (pid, where, of, connection) in self._found.items()
-                if pid == os.getpid() and where == path
-            ]
-            found, gone = None, []
-            for key, of, connection in reversed(own):
-                if of != identity:
-                    gone.append(connection)
-                    del self._found[key]
-                elif found is None:
-                    found = connection
-                    del self._found[key]
-        for connection in gone:
-            connection.close()
-        return found
-
-    def put(self, path: Path, identity: _Identity, connection: sqlite3.Connection) -> None:
-        """Keep one for the next who asks."""
-        gone = []
-        with self._lock:
-            self._found[id(connection)] = os.getpid(), path, identity, connection
-            own = [key for key, (pid, *_) in self._found.items() if pid == os.getpid()]
-            for key in own[: max(0, len(own) - KEPT_CONNECTIONS)]:
-                gone.append(self._found.pop(key)[-1])
-        for one in gone:
-            one.close()
-
-
-_IDLE = _Idle()
-
-
-@contextmanager
-def kept(path: Path, *migrations: str) -> Iterator[sqlite3.Connection]:
-    """As :func:`connect`, of a connection that stays open for who asks next.
-
-    To open one, and to write the journal into the file when the last is closed, is a third of a page. What is committed
-    is on the disk as it is there. An idle connection holds nobody up: neither a writer nor :func:`give_back`.
-    """
-    identity = _identity(path)
-    connection = _IDLE.take(path, identity)
-    if connection is not None and not _is_up_to_date(connection, migrations):
-        connection.close()
-        connection = None
-    if connection is None:
-        connection = _opened(path, migrations)
-    try:
-        yield connection
-    except BaseException:
-        connection.close()
-        raise
-    if identity is None or connection.in_transaction:
-        connection.close()
-    else:
-        _IDLE.put(path, identity, connection)
-
-
-def _identity(path: Path) -> _Identity | None:
-    """Asked before the file is opened: who replaces it in between makes the connection one of a file that is gone."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
+    return sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
 
 
 @contextmanager

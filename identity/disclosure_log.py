@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 import lake
 from cairn.settings import Settings
-from cairn.sqlite_file import connect, give_back, kept, transaction
+from cairn.sqlite_file import connect, give_back, transaction
 
 TABLE = "ops.disclosure"
 BATCH_ROWS = 10_000
@@ -92,7 +92,7 @@ def write_down(settings: Settings, disclosure: Disclosure) -> None:
         len(keys) if disclosure.student_count is None else disclosure.student_count,
         json.dumps(keys),
     )
-    with kept(_folder_made(settings), *MIGRATIONS) as database:
+    with connect(_folder_made(settings), *MIGRATIONS) as database:
         database.execute(f"insert into disclosure ({', '.join(COLUMNS)}) values ({', '.join('?' * len(COLUMNS))})", row)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from cairn.sqlite_file import kept, transaction
+from cairn.sqlite_file import connect, prepare, transaction
 
 # person: fields are sealed; source_key (keyed hash of the sourcedId) finds the person again at the next roster.
 # identifier: which outside key meant whom, from when to when; instants are ISO 8601 UTC, open end is NULL.
@@ -91,12 +91,11 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with self.connect():
-            """Makes the file, or brings it up to date."""
+        prepare(self.path, *MIGRATIONS)
 
     def connect(self) -> AbstractContextManager[sqlite3.Connection]:
-        """A connection for reading, kept for the next reader: every page with names is one."""
-        return kept(self.path, *MIGRATIONS)
+        """A connection for reading, closed at the end."""
+        return connect(self.path, *MIGRATIONS)
 
     def transaction(self) -> AbstractContextManager[sqlite3.Connection]:
         """A connection inside one write transaction: all of it or nothing."""
