@@ -1,7 +1,6 @@
 """What differs between two releases and why, as a person may read it: the same comparison as ``cairn marts diff``.
 
-Engineers see which rows differ, by the vault's keys; everybody else which tables do, and why, with pairs of pupils and
-topics counted like any published number.
+Engineers see how many rows differ and which, by the vault's keys; everybody else which tables do, and why.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
-from cairn.protection.rules import Rules
 from cairn.settings import Settings
 from releases import store
 from releases.difference import diff
@@ -22,11 +20,11 @@ Said = dict[str, Any]
 
 @dataclass(frozen=True)
 class Reason:
-    """Why pairs of a pupil and a topic differ: in a word, in a sentence, and how many."""
+    """Why pairs of a pupil and a topic differ: in a word, in a sentence, and how many (for engineers only)."""
 
     name: str
     meaning: str
-    pairs: str
+    pairs: int | None
 
 
 @dataclass(frozen=True)
@@ -82,15 +80,15 @@ class Differences:
             return self._made[key]
 
 
-def told(said: Said, rules: Rules | None) -> Difference:
-    """A comparison as it is printed. With ``rules`` pairs are counted as in what is published, and of a table it is
-    said that it differs and no more: rows of any two nights could be subtracted. Without, exact, with keys of rows."""
-
-    def number(count: int) -> str:
-        return f"{count:,}" if rules is None else rules.count(count).text
-
-    reasons = tuple(Reason(one["reason"], REASONS[one["reason"]], number(one["pairs"])) for one in said["reasons"])
-    return Difference(reasons, tuple(_table(row, is_engineer=rules is None) for row in said["tables"]))
+def told(said: Said, *, is_engineer: bool) -> Difference:
+    """A comparison as it is printed: for engineers exact, with keys of rows. For everybody else which reasons there are
+    and which tables differ, without a number: of any two nights it could be added up and subtracted, and a pupil who
+    comes is as many pairs as her plan has topics."""
+    reasons = tuple(
+        Reason(one["reason"], REASONS[one["reason"]], int(one["pairs"]) if is_engineer else None)
+        for one in said["reasons"]
+    )
+    return Difference(reasons, tuple(_table(row, is_engineer=is_engineer) for row in said["tables"]))
 
 
 def _table(row: Said, *, is_engineer: bool) -> TableDifference:

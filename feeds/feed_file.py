@@ -137,7 +137,7 @@ def local_minutes(instants: Values, zone: ZoneInfo) -> Values:
 
 
 def joined(*columns: Values) -> Values:
-    """Columns that name something together as one text, whatever characters they hold."""
+    """Columns that name something together as one text; an identifier holds no unit separator (U+001F)."""
     return pc.binary_join_element_wise(*columns, "\x1f")
 
 

@@ -50,12 +50,12 @@ def seal(folder: Path, manifest: dict[str, Any], keys: Sequence[str], signing: S
     """Put the sealed feed beside the feed: ``.delivery`` holds it with a manifest of its own, signed."""
     content = io.BytesIO()
     names = [one["name"] for one in manifest["files"]]
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    with zipfile.ZipFile(content, "w") as archive:
         for name in (*names, *sorted(BESIDE)):
             info = zipfile.ZipInfo.from_file(folder / name, name)
             # A package is compressed already.
             how = zipfile.ZIP_STORED if name.endswith(ONEROSTER) else zipfile.ZIP_DEFLATED
-            archive.writestr(info, (folder / name).read_bytes(), how)
+            archive.writestr(info, (folder / name).read_bytes(), how, compresslevel=1)
     sealed = pyrage.encrypt(content.getvalue(), [recipient(key) for key in keys])
     target = folder / DELIVERY
     target.mkdir(mode=0o700)

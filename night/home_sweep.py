@@ -35,19 +35,19 @@ def erase_rows(path: Path, words: Collection[str]) -> int:
             for table, named, values in _naming(database, words)
         )
         database.execute("COMMIT")
-    if gone:
+    if gone or _file_says(path, words):
         give_back(path)
     return gone
 
 
 def count_rows(path: Path, words: Collection[str]) -> int:
-    """Rows of a SQLite file that name the person, and 1 where only its free pages do."""
+    """Rows of a SQLite file that name the person, and 1 where only its free pages or its journal do."""
     with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as database:
         rows = sum(
             int(database.execute(f"SELECT count(*) FROM {table} WHERE {named}", values).fetchone()[0])
             for table, named, values in _naming(database, words)
         )
-    return rows or int(_says(path, words))
+    return rows or int(_file_says(path, words))
 
 
 def files_that_say(settings: Settings, words: Collection[str]) -> list[Path]:
@@ -75,6 +75,12 @@ def _files(settings: Settings) -> Iterator[Path]:
         for path in (top, *sorted(top.rglob("*"))) if top.is_dir() else (top,):
             if path.is_file() and not path.is_symlink():
                 yield path
+
+
+def _file_says(path: Path, words: Collection[str]) -> bool:
+    """Whether a SQLite file names the person anywhere, or its journal, which stays while somebody uses the file."""
+    journal = path.with_name(f"{path.name}-wal")
+    return _says(path, words) or (journal.exists() and _says(journal, words))
 
 
 def _says(path: Path, words: Collection[str]) -> bool:

@@ -40,7 +40,7 @@ def releases_page(request: Request, account: Account) -> Response:
 
 @guarded(*READERS)
 def difference_page(request: Request, account: Account) -> Response:
-    """Why two releases differ: reasons and tables; rows by key for engineers, protected totals for all others."""
+    """Why two releases differ: reasons and tables; numbers and rows by key for engineers only."""
     portal = portal_of(request)
     before, after = request.path_params["before"], request.path_params["after"]
     is_engineer = account.role == "engineer"
@@ -52,7 +52,7 @@ def difference_page(request: Request, account: Account) -> Response:
         "title": gettext("From {before} to {after}").format(before=before, after=after),
         "before": before,
         "after": after,
-        "found": told(said, None if is_engineer else portal.rules()),
+        "found": told(said, is_engineer=is_engineer),
         "is_engineer": is_engineer,
     }
     return render(request, "difference.html", context, pinned=portal.reader.pin())

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from cairn import sqlite_file
 from cairn.errors import CairnError
-from cairn.sqlite_file import connect, prepare, transaction
+from cairn.sqlite_file import connect, give_back, prepare, transaction
 
 SCHEMA = "create table if not exists one (id integer primary key); create index if not exists by_id on one (id);"
 
@@ -89,3 +90,22 @@ def test_a_transaction_is_whole_or_nothing(tmp_path: Path) -> None:
         raise ZeroDivisionError
     with connect(path, SCHEMA) as database:
         assert database.execute("select count(*) from one").fetchone() == (0,)
+
+
+def test_what_is_deleted_is_gone_from_file_and_journal_or_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "one.sqlite"
+    monkeypatch.setattr(sqlite_file, "BUSY_SECONDS", 0.2)
+    with connect(path, "create table one (word text)") as database:
+        database.execute("insert into one values ('p_somebody')")
+        database.execute("delete from one")
+        reader = sqlite3.connect(path)
+        reader.execute("begin")
+        reader.execute("select * from one").fetchall()
+        with pytest.raises(sqlite3.OperationalError, match=r"being read|locked"):
+            give_back(path)
+        reader.close()
+        give_back(path)
+        said = path.read_bytes() + path.with_name("one.sqlite-wal").read_bytes()
+    assert b"p_somebody" not in said

@@ -13,7 +13,7 @@ import pytest
 
 from cairn.errors import CairnError
 from cairn.settings import Settings
-from releases import holding, learning, store
+from releases import difference, holding, learning, store
 from releases.difference import diff
 from tests.releases.small_release import audit, insert, make, publish, publish_unseen, states
 
@@ -184,7 +184,7 @@ def test_files_are_the_owners_alone(settings: Settings) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", "warehouse.duckdb"]
 
 
-def test_diff_counts_and_names_keys(settings: Settings) -> None:
+def test_diff_counts_and_names_keys(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     before = publish_unseen(
         settings, make(settings, MONDAY, [("s1", "stays", "k", "silent", "x"), ("s1", "goes", "k", "silent", "x")])
     )
@@ -200,3 +200,9 @@ def test_diff_counts_and_names_keys(settings: Settings) -> None:
         ("changed", "stays", ("detail",)),
     }
     assert tables["mart_school"]["changed"] == 0
+    assert "mart_pupil_subgroup" in difference.UNNAMED
+    monkeypatch.setattr(difference, "UNNAMED", ("mart_needs_adult",))
+    tables = {one["table"]: one for one in diff(settings, before.release_id, after.release_id)["tables"]}
+    assert tables["mart_needs_adult"]["added"] == 1 and tables["mart_needs_adult"]["examples"] == [], (
+        "counted, not named"
+    )
