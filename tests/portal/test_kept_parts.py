@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from markupsafe import Markup
 
+from answers.published_numbers import Numbers
 from cairn.protection.published import PublishedCell, PublishedTable
-from portal import pages_overview
 from portal.kept_parts import KeptParts
 from tests.portal.conftest import Pages
 
@@ -40,10 +40,8 @@ def test_the_overview_tells_of_the_publication_and_in_the_language_that_is_asked
     other = PublishedTable(
         "competency", ("competency_id",), ("pupils",), {("comp-1",): {"pupils": PublishedCell("4,320")}}
     )
-    whole = pages_overview.Numbers.table
-    monkeypatch.setattr(
-        pages_overview.Numbers, "table", lambda self, name: other if name == "competency" else whole(self, name)
-    )
+    whole = Numbers.table
+    monkeypatch.setattr(Numbers, "table", lambda self, name: other if name == "competency" else whole(self, name))
     assert "4,320" in client.get("/").text and "4,320" not in english
     before = client.get("/?as-of=2026-10-13")
     assert before.status_code == 200
