@@ -14,8 +14,6 @@ Row = Mapping[str, PublishedCell]
 SCHOOLS, COMPETENCIES = "school_overview", "competency"
 ROLLOUT, GROUPS, PILOT_SCHOOLS = "rollout_school", "rollout_group", "pilot_school"
 PUPIL_GROUPS, SCHOOL_PUPIL_GROUPS = "mastery_group", "mastery_school_group"
-# The roster's groups of each school, told coarsely.
-SCHOOL_SUBGROUPS = "mastery_school_subgroup"
 ALL, TREATMENT = "*", "*treatment"
 
 

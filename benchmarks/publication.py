@@ -1,9 +1,10 @@
 """Weekly publications of a district of 100 schools by grades and six groupings: ``python -m benchmarks.publication``.
 
-60,000 pupils, one row each in the marts that published tables are made of: 60 schools of grades K to 5, 25 of 6 to 8,
-15 of 9 to 12; sex, race or ethnicity and three marks of the roster, each school with its own shares of them, of some
-nothing reported. From one week to the next three in a thousand pupils leave and as many come, and four in a hundred
-know more. Each week is published as ``cairn publications make`` does it, audited against all weeks before.
+60,000 pupils in schools of 30 to 900, one row each in the marts that published tables are made of: 60 schools of grades
+K to 5, 25 of 6 to 8, 15 of 9 to 12; sex, race or ethnicity and three marks of the roster, each school with its own
+shares of them, of some nothing reported. From one week to the next three in a thousand pupils leave and as many come,
+and four in a hundred know more. Each week is published as ``cairn publications make`` does it, audited against all
+weeks before.
 
     python -m benchmarks.publication [--weeks 3] [--schools 100] [--seed 0]
 """
@@ -27,7 +28,7 @@ from cairn.settings import Settings
 from releases import publications, store
 
 MONDAY = date(2026, 9, 7)
-PUPILS_A_SCHOOL = 600
+PUPILS_A_SCHOOL, LEAST, MOST = 600, 30, 900
 SHAPES = ((0.60, ("K", "1", "2", "3", "4", "5")), (0.85, ("6", "7", "8")), (1.0, ("9", "10", "11", "12")))
 RACES = {
     "white": 0.36,
@@ -68,9 +69,19 @@ class District:
         self.level = np.minimum(1.0, self.level + 0.3 * (rng.random(count) < LEARN))
 
 
+def sizes(schools: int, rng: np.random.Generator) -> np.ndarray:
+    """Pupils of each school, LEAST to MOST of them, PUPILS_A_SCHOOL on average."""
+    found = rng.integers(LEAST, MOST + 1, schools)
+    while short := PUPILS_A_SCHOOL * schools - int(found.sum()):
+        step = rng.integers(0, schools, abs(short))
+        found = np.clip(found + np.sign(short) * np.bincount(step, minlength=schools), LEAST, MOST)
+    rng.shuffle(found)
+    return found
+
+
 def district(schools: int, rng: np.random.Generator) -> District:
     """The district in its first week."""
-    school = np.repeat(np.arange(schools), PUPILS_A_SCHOOL)
+    school = np.repeat(np.arange(schools), sizes(schools, rng))
     count = len(school)
     grade = np.empty(count, dtype=object)
     groups = {name: np.empty(count, dtype=object) for name in ("sex", "race_ethnicity", *FLAGS)}

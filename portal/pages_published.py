@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answers.accounts import Account
-from answers.published_numbers import ALL, PUPIL_GROUPS, SCHOOL_PUPIL_GROUPS, SCHOOL_SUBGROUPS, Numbers, text
+from answers.published_numbers import ALL, PUPIL_GROUPS, SCHOOL_PUPIL_GROUPS, Numbers, text
 from cairn.language import gettext
 from cairn.protection.published import PublishedTable
 from portal.as_of import asked_day, numbers_of
@@ -54,10 +54,9 @@ def names_of(schools: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 def by_grouping(numbers: Numbers, school_id: str | None = None) -> dict[str, list[tuple[str, Mapping[str, Any]]]]:
     """By grouping (group, row) of the district or a school, all pupils last."""
     found: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
-    for table in (SCHOOL_PUPIL_GROUPS, SCHOOL_SUBGROUPS) if school_id else (PUPIL_GROUPS,):
-        for key, row in numbers.table(table).rows.items():
-            if school_id is None or key[0] == school_id:
-                found.setdefault(key[-2], []).append((key[-1], row))
+    for key, row in numbers.table(SCHOOL_PUPIL_GROUPS if school_id else PUPIL_GROUPS).rows.items():
+        if school_id is None or key[0] == school_id:
+            found.setdefault(key[-2], []).append((key[-1], row))
     for rows in found.values():
         rows.sort(key=lambda one: (one[0] == ALL, one[0]))
     return found

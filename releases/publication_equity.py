@@ -1,8 +1,9 @@
-"""The true numbers behind the table of equity: how pupils of each group do, by school and over all of them.
+"""The true numbers behind the table of equity: how pupils of each group do, and each grade by school.
 
 Groups are a pupil's grade, and what the roster says of her (``mart_pupil_subgroup``; a release built before there was
-one has grades alone). A pupil of whom a grouping says nothing is in its group "not reported", so that the groups of a
-grouping make up the pupils of the school.
+one has grades alone). A pupil of whom a grouping says nothing is in its group "not reported", and one is in one group
+of each, so that every grouping divides the same pupils. By school there are grades only: of the roster's groups of one
+school nothing could be told that held against all that is told beside (decision 33).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from cairn.protection.published import SHARE, Key
 from cairn.protection.tables import Metric, RawTable
 from releases.learning_marts import marts_of
 
-GROUPS, SCHOOL_GROUPS, SCHOOL_SUBGROUPS = "mastery_group", "mastery_school_group", "mastery_school_subgroup"
+GROUPS, SCHOOL_GROUPS = "mastery_group", "mastery_school_group"
 ALL, NOT_REPORTED, GRADE = "*", "not reported", "grade"
 METRICS = (
     Metric("pupils"),
@@ -23,11 +24,12 @@ METRICS = (
     Metric("need_adult", SHARE, "pupils"),
     Metric("moves_on", SHARE, "pupils"),
 )
-# A group of a school is some twenty pupils: of what it has mastered alone, for the audit grows with all that is told.
+# A grade of a school is some pupils: of what it has mastered alone, for the audit grows with all that is told.
 SCHOOL_METRICS = METRICS[:2]
 _SENT = (
-    "union all select student_key, subgroup_kind as grouping_name, subgroup as group_name from mart_pupil_subgroup"
-    " where subgroup_kind <> 'grade'"
+    "union all select plan.school_id, plan.student_key, sent.subgroup_kind, min(sent.subgroup)"
+    " from plan inner join mart_pupil_subgroup sent using (student_key)"
+    " where sent.subgroup_kind <> 'grade' group by all"
 )
 Rows = dict[Key, dict[str, int]]
 # One row a pupil of a school and grouping; a pupil of two schools counts at both, as in mart_school.
@@ -36,7 +38,7 @@ with plan as (
     select school_id, student_key, max(grade) as grade from mart_pupil_plan where school_id is not null group by all
 ),
 told as (
-    select distinct student_key, '{grade}' as grouping_name, grade as group_name from plan where grade is not null
+    select school_id, student_key, '{grade}' as grouping_name, grade as group_name from plan where grade is not null
     {sent}
 ),
 groupings as (select distinct grouping_name from told),
@@ -58,15 +60,14 @@ select plan.school_id, groupings.grouping_name, coalesce(told.group_name, '{unkn
         (select (school_id, student_key) from mart_moves_on)) as moves_on
 from plan
 cross join groupings
-left join told on plan.student_key = told.student_key and groupings.grouping_name = told.grouping_name
+left join told on plan.school_id = told.school_id and plan.student_key = told.student_key
+    and groupings.grouping_name = told.grouping_name
 group by all order by 2, 1, 3"""
 
 
 def equity_tables(learning: duckdb.DuckDBPyConnection) -> list[RawTable]:
     """Of an open learning release ``mastery_group`` (grouping, group; ``*`` for all groups) and
-    ``mastery_school_group`` (school, "grade", group; ``*`` for all groups of a school and for all schools), and of the
-    same shape ``mastery_school_subgroup`` of the roster's groups, told coarsely: a group of a school is small, and
-    every grouping divides the same pupils."""
+    ``mastery_school_group`` (school, "grade", group; ``*`` for all groups of a school and for all schools)."""
     sent = _SENT if "mart_pupil_subgroup" in marts_of(learning) else ""
     found = learning.execute(_EQUITY.format(grade=GRADE, unknown=NOT_REPORTED, sent=sent)).fetchall()
     names = [metric.name for metric in METRICS]
@@ -75,7 +76,7 @@ def equity_tables(learning: duckdb.DuckDBPyConnection) -> list[RawTable]:
         for school, grouping, group, *numbers in found
     }
     groups: dict[Key, list[Key]] = {}
-    for key in _with_empty(rows):
+    for key in rows:
         groups.setdefault(key[1:], []).append(key)
     everybody: dict[Key, list[Key]] = {}
     for grouping, group in groups:
@@ -83,26 +84,14 @@ def equity_tables(learning: duckdb.DuckDBPyConnection) -> list[RawTable]:
     district = {key: _summed(rows, parts) for key, parts in groups.items()}
     district |= {key: _summed(district, parts) for key, parts in everybody.items()}
     by_grade = {key: row for key, row in rows.items() if key[1] == GRADE}
-    by_subgroup = {key: row for key, row in rows.items() if key[1] != GRADE}
-    tables = [
+    return [
         RawTable(GROUPS, ("grouping_name", "group_name"), METRICS, district, everybody),
-        _of_schools(SCHOOL_GROUPS, by_grade),
+        _of_schools(by_grade),
     ]
-    return [*tables, _of_schools(SCHOOL_SUBGROUPS, by_subgroup, is_coarse=True)] if by_subgroup else tables
 
 
-def _with_empty(rows: Rows) -> Rows:
-    """The rows, each group of the roster at each school: that a school has a row of a group tells of nobody. (Which
-    grades a school has is known.)"""
-    groups = sorted({key[1:] for key in rows if key[1] != GRADE})
-    for school in sorted({key[0] for key in rows}):
-        for group in groups:
-            rows.setdefault((school, *group), dict.fromkeys((metric.name for metric in METRICS), 0))
-    return rows
-
-
-def _of_schools(name: str, rows: Rows, is_coarse: bool = False) -> RawTable:
-    """A table of schools' groups with the sums of each school and of each group."""
+def _of_schools(rows: Rows) -> RawTable:
+    """The table of schools' grades with the sums of each school and of each grade."""
     totals: dict[Key, list[Key]] = {}
     for school, grouping, group in rows:
         totals.setdefault((school, grouping, ALL), []).append((school, grouping, group))
@@ -110,7 +99,7 @@ def _of_schools(name: str, rows: Rows, is_coarse: bool = False) -> RawTable:
         totals.setdefault((ALL, grouping, group), []).append((school, grouping, group))
     summed = {key: _summed(rows, parts) for key, parts in totals.items()}
     dimensions = ("school_id", "grouping_name", "group_name")
-    return RawTable(name, dimensions, SCHOOL_METRICS, rows | summed, totals, is_coarse)
+    return RawTable(SCHOOL_GROUPS, dimensions, SCHOOL_METRICS, rows | summed, totals)
 
 
 def _summed(rows: Rows, parts: Sequence[Key]) -> dict[str, int]:

@@ -12,12 +12,14 @@ from cairn.protection.published import MEAN, MONEY, SHARE, Key
 from cairn.protection.tables import Metric, Number, RawTable
 from releases.learning_marts import marts_of
 from releases.publication_equity import GROUPS as PUPIL_GROUPS
-from releases.publication_equity import SCHOOL_GROUPS, SCHOOL_SUBGROUPS, equity_tables
+from releases.publication_equity import METRICS as PUPIL_METRICS
+from releases.publication_equity import SCHOOL_GROUPS, SCHOOL_METRICS, equity_tables
 
 ALL = "*"
 TREATMENT, COMPARISON = "*treatment", "*comparison"
 OVERVIEW, COMPETENCY = "school_overview", "competency"
 ROLLOUT, GROUPS, SCHOOLS, COUNTS = "rollout_school", "rollout_group", "pilot_school", "pilot_counts"
+OVERVIEW_METRICS = (Metric("pupils"), Metric("need_adult", SHARE, "pupils"), Metric("moves_on", SHARE, "pupils"))
 Row = Mapping[str, Number]
 Rows = dict[Key, dict[str, Number]]
 
@@ -58,10 +60,9 @@ def learning_tables(source: duckdb.DuckDBPyConnection) -> list[RawTable]:
     (releases/publication_equity.py), of an open learning release."""
     schools = _rows(source, _OVERVIEW, 1)
     totals: dict[Key, Sequence[Key]] = {(ALL,): list(schools)} if schools else {}
-    overview = (Metric("pupils"), Metric("need_adult", SHARE, "pupils"), Metric("moves_on", SHARE, "pupils"))
     states = (Metric("pupils"), Metric("mastered", SHARE, "pupils"), Metric("review_due", SHARE, "pupils"))
     return [
-        RawTable(OVERVIEW, ("school_id",), overview, _with_totals(schools, totals, overview), totals),
+        RawTable(OVERVIEW, ("school_id",), OVERVIEW_METRICS, _with_totals(schools, totals, OVERVIEW_METRICS), totals),
         RawTable(COMPETENCY, ("competency_id",), states, _rows(source, _COMPETENCY, 1)),
         *equity_tables(source),
     ]
@@ -186,7 +187,8 @@ def pairs_of(tables: Mapping[str, Iterable[Key]]) -> list[Pair]:
     """Numbers of the same, or almost the same, pupils on several pages, by the keys of the tables that are published.
 
     A school's pupils now and as planned by a pilot differ by those who came and went; a pilot's planned pupils are the
-    same on the rollout page, the pilot's page and in each grouping, and a school's in each grouping of pupils.
+    same on the rollout page, the pilot's page and in each grouping; every grouping of pupils divides the same ones, of
+    whom each metric has one total.
     """
     has = {name: set(keys) for name, keys in tables.items()}
 
@@ -207,18 +209,21 @@ def pairs_of(tables: Mapping[str, Iterable[Key]]) -> list[Pair]:
         if group == ALL:
             total = (GROUPS, (pilot, grouping, ALL), "pupils_planned")
             found += both((ROLLOUT, (pilot, ALL), "pupils_planned"), total, True)
-    for grouping, group in has.get(PUPIL_GROUPS, ()):
-        if group == ALL:
-            for metric in ("pupils", "need_adult", "moves_on"):
-                found += both((OVERVIEW, (ALL,), metric), (PUPIL_GROUPS, (grouping, ALL), metric), True)
-    for table in (SCHOOL_GROUPS, SCHOOL_SUBGROUPS):
-        for school, grouping, group in has.get(table, ()):
-            if group == ALL:
-                found += both((OVERVIEW, (school,), "pupils"), (table, (school, grouping, ALL), "pupils"), True)
+    groupings = sorted({key for key in has.get(PUPIL_GROUPS, ()) if key[1] == ALL})
+    overview = [metric.name for metric in OVERVIEW_METRICS]
+    for key in groupings:
+        for metric in overview:
+            found += both((OVERVIEW, (ALL,), metric), (PUPIL_GROUPS, key, metric), True)
+        for metric in (metric.name for metric in PUPIL_METRICS):
+            if key != groupings[0]:
+                found += both((PUPIL_GROUPS, groupings[0], metric), (PUPIL_GROUPS, key, metric), True)
+    for school, grouping, group in has.get(SCHOOL_GROUPS, ()):
+        for metric in (metric.name for metric in SCHOOL_METRICS):
+            number = (SCHOOL_GROUPS, (school, grouping, group), metric)
+            if group == ALL and metric in overview:
+                found += both((OVERVIEW, (school,), metric), number, True)
             elif school == ALL:
-                for metric in ("pupils", "mastered_half"):
-                    whole = (PUPIL_GROUPS, (grouping, group), metric)
-                    found += both(whole, (table, (ALL, grouping, group), metric), True)
+                found += both((PUPIL_GROUPS, (grouping, group), metric), number, True)
     for pilot, school in has.get(SCHOOLS, ()):
         if school == ALL:
             found += both((SCHOOLS, (pilot, ALL), "pupils"), (COUNTS, (pilot,), "pupils"), True)

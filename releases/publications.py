@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -19,11 +19,11 @@ from pathlib import Path
 import lake
 from cairn.errors import CairnError, UsageError
 from cairn.privacy_dates import PublicationRules, publication_rules
-from cairn.protection.audit import CellName, Earlier, Failure, audit
-from cairn.protection.published import NOTHING, Publication, PublishedTable, as_json, from_json
+from cairn.protection.audit import EARLIER, MARGINS, CellName, Earlier, Failure, audit
+from cairn.protection.published import NOTHING, Key, Publication, PublishedTable, as_json, from_json
 from cairn.protection.rules import Rules
 from cairn.protection.suppression import CannotProtect
-from cairn.protection.tables import Protected, RawTable, hide_alike, protect
+from cairn.protection.tables import Protected, RawTable, hide_alike, leave_out, protect
 from cairn.settings import Settings
 from gates.run import run_gate
 from releases import store
@@ -160,9 +160,8 @@ def _prepared(settings: Settings, kind: str, is_check: bool = False) -> tuple[Ou
         return found, None
     if last and last.publication_date > release.data_date:
         raise CairnError(f"{last.publication_id} is newer than {release.release_id}: publications do not go back")
-    parts = _protected(settings, release, rules)
+    parts, failures = _audited(settings, kind, rules, _protected(settings, release, rules))
     tables = {part.table.name: part.table for part in parts}
-    failures = _failures(settings, kind, rules, parts)
     publication = Publication(
         publication_id=f"publication-{kind}-{release.data_date.isoformat()}",
         kind=kind,
@@ -201,7 +200,29 @@ def _protected(settings: Settings, release: store.Release, rules: PublicationRul
         parts = [protect(table, Rules(rules.n_min, rules.counts_to)) for table in raw]
     except (CannotProtect, ValueError) as error:
         raise CairnError(f"{release.release_id}: {error}") from error
-    return hide_alike(parts, pairs_of({part.table.name: part.table.rows for part in parts}))
+    return hide_alike(parts, pairs_of(_keys(part.table for part in parts)))
+
+
+def _keys(tables: Iterable[PublishedTable]) -> dict[str, Iterable[Key]]:
+    """The keys of tables by name."""
+    return {table.name: table.rows for table in tables}
+
+
+def _audited(
+    settings: Settings, kind: str, rules: PublicationRules, parts: Sequence[Protected]
+) -> tuple[Sequence[Protected], list[Failure]]:
+    """The tables and what an attacker gets of them: numbers that the tables together, or with an earlier day's, give
+    away are left out until she gets none or nothing is left. Exact counts that changed by few are blocked, not left
+    out: a district chose them knowing that."""
+    mended = (MARGINS,) if rules.counts_to == 1 else (MARGINS, EARLIER)
+    failures = _failures(settings, kind, rules, parts)
+    while found := [one for one in failures if one.attack in mended and not one.is_contradiction]:
+        more = leave_out(parts, found, pairs_of(_keys(part.table for part in parts)))
+        if [part.table for part in more] == [part.table for part in parts]:
+            break
+        LOG.info("left out for %s cells that tables give away together", len(found))
+        parts, failures = more, _failures(settings, kind, rules, more)
+    return parts, failures
 
 
 def _raw(settings: Settings, release: store.Release) -> list[RawTable]:
@@ -220,9 +241,12 @@ def _failures(settings: Settings, kind: str, rules: PublicationRules, parts: Seq
     tables: list[PublishedTable] = [part.table for part in parts]
     others = [one for other in store.KINDS if other != kind and (one := standing(settings, other))]
     tables += [table for one in others for table in one.tables.values()]
-    earlier = [Earlier(one.publication_date.isoformat(), one.tables) for one in published(settings, kind)]
+    earlier = [
+        Earlier(one.publication_date.isoformat(), one.tables, pairs_of(_keys(one.tables.values())))
+        for one in published(settings, kind)
+    ]
     sensitive: set[CellName] = set().union(*(part.sensitive for part in parts))
-    pairs = pairs_of({table.name: table.rows for table in tables})
+    pairs = pairs_of(_keys(tables))
     return audit(tables, rules.n_min, sensitive, pairs, earlier)
 
 

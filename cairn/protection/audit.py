@@ -34,11 +34,13 @@ class CellName:
 
 @dataclass(frozen=True)
 class Failure:
-    """A cell that an attacker gets too well, by which way, and ``why`` in words without a number of pupils."""
+    """A cell that an attacker gets too well, by which way, and ``why`` in words without a number of pupils.
+    ``is_contradiction``: no numbers fit what is told; leaving out would hide the error."""
 
     cell: CellName
     attack: str
     why: str
+    is_contradiction: bool = False
 
     def __str__(self) -> str:
         return f"{self.cell}: {self.why}"
@@ -56,10 +58,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class Earlier:
-    """Tables of an earlier publication, and the day of it for the message."""
+    """All tables of an earlier publication, the day of it for the message, and which of its numbers are alike."""
 
     day: str
     tables: Mapping[str, PublishedTable]
+    pairs: Sequence[Pair] = ()
 
 
 def claims_of(tables: Iterable[PublishedTable], pairs: Iterable[Pair] = ()) -> Claims:
@@ -120,7 +123,7 @@ def audit(
     try:
         known = _Known(claims_of(tables, pairs), n_min, strict | {name + COMPLEMENT for name in strict})
     except Contradiction as error:
-        return [Failure(next(iter(_numbers(tables))), MARGINS, str(error))]
+        return [Failure(next(iter(_numbers(tables))), MARGINS, str(error), is_contradiction=True)]
     found = _by_rounding(tables, known, n_min)
     hit = {str(one.cell) for one in found}
     by_name = {str(cell): cell for cell in _numbers(tables)}
@@ -213,30 +216,38 @@ def _tells_few(one: tuple[_Known, str], other: tuple[_Known, str], n_min: int) -
 
 
 def _since(tables: Sequence[PublishedTable], known: _Known, before: Earlier, n_min: int) -> list[Failure]:
-    """Numbers that differ from an earlier publication of them by few pupils."""
+    """Numbers that differ from an earlier publication of them by few pupils. What an attacker had of that day is all of
+    its tables, what they share included."""
     shared = [table for table in tables if table.name in before.tables]
-    past = claims_of([before.tables[table.name] for table in shared])
+    past = claims_of(before.tables.values(), before.pairs)
     doubtful: dict[str, CellName] = {}
     for cell in _numbers(shared):
         name = str(cell)
-        if name not in past.bounds or _same(before.tables[cell.table], cell, tables):
-            continue
         for side in (name, name + COMPLEMENT):
             # What is left open of one of two numbers is left open of their difference.
             if side in known.met and side in past.bounds and known.met[side][1] - known.met[side][0] + 1 < n_min:
                 doubtful[side] = cell
-    then = _Known(past, n_min, wanted=doubtful)
-    hit = [cell for side, cell in doubtful.items() if _tells_few((known, side), (then, side), n_min)]
+    try:
+        then = _Known(past, n_min, wanted=doubtful)
+    except Contradiction:
+        # Its pages did not fit each other (numbers thought to be the same were not): each by itself still tells.
+        then = _Known(claims_of(before.tables.values()), n_min, wanted=doubtful)
+    hit = [
+        cell
+        for side, cell in doubtful.items()
+        if _tells_few((known, side), (then, side), n_min)
+        and not (_same(before.tables[cell.table], cell, tables) and known.whole(side) == then.whole(side))
+    ]
     why = f"differs from the publication of {before.day} by fewer than {n_min} pupils"
     return [Failure(cell, EARLIER, why) for cell in dict.fromkeys(hit)]
 
 
 def _same(past: PublishedTable, cell: CellName, tables: Iterable[PublishedTable]) -> bool:
-    """Whether nothing of the cell was published anew: it and its base say what they said."""
+    """Whether the cell and its base say what they said. What others say of it may have moved all the same."""
     now = next(table for table in tables if table.name == cell.table)
 
-    def said(table: PublishedTable) -> tuple[PublishedCell, PublishedCell | None]:
-        row = table.rows[cell.key]
-        return row[cell.metric], row.get(table.shares.get(cell.metric, ""))
+    def said(table: PublishedTable) -> tuple[PublishedCell | None, PublishedCell | None]:
+        row = table.rows.get(cell.key, {})
+        return row.get(cell.metric), row.get(table.shares.get(cell.metric, ""))
 
     return said(now) == said(past)

@@ -6,9 +6,6 @@ fewer", "80 % or more") so far in that a share between them has the smallest gro
 numbers, of two days or two pages, differ by an unknown of the whole smallest group. Step and end follow from the
 published base alone, so that neither tells anything.
 
-Coarse tables (:func:`Rules.coarse`) tell a count in two classes, under four times the smallest group or not, and of the
-larger alone a share in fifths: whatever totals are known, both classes leave wide what is in them.
-
 Ends and steps by the size of the group follow NCES 2011-603 ("Statistical Methods for Protecting Personally
 Identifiable Information in Aggregate Reporting", SLDS Technical Brief 3, 2010); :data:`ENDS` are the project's own
 least ones, which the smallest group widens.
@@ -17,14 +14,13 @@ least ones, which the smallest group widens.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cairn.protection.published import COUNT, EMPTY, MEAN, MONEY, SHARE, PublishedCell
 
 # (bases up to, end in per cent); ends of larger bases are 1 %.
 ENDS = ((20, 20), (40, 10), (100, 5), (300, 2))
 STEPS = (1, 2, 5, 10, 20, 25)
-COARSE_TIMES, COARSE_STEP = 4, 20
 
 
 @dataclass(frozen=True)
@@ -38,29 +34,13 @@ class ShareRule:
 
 @dataclass(frozen=True)
 class Rules:
-    """``n_min``: the smallest group told of. ``counts_to``: counts are multiples of it (1: exact). ``is_coarse``: in
-    two classes instead."""
+    """``n_min``: the smallest group told of. ``counts_to``: counts are multiples of it (1: exact)."""
 
     n_min: int
     counts_to: int
-    is_coarse: bool = False
-
-    def coarse(self) -> Rules:
-        """The same for a table whose cells are many and small."""
-        return replace(self, is_coarse=True)
-
-    @property
-    def class_from(self) -> int:
-        """Where the larger class of a coarse count begins: three tenths of it, the least part that a fifth in the
-        middle holds and the most that the lowest holds at least, is more than the smallest group."""
-        return COARSE_TIMES * self.n_min
 
     def count(self, number: int) -> PublishedCell:
         """A number of pupils; one below the smallest group, none included, is said to be so."""
-        if self.is_coarse:
-            if number < self.class_from:
-                return PublishedCell(f"under {self.class_from}", COUNT, None, 0, self.class_from - 1)
-            return PublishedCell(f"{self.class_from} or more", COUNT, None, self.class_from, None)
         if number < self.n_min:
             return PublishedCell(f"under {self.n_min}", COUNT, None, 0, self.n_min - 1)
         to = self.counts_to
@@ -70,8 +50,6 @@ class Rules:
 
     def share_rule(self, base: PublishedCell) -> ShareRule:
         """How shares of a published base are told."""
-        if self.is_coarse:
-            return ShareRule(COARSE_STEP, COARSE_STEP if base.low else None)
         if base.value is None or not base.low:
             return ShareRule(STEPS[-1], None)
         least, room = base.low, (base.high or base.low) - base.low

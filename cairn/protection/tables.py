@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from cairn.protection.audit import MARGINS, CellName, Pair, audit
+from cairn.protection.audit import MARGINS, CellName, Failure, Pair, audit
 from cairn.protection.published import COUNT, MEAN, MONEY, NOTHING, SHARE, Key, PublishedCell, PublishedTable
 from cairn.protection.rules import Rules, hidden, is_sensitive_count, is_sensitive_part
 from cairn.protection.suppression import SECONDS, CannotProtect, Cell, Level, Problem, Relation, suppress
@@ -28,15 +28,13 @@ class Metric:
 @dataclass(frozen=True)
 class RawTable:
     """True numbers, which are published nowhere: rows by key, None where a number is not known. Counts stand before
-    what rests on them. ``totals``: keys of rows that are sums of others to the keys of those. ``is_coarse``: its
-    counts are told in two classes."""
+    what rests on them. ``totals``: keys of rows that are sums of others to the keys of those."""
 
     name: str
     dimensions: tuple[str, ...]
     metrics: tuple[Metric, ...]
     rows: Mapping[Key, Mapping[str, Number]]
     totals: Mapping[Key, Sequence[Key]] = field(default_factory=dict)
-    is_coarse: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,6 @@ def protect(raw: RawTable, rules: Rules, seconds: float = SECONDS) -> Protected:
 
     Raises CannotProtect where even all dashes would not do, ValueError for a part that is larger than its whole.
     """
-    rules = rules.coarse() if raw.is_coarse else rules
     rows: dict[Key, dict[str, PublishedCell]] = {key: {} for key in raw.rows}
     sensitive: set[CellName] = set()
     left_out, is_optimal = 0, True
@@ -89,19 +86,50 @@ def _closed(raw: RawTable, done: Protected, n_min: int) -> Protected:
         rows = {key: dict(row) for key, row in done.table.rows.items()}
         for failure in failures:
             key, metric = failure.cell.key, failure.cell.metric
-            near = [one for total, parts in raw.totals.items() if key in (total, *parts) for one in (total, *parts)]
-            base = done.table.shares.get(metric, metric)
-            # Of the same sums first, then of the table; of the metric first, then of its base.
-            tried = [(keys, name) for name in (metric, base) for keys in (near, list(rows))]
-            told = [[(one, name) for one in keys if rows[one][name].text != NOTHING] for keys, name in tried]
-            beside = next((cells for cells in told if cells), None)
-            if beside is None:
+            beside = _beside(done.table, rows, failure.cell)
+            if not beside:
                 raise CannotProtect(f"{raw.name}, {metric}: {'/'.join(key)} cannot be protected by leaving cells out")
             least, name = min(beside, key=lambda one: (one[0] != key, float(raw.rows[one[0]][one[1]] or 0)))
             rows[least][name] = hidden(rows[least][name])
         more = sum(row[name] != done.table.rows[key][name] for key, row in rows.items() for name in row)
         done = replace(done, table=replace(done.table, rows=rows), suppressed=done.suppressed + more, is_optimal=False)
     return done
+
+
+def _beside(
+    table: PublishedTable, rows: Mapping[Key, Mapping[str, PublishedCell]], cell: CellName
+) -> list[tuple[Key, str]]:
+    """Cells still told, one of which is to be left out for ``cell``: of the same sums first, then of the table; of the
+    metric first, then of its base."""
+    near = [one for total, parts in table.totals.items() if cell.key in (total, *parts) for one in (total, *parts)]
+    base = table.shares.get(cell.metric, cell.metric)
+    tried = [(keys, name) for name in (cell.metric, base) for keys in ([cell.key], near, list(rows))]
+    told = ([(one, name) for one in keys if rows[one][name].text != NOTHING] for keys, name in tried)
+    return next((cells for cells in told if cells), [])
+
+
+def leave_out(parts: Sequence[Protected], failures: Iterable[Failure], pairs: Sequence[Pair]) -> list[Protected]:
+    """The tables with one more cell left out for each that an attacker gets by what several of them say together: the
+    cell itself, or the smallest told beside it. They are the same where nothing more can be left out."""
+    tables = {part.table.name: part.table for part in parts}
+    rows = {name: {key: dict(row) for key, row in table.rows.items()} for name, table in tables.items()}
+    more = dict.fromkeys(tables, 0)
+    for cell in (one.cell for one in failures if one.cell.table in tables):
+        own = rows[cell.table]
+        if beside := _beside(tables[cell.table], own, cell):
+            key, name = min(beside, key=lambda one: own[one[0]][one[1]].low or 0.0)
+            own[key][name] = hidden(own[key][name])
+            more[cell.table] += 1
+    done = [
+        replace(
+            part,
+            table=replace(part.table, rows=rows[part.table.name]),
+            suppressed=part.suppressed + more[part.table.name],
+            is_optimal=part.is_optimal and not more[part.table.name],
+        )
+        for part in parts
+    ]
+    return hide_alike(done, pairs)
 
 
 def hide_alike(parts: Sequence[Protected], pairs: Iterable[Pair]) -> list[Protected]:

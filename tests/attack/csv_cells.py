@@ -18,7 +18,6 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     "competency": {"pupils": "plan holds it", "mastered": "mastered", "review_due": "review due"},
     "mastery_group": GROUPS,
     "mastery_school_group": GROUPS,
-    "mastery_school_subgroup": GROUPS,
     "rollout_school": ROLLOUT,
     "rollout_group": ROLLOUT,
     "pilot_school": {"pupils": "planned", "both_tests": "analysed"},

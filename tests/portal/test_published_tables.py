@@ -16,7 +16,7 @@ from tests.portal.conftest import Pages
 LINKED = {
     "/": {"school_overview", "competency", "rollout_group"},
     "/rollout": {"rollout_school", "rollout_group"},
-    "/equity": {"mastery_group", "mastery_school_group", "mastery_school_subgroup"},
+    "/equity": {"mastery_group", "mastery_school_group"},
     "/pilots/pilot-fractions": {"pilot_school"},
 }
 
@@ -56,9 +56,6 @@ def test_equity_of_the_district_and_of_a_school(pages: Pages) -> None:
     assert [row[:3] for row in of_school.rows] == [
         ["4", "Grade", "30"],
         ["All pupils", "Grade", "30"],
-        ["No", "English learner", "under 40"],
-        ["Yes", "English learner", "under 40"],
-        ["All pupils", "English learner", "under 40"],
     ]
     assert client.get("/equity?school=nowhere").status_code == 404
     assert "not yet" in client.get("/equity?as-of=2026-01-01").text.lower()

@@ -1,14 +1,17 @@
-"""How pupils of each group do: groups that make up their school, and nothing of few pupils by school and group."""
+"""How pupils of each group do: groups that make up their school, and nothing told of few of them."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import duckdb
 import pytest
 
-from cairn.protection.audit import audit
+from cairn.protection.audit import CellName, Earlier, Pair, audit
+from cairn.protection.published import PublishedTable
 from cairn.protection.rules import Rules
 from cairn.protection.tables import RawTable, hide_alike, protect
-from releases.publication_equity import GROUPS, SCHOOL_GROUPS, SCHOOL_SUBGROUPS, equity_tables
+from releases.publication_equity import GROUPS, SCHOOL_GROUPS, equity_tables
 from releases.publication_tables import pairs_of
 
 N_MIN = 10
@@ -16,9 +19,8 @@ N_MIN = 10
 SCHOOLS = {"s1": (4, 50, 6), "s2": (16, 44, 0), "s3": (20, 20, 20)}
 
 
-@pytest.fixture(scope="module")
-def tables() -> dict[str, RawTable]:
-    """The tables of three schools; every second pupil of a group has mastered half of her topics, every third needs an
+def built(schools: Mapping[str, tuple[int, int, int]]) -> dict[str, RawTable]:
+    """The tables of schools; every second pupil of a group has mastered half of her topics, every third needs an
     adult."""
     with duckdb.connect() as source:
         source.execute("create table mart_pupil_plan (school_id text, student_key text, subject text, grade text)")
@@ -26,7 +28,7 @@ def tables() -> dict[str, RawTable]:
         source.execute("create table mart_student_competency (student_key text, competency_id text, state text)")
         for mart in ("mart_needs_adult", "mart_moves_on"):
             source.execute(f"create table {mart} (school_id text, student_key text)")
-        for school, sizes in SCHOOLS.items():
+        for school, sizes in schools.items():
             for group, size in zip(("yes", "no", "not reported"), sizes, strict=True):
                 for number in range(size):
                     key = f"{school}-{group}-{number}"
@@ -44,8 +46,21 @@ def tables() -> dict[str, RawTable]:
         return {table.name: table for table in equity_tables(source)}
 
 
+@pytest.fixture(scope="module")
+def tables() -> dict[str, RawTable]:
+    """The tables of the three schools."""
+    return built(SCHOOLS)
+
+
+def published(tables: Mapping[str, RawTable]) -> tuple[list[PublishedTable], frozenset[CellName], list[Pair]]:
+    """What is told of the tables, the numbers that nobody may work out, and which numbers are the same."""
+    pairs = pairs_of({name: table.rows for name, table in tables.items()})
+    done = hide_alike([protect(table, Rules(N_MIN, N_MIN)) for table in tables.values()], pairs)
+    return [one.table for one in done], frozenset().union(*(one.sensitive for one in done)), pairs
+
+
 def test_groups_make_up_their_school_and_schools_the_district(tables: dict[str, RawTable]) -> None:
-    district, schools = tables[GROUPS].rows, tables[SCHOOL_SUBGROUPS].rows
+    district, schools = tables[GROUPS].rows, tables[SCHOOL_GROUPS].rows
     assert district["english_learner", "yes"] == {"pupils": 40, "mastered_half": 20, "need_adult": 15, "moves_on": 0}
     assert {group: row["pupils"] for (name, group), row in district.items() if name == "english_learner"} == {
         "yes": 40,
@@ -53,29 +68,61 @@ def test_groups_make_up_their_school_and_schools_the_district(tables: dict[str, 
         "not reported": 26,
         "*": 180,
     }
-    assert (
-        schools["s1", "english_learner", "*"]["pupils"]
-        == tables[SCHOOL_GROUPS].rows["s1", "grade", "4"]["pupils"]
-        == 60
-    )
-    assert schools["s2", "english_learner", "not reported"]["pupils"] == 0, "no row would say that there is nobody"
+    assert schools["s1", "grade", "*"]["pupils"] == schools["s1", "grade", "4"]["pupils"] == 60
+    assert {grouping for _, grouping, _ in schools} == {"grade"}, "the roster's groups are told of the district alone"
     for table in tables.values():
         for total, parts in table.totals.items():
             for metric in table.metrics:
                 assert table.rows[total][metric.name] == sum(int(table.rows[part][metric.name] or 0) for part in parts)
 
 
-def test_four_english_learners_of_a_school_cannot_be_counted_out(tables: dict[str, RawTable]) -> None:
-    pairs = pairs_of({name: table.rows for name, table in tables.items()})
-    done = hide_alike([protect(table, Rules(N_MIN, N_MIN)) for table in tables.values()], pairs)
-    published = {one.table.name: one.table for one in done}
-    assert audit(list(published.values()), N_MIN, frozenset().union(*(one.sensitive for one in done)), pairs) == []
-    assert published[GROUPS].text("mastered_half", "english_learner", "no") == "50 %"
-    told = published[SCHOOL_SUBGROUPS]
-    texts = [told.text("pupils", "s1", "english_learner", group) for group in ("yes", "no", "not reported", "*")]
-    assert texts == ["under 40", "40 or more", "under 40", "40 or more"]
-    assert told.text("mastered_half", "s1", "english_learner", "no") == "60 %", "25 of 50, in fifths"
-    assert told.text("mastered_half", "s1", "english_learner", "yes") == "–"
+def test_a_grouping_has_the_total_of_every_other(tables: dict[str, RawTable]) -> None:
+    district = tables[GROUPS].rows
+    assert district["grade", "*"] == district["english_learner", "*"]
+    _, _, pairs = published(tables)
+    alike = {(pair.whole.key, pair.part.key, pair.whole.metric) for pair in pairs if pair.whole.table == GROUPS}
+    for metric in ("pupils", "mastered_half", "need_adult", "moves_on"):
+        assert (("english_learner", "*"), ("grade", "*"), metric) in alike
+
+
+def test_a_pupil_of_two_schools_and_grades_is_in_one_group_of_each_grouping_at_a_school() -> None:
+    with duckdb.connect() as source:
+        source.execute(
+            "create table mart_pupil_plan as select * from (values ('s1', 'p1', '4'), ('s2', 'p1', '5'),"
+            " ('s2', 'p2', '5')) as t(school_id, student_key, grade)"
+        )
+        source.execute(
+            "create table mart_pupil_subgroup as select * from (values ('p1', 'sex', 'female'), ('p1', 'sex', 'male'))"
+            " as t(student_key, subgroup_kind, subgroup)"
+        )
+        source.execute("create table mart_student_competency (student_key text, state text)")
+        for mart in ("mart_needs_adult", "mart_moves_on"):
+            source.execute(f"create table {mart} (school_id text, student_key text)")
+        district = equity_tables(source)[0].rows
+    pupils = {key: row["pupils"] for key, row in district.items()}
+    assert pupils == {
+        ("grade", "4"): 1,
+        ("grade", "5"): 2,
+        ("grade", "*"): 3,
+        ("sex", "female"): 2,
+        ("sex", "not reported"): 1,
+        ("sex", "*"): 3,
+    }
+
+
+def test_no_few_pupils_of_the_districts_groups_are_told() -> None:
+    """The groupings share their totals: what one of them leaves open of few pupils none of the others gives back."""
+    for schools in ({"s1": (4, 50, 0), "s2": (3, 44, 2)}, {"s1": (297, 302, 5)}, SCHOOLS):
+        told, sensitive, pairs = published(built(schools))
+        assert audit(told, N_MIN, sensitive, pairs) == []
+
+
+@pytest.mark.parametrize("sizes", [(38, 39), (39, 40), (40, 44)])
+def test_a_pupil_more_in_a_school_is_not_told_and_blocks_nothing(sizes: tuple[int, int]) -> None:
+    """The reviewer's two days: a school of 39 pupils, then of 40."""
+    first, second = (published(built({"s1": (0, size, 0), "s2": (16, 44, 0)})) for size in sizes)
+    earlier = Earlier("monday", {table.name: table for table in first[0]}, first[2])
+    assert audit(second[0], N_MIN, second[1], second[2], [earlier]) == []
 
 
 def test_a_release_without_groups_has_grades(tables: dict[str, RawTable]) -> None:
