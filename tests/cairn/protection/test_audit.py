@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cairn.protection.audit import EARLIER, MARGINS, ROUNDING, SUBTRACTION, CellName, Earlier, Pair, audit
-from cairn.protection.published import COUNT, EMPTY, SHARE, PublishedCell, PublishedTable
+from cairn.protection.published import COUNT, EMPTY, SHARE, Key, PublishedCell, PublishedTable
 from cairn.protection.tables import Protected, leave_out
 
 N_MIN = 10
@@ -127,7 +127,7 @@ def test_pages_of_an_earlier_day_that_did_not_fit_are_held_against_today_each_by
 
 def test_what_tables_tell_together_is_left_out_in_all_of_them() -> None:
     """Four pupils at the school: 40 of 44 on one page, and 44 in all on another."""
-    sums = {("*",): [("a",), ("b",)]}
+    sums: dict[Key, list[Key]] = {("*",): [("a",), ("b",)]}
     rows = {("a",): count(40), ("b",): PublishedCell("under 10", COUNT, None, 0, 9), ("*",): EMPTY}
     told = PublishedTable(
         "schools", ("row",), ("pupils",), {key: {"pupils": one} for key, one in rows.items()}, {}, sums
