@@ -89,7 +89,7 @@ CARD = (
     noted("No group may be shown."),
     noted("Effect by group: {groups}."),
     noted("{group} {effect} SD ({low} to {high})"),
-    noted("{what} so far"),
+    noted("Pupils with the planned time so far"),
     noted("Minutes a pupil, mean of planned"),
     noted("Minutes a pupil so far, mean of planned"),
     noted("Minutes a pupil so far, mean of planned; in step with the plan by now: {minutes}"),
@@ -99,8 +99,8 @@ CARD = (
     noted("{what}, {each} in each of {schools} schools"),
     noted("Analysis amended: {reason}"),
     noted("Plan changed: {keys}"),
-    noted("Done: {what}"),
-    noted("Learned: {what}"),
+    noted("Done: {done}"),
+    noted("Learned: {learned}"),
     noted("as planned"),
     noted("When outcomes could be seen already."),
     noted("chance {chance}"),
@@ -110,7 +110,7 @@ CARD = (
     noted("141 large trials"),
     noted("a flat prior"),
     noted("a sceptical prior"),
-    noted("a {name} prior"),
+    noted("a {kind} prior"),
     noted("{low} to {high}"),
     noted("no bounds"),
     noted("No estimate."),
@@ -259,7 +259,7 @@ EVALUATION = (
     noted("all of the planned time or more"),
     noted("half of it to all"),
     noted("under half of it"),
-    noted("Time differs by source: {stream} minutes a pupil by the event stream, {files} by files; {source} counts."),
+    noted("Time differs by source: {stream} minutes a pupil by the event stream, {files} by files; {which} counts."),
     noted("the event stream"),
     noted("{share} of the events that the dosage rule counts tell no time."),
     noted("Comparison pupils got {minutes} minutes of the change on average; {share} of them got some."),
@@ -269,11 +269,11 @@ EVALUATION = (
 DETAILS = (
     noted("The plan does not say what happens when the money ends."),
     noted(
-        "{source} ends on {day}; going on in {place} then costs {yearly} USD a year from somewhere else, or the "
+        "{funder} ends on {day}; going on in {place} then costs {yearly} USD a year from somewhere else, or the "
         "change stops there."
     ),
     noted(
-        "{source} ended on {day}; going on in {place} then costs {yearly} USD a year from somewhere else, or the "
+        "{funder} ended on {day}; going on in {place} then costs {yearly} USD a year from somewhere else, or the "
         "change stops there."
     ),
     noted("its school"),
@@ -293,10 +293,10 @@ DETAILS = (
     noted("Unused licences are not known: no file of licences was loaded."),
     noted("Unused licences are not known: nobody measured the time pupils spent."),
     noted("Costs of fewer than {count} pupils are not shown."),
-    noted("{name}: {status} ({why}; {source})"),
+    noted("{name}: {status} ({why}; {measure})"),
     noted(
         "{name}: {status}; {difference} {unit} against the comparison schools, where {margin} the wrong way would be "
-        "too much ({why}; {source})"
+        "too much ({why}; {measure})"
     ),
     noted("not measured"),
     noted("safe"),

@@ -7,66 +7,31 @@ from cairn.language import noted
 
 # Of the rollout (portal/pages_rollout.py, portal/rollout_pictures.py, pilots/rollout.py).
 ROLLOUT = (
-    noted("All pilots together"),
     noted("schools"),
     noted("classes"),
     noted("pupils"),
     noted("planned"),
     noted("reached"),
     noted("not yet"),
-    noted("Reached by date against plan"),
-    noted(
-        "Share reached (full line) of all that is planned (dashed) by date. {said}. Pupils are shown in steps of at "
-        "least {count}."
-    ),
     noted("{reached} of {planned} reached, {begun} were to be by now"),
     noted("{share} of {planned} planned pupils reached"),
     noted("{count} planned school"),
     noted("{count} planned schools"),
     noted("{count} planned class"),
     noted("{count} planned classes"),
-    noted("Minutes by school"),
-    noted("Each dot is a school; the dashed line is the planned {minutes} minutes."),
-    noted("Mean minutes of each school against {minutes} planned; the table of schools has the same numbers"),
-    noted("Reach by group"),
-    noted("Of no group is a share published."),
-    noted("Share of planned pupils reached, by group. Groups of fewer than {count} are not shown."),
-    noted("Other groups of pupils: {why}."),
-    noted("What adults have learned"),
-    noted(
-        "The plan does not say what adults are to learn (implementation.adult_learning), and nothing was sent: "
-        "{command}."
-    ),
-    noted("Each role has fewer than {count} adults of whom it is told, or its numbers contradict."),
-    noted("Adults who have shown a competency of their role, of those who are to learn it."),
     noted("shown"),
-    noted("Readiness of schools"),
-    noted("Items of the checklist by each school's newest answers."),
-    noted("{schools} not answered."),
-    noted("{name} ready"),
-    noted("{competency} ({role})"),
     noted("ready"),
     noted("partly"),
     noted("not ready"),
-    noted("Support given"),
-    noted("Hours of support by school; a school without a bar was given none by what was sent."),
-    noted("Cost by kind"),
-    noted("What it cost, by what the costs file says of where it goes (classroom or central in its column Code)."),
     noted("reaches classrooms"),
     noted("not said"),
     noted("central"),
-    noted("{cost}, of it {part} in classrooms"),
-    noted("{title}: {said}"),
     noted("not sent: cairn facts load {rest}"),
     noted("not sent: no event is the pilot's work by its plan"),
     noted("the plan names none"),
     noted("no barrier is open"),
     noted("the costs do not say where they go (column Code)"),
     noted("not known"),
-    noted("{rows} of {kind} of schools in which the pilot is not tried: not counted"),
-    noted("{rows} of {kind} of a name that no barrier of the plan has: not counted"),
-    noted("{what}: was sent, and the plan does not name it"),
-    noted("{what}: {schools} that more have shown it than are to learn it; not counted"),
     noted("no difference"),
     noted("enough: {effect}"),
     noted("planned: {minutes}"),
@@ -82,15 +47,33 @@ ROLLOUT = (
     noted("Mean score after"),
     noted("pupils of the school"),
 )
+# The roster's groupings and groups that are no words when their underscores are taken away: those of
+# cairn/rostering (the seven categories of the US Department of Education), and what nobody reported.
+GROUPS = {
+    "sex": noted("Sex"),
+    "female": noted("Female"),
+    "male": noted("Male"),
+    "other": noted("Other"),
+    "unspecified": noted("Unspecified"),
+    "race_ethnicity": noted("Race or ethnicity"),
+    "american_indian_or_alaska_native": noted("American Indian or Alaska Native"),
+    "asian": noted("Asian"),
+    "black_or_african_american": noted("Black or African American"),
+    "hispanic_or_latino": noted("Hispanic or Latino"),
+    "native_hawaiian_or_other_pacific_islander": noted("Native Hawaiian or Other Pacific Islander"),
+    "two_or_more_races": noted("Two or more races"),
+    "white": noted("White"),
+    "not_reported": noted("Not reported"),
+}
 # Codes of a district's facts and groups, as words.
 CODES = (
+    *GROUPS.values(),
     noted("Grade"),
     noted("English learner"),
     noted("Score at the start"),
     noted("Economically disadvantaged"),
     noted("Special education"),
     noted("Gender"),
-    noted("Race ethnicity"),
     noted("lowest third"),
     noted("middle third"),
     noted("highest third"),
@@ -124,9 +107,11 @@ CODES = (
     noted("Pilot school"),
     noted("Mastery group"),
     noted("Mastery school group"),
+    noted("Mastery school subgroup"),
 )
 # Of the overview's funnel and orders, of releases that differ, and of errors (answers/funnel.py, portal).
 OTHERS = (
+    noted("What changed since nothing: this is the first feed that you are sent"),
     noted("not told"),
     noted("as chance alone would make it"),
     noted("more than chance would make it: ask"),
@@ -237,7 +222,7 @@ OPERATIONS = (
     noted("Marts"),
     noted("Publish"),
 )
-# Of those with as many words of their own, the first that fits is told: what stands behind a name comes last.
+# Of those with as many words of their own, the first that fits is told.
 PATTERNS = (
     *CARD,
     *EVALUATION,
@@ -247,5 +232,4 @@ PATTERNS = (
     *OTHERS,
     *NAMED,
     *OPERATIONS,
-    noted("{name} {number} of {all}"),
 )

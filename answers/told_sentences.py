@@ -1,8 +1,9 @@
 """Sentences that Python or an evaluation makes in English, told in the language of the page when they are shown.
 
 What an evaluation says is stored, and what is stored stays as it was said: a page translates it, the file does not
-change. So each sentence stands here once as a pattern: ``{name}`` is what varies, and is itself told again (a day, a
-share, the name of a check). A text that no pattern knows stays as it is: somebody else's words.
+change. So each sentence stands here once as a pattern: ``{day}`` is what varies, and is itself told again (a day, a
+share, the name of a check), but for :data:`AS_WRITTEN`. A text that no pattern knows stays as it is: somebody else's
+words. Where nothing but somebody's words stands, nobody tells it: "Other" may be the name of an account.
 """
 
 from __future__ import annotations
@@ -35,12 +36,17 @@ NUMBERS += ("margin", "minutes", "number", "part", "reached", "share", "smallest
 NUMBER = r"(?:under |about |menos de )?[-+−$]?\d[\d.,]*(?: ?%)?(?: or (?:more|fewer))?|–"
 # What stands for a list or a whole sentence; anything else ends where the next part of a list begins.
 WHOLES = ("checks", "each", "error", "groups", "line", "names", "rest", "said", "sentence", "what", "why", "windows")
+# What people wrote or named (a guardrail, schools, a reason): a word of it may be one of ours, and still stays.
+AS_WRITTEN = ("done", "funder", "learned", "name", "names", "question", "reason", "school", "service", "source")
+# Our own longest sentence with all that varies in it is shorter. What is longer is not looked at: a crafted text would
+# take the square of its length or worse.
+LONGEST = 600
 LETTERS = re.compile(r"[^\W\d_]{2,}")
 
 
 def told(text: str, inner: Inner) -> str:
     """The text in the language of the page; ``inner`` tells what varies in it. Unknown texts stay as they are."""
-    if not LETTERS.search(text):
+    if len(text) > LONGEST or not LETTERS.search(text):
         return text
     found = _as_a_whole(text, inner)
     if found is not None:
@@ -50,8 +56,8 @@ def told(text: str, inner: Inner) -> str:
         parts = text.split(mark)
         if len(parts) > 1:
             each = [_as_a_whole(part, inner) if LETTERS.search(part) else part for part in parts]
-            if all(one is not None for one in each) or mark != ", ":
-                return mark.join(one if one is not None else inner(part) for one, part in zip(each, parts, strict=True))
+            if all(one is not None for one in each):
+                return mark.join(one for one in each if one is not None)
     return text
 
 
@@ -76,7 +82,10 @@ def _known(text: str, inner: Inner) -> str | None:
         return said
     for own, pattern, template in _patterns():
         if own in text and (found := pattern.fullmatch(text)):
-            return gettext(template).format(**{name: inner(value) for name, value in found.groupdict().items()})
+            values = found.groupdict().items()
+            return gettext(template).format(
+                **{name: value if name in AS_WRITTEN else inner(value) for name, value in values}
+            )
     return None
 
 

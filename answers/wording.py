@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from babel.dates import get_day_names, get_month_names
 
 from answers import told_sentences
+from answers.told_patterns import GROUPS
 from cairn.group_members import REASONS as LEAVING
 from cairn.language import ENGLISH, current, gettext, ngettext, noted
 
@@ -216,8 +217,9 @@ def forecast(row: Mapping[str, Any]) -> str:
 
 
 def plain(value: Any) -> str:
-    """A coded value as words: ``small_group`` becomes ``Small group``."""
-    return str(value or "").replace("_", " ").strip().capitalize()
+    """A coded value as words: ``small_group`` becomes ``Small group``, ``asian`` and the like have their names."""
+    words = str(value or "").replace("_", " ").strip()
+    return GROUPS.get(words.lower().replace(" ", "_")) or words.capitalize()
 
 
 def recommendation(value: str | None) -> str:
@@ -317,10 +319,6 @@ HELD_SENTENCES = (
         r"What changed since the feed of (?P<day>[\d-]+) \((?P<release>[^)]+)\)",
         noted("What changed since the feed of {day} ({release})"),
     ),
-    (
-        r"What changed since nothing: this is the first feed that you are sent",
-        noted("What changed since nothing: this is the first feed that you are sent"),
-    ),
     (r"(?P<count>\d+) tries without three right in a row", noted("{count} tries without three right in a row")),
     (r"mastered until (?P<day>[\d-]+), now developing", noted("mastered until {day}, now developing")),
     (r"last work on it (?P<day>[\d-]+)", noted("last work on it {day}")),
@@ -352,6 +350,7 @@ HELD_SENTENCES = (
     (r"(?P<share>\d+) % or fewer", noted("{share} % or fewer")),
     (r"(?P<share>\d+) % or more", noted("{share} % or more")),
     (r"under (?P<count>\d+)", noted("under {count}")),
+    (r"(?P<count>[\d,]+) or more", noted("{count} or more")),
     (r"(?P<what>.*) \(the same rows, typed\)", noted("{what} (the same rows, typed)")),
 )
 

@@ -42,13 +42,23 @@ from portal import (
 )
 from portal.access_log import note
 from portal.ahead import Ahead
-from portal.doors import OddPaths, SecurityHeaders, allowed_hosts
+from portal.doors import OddPaths, SecurityHeaders, allowed_hosts, security_headers
 from portal.oidc import provider_of
 from portal.operations_snapshot import Snapshots
 from portal.processes import serve
 from portal.sessions import ABSOLUTE_SECONDS
 from portal.sign_in import session_secret
-from portal.web import HERE, Portal, check_routes, current_account, make_environment, public, render, render_alone
+from portal.web import (
+    HERE,
+    Portal,
+    check_routes,
+    current_account,
+    make_environment,
+    portal_of,
+    public,
+    render,
+    render_alone,
+)
 
 STATIC = "/static"
 # Asking for what is not there is of interest where pupils are.
@@ -99,7 +109,10 @@ def _told(request: Request, status: int, detail: str) -> dict[str, str]:
 def failure(request: Request, error: Exception) -> Response:
     """An error of ours, outside the session's middleware: its page knows the language, and nobody's name."""
     with speaking(language_choice.asked(request.scope)):
-        return render_alone(request, "error.html", _told(request, 500, FAILED), status_code=500)
+        page = render_alone(request, "error.html", _told(request, 500, FAILED), status_code=500)
+    # It is made outside every middleware of ours.
+    page.headers.update(security_headers(request.url.path, portal_of(request).settings.portal_behind_tls))
+    return page
 
 
 @public("browsers ask for it unasked")

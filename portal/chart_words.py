@@ -7,14 +7,14 @@ from html import escape, unescape
 
 from answers.wording import month_told, retold
 from cairn.language import ENGLISH, current
+from portal.svg import TEXT
 
-# What stands in a text of an SVG; a day on an axis, as ``14 Oct``.
-TEXT = re.compile(r">([^<>]+)</text>")
+# A day on an axis, as ``14 Oct``.
 AXIS_DAY = re.compile(r"(\d{1,2}) ([A-Z][a-z]{2})")
 
 
 def drawn(svg: str) -> str:
-    """The chart, with its texts in the language of the page."""
+    """The chart, with its texts in the language of the page; what is ``svg.as_written`` stays."""
     return svg if current() == ENGLISH else TEXT.sub(lambda found: f">{escape(_told(unescape(found[1])))}</text>", svg)
 
 

@@ -34,8 +34,26 @@ def allowed_hosts(settings: Settings, host: str) -> list[str]:
     return [*LOOPBACK, own, *settings.portal_hosts]
 
 
+def security_headers(path: str, is_behind_tls: bool) -> dict[str, str]:
+    """The headers of every answer to a request for ``path``; pages with pupils' names stay in no cache."""
+    is_report = path.startswith(REPORT_FILES)
+    headers = {
+        "Content-Security-Policy": REPORT_POLICY if is_report else POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "same-origin",
+        "Cache-Control": "max-age=3600" if path.startswith("/static/") else "no-store",
+    }
+    if is_report:
+        # Fonts and data of a report, asked for by an origin that has no name.
+        headers["Access-Control-Allow-Origin"] = "null"
+    if is_behind_tls:
+        headers["Strict-Transport-Security"] = f"max-age={HSTS_SECONDS}"
+    return headers
+
+
 class SecurityHeaders:
-    """Headers on every answer; pages with pupils' names stay in no cache."""
+    """Headers on every answer that a middleware or a page gives; a failure's page sets them itself."""
 
     def __init__(self, app: ASGIApp, is_behind_tls: bool) -> None:
         self.app = app
@@ -45,22 +63,13 @@ class SecurityHeaders:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        path = scope["path"]
-        is_report = path.startswith(REPORT_FILES)
+        own = security_headers(scope["path"], self.is_behind_tls)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = REPORT_POLICY if is_report else POLICY
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers["X-Frame-Options"] = "DENY"
-                headers["Referrer-Policy"] = "same-origin"
-                headers["Cache-Control"] = "max-age=3600" if path.startswith("/static/") else "no-store"
-                if is_report:
-                    # Fonts and data of a report, asked for by an origin that has no name.
-                    headers["Access-Control-Allow-Origin"] = "null"
-                if self.is_behind_tls:
-                    headers["Strict-Transport-Security"] = f"max-age={HSTS_SECONDS}"
+                for name, value in own.items():
+                    headers[name] = value
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

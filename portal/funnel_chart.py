@@ -7,7 +7,7 @@ from html import escape
 
 from answers.funnel import WITHIN, Z_INNER, Z_OUTER, Funnel, Point, limits
 from cairn.vega import FONT, INK
-from portal.svg import AMBER, BLUE
+from portal.svg import AMBER, BLUE, as_written
 
 WIDTH, HEIGHT, LEFT, FOOT, TOP, RIGHT = 560, 300, 46, 40, 14, 12
 STEPS = 40
@@ -44,7 +44,7 @@ def funnel_chart(found: Funnel) -> str:
         marks.append(f'<path d="{shape}" fill="{colour}"/>')
         if is_out and named < MOST_NAMES:
             named += 1
-            marks.append(_text(at - 8, y(one.middle) + 4, one.name, "end"))
+            marks.append(_text(at - 8, y(one.middle) + 4, one.name, "end", is_name=True))
     return (
         f'<svg aria-hidden="true" focusable="false" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"'
         f' width="{WIDTH}" height="{HEIGHT}" font-family="{FONT}" font-size="13" fill="{INK}">{"".join(marks)}</svg>'
@@ -92,5 +92,6 @@ def _diamond(x: float, y: float) -> str:
     return f"M{x:.1f} {y - 6:.1f}l6 6l-6 6l-6 -6z"
 
 
-def _text(x: float, y: float, text: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+def _text(x: float, y: float, text: str, anchor: str, *, is_name: bool = False) -> str:
+    inside = as_written(text) if is_name else escape(text)
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{inside}</text>'

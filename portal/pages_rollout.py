@@ -15,7 +15,7 @@ from answers.metrics import title as title_of
 from answers.pilot_answers import load_rollout, load_rollout_parts, load_scorecards
 from answers.pinned_releases import Opened
 from answers.published_numbers import Numbers, Row, text
-from cairn.language import gettext
+from cairn.language import gettext, noted
 from cairn.protection.rules import Rules
 from pilots.rollout import classroom_share, why_empty
 from portal.as_of import asked_day, numbers_of
@@ -33,7 +33,9 @@ PUBLISHED = {
 }
 # Scope of the metrics over all pilots (pilots.rollout).
 DISTRICT = "district"
-NOT_TRIED = "schools in which the pilot is not tried"
+NOT_TRIED = noted("{rows} of {kind} of schools in which the pilot is not tried: not counted")
+NO_BARRIER = noted("{rows} of {kind} of a name that no barrier of the plan has: not counted")
+TOO_MANY_SHOWN = noted("{what}: {schools} that more have shown it than are to learn it; not counted")
 
 
 @guarded("central_office", "engineer")
@@ -74,7 +76,7 @@ def pilots_of(
         own = {part: [row for row in rows if row["pilot_id"] == pilot_id] for part, rows in parts.items()}
         own["forecast"].sort(key=lambda row: UNITS.index(row["unit"]))
         planned = (card.get("did_it_happen") or {}).get("planned_minutes")
-        title = "All pilots together" if pilot_id == DISTRICT else card.get("title") or pilot_id
+        title = gettext("All pilots together") if pilot_id == DISTRICT else card.get("title") or pilot_id
         of_schools = [row for row in schools if row["pilot_id"] == pilot_id]
         said = [row for row in metrics if row["pilot_id"] == pilot_id]
         figures = {row["name"]: row["value"] for row in said}
@@ -132,15 +134,15 @@ def _notes(own: dict[str, list[dict[str, Any]]]) -> list[str]:
     found = []
     for row in (row for row in own["sent"] if row["facts_elsewhere"]):
         rows = wording.plural(row["facts_elsewhere"], "row", "rows")
-        whose = "a name that no barrier of the plan has" if row["fact_type"] == "barrier" else NOT_TRIED
-        found.append(f"{rows} of {wording.plain(row['fact_type']).lower()} of {whose}: not counted")
+        said = NO_BARRIER if row["fact_type"] == "barrier" else NOT_TRIED
+        found.append(gettext(said).format(rows=rows, kind=wording.retold(wording.plain(row["fact_type"])).lower()))
     for row in own["learning"]:
-        what = f"{wording.plain(row['adult_role'])}, {row['competency']}"
+        what = f"{wording.retold(wording.plain(row['adult_role']))}, {row['competency']}"
         if not row["is_planned"]:
-            found.append(f"{what}: was sent, and the plan does not name it")
+            found.append(gettext("{what}: was sent, and the plan does not name it").format(what=what))
         if row["schools_contradicting"]:
             schools = wording.plural(row["schools_contradicting"], "school says", "schools say")
-            found.append(f"{what}: {schools} that more have shown it than are to learn it; not counted")
+            found.append(gettext(TOO_MANY_SHOWN).format(what=what, schools=schools))
     return found
 
 

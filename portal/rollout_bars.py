@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 from answers.wording import retold
 from cairn.vega import FONT, INK
-from portal.svg import AMBER, BLUE
+from portal.svg import AMBER, BLUE, as_written
 
 # Parts in order: what is there, what is there in part, what is not.
 COLOURS = (BLUE, "#5f92a3", AMBER, "#7b878d")
@@ -23,7 +22,7 @@ MOST_LETTERS = 24
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar: its name, its parts in the order of the kinds, and what stands at its end."""
+    """One bar: its name, its parts in the order of the kinds, and what stands at its end; in the page's language."""
 
     name: str
     parts: tuple[float, ...]
@@ -31,7 +30,10 @@ class Bar:
 
 
 def bars(kinds: Sequence[str], rows: Sequence[Bar], whole: float | None = None) -> str | None:
-    """Bars one below the other; None where there are none. ``whole`` is the full width; the longest bar if absent."""
+    """Bars one below the other; None where there are none. ``whole`` is the full width; the longest bar if absent.
+
+    The kinds are told in the language of the page; all else stays as it is given.
+    """
     if not rows:
         return None
     most = whole or max(sum(row.parts) for row in rows) or 1.0
@@ -68,7 +70,7 @@ def _box(x: float, y: float, width: float, colour: str) -> str:
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{as_written(text)}</text>'
 
 
 def _short(name: str) -> str:

@@ -114,4 +114,5 @@ def dosage_chart(schools: Sequence[Mapping[str, Any]], planned_minutes: float | 
         "encoding": {"x": x},
     }
     layers = [dots, plan] if planned_minutes is not None else [dots]
-    return as_svg({"layer": layers, "padding": ROOM, "width": WIDTH - NAMES, "height": max(60, 22 * len(rows))})
+    size = {"width": WIDTH - NAMES, "height": max(60, 22 * len(rows))}
+    return as_svg({"layer": layers, "padding": ROOM} | size, names=[row["name"] for row in rows])

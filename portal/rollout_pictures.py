@@ -1,4 +1,7 @@
-"""The pictures of a pilot's rollout, each with its text of the same numbers, or what would have to be sent for it."""
+"""The pictures of a pilot's rollout, each with its text of the same numbers, or what would have to be sent for it.
+
+Texts are made in the language of the page: names of schools and competencies stand in them as they were given.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from typing import Any
 
 from answers import wording
 from answers.published_numbers import Row as NumbersRow
+from answers.wording import retold
+from cairn.language import gettext, noted
 from cairn.protection.published import EMPTY, PublishedCell
 from cairn.protection.rules import Rules
 from pilots.rollout import LAYOUTS, not_sent
@@ -21,6 +26,17 @@ Rows = Sequence[Row]
 ANSWERS = ("ready", "partly", "not_ready")
 # Most bars of a picture: what is beyond stands in the table alone.
 MOST_BARS = 24
+COURSE = noted(
+    "Share reached (full line) of all that is planned (dashed) by date. {said}. Pupils are shown in steps of at least"
+    " {count}."
+)
+DOSAGE = noted("Mean minutes of each school against {minutes} planned; the table of schools has the same numbers")
+GROUPS = noted("Share of planned pupils reached, by group. Groups of fewer than {count} are not shown.")
+NO_LEARNING = noted(
+    "The plan does not say what adults are to learn (implementation.adult_learning), and nothing was sent: {command}."
+)
+FEW_ADULTS = noted("Each role has fewer than {count} adults of whom it is told, or its numbers contradict.")
+COSTS = noted("What it cost, by what the costs file says of where it goes (classroom or central in its column Code).")
 
 
 @dataclass(frozen=True)
@@ -68,28 +84,32 @@ def pictures(told: Told) -> list[Picture]:
 
 def _missing(told: Told, title: str, kind: str) -> Picture | None:
     reason = told.missing(kind)
-    return Picture(title, f"{reason[0].upper()}{reason[1:]}.") if reason else None
+    return Picture(title, f"{wording.opened(retold(reason))}.") if reason else None
+
+
+def _read_out(title: str, each: Sequence[str]) -> str:
+    """The picture for those who cannot see it: its title, and each of its parts."""
+    return f"{title}: {'; '.join(each)}"
 
 
 def _course(told: Told) -> Picture | None:
-    title = "Reached by date against plan"
+    title = gettext("Reached by date against plan")
     course = [row if row["unit"] != "pupils" else _rounded(row, told.rules) for row in told.parts["course"]]
     course = [row for row in course if row["on_date"] <= told.data_date]
-    said = ". ".join(now(told.parts["course"], told.data_date, told.published))
+    said = ". ".join(retold(one) for one in now(told.parts["course"], told.data_date, told.published))
     svg = _course_svg(told.release_id, told.data_date, _frozen(course))
     if svg is None:
         return _missing(told, title, "dosage")
     return Picture(
         title,
-        f"Share reached (full line) of all that is planned (dashed) by date. {said}. Pupils are shown in steps of at"
-        f" least {told.rules.n_min}.",
+        gettext(COURSE).format(said=said, count=told.rules.n_min),
         svg,
         f"{title}: {said}",
     )
 
 
 def _dosage(told: Told) -> Picture | None:
-    title = "Minutes by school"
+    title = gettext("Minutes by school")
     shown = [
         {"school_name": row["school_name"] or row["school_id"], "dosage_minutes_mean": cell.value}
         for row in told.schools
@@ -101,26 +121,30 @@ def _dosage(told: Told) -> Picture | None:
     planned = wording.number(told.planned_minutes)
     return Picture(
         title,
-        f"Each dot is a school; the dashed line is the planned {planned} minutes.",
+        gettext("Each dot is a school; the dashed line is the planned {minutes} minutes.").format(minutes=planned),
         svg,
-        f"Mean minutes of each school against {planned} planned; the table of schools has the same numbers",
+        gettext(DOSAGE).format(minutes=planned),
     )
 
 
 def _groups(told: Told) -> Picture | None:
-    title = "Reach by group"
+    title = gettext("Reach by group")
     cells = [(row, row["told"].get("pupils_reached", EMPTY)) for row in told.parts["groups"]]
     rows = [(row, cell) for row, cell in cells if cell.low is not None and cell.high is not None]
     if not rows:
-        few = "Of no group is a share published."
+        few = gettext("Of no group is a share published.")
         return _missing(told, title, "dosage") or (Picture(title, few) if told.parts["groups"] else None)
     # What is told as "80 % or more" is drawn to the middle of what it can be, and its number says which it is.
-    drawn = [Bar(plain_group(row), _parts(cell), cell.text.replace(" or more", "+")) for row, cell in rows]
-    said = "; ".join(f"{bar.name} {bar.end}" for bar in drawn)
-    caption = f"Share of planned pupils reached, by group. Groups of fewer than {told.rules.n_min} are not shown."
+    drawn = [Bar(plain_group(row), _parts(cell), retold(cell.text.replace(" or more", "+"))) for row, cell in rows]
+    said = _read_out(title, [f"{bar.name} {bar.end}" for bar in drawn])
+    caption = gettext(GROUPS).format(count=told.rules.n_min)
     if missing := told.missing("pupil_group"):
-        caption += f" Other groups of pupils: {missing}."
-    return Picture(title, caption, bars(("reached", "not yet"), drawn[:MOST_BARS], 1.0), f"{title}: {said}")
+        caption += " " + gettext("Other groups of pupils: {why}.").format(why=retold(missing))
+    return Picture(title, caption, bars(("reached", "not yet"), drawn[:MOST_BARS], 1.0), said)
+
+
+def _of(count: int, whole: int) -> str:
+    return gettext("{count} of {all}").format(count=count, all=whole)
 
 
 def _parts(cell: PublishedCell) -> tuple[float, float]:
@@ -137,38 +161,34 @@ def _rounded(row: Row, rules: Rules) -> Row:
 def plain_group(row: Row) -> str:
     """A group with its grouping, as a person says it."""
     if row["grouping_name"] == "score at the start":
-        return str(row["group_name"]).capitalize()
-    return f"{wording.plain(row['grouping_name'])}: {row['group_name']}"
+        return wording.opened(retold(str(row["group_name"])))
+    return f"{retold(wording.plain(row['grouping_name']))}: {retold(str(row['group_name']))}"
 
 
 def _learning(told: Told) -> Picture | None:
-    title, rows = "What adults have learned", told.parts["learning"]
+    title, rows = gettext("What adults have learned"), told.parts["learning"]
     shown = [row for row in rows if row["adults_to_learn"]]
     if not shown:
         if told.parts["sent"] and not rows:
-            caption = "The plan does not say what adults are to learn (implementation.adult_learning)"
-            return Picture(
-                title, f"{caption}, and nothing was sent: cairn facts load PATH --layout {LAYOUTS['training']}."
-            )
-        few = Picture(
-            title, f"Each role has fewer than {told.rules.n_min} adults of whom it is told, or its numbers contradict."
-        )
+            command = f"cairn facts load PATH --layout {LAYOUTS['training']}"
+            return Picture(title, gettext(NO_LEARNING).format(command=command))
+        few = Picture(title, gettext(FEW_ADULTS).format(count=told.rules.n_min))
         return _missing(told, title, "training") or (few if rows else None)
     drawn = [
         Bar(
-            f"{row['competency']} ({wording.plain(row['adult_role']).lower()})",
+            f"{row['competency']} ({retold(wording.plain(row['adult_role'])).lower()})",
             (row["adults_shown"] / row["adults_to_learn"], 1 - row["adults_shown"] / row["adults_to_learn"]),
-            f"{row['adults_shown']} of {row['adults_to_learn']}",
+            _of(row["adults_shown"], row["adults_to_learn"]),
         )
         for row in shown
     ]
-    said = "; ".join(f"{bar.name} {bar.end}" for bar in drawn)
-    caption = "Adults who have shown a competency of their role, of those who are to learn it."
-    return Picture(title, caption, bars(("shown", "not yet"), drawn[:MOST_BARS], 1.0), f"{title}: {said}")
+    said = _read_out(title, [f"{bar.name} {bar.end}" for bar in drawn])
+    caption = gettext("Adults who have shown a competency of their role, of those who are to learn it.")
+    return Picture(title, caption, bars(("shown", "not yet"), drawn[:MOST_BARS], 1.0), said)
 
 
 def _readiness(told: Told) -> Picture | None:
-    title = "Readiness of schools"
+    title = gettext("Readiness of schools")
     rows = [row for row in told.parts["readiness"] if row["is_newest"]]
     if not rows:
         return _missing(told, title, "readiness")
@@ -176,17 +196,18 @@ def _readiness(told: Told) -> Picture | None:
     for row in rows:
         items = sum(row[one] for one in ANSWERS)
         shares = tuple(row[one] / items for one in ANSWERS)
-        drawn.append(Bar(row["school_name"] or row["school_id"], shares, f"{row['ready']} of {items}"))
-    said = "; ".join(f"{bar.name} {bar.end} ready" for bar in drawn)
+        drawn.append(Bar(row["school_name"] or row["school_id"], shares, _of(row["ready"], items)))
+    said = _read_out(title, [gettext("{school} {part} ready").format(school=bar.name, part=bar.end) for bar in drawn])
     silent = len(told.schools) - len(rows)
-    caption = "Items of the checklist by each school's newest answers."
-    unheard = wording.plural(silent, "school has", "schools have")
-    caption += f" {unheard} not answered." if silent > 0 else ""
-    return Picture(title, caption, bars(("ready", "partly", "not ready"), drawn[:MOST_BARS], 1.0), f"{title}: {said}")
+    caption = gettext("Items of the checklist by each school's newest answers.")
+    if silent > 0:
+        unheard = wording.plural(silent, "school has", "schools have")
+        caption += " " + gettext("{schools} not answered.").format(schools=unheard)
+    return Picture(title, caption, bars(("ready", "partly", "not ready"), drawn[:MOST_BARS], 1.0), said)
 
 
 def _support(told: Told) -> Picture | None:
-    title, rows = "Support given", told.parts["support"]
+    title, rows = gettext("Support given"), told.parts["support"]
     if not rows:
         return _missing(told, title, "support")
     kinds = sorted({row["support_kind"] for row in rows}, key=lambda kind: (-_hours(rows, kind), kind))
@@ -199,10 +220,10 @@ def _support(told: Told) -> Picture | None:
         )
         drawn.append(Bar(school["school_name"] or school["school_id"], parts, f"{sum(parts):g} h"))
     drawn.sort(key=lambda bar: (-sum(bar.parts), bar.name))
-    said = "; ".join(f"{bar.name} {bar.end}" for bar in drawn)
+    said = _read_out(title, [f"{bar.name} {bar.end}" for bar in drawn])
     legend = [wording.plain(kind).lower() for kind in named] + (["other"] if more else [])
-    caption = "Hours of support by school; a school without a bar was given none by what was sent."
-    return Picture(title, caption, bars(legend, drawn[:MOST_BARS]), f"{title}: {said}")
+    caption = gettext("Hours of support by school; a school without a bar was given none by what was sent.")
+    return Picture(title, caption, bars(legend, drawn[:MOST_BARS]), said)
 
 
 def _hours(rows: Rows, kind: str) -> float:
@@ -210,18 +231,20 @@ def _hours(rows: Rows, kind: str) -> float:
 
 
 def _costs(told: Told) -> Picture | None:
-    title, rows = "Cost by kind", told.parts["costs"]
+    title, rows = gettext("Cost by kind"), told.parts["costs"]
     if not rows:
         return _missing(told, title, "cost")
     drawn = []
     for row in rows:
         unsaid = max(0.0, row["cost_usd"] - row["classroom_usd"] - row["central_usd"])
         parts = (row["classroom_usd"], unsaid, row["central_usd"])
-        drawn.append(Bar(wording.plain(row["cost_kind"]), parts, wording.money(row["cost_usd"])))
-    said = "; ".join(f"{bar.name} {bar.end}, of it {wording.money(bar.parts[0])} in classrooms" for bar in drawn)
-    caption = "What it cost, by what the costs file says of where it goes (classroom or central in its column Code)."
+        drawn.append(Bar(retold(wording.plain(row["cost_kind"])), parts, wording.money(row["cost_usd"])))
+    part = gettext("{cost}, of it {part} in classrooms")
+    said = _read_out(
+        title, [f"{bar.name} {part.format(cost=bar.end, part=wording.money(bar.parts[0]))}" for bar in drawn]
+    )
     kinds = ("reaches classrooms", "not said", "central")
-    return Picture(title, caption, bars(kinds, drawn[:MOST_BARS]), f"{title}: {said}")
+    return Picture(title, gettext(COSTS), bars(kinds, drawn[:MOST_BARS]), said)
 
 
 def now(course: Rows, data_date: date, published: NumbersRow) -> list[str]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from html import escape, unescape
 from typing import Any
 
 from cairn import vega
@@ -19,15 +20,28 @@ ROOM = {"left": 24, "right": 12, "top": 5, "bottom": 5}
 ARMS = {"treatment": (BLUE, "circle"), "comparison": (AMBER, "diamond")}
 # Half the width of the effect's scale in SD: most effects in education are under .3, most intervals under .6.
 REACH_SD = 0.6
+# What stands in a text of an SVG, but for what is as somebody wrote it.
+TEXT = re.compile(r">([^<>]+)</text>")
 # What Vega says of each mark to those who cannot see it, in English.
 VEGA_ROLES = re.compile(r' (?:aria-label|aria-roledescription|role)="[^"]*"')
 
 
-def as_svg(spec: dict[str, Any]) -> str:
-    """A chart (Vega-Lite) as SVG text, scaling with the page."""
+def as_svg(spec: dict[str, Any], names: Collection[str] = ()) -> str:
+    """A chart (Vega-Lite) as SVG text, scaling with the page; ``names`` in it stay :func:`as_written`."""
     # The page gives the description; inside, nothing is to be read twice.
     quiet = VEGA_ROLES.sub("", vega.drawn(spec))
-    return quiet.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+    drawn = TEXT.sub(lambda found: _kept(found, names), quiet) if names else quiet
+    return drawn.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+
+
+def _kept(found: re.Match[str], names: Collection[str]) -> str:
+    text = unescape(found[1])
+    return f">{as_written(text)}</text>" if text in names else found[0]
+
+
+def as_written(text: str) -> str:
+    """A text of a chart that stays as it is in every language: somebody's name, or told already where it was drawn."""
+    return f"<tspan>{escape(text)}</tspan>"
 
 
 def effect_reach(values: Iterable[float]) -> float:

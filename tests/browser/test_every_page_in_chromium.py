@@ -5,7 +5,7 @@ One browser and one page a role; a route that is added and stands in no list fai
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,32 +15,33 @@ from answers.school_lists import LISTS
 from cairn.settings import Settings
 from portal.app import routes
 from portal.web import GUARDED
-from releases import store
+from tests.portal.fixture_every_page import DIFFERENCE, LOG, TABLE, build_and_log, release_before
 from tests.portal.fixture_published import publish_numbers
-from tests.portal.fixture_release import LEARNING_ID, SHOWN_ID, publish_fixture, sourced
+from tests.portal.fixture_release import publish_fixture, sourced
 
 pytestmark = pytest.mark.browser
 
 CLASS = "/schools/school-a/classes/school-a-class-1"
-DIFFERENCE = f"/releases/{SHOWN_ID}/{LEARNING_ID}"
 CENTRAL = ("/pilots", "/pilots/pilot-reading", "/equity?school=school-a", "/releases", DIFFERENCE)
 EVERY = {
     "leader": (
         *("/schools/school-a", *(f"/schools/school-a/{name}" for name in (*LISTS, "by-class", "feed"))),
         *("/classes", CLASS, f"{CLASS}/print", "/students/{pupil}", "/logout"),
-        # Refused, not there, and held back.
+        # Refused, and not there.
         *("/schools/school-b", "/schools/school-a/nothing"),
     ),
     "class-teacher": ("/classes", CLASS, f"{CLASS}/print", "/students/{pupil}", "/pilots"),
     "central": (
         *("/", "/?as-of=2020-01-01", *CENTRAL, "/rollout", "/schools/school-a", "/schools/school-b"),
-        *("/named/schools/school-a", "/named/students/{pupil}", "/operations", "/operations/tables/none"),
+        *("/named/schools/school-a", "/named/students/{pupil}", "/operations", TABLE),
     ),
     "engineer": (
         *(*CENTRAL, "/rollout", "/schools/school-a", "/operations"),
-        *("/operations/tables/none", "/operations/logs/portal"),
+        *(TABLE, LOG),
     ),
 }
+# Pages too; every other address shows what it is for.
+REFUSED = {("leader", "/schools/school-b"): 403, ("leader", "/schools/school-a/nothing"): 404}
 ROLES = {"leader": "school_leader", "class-teacher": "teacher", "central": "central_office", "engineer": "engineer"}
 # Files, and pages of others (Data Docs, dbt docs: tests/browser/test_reports_in_chromium.py); "/" sends on.
 NO_PAGES: tuple[str, ...] = (
@@ -67,18 +68,13 @@ LISTEN = """() => { window.reached = []; document.addEventListener('focusin', ({
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, dict[str, str]]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settings, dict[str, str]]]:
     """The release with published numbers, a log of the portal, and a release of the day before to compare with."""
     settings = Settings(home=tmp_path_factory.mktemp("every"))
     people = publish_fixture(settings)
     publish_numbers(settings)
-    release = store.get(settings, "learning", LEARNING_ID).path.parent
-    before = shutil.copytree(release, release.with_name(SHOWN_ID))
-    manifest = (before / "manifest.json").read_text().replace(LEARNING_ID, SHOWN_ID)
-    (before / "manifest.json").write_text(manifest)
-    settings.logs_dir.mkdir(parents=True, exist_ok=True)
-    (settings.logs_dir / "portal.log").write_text("ready\n")
-    return settings, people
+    with release_before(settings), build_and_log(settings):
+        yield settings, people
 
 
 @pytest.mark.parametrize("who", EVERY)
@@ -117,7 +113,8 @@ def test_axe_finds_nothing_nothing_is_too_wide_and_the_keyboard_reaches_each_ans
     )
     page, axe, found = context.new_page(), Axe(), {}
     for path in EVERY[who]:
-        page.goto(portal["base"] + path.format(pupil=portal["people"][sourced(0, 0)]))
+        answer = page.goto(portal["base"] + path.format(pupil=portal["people"][sourced(0, 0)]))
+        assert answer.status == REFUSED.get((who, path), 200), path
         violations = axe.run(page, options={"resultTypes": ["violations"]}).response["violations"]
         wrong = [(one["id"], [node["target"] for node in one["nodes"]][:3]) for one in violations]
         wrong += [("wider than the screen", [])] if page.evaluate(WIDER) > 0 else []

@@ -13,6 +13,7 @@ from answers import accounts
 from answers.accounts import add_account
 from cairn.settings import Settings
 from portal.app import create_app
+from tests.portal.fixture_every_page import build_and_log, release_before
 from tests.portal.fixture_published import publish_numbers
 from tests.portal.fixture_release import TEACHER, publish_fixture
 
@@ -75,3 +76,17 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
     yield found
     for client in found.clients.values():
         client.close()
+
+
+@pytest.fixture(scope="module")
+def two(pages: Pages) -> Iterator[Pages]:
+    """The release, and before it another that lacks three pupils who need an adult."""
+    with release_before(pages.settings):
+        yield pages
+
+
+@pytest.fixture(scope="module")
+def every(two: Pages) -> Iterator[Pages]:
+    """Every address of the portal has something to show."""
+    with build_and_log(two.settings):
+        yield two

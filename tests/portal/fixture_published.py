@@ -23,6 +23,12 @@ TABLES = {
     " pupils_planned int, pupils_reached int",
 }
 PILOT = "pilot-fractions"
+# The roster's groupings, each with its groups in turn (cairn/rostering; int_pupil_subgroup).
+SUBGROUPS = {
+    "english_learner": ("yes", "no", "no", "no", "no", "no", "no"),
+    "sex": ("female", "male"),
+    "race_ethnicity": ("hispanic_or_latino", "white", "not reported"),
+}
 
 
 def publish_numbers(settings: Settings) -> list[publications.Outcome]:
@@ -57,7 +63,7 @@ def _rows(connection: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[Any, ..
         "mart_competency": [(*one, place, None) for place, one in enumerate(competencies)],
         "mart_pupil_plan": [(*pupil, "Mathematics", "4") for pupil in pupils],
         "mart_pupil_subgroup": [
-            (key, "english_learner", "yes" if number % 7 == 0 else "no") for *_, key, number in numbered
+            (key, kind, of[number % len(of)]) for *_, key, number in numbered for kind, of in SUBGROUPS.items()
         ],
         "mart_pilot_school": [(PILOT, *school, "treatment", 32) for school in schools],
         "mart_pilot_pupil": [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import time
 from html.parser import HTMLParser
 
 import pytest
@@ -12,13 +13,18 @@ from babel.numbers import format_decimal
 from answers import wording
 from answers.pilot_answers import load_rollout_parts, load_scorecards
 from answers.pinned_releases import Reader
+from answers.told_sentences import LONGEST, told
 from cairn.language import ENGLISH, LANGUAGES, catalogue_path, speaking, wanted
 from cairn.settings import REPOSITORY
 from feeds.write import write
 from pilots import registry
 from portal import catalogue
+from portal.chart_words import drawn
 from portal.operations_reads import gate_results
+from portal.rollout_bars import Bar, bars
+from portal.svg import as_written
 from tests.portal.conftest import ACCOUNTS, PASSWORD, Pages, submit
+from tests.portal.fixture_every_page import DIFFERENCE, LOG, TABLE
 from tests.portal.fixture_release import FAMILY, GIVEN, sourced
 
 SPANISH = {"accept-language": "es-US,es;q=0.9,en;q=0.5"}
@@ -26,6 +32,13 @@ OTHERS = [code for code in LANGUAGES if code != ENGLISH]
 SCHOOL, CLASS = "/schools/school-a", "/schools/school-a/classes/school-a-class-1"
 LISTS: tuple[str, ...] = ("needs-adult", "moves-on", "changes", "actions", "quick-checks", "groups", "classes", "pace")
 LISTS += ("teachers-words", "not-enough-evidence", "by-class", "feed")
+# Refusals and what is not there: pages too, with words of their own. Every other address shows what it is for.
+REFUSED = {
+    ("leader-a", "/schools/school-b"): 403,
+    **{("leader-a", path): 404 for path in ("/schools/school-a/nothing",)},
+    **{("central", path): 404 for path in ("/?sort=x", "/pilots/none", "/published/none.csv")},
+    ("engineer", "/releases/a/b"): 404,
+}
 CENTRAL = (
     "/",
     "/?sort=trust",
@@ -52,7 +65,8 @@ PAGES = [
     ("teacher-a", "/students/{pupil}"),
     ("central", SCHOOL),
     *(("central", path) for path in CENTRAL),
-    *(("engineer", path) for path in ("/operations", "/operations/logs/portal", "/pilots", "/releases/a/b")),
+    *(("central", path) for path in (DIFFERENCE, TABLE)),
+    *(("engineer", path) for path in ("/operations", LOG, TABLE, "/pilots", DIFFERENCE, "/releases/a/b")),
 ]
 # Names of things that are one in every language.
 NAMES: tuple[str, ...] = (
@@ -69,7 +83,7 @@ NAMES: tuple[str, ...] = (
     "SD",
     "min",
 )
-NAMES += ("Data Docs", "Airflow", "dbt docs")
+NAMES += ("Data Docs", "Airflow", "dbt docs", "portal")
 # What is Spanish, whatever it is in English: one word can be both.
 ALIKE = {message.string for message in catalogue.load("es") if isinstance(message.string, str)}
 WORDS = re.compile(r"[^\W\d_]{2,}")
@@ -126,8 +140,9 @@ def of_pilots(pages: Pages) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def data(pages: Pages) -> re.Pattern[str]:
+def data(every: Pages) -> re.Pattern[str]:
     """What is not the page's own words: names of people and things, in the fixture's marts and vault."""
+    pages = every
     # Its page lists what it holds, each file in words.
     write(pages.settings, school="school-a")
     release = Reader(pages.settings).current("learning")
@@ -145,6 +160,7 @@ def data(pages: Pages) -> re.Pattern[str]:
         "select table_name as name, column_name as col from information_schema.columns where data_type = 'VARCHAR'"
     )
     for name, column in ((row["name"], row["col"]) for row in columns):
+        values.add(name)
         if column.endswith(("_title", "_name", "_names", "_code", "_id", "_url", "subject")):
             found = release.rows(f'select distinct "{column}" from {name}')
             values |= {str(row[column]) for row in found if row[column] is not None}
@@ -158,8 +174,9 @@ def data(pages: Pages) -> re.Pattern[str]:
 def test_a_page_in_spanish_has_no_english_text(pages: Pages, data: re.Pattern[str], who: str | None, path: str) -> None:
     client = pages.client(who) if who else pages.anonymous()
     address = path.format(pupil=pages.people[sourced(0, 0)])
-    spanish = texts_of(client.get(address, headers=SPANISH).text)
-    english = texts_of(client.get(address).text)
+    answers = client.get(address, headers=SPANISH), client.get(address)
+    assert {one.status_code for one in answers} == {REFUSED.get((who, path), 200)}
+    spanish, english = (texts_of(one.text) for one in answers)
     assert (spanish.language, english.language) == ("es", "en")
     same = [data.sub("", text) for text in spanish.found if text in english.found and text not in ALIKE]
     assert [text for text in same if WORDS.search(text)] == []
@@ -243,6 +260,17 @@ def test_a_list_of_like_sentences_is_told_sentence_by_sentence() -> None:
             "Probabilidad de una mejora: 62 %; de que importe: 17 %: todavía no lo diría.",
         ),
         ("under 10 of 40", "menos de 10 de 40"),
+        ("40 or more", "40 o más"),
+        ("1,200 or more", "1,200 o más"),
+        # People's words, also where a part of them is a word of ours.
+        ("account Other", "cuenta Other"),
+        ("Mr. Good", "Mr. Good"),
+        ("Reading: small groups", "Reading: small groups"),
+        ("Reading so far", "Reading so far"),
+        ("School ready", "School ready"),
+        ("Good (coach)", "Good (coach)"),
+        ("Guardrail: Reading.", "Salvaguarda: Reading."),
+        ("Learned: Good", "Aprendido: Good"),
         ("Look to the school of the river", "Look to the school of the river"),
     ],
 )
@@ -250,6 +278,39 @@ def test_a_sentence_is_told_whole_or_left_as_it_is(english: str, spanish: str) -
     with speaking("es"):
         assert wording.retold(english) == spanish
     assert wording.retold(english) == english
+
+
+def test_a_crafted_long_text_comes_back_as_it_is_and_at_once() -> None:
+    crafted = f"1: 2 started on 3 ({') started on ' * 150}); the window from {'4 (' * 60}"
+    begun = time.process_time()
+    with speaking("es"):
+        assert told(crafted, wording.retold) == crafted and told(crafted[:LONGEST], wording.retold) == crafted[:LONGEST]
+    assert time.process_time() - begun < 0.5
+
+
+def test_names_in_charts_stay_as_they_were_given() -> None:
+    svg = bars(("ready", "not ready"), [Bar("Other", (1.0, 1.0), "1 of 2")])
+    funnel = f"<text>{as_written('Good')}</text><text>pupils of the school</text>"
+    assert svg is not None
+    with speaking("es"):
+        assert "<tspan>Other</tspan>" in drawn(svg)
+        assert drawn(funnel) == "<text><tspan>Good</tspan></text><text>estudiantes de la escuela</text>"
+
+
+@pytest.mark.parametrize(
+    ("code", "english", "spanish"),
+    [
+        ("hispanic_or_latino", "Hispanic or Latino", "Hispano o latino"),
+        ("black_or_african_american", "Black or African American", "Negro o afroamericano"),
+        ("not reported", "Not reported", "No informado"),
+        ("race_ethnicity", "Race or ethnicity", "Raza o etnia"),
+        ("female", "Female", "Femenino"),
+    ],
+)
+def test_the_rosters_groups_have_their_names(code: str, english: str, spanish: str) -> None:
+    assert wording.plain(code) == english
+    with speaking("es"):
+        assert wording.retold(wording.plain(code)) == spanish
 
 
 @pytest.mark.parametrize("table", ["mart_needs_adult", "mart_class_attention"])

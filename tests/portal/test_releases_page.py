@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
-from collections.abc import Iterator
 
-import duckdb
 import pytest
 
-from releases import store
 from tests.attack.derive import derived, pages_of, read_book
 from tests.attack.page_cells import cells
 from tests.portal.conftest import Pages
@@ -18,24 +13,6 @@ from tests.portal.fixture_release import LEARNING_ID, SHOWN_ID
 
 REASON_HEAD = "<tr><th>Reason</th><th>Pairs of pupil and topic</th></tr>"
 REASONS_WITH_THREE = f"</h1><table>{REASON_HEAD}<tr><th>New work</th><td>3</td></tr></table><h1>"
-
-
-@pytest.fixture(scope="module")
-def two(pages: Pages) -> Iterator[Pages]:
-    """The release, and before it another that lacks three pupils who need an adult and one competency's title."""
-    after = store.get(pages.settings, "learning", LEARNING_ID).path.parent
-    before = after.with_name(SHOWN_ID)
-    shutil.copytree(after, before)
-    manifest = json.loads((before / "manifest.json").read_text())
-    told = manifest | {"release_id": SHOWN_ID, "data_date": "2026-10-13", "published_at": "2026-10-14T07:40:00+00:00"}
-    (before / "manifest.json").write_text(json.dumps(told))
-    with duckdb.connect(str(before / "warehouse.duckdb")) as connection:
-        connection.execute(
-            "delete from mart_needs_adult where student_key in"
-            " (select distinct student_key from mart_needs_adult order by 1 limit 3)"
-        )
-    yield pages
-    shutil.rmtree(before)
 
 
 def test_the_page_of_two_releases_says_what_the_command_says(two: Pages) -> None:

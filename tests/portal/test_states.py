@@ -15,6 +15,7 @@ from tests.portal.conftest import PASSWORD, Pages
 from tests.portal.states import EMPTY, ERRORS, FAILING, HELD, OLD, State, failing_app
 from tests.portal.test_language import SPANISH, WORDS, texts_of
 
+SECURE = ("content-security-policy", "x-content-type-options", "x-frame-options", "referrer-policy", "cache-control")
 NAMES = {"leader": "leader-a", "teacher": "teacher-a"}
 
 
@@ -62,7 +63,9 @@ def test_a_refusal_says_what_to_do(pages: Pages, state: State) -> None:
 def test_a_failure_has_a_page_of_its_own_and_tells_nothing_of_it(pages: Pages) -> None:
     client = TestClient(failing_app(pages.settings), "http://portal.example", raise_server_exceptions=False)
     assert_told(client, ERRORS[-1])
-    page = client.get(FAILING).text
+    answer, login = client.get(FAILING), pages.anonymous().get("/login")
+    page = answer.text
+    assert {name: answer.headers.get(name) for name in SECURE} == {name: login.headers[name] for name in SECURE}
     assert "a bug" not in page and "Traceback" not in page and 'href="/"' in page
     with speaking("es"):
         assert gettext("Something failed") in client.get(FAILING, headers=SPANISH).text
