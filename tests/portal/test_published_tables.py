@@ -54,7 +54,8 @@ def test_equity_of_the_district_and_of_a_school(pages: Pages) -> None:
     assert [row[0] for row in races.rows] == ["Hispanic or Latino", "Not reported", "White", "All pupils"]
     assert "not yet, because" not in client.get("/equity").text
     of_school = Reader(client.get("/equity?school=school-a").text).whole_tables()[-1]
-    of_school.rows[:] = [row for row in of_school.rows if row[1] in ("Grade", "English learner")]  # the others are alike
+    # The others are alike.
+    of_school.rows[:] = [row for row in of_school.rows if row[1] in ("Grade", "English learner")]
     assert of_school.heading == "At Aspen Grove Elementary"
     assert [row[:3] for row in of_school.rows] == [
         ["4", "Grade", "30"],
