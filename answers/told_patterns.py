@@ -107,7 +107,6 @@ CODES = (
     noted("Pilot school"),
     noted("Mastery group"),
     noted("Mastery school group"),
-    noted("Mastery school subgroup"),
 )
 # Of the overview's funnel and orders, of releases that differ, and of errors (answers/funnel.py, portal).
 OTHERS = (

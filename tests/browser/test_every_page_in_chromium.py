@@ -42,6 +42,7 @@ EVERY = {
 }
 # Pages too; every other address shows what it is for.
 REFUSED = {("leader", "/schools/school-b"): 403, ("leader", "/schools/school-a/nothing"): 404}
+REFUSED |= {("class-teacher", "/pilots"): 403}
 ROLES = {"leader": "school_leader", "class-teacher": "teacher", "central": "central_office", "engineer": "engineer"}
 # Files, and pages of others (Data Docs, dbt docs: tests/browser/test_reports_in_chromium.py); "/" sends on.
 NO_PAGES: tuple[str, ...] = (
