@@ -186,7 +186,7 @@ def test_pages_say_their_health_before_anything_else(cards: Cards, folder: Path)
         first = page[: page.index(">Why</h2>")]
         for check, (word, says) in checks(card).items():
             assert check in first and says.replace("'", "&#39;") in first and f"</span>{word}</span>" in first
-        assert not re.search(r"p-value|\(p [0-9<]", page[: page.index("The numbers behind it")])
+        assert not re.search(r"p-value|\(p [0-9<]", page[: page.rindex("The numbers behind it")])
         assert 'src="/' not in page and 'href="/' not in page, "opens without a portal"
     assert 'class="verdict open"' in (folder / "index.html").read_text()
 
