@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import uvicorn
 from playwright.sync_api import sync_playwright
 
 from answers.accounts import add_account
@@ -18,6 +14,7 @@ from feeds.write import write
 from infra.browser import ADVICE, find_chromium
 from portal.app import create_app
 from tests.browser import chromium
+from tests.browser.served import serving
 from tests.needs import missing
 from tests.portal.fixture_release import TEACHER, publish_fixture
 
@@ -53,17 +50,8 @@ def portal(home: tuple[Settings, dict[str, str]]) -> Iterator[dict[str, Any]]:
     add_account(settings, "central", "central_office", None, PASSWORD)
     add_account(settings, "engineer", "engineer", None, PASSWORD)
     add_account(settings, "class-teacher", "teacher", None, PASSWORD, teacher_key=people[TEACHER])
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), access_log=False, log_level="warning"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.05)
-    yield {"base": f"http://127.0.0.1:{listener.getsockname()[1]}", "people": people, "settings": settings}
-    server.should_exit = True
-    thread.join(timeout=10)
-    listener.close()
+    with serving(create_app(settings), "warning") as base:
+        yield {"base": base, "people": people, "settings": settings}
 
 
 @pytest.fixture(scope="module")

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 import tempfile
-import threading
-import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import uvicorn
 
 from answers.accounts import add_account
 from cairn.settings import Settings
 from tests.browser import chromium
+from tests.browser.served import serving
 from tests.portal.fixture_published import publish_numbers
 from tests.portal.fixture_release import TEACHER, publish_fixture
 from tests.portal.states import EMPTY, ERRORS, HELD, OLD, State, failing_app
@@ -41,7 +36,8 @@ def take_states(browser: Any, out: Path) -> list[Path]:
             add_account(settings, "central", "central_office", None, PASSWORD)
             add_account(settings, "engineer", "engineer", None, PASSWORD)
         kinds = (("empty", EMPTY), ("old", OLD), ("held", HELD), ("error", ERRORS))
-        with serving(empty) as of_empty, serving(full) as of_full:
+        apps = (failing_app(empty), failing_app(full))
+        with serving(apps[0], "critical") as of_empty, serving(apps[1], "critical") as of_full:
             return [
                 path
                 for kind, states in kinds
@@ -63,20 +59,3 @@ def _of_kind(browser: Any, base: str, out: Path, kind: str, states: Iterable[Sta
             yield path
         for page in pages.values():
             page.context.close()
-
-
-@contextmanager
-def serving(settings: Settings) -> Iterator[str]:
-    """The address of a portal over a home, as long as it is open."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(failing_app(settings), access_log=False, log_level="critical"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.05)
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(timeout=10)
