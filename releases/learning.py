@@ -59,7 +59,7 @@ def build(
         folder = store.new_folder(settings, KIND, data_date)
         counts = _copy_marts(built, folder / BUILT)
         holding.keep_statements(warehouse.recomputed_statements(settings), folder / BUILT)
-        built.unlink()
+        warehouse.clear_building(settings)
         release = store.Release(
             release_id=folder.name,
             kind=KIND,
@@ -251,5 +251,5 @@ def write_docs(settings: Settings) -> Path:
         page = settings.reports_dir / "dbt_docs" / "index.html"
         page.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(warehouse.target_dir(settings) / "static_index.html", page)
-        warehouse.building_path(settings).unlink(missing_ok=True)
+        warehouse.clear_building(settings)
     return page

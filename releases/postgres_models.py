@@ -37,7 +37,7 @@ def compare(settings: Settings, url: str, data_date: date) -> dict[str, int]:
         try:
             return run(settings, url, working, context)
         finally:
-            working.unlink()
+            warehouse.clear_building(settings)
 
 
 def run(

@@ -250,16 +250,21 @@ def _short(message: str) -> str:
     return " ".join(said.split())[:400]
 
 
+def clear_building(settings: Settings) -> None:
+    """Remove the working file and what lies beside it: DuckDB's log, and the folder into which it wrote what did not
+    fit into memory, which stays behind after a build as after a crash."""
+    if building_path(settings).parent.exists():
+        shutil.rmtree(building_path(settings).parent)
+
+
 def build_warehouse(settings: Settings, context: ReleaseContext, *, unit_tests: bool = False) -> Path:
     """Every model and data test into a new file; returns its path. The caller holds the building lock.
 
     Unit tests look at the models' code, not at tonight's data: they run where ``unit_tests`` is set (in CI).
     """
     ensure_lake_tables(settings)
+    clear_building(settings)
     path = building_path(settings)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in path.parent.glob(f"{path.name}*"):
-        leftover.unlink()
     (target_dir(settings) / "run_results.json").unlink(missing_ok=True)
     shutil.rmtree(target_dir(settings) / "compiled", ignore_errors=True)
     chosen = [] if unit_tests else ["--exclude-resource-type", "unit_test"]

@@ -12,7 +12,7 @@ import pytest
 
 import lake
 from cairn.settings import Settings
-from releases import learning, store
+from releases import learning, store, warehouse
 from spark_jobs import night_record
 from tests.marts.small_lake import write_small_lake
 from tests.marts.small_roster import DATA_DATE
@@ -53,9 +53,19 @@ def working_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("working") / "warehouse.duckdb"
 
 
+def leave_remains(settings: Settings) -> None:
+    """What a build of more than the memory holds leaves behind: its file, its log, the folder of what did not fit."""
+    path = warehouse.building_path(settings)
+    spilled = path.with_name(f"{path.name}.tmp")
+    spilled.mkdir(parents=True)
+    for left in (path, path.with_name(f"{path.name}.wal"), spilled / "duckdb_temp_storage_DEFAULT-0.tmp"):
+        left.write_bytes(b"left")
+
+
 @pytest.fixture(scope="session")
 def release(small_lake: Settings, built_copy: Path, working_copy: Path) -> store.Release:
     """One real build with every model, data test and unit test, audited and published."""
+    leave_remains(small_lake)
     built = learning.build(
         small_lake,
         DATA_DATE,
