@@ -8,13 +8,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import lake
 from answers import wording
 from cairn.errors import CairnError
 from cairn.language import gettext
 from cairn.settings import Settings
 from loading.actions import FOLLOWED_DAYS, read_actions
-from loading.judgements import TABLE, read_judgements, standing
+from loading.judgements import ledger_rows, standing
 
 LOG = logging.getLogger("portal")
 Row = dict[str, Any]
@@ -75,12 +74,12 @@ def _label(row: Mapping[str, Any]) -> str:
 def words_now(settings: Settings, student_keys: Collection[str]) -> WordsNow:
     """What is said of some pupils now. A lake that does not answer is no reason to show no page."""
     try:
-        if not lake.exists(settings, TABLE):
-            return WordsNow(is_read=False)
-        rows = read_judgements(settings, student_keys)
+        rows = ledger_rows(settings, student_keys)
     except (CairnError, OSError) as error:
         LOG.error("teachers' words cannot be read: %s", type(error).__name__)
         return WordsNow(is_read=False, has_failed=True)
+    if rows is None:
+        return WordsNow(is_read=False)
     return WordsNow(standing(rows, local_today(settings)), tuple(reversed(rows)))
 
 

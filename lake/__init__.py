@@ -37,6 +37,7 @@ from lake.key_probe import KeyProbe
 from lake.lease import Lease, lease
 from lake.location import actual_columns, count_rows, exists, join, open_table, table_uri
 from lake.migration import Progress, Transform, migrate, needs_migration
+from lake.newest import read_newest
 from lake.runs import merge_sorted
 from lake.shape import arrow_schema, conform, file_schema, read_schema
 from lake.upkeep import TARGET_FILE_BYTES, compact, vacuum
@@ -87,6 +88,7 @@ __all__ = [
     "read",
     "read_files",
     "read_named",
+    "read_newest",
     "read_portions",
     "read_rows",
     "read_schema",

@@ -85,7 +85,8 @@ def read_actions(settings: Settings, student_keys: Collection[str] | None = None
     """Actions that stand, newest first: the last row of each is no retraction (stg_action.sql says the same)."""
     keys = None if student_keys is None else pa.array(sorted(student_keys), pa.string())
     filters = None if keys is None else pc.field("student_key").isin(keys)
-    return standing(lake.read(settings, TABLE, filters=filters).to_pylist())
+    found = lake.read_newest(settings, TABLE, filters)
+    return standing(found.to_pylist()) if found is not None else []
 
 
 def standing(rows: Iterable[Row]) -> list[Row]:

@@ -114,14 +114,21 @@ def read_judgements(
     settings: Settings, student_keys: Collection[str] | None = None, since: datetime | None = None
 ) -> list[Row]:
     """Rows of the ledger, oldest first; of some pupils only, or only those that became known after an instant."""
+    return ledger_rows(settings, student_keys, since) or []
+
+
+def ledger_rows(
+    settings: Settings, student_keys: Collection[str] | None = None, since: datetime | None = None
+) -> list[Row] | None:
+    """As :func:`read_judgements`; None where there is no ledger yet."""
     filters = None
     if student_keys is not None:
         filters = pc.field("student_key").isin(pa.array(sorted(student_keys), pa.string()))
     if since is not None:
         is_new = pc.field("recorded_at") > since
         filters = is_new if filters is None else filters & is_new
-    rows = lake.read(settings, TABLE, filters=filters).to_pylist()
-    return sorted(rows, key=_order)
+    found = lake.read_newest(settings, TABLE, filters)
+    return None if found is None else sorted(found.to_pylist(), key=_order)
 
 
 def _order(row: Mapping[str, Any]) -> tuple[date, datetime, str]:

@@ -37,6 +37,9 @@ def rows(day: date, *ids: str) -> pa.Table:
 def ids(settings: Settings, filters: Any = None, version: int | None = None) -> list[str]:
     """The receipts that the table holds, sorted."""
     found = lake.read(settings, NAME, ["receipt_id"], filters, lake.EVERY, version)
+    newest = lake.read_newest(settings, NAME, filters)
+    if version is None and newest is not None:
+        assert sorted(newest.column("receipt_id").to_pylist()) == sorted(found.column("receipt_id").to_pylist())
     return sorted(found.column("receipt_id").to_pylist())
 
 
