@@ -101,7 +101,7 @@ BOOKS = {
     "quarantined": noted("Quarantined"),
     "unexplained": noted("Unexplained"),
 }
-# Letters of a class's grid, as portal/templates/class_parts.html has them, and of the colours none.
+# Letters of a class's grid (portal/class_grid.py).
 LETTERS = (noted("M"), noted("R"), noted("D"), noted("S"), noted("N"))
 
 # A day as computers write it.

@@ -21,6 +21,7 @@ from cairn.group_rules import load_group_rules
 from cairn.language import gettext
 from cairn.teacher_words import TeacherWords, load_teacher_words
 from portal.access_log import route_of
+from portal.class_grid import drawn_rows
 from portal.entitled import own_classes, require_class
 from portal.live_today import FRESH_SECONDS, behind_seconds, changed, live_pupils
 from portal.web import guarded, portal_of, render
@@ -71,12 +72,15 @@ def class_page(request: Request, account: Account) -> Response:
     logged = actions_now(settings, view.student_keys, (), view.data_date)
     show = request.query_params.get("show", "")
     known = {code for code, _ in view.units}
+    columns = view.shown_columns(show)
+    now = words_now(settings, view.student_keys).of_school(school_id)
     context = {
         "title": view.head["class_title"],
         "view": view,
         "names": names,
         "pupils": _by_name(view.pupils, names),
-        "columns": view.shown_columns(show),
+        "columns": columns,
+        "cells": drawn_rows(view, columns, now.standing),
         "show": show if show in known or show == "all" else "",
         "held": _held_reason(_release(pinned), school_id),
         "live": live,
@@ -90,7 +94,7 @@ def class_page(request: Request, account: Account) -> Response:
         "lists": lists,
         "group_kind": _kind(lists, GROUP_KIND),
         "adult_kind": _kind(lists, ADULT_KIND),
-        "now": words_now(settings, view.student_keys).of_school(school_id),
+        "now": now,
         "done": _done(logged, school_id),
         "today": local_today(settings),
     }

@@ -1,0 +1,74 @@
+"""Cells of a class's grid as HTML: hundreds a page, drawn without a call of the template for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from markupsafe import Markup, escape
+
+from answers import wording
+from answers.class_answers import ClassView, Column
+from cairn.language import gettext
+
+Row = Mapping[str, Any]
+# By state, the class of the colour and the letter that says it.
+MARKS = {
+    "mastered": ("m", "M"),
+    "review_due": ("r", "R"),
+    "developing": ("d", "D"),
+    "not_enough_evidence": ("e", "N"),
+    "not_started": ("e", "N"),
+}
+STUCK = ("s", "S")
+
+
+def drawn_rows(
+    view: ClassView, columns: Sequence[Column], standing: Mapping[tuple[str, str], Row]
+) -> dict[str, Markup]:
+    """The cells of each pupil's row, by key, in the language of the page.
+
+    ``standing`` are the teachers' words by pupil and competency. Each cell is a link to its evidence; what is the same
+    in many (address of the competency, state, share) is written once. Everything is escaped here.
+    """
+    links = {one.competency_id: _link(one.competency_id) for one in columns}
+    said: dict[tuple[Any, ...], str] = {}
+    opened = {True: "<td>", False: '<td class="far">'}
+
+    def cell(key: str, competency_id: str) -> str:
+        row = view.cells.get((key, competency_id))
+        if row is None:
+            return ""
+        word = standing.get((key, competency_id))
+        what = (row["is_stuck"], row["state"], row["expected_share"], word["said"] if word else None)
+        if what not in said:
+            said[what] = _said(*what)
+        before, after = links[competency_id]
+        kind = (STUCK if row["is_stuck"] else MARKS[row["state"]])[0]
+        return f'<a class="cell {kind}" href="{before}{escape(key)}{after}{said[what]}</a>'
+
+    def drawn(key: str) -> Markup:
+        cells = (f"{opened[one.is_lately]}{cell(key, one.competency_id)}</td>" for one in columns)
+        return Markup("".join(cells))  # escaped piece by piece above
+
+    return {key: drawn(key) for key in view.pupils}
+
+
+def _link(competency_id: str) -> tuple[str, str]:
+    """What stands before and after the pupil's key in the address of a cell's evidence, up to its label's quote."""
+    part = escape(quote(competency_id, safe="/"))
+    return "/students/", f'?on={part}#on-{part}" aria-label="'
+
+
+def _said(is_stuck: bool, state: str, expected_share: float | None, word: str | None) -> str:
+    """Label and letter of a cell, from inside the label's quotes on."""
+    label = gettext("Stuck") if is_stuck else wording.state(state)
+    if expected_share is not None:
+        label += f", {wording.percent(expected_share)}"
+    if word:
+        label += "; " + gettext("a teacher said {word}").format(word=wording.said_word(word))
+    letter = wording.retold((STUCK if is_stuck else MARKS[state])[1])
+    teacher = escape(gettext("t"))
+    mark = f"<i>{teacher}</i>" if word else ""
+    return f'{escape(label)}">{escape(letter)}{mark}'
