@@ -28,7 +28,7 @@ def write_cards(settings: Settings, cards: Sequence[dict[str, Any]], folder: Pat
     environment = make_environment(settings)
     shown = [present(card, rules) for card in cards]
     frame: dict[str, Any] = {"account": None, "navigation": [], "csrf": "", "pinned": None, "age": None}
-    frame |= {"spoken": language.current(), "languages": {}}
+    frame |= {"spoken": language.current(), "languages": {}, "layout": "base.html"}
     try:
         shutil.copytree(HERE / "static", folder / "static", dirs_exist_ok=True)
         pages = [folder / "index.html"]

@@ -1,41 +1,88 @@
-"""Parts of pages that are the same for all readers of one release and one published table, kept as they were drawn."""
+"""Pages that are the same for all their readers, kept as they were drawn: what stands around them is each reader's own.
+
+Such a page tells of two releases and a publication, which never change; fifty readers at 06:10 ask for the same one.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
 
 from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import Response
 
-from cairn.protection.published import PublishedTable
+from answers.pinned_releases import Opened, Pinned
+from answers.published_numbers import Numbers
+from cairn.language import current
+from cairn.protection.published import Publication
+from portal.as_of import asked_day
+from portal.web import portal_of, render
 
 MOST = 16
 
 
-class KeptParts:
-    """The parts drawn last, by a key and the published table that they tell of.
+class KeptPages:
+    """The pages drawn last, by a key and the publication that they tell of.
 
-    The table is held by what it is, not by a name: a publication of another day, or one made anew, is another table.
+    The publication is held by what it is, not by a name: one of another day, or made anew, is another.
     """
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
-        self._parts: OrderedDict[Hashable, tuple[PublishedTable, Markup]] = OrderedDict()
+        self._pages: OrderedDict[Hashable, tuple[Publication | None, Markup]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: tuple[Hashable, ...], published: PublishedTable, make: Callable[[], Markup]) -> Markup:
-        """The part, from ``make`` where it is not kept. ``key`` names all else that ``make`` reads."""
-        whole = (*key, id(published))
+    def get(self, key: tuple[Hashable, ...], publication: Publication | None, draw: Callable[[], Markup]) -> Markup:
+        """The page, from ``draw`` where it is not kept. ``key`` names all else that ``draw`` reads."""
+        whole = (*key, id(publication))
         with self._lock:
-            found = self._parts.get(whole)
-            if found is not None and found[0] is published:
-                self._parts.move_to_end(whole)
+            found = self._pages.get(whole)
+            if found is not None and found[0] is publication:
+                self._pages.move_to_end(whole)
                 return found[1]
-        part = make()
+        page = draw()
         with self._lock:
-            # The table is kept with the part, so that no other can come to stand at its place in memory.
-            self._parts[whole] = published, part
-            while len(self._parts) > self._most:
-                self._parts.popitem(last=False)
-        return part
+            # The publication is kept with the page, so that no other can come to stand at its place in memory.
+            self._pages[whole] = publication, page
+            while len(self._pages) > self._most:
+                self._pages.popitem(last=False)
+        return page
+
+
+KEPT = KeptPages()
+
+
+def render_kept(
+    request: Request,
+    template: str,
+    title: str,
+    pinned: Pinned,
+    numbers: Numbers,
+    reads: tuple[Hashable, ...],
+    context: Callable[[], Mapping[str, Any]],
+) -> Response:
+    """A page whose main part reads ``pinned``, ``numbers``, the age of the data, the language, and ``reads``.
+
+    ``context`` is asked only where the part has to be drawn. The template extends ``layout``. It is given neither
+    account nor token of a form: one that asks for them fails, and so no reader is shown what is another's.
+    """
+    portal = portal_of(request)
+    age = portal.age(pinned.learning.data_date) if pinned.learning else None
+
+    def draw() -> Markup:
+        own = {"layout": "main_alone.html", "pinned": pinned, "age": age, "numbers": numbers}
+        return Markup(portal.environment.get_template(template).render(own, asked_day=day, **context()))
+
+    day = asked_day(request)
+    releases = (_known_by(pinned.learning), _known_by(pinned.evaluation))
+    key = (portal.settings.home, template, current(), releases, age, portal.rules(), *reads)
+    # Days gone by are asked for by few, and read anew each time.
+    main = draw() if day else KEPT.get(key, numbers.publication, draw)
+    return render(request, "kept.html", {"title": title, "main": main}, pinned=pinned)
+
+
+def _known_by(release: Opened | None) -> tuple[str, int] | None:
+    return (release.release_id, release.erasures) if release else None

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,19 +15,18 @@ from answers.accounts import Account
 from answers.card_health import BAD, LOOK
 from answers.funnel import Funnel, Point, by_school, funnel, words
 from answers.pilot_answers import load_scorecards
-from answers.pinned_releases import Opened
-from answers.published_numbers import COMPETENCIES as TOPICS
+from answers.pinned_releases import Opened, Pinned
 from answers.published_numbers import Numbers, text
 from answers.school_trust import verdict
 from answers.scorecard_parts import present
-from cairn.language import current, gettext
+from cairn.language import gettext
 from cairn.protection.published import EMPTY, NOTHING
 from cairn.protection.rules import Rules
-from cairn.teacher_words import load_teacher_words
-from portal.as_of import asked_day, numbers_of
+from cairn.teacher_words import TeacherWords, load_teacher_words
+from portal.as_of import numbers_of
 from portal.funnel_chart import funnel_chart
-from portal.kept_parts import KeptParts
-from portal.web import Portal, portal_of, render
+from portal.kept_pages import render_kept
+from portal.web import Portal, portal_of
 
 SCHOOLS = """
 select school_id, school_name, is_held_back, held_reason from mart_school order by school_name, school_id"""
@@ -39,7 +37,6 @@ order by subject nulls last, competency_code nulls last, competency_title"""
 # What the table of schools can be sorted by: key in the address, words.
 SORTS = {"need": "need", "trust": "trust in today’s data", "size": "pupils", "name": "name"}
 NEED = "need_adult"
-TOPICS_KEPT = KeptParts()
 TRUST_ORDER = {"bad": 0, "care": 1, "good": 2}
 
 
@@ -122,18 +119,6 @@ def funnel_drawn(found: Funnel) -> str:
     return funnel_chart(found)
 
 
-def topics_table(portal: Portal, learning: Opened, numbers: Numbers, competencies: list[dict[str, Any]]) -> Markup:
-    """The table of the district's topics, drawn once a release, published table and language: it is some hundred lines,
-    the same for every reader, and took half of the page's time."""
-    published = numbers.table(TOPICS)
-
-    def make() -> Markup:
-        template = portal.environment.get_template("overview_topics.html")
-        return Markup(template.render(competencies=competencies, numbers=numbers, text=text))
-
-    return TOPICS_KEPT.get((portal.settings.home, learning.release_id, learning.erasures, current()), published, make)
-
-
 def overview(request: Request, account: Account) -> Response:
     """Pilots, schools, equity and data quality; no pupil is named, and no number is not a published one."""
     portal = portal_of(request)
@@ -141,17 +126,25 @@ def overview(request: Request, account: Account) -> Response:
     if sort not in SORTS:
         raise HTTPException(404, f"Schools can be sorted by {', '.join(SORTS)}.")
     pinned, numbers = portal.reader.pin(), numbers_of(request)
+    lists = load_teacher_words(portal.settings)
+
+    def context() -> dict[str, Any]:
+        return _context(portal, pinned, numbers, sort, lists)
+
+    return render_kept(
+        request, "overview.html", gettext("District overview"), pinned, numbers, (sort, repr(lists)), context
+    )
+
+
+def _context(portal: Portal, pinned: Pinned, numbers: Numbers, sort: str, lists: TeacherWords) -> dict[str, Any]:
+    """What the template reads beside releases and numbers."""
     learning = pinned.learning
     rows = school_rows(portal, learning, numbers) if learning else []
     found = funnel_of(rows)
     points = by_school(found)
     cards = portfolio(portal, pinned.evaluation, numbers)
-    competencies = learning.rows(COMPETENCIES) if learning else []
-    context = {
-        "title": gettext("District overview"),
-        "numbers": numbers,
+    return {
         "text": text,
-        "asked_day": asked_day(request),
         "pilots": cards,
         "schools": sorted_by(rows, points, sort),
         "by_trust": sorted_by(rows, points, "trust"),
@@ -162,10 +155,8 @@ def overview(request: Request, account: Account) -> Response:
         "sort": sort,
         "sorts": SORTS,
         "equity": equity_rows(numbers, {card["pilot_id"]: card["title"] for card in cards}),
-        "competencies": competencies,
-        "topics": topics_table(portal, learning, numbers, competencies) if learning else "",
+        "competencies": learning.rows(COMPETENCIES) if learning else [],
         "kinds": kind_rows(learning, portal.rules()),
-        "lists": load_teacher_words(portal.settings),
+        "lists": lists,
         "n_min": portal.n_min(),
     }
-    return render(request, "overview.html", context, pinned=pinned)

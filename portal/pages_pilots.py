@@ -19,6 +19,7 @@ from pilots import registry
 from pilots.decision import DECISIONS
 from portal.as_of import asked_day, numbers_of
 from portal.charts import ChartCache
+from portal.kept_pages import render_kept
 from portal.pdf import scorecard_pdf
 from portal.web import Portal, check_csrf, guarded, portal_of, render
 
@@ -52,13 +53,11 @@ def pilots_page(request: Request, account: Account) -> Response:
     portal = portal_of(request)
     pinned = portal.reader.pin()
     numbers = numbers_of(request)
-    cards = [present(card, portal.rules(), numbers) for card in load_scorecards(pinned.evaluation)]
-    return render(
-        request,
-        "pilots.html",
-        {"title": gettext("Pilots"), "cards": cards, "numbers": numbers, "asked_day": asked_day(request)},
-        pinned=pinned,
-    )
+
+    def context() -> dict[str, Any]:
+        return {"cards": [present(card, portal.rules(), numbers) for card in load_scorecards(pinned.evaluation)]}
+
+    return render_kept(request, "pilots.html", gettext("Pilots"), pinned, numbers, (), context)
 
 
 @guarded(*READERS)

@@ -19,9 +19,10 @@ from cairn.language import gettext, noted
 from cairn.protection.rules import Rules
 from pilots.rollout import classroom_share, why_empty
 from portal.as_of import asked_day, numbers_of
+from portal.kept_pages import render_kept
 from portal.rollout_charts import UNITS
 from portal.rollout_pictures import Told, pictures
-from portal.web import guarded, portal_of, render
+from portal.web import guarded, portal_of
 
 # Metrics of pupils, by the name that the published table has for them.
 PUBLISHED = {
@@ -44,15 +45,11 @@ def rollout_page(request: Request, account: Account) -> Response:
     portal = portal_of(request)
     pinned, numbers, day = portal.reader.pin(), numbers_of(request), asked_day(request)
     rules = portal.rules()
-    context = {
-        "title": gettext("Rollout"),
-        "pilots": pilots_of(pinned.evaluation, numbers, rules, day),
-        "numbers": numbers,
-        "asked_day": day,
-        "text": text,
-        "n_min": rules.n_min,
-    }
-    return render(request, "rollout.html", context, pinned=pinned)
+
+    def context() -> dict[str, Any]:
+        return {"pilots": pilots_of(pinned.evaluation, numbers, rules, day), "text": text, "n_min": rules.n_min}
+
+    return render_kept(request, "rollout.html", gettext("Rollout"), pinned, numbers, (), context)
 
 
 def pilots_of(

@@ -35,11 +35,12 @@ def publish_numbers(settings: Settings) -> list[publications.Outcome]:
     """Add the marts to the current learning release and publish the numbers of both kinds."""
     release = store.current(settings, "learning")
     assert release is not None
-    _add_marts(release.path)
+    add_marts(release.path)
     return [publications.make(settings, kind) for kind in store.KINDS]
 
 
-def _add_marts(path: Path) -> None:
+def add_marts(path: Path) -> None:
+    """Bring the marts into a release's file, which nobody has open."""
     with duckdb.connect(str(path)) as connection:
         for name, columns in TABLES.items():
             connection.execute(f"create table {name} ({columns})")

@@ -1,47 +1,92 @@
-"""A part of a page that is kept for all readers is drawn anew for whatever it tells of."""
+"""A page that is kept for all its readers is drawn anew for whatever it tells of, and shows each reader as herself."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from markupsafe import Markup
+from starlette.testclient import TestClient
 
-from answers.published_numbers import Numbers
-from cairn.protection.published import PublishedCell, PublishedTable
-from portal.kept_parts import KeptParts
-from tests.portal.conftest import Pages
+from answers.accounts import add_account
+from cairn.protection.published import Publication
+from cairn.settings import Settings
+from portal.app import create_app
+from portal.kept_pages import KeptPages
+from releases import publications, store
+from tests.portal.conftest import PASSWORD, Pages, submit
+from tests.portal.fixture_published import add_marts
+from tests.portal.fixture_release import publish_fixture
+
+KEPT_ADDRESSES = ("/", "/pilots", "/rollout")
 
 
-def table() -> PublishedTable:
-    return PublishedTable("competency", ("competency_id",), ("pupils",), {})
+def signed_in(settings: Settings, name: str) -> TestClient:
+    client = TestClient(create_app(settings), base_url="http://portal.example", follow_redirects=False)
+    assert submit(client, "/login", "/login", name=name, password=PASSWORD).status_code == 303
+    return client
 
 
-def test_another_table_or_key_is_another_part() -> None:
-    kept, first, second = KeptParts(most=2), table(), table()
-    made: Iterator[Markup] = (Markup(number) for number in range(9))
+def test_another_publication_or_key_is_another_page(pages: Pages) -> None:
+    kept = KeptPages(most=2)
+    first = publications.read_publication(pages.settings)
+    second = publications.read_publication(pages.settings)
+    assert first is not None and second is not None and first is not second, "read twice, made once"
+    drawn: Iterator[Markup] = (Markup(number) for number in range(9))
 
-    def get(key: str, published: PublishedTable) -> str:
-        return str(kept.get((key,), published, lambda: next(made)))
+    def get(key: str, publication: Publication | None) -> str:
+        return str(kept.get((key,), publication, lambda: next(drawn)))
 
     assert [get("a", first), get("a", first), get("a", second), get("a", first)] == ["0", "0", "1", "0"]
-    assert [get("b", first), get("a", second)] == ["2", "3"], "the one asked longest ago went"
+    assert [get("b", None), get("b", None), get("a", second)] == ["2", "2", "3"], "the one asked longest ago went"
 
 
-def test_the_overview_tells_of_the_publication_and_in_the_language_that_is_asked(
-    pages: Pages, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_published_while_the_portal_runs_is_on_the_next_page(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, portal_hosts=["portal.example"])
+    publish_fixture(settings)
+    release = store.current(settings, "learning")
+    assert release is not None
+    add_marts(release.path)
+    add_account(settings, "central", "central_office", None, PASSWORD)
+    with signed_in(settings, "central") as client:
+        before = [[client.get(address).text for address in KEPT_ADDRESSES] for _ in range(2)]
+        assert before[0] == before[1] and all("Published numbers: not yet" in page for page in before[0])
+        for kind in store.KINDS:
+            publications.make(settings, kind)
+        for address, old in zip(KEPT_ADDRESSES, before[0], strict=True):
+            new = client.get(address).text
+            assert "As published on" in new and "not yet.</strong>" not in new, address
+            assert client.get(address).text == new != old
+
+
+@pytest.mark.parametrize("address", KEPT_ADDRESSES)
+def test_language_and_day_are_those_that_are_asked(pages: Pages, address: str) -> None:
     client = pages.client("central")
-    english = client.get("/").text
-    assert 'aria-label="Table: Competencies in the district"' in english
-    spanish = client.get("/", headers={"accept-language": "es"}).text
-    assert 'aria-label="Table: Competencies in the district"' not in spanish
-    assert client.get("/").text.count("Table: Competencies") == 1
-    other = PublishedTable(
-        "competency", ("competency_id",), ("pupils",), {("comp-1",): {"pupils": PublishedCell("4,320")}}
-    )
-    whole = Numbers.table
-    monkeypatch.setattr(Numbers, "table", lambda self, name: other if name == "competency" else whole(self, name))
-    assert "4,320" in client.get("/").text and "4,320" not in english
-    before = client.get("/?as-of=2026-10-13")
-    assert before.status_code == 200
+    english, spanish = (client.get(address, headers={"accept-language": code}).text for code in ("en", "es"))
+    assert 'lang="en"' in english and 'lang="es"' in spanish
+    heads = [re.findall(r"<h1>(.*?)</h1>", page) for page in (english, spanish)]
+    assert heads[0] != heads[1] and client.get(address, headers={"accept-language": "en"}).text == english
+    assert "Nothing had been published by" in client.get(f"{address}?as-of=2020-01-01").text
+    assert client.get(address).text == english, "a day gone by is nobody else's page"
+
+
+@pytest.mark.parametrize("address", KEPT_ADDRESSES)
+def test_each_reader_has_her_own_name_and_form(pages: Pages, address: str) -> None:
+    add_account(pages.settings, "second", "central_office", None, PASSWORD, replace=True)
+    found = {}
+    with signed_in(pages.settings, "second") as second:
+        for name, client in (("central", pages.client("central")), ("second", second)):
+            page = client.get(address).text
+            found[name] = re.findall(r'name="csrf" value="([^"]+)"', page)
+            other = {"central": "second", "second": "central"}[name]
+            assert f", {name}</span>" in page and f", {other}</span>" not in page
+    assert found["central"] and found["second"] and not set(found["central"]) & set(found["second"])
+
+
+def test_the_schools_are_in_the_order_that_is_asked(pages: Pages) -> None:
+    client = pages.client("central")
+    by_name, by_size = (client.get(f"/?sort={key}").text for key in ("name", "size"))
+    assert '<strong aria-current="true">name</strong>' in by_name
+    assert '<strong aria-current="true">pupils</strong>' in by_size

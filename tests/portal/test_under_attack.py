@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from portal import pages_overview, pages_pilots
+from portal import kept_pages, pages_overview, pages_pilots
 from portal.pdf import scorecard_pdf
 from tests.attack.csv_cells import TABLES
 from tests.attack.derive import Read, cells_of, pages_of, report
@@ -60,6 +60,7 @@ def test_a_planted_number_of_few_is_found_wherever_it_stands(read: Read, monkeyp
         patch.setattr(pages_pilots, "scorecard_pdf", careless)
         assert {one.value for one in report(read).derived} == {3}
     with monkeypatch.context() as patch:
+        patch.setattr(kept_pages, "KEPT", kept_pages.KeptPages())  # drawn before with care
         patch.setattr(pages_overview, "text", lambda row, metric: "4" if metric == "need_adult" else "–")
         found = report(read).derived
         assert {(one.metric, one.value) for one in found} == {("need an adult", 4)} and len(found) == 3
