@@ -36,20 +36,22 @@ def drawn_rows(
     said: dict[tuple[Any, ...], str] = {}
     opened = {True: "<td>", False: '<td class="far">'}
 
-    def cell(key: str, competency_id: str) -> str:
+    def cell(key: str, escaped_key: str, competency_id: str) -> str:
         row = view.cells.get((key, competency_id))
         if row is None:
             return ""
         word = standing.get((key, competency_id))
-        what = (row["is_stuck"], row["state"], row["expected_share"], word["said"] if word else None)
+        share = None if row["expected_share"] is None else wording.percent(row["expected_share"])
+        what = (row["is_stuck"], row["state"], share, word["said"] if word else None)
         if what not in said:
             said[what] = _said(*what)
         before, after = links[competency_id]
         kind = (STUCK if row["is_stuck"] else MARKS[row["state"]])[0]
-        return f'<a class="cell {kind}" href="{before}{escape(key)}{after}{said[what]}</a>'
+        return f'<a class="cell {kind}" href="{before}{escaped_key}{after}{said[what]}</a>'
 
     def drawn(key: str) -> Markup:
-        cells = (f"{opened[one.is_lately]}{cell(key, one.competency_id)}</td>" for one in columns)
+        escaped_key = str(escape(key))
+        cells = (f"{opened[one.is_lately]}{cell(key, escaped_key, one.competency_id)}</td>" for one in columns)
         return Markup("".join(cells))  # escaped piece by piece above
 
     return {key: drawn(key) for key in view.pupils}
@@ -61,11 +63,11 @@ def _link(competency_id: str) -> tuple[str, str]:
     return "/students/", f'?on={part}#on-{part}" aria-label="'
 
 
-def _said(is_stuck: bool, state: str, expected_share: float | None, word: str | None) -> str:
+def _said(is_stuck: bool, state: str, share: str | None, word: str | None) -> str:
     """Label and letter of a cell, from inside the label's quotes on."""
     label = gettext("Stuck") if is_stuck else wording.state(state)
-    if expected_share is not None:
-        label += f", {wording.percent(expected_share)}"
+    if share:
+        label += f", {share}"
     if word:
         label += "; " + gettext("a teacher said {word}").format(word=wording.said_word(word))
     letter = wording.retold((STUCK if is_stuck else MARKS[state])[1])
