@@ -157,7 +157,7 @@ class _Part:
         """The reach of the cells chosen, weighed by the dual, must come to what is wanted."""
         gain = (dual * (self.hidden - self.told)).sum(axis=0)
         rest = wanted - float((dual * self.told).sum())
-        for cell in self.forced:
+        for cell in sorted(self.forced):
             rest -= gain[cell]
             gain[cell] = 0.0
         # A coefficient above the right side says no more than the right side: z is 0 or 1.
@@ -219,6 +219,9 @@ def _parts(problem: Problem) -> list[_Part]:
 
 
 def _part(problem: Problem, names: list[str], relations: Sequence[Relation]) -> _Part:
+    """The arrays of a part, its cells and relations in one order, however they were given: where several choices are as
+    cheap, the order says which is found, and the same numbers must give the same table."""
+    names, relations = sorted(names), sorted(relations, key=lambda relation: sorted(relation.items()))
     index = {name: number for number, name in enumerate(names)}
     rows = [{index[name]: weight for name, weight in relation.items()} for relation in relations]
     matrix = np.zeros((max(len(rows), 1), len(names)))
@@ -236,7 +239,7 @@ def _part(problem: Problem, names: list[str], relations: Sequence[Relation]) -> 
         told=told,
         hidden=np.maximum(hidden, told),
         cost=np.array([cell.cost for cell in cells]),
-        levels={index[name]: level for name, level in problem.levels.items() if name in index},
+        levels={index[name]: problem.levels[name] for name in names if name in problem.levels},
         forced={index[name] for name in problem.forced if name in index},
         kept={index[name] for name in problem.kept if name in index},
         relations=rows,

@@ -82,6 +82,27 @@ def test_one_less_than_chosen_is_not_enough() -> None:
         assert not is_protected(problem, done.suppressed - {name})
 
 
+@pytest.mark.parametrize("seconds", [20.0, 0.0])
+def test_the_same_table_leaves_out_the_same_cells_in_whatever_order_it_comes(seconds: float) -> None:
+    """Several choices are as cheap: two runs over the same numbers must not publish two tables."""
+    rng = np.random.default_rng(9)
+    for seed in range(6):
+        problem = table_problem(seed, 4, 4)
+        names, levels = list(problem.cells), list(problem.levels)
+        first = suppress(problem, seconds).suppressed
+        for _ in range(3):
+            shuffled = Problem(
+                {name: problem.cells[name] for name in rng.permutation(names)},
+                [
+                    {name: relation[name] for name in rng.permutation(list(relation))}
+                    for relation in map(problem.relations.__getitem__, rng.permutation(len(problem.relations)))
+                ],
+                {name: problem.levels[name] for name in rng.permutation(levels)},
+                forced=frozenset(levels),
+            )
+            assert suppress(shuffled, seconds).suppressed == first, seed
+
+
 def test_counts_as_costs_leave_out_small_cells() -> None:
     """Two schools could hide the third: the smaller one is left out."""
     sizes = {"a": 4.0, "b": 300.0, "c": 25.0, "*": 329.0}
