@@ -145,7 +145,7 @@ def measure(settings: Settings, data_date: date, rounds: int) -> str:
             if differing:
                 raise SystemExit(f"not the same work: rows by hand differ from dbt's in {', '.join(sorted(differing))}")
         results = json.loads((warehouse.target_dir(settings) / "run_results.json").read_text(encoding="utf-8"))
-        warehouse.building_path(settings).unlink()
+        warehouse.clear_building(settings)
         shutil.rmtree(folder)
     return report(dbt_runs, hand_runs, results)
 

@@ -6,6 +6,7 @@ each read looks first whether a commit has come.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import pyarrow.dataset as ds
 from pyarrow import fs
 
 from cairn.contracts import load_contract
+from cairn.errors import CairnError
 from cairn.settings import Settings
 from lake.dataset import dataset_of, listed
 from lake.location import exists, open_table, table_filesystem, table_uri
@@ -33,21 +35,28 @@ class _Kept:
     dataset: ds.Dataset
 
 
-_KEPT: OrderedDict[str, _Kept] = OrderedDict()
+_KEPT: OrderedDict[tuple[str, str, int], _Kept] = OrderedDict()
 _LOCK = threading.Lock()
 
 
 def read_newest(settings: Settings, name: str, filters: Any = None) -> pa.Table | None:
-    """As :func:`lake.read` of a small table, all columns of the contract; None where it was not created yet."""
-    uri, filesystem = table_uri(settings, name), table_filesystem(settings, name)
+    """As :func:`lake.read` of a small table, all columns of the contract; None where it was not created yet.
+
+    Raises CairnError for a table whose contract asks for a partition filter.
+    """
+    if load_contract(name).needs_partition_filter:
+        raise CairnError(f"{name} is too big to be read whole: read it by its partitions (lake.read)")
+    filesystem = table_filesystem(settings, name)
+    # A file system must not be carried over a fork, nor is a table of another store the same.
+    key = (table_uri(settings, name), settings.object_store_endpoint, os.getpid())
     with _LOCK:
-        kept = _KEPT.get(uri)
+        kept = _KEPT.get(key)
     if kept is None or not _is_newest(kept, filesystem):
         kept = _opened(settings, name, filesystem)
         with _LOCK:
-            _KEPT.pop(uri, None)
+            _KEPT.pop(key, None)
             if kept is not None:
-                _KEPT[uri] = kept
+                _KEPT[key] = kept
             while len(_KEPT) > MOST:
                 _KEPT.popitem(last=False)
     if kept is None:
@@ -56,11 +65,14 @@ def read_newest(settings: Settings, name: str, filters: Any = None) -> pa.Table 
 
 
 def _opened(settings: Settings, name: str, filesystem: fs.FileSystem) -> _Kept | None:
+    """The table as it is now. When its commit was written is asked before its files are: were another table put in its
+    place between, the next read would see that the time is not the same, and open it anew."""
     if not exists(settings, name):
         return None
-    table = open_table(settings, name)
-    commit = filesystem.get_file_info(_commit(table.version()))
-    return _Kept(table.version(), commit.mtime_ns or 0, dataset_of(settings, name, listed(table, load_contract(name))))
+    version = int(open_table(settings, name).version())
+    committed = filesystem.get_file_info(_commit(version))
+    table = open_table(settings, name, version)
+    return _Kept(version, committed.mtime_ns or 0, dataset_of(settings, name, listed(table, load_contract(name))))
 
 
 def _is_newest(kept: _Kept, filesystem: fs.FileSystem) -> bool:

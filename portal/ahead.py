@@ -94,8 +94,11 @@ def _school_ids(learning: Opened | None) -> list[str]:
 def _charts(portal: Portal, pinned: Pinned, numbers: Numbers) -> None:
     """Every chart of the central office's pages, which keep them."""
     rules = portal.rules()
-    if pinned.learning is not None and (found := funnel_of(school_rows(portal, pinned.learning, numbers))) is not None:
-        funnel_drawn(found)
+    if pinned.learning is not None:
+        age = portal.age(pinned.learning.data_date)
+        found = funnel_of(school_rows(pinned.learning, numbers, age, portal.settings.zone))
+        if found is not None:
+            funnel_drawn(found)
     if pinned.evaluation is None:
         return
     publication = numbers.publication.publication_id if numbers.publication else None

@@ -16,8 +16,10 @@ from starlette.responses import Response
 
 from answers.pinned_releases import Opened, Pinned
 from answers.published_numbers import Numbers
+from answers.school_trust import Age
 from cairn.language import current
 from cairn.protection.published import Publication
+from cairn.protection.rules import Rules
 from portal.as_of import asked_day
 from portal.web import portal_of, render
 
@@ -34,22 +36,32 @@ class KeptPages:
         self._most = most
         self._pages: OrderedDict[Hashable, tuple[Publication | None, Markup]] = OrderedDict()
         self._lock = threading.Lock()
+        # Held while one draws: of fifty who ask at once for a page that is not there yet, one draws it.
+        self._drawing = threading.Lock()
 
     def get(self, key: tuple[Hashable, ...], publication: Publication | None, draw: Callable[[], Markup]) -> Markup:
         """The page, from ``draw`` where it is not kept. ``key`` names all else that ``draw`` reads."""
         whole = (*key, id(publication))
+        if (found := self._kept(whole, publication)) is not None:
+            return found
+        with self._drawing:
+            if (found := self._kept(whole, publication)) is not None:
+                return found
+            page = draw()
+            with self._lock:
+                # The publication is kept with the page, so that no other can come to stand at its place in memory.
+                self._pages[whole] = publication, page
+                while len(self._pages) > self._most:
+                    self._pages.popitem(last=False)
+            return page
+
+    def _kept(self, whole: Hashable, publication: Publication | None) -> Markup | None:
         with self._lock:
             found = self._pages.get(whole)
-            if found is not None and found[0] is publication:
-                self._pages.move_to_end(whole)
-                return found[1]
-        page = draw()
-        with self._lock:
-            # The publication is kept with the page, so that no other can come to stand at its place in memory.
-            self._pages[whole] = publication, page
-            while len(self._pages) > self._most:
-                self._pages.popitem(last=False)
-        return page
+            if found is None or found[0] is not publication:
+                return None
+            self._pages.move_to_end(whole)
+            return found[1]
 
 
 KEPT = KeptPages()
@@ -62,23 +74,26 @@ def render_kept(
     pinned: Pinned,
     numbers: Numbers,
     reads: tuple[Hashable, ...],
-    context: Callable[[], Mapping[str, Any]],
+    context: Callable[[Age | None, Rules], Mapping[str, Any]],
 ) -> Response:
-    """A page whose main part reads ``pinned``, ``numbers``, the age of the data, the language, and ``reads``.
+    """A page whose main part reads ``pinned``, ``numbers``, the age of the data, the district's rules of what may be
+    told, the language, and ``reads``: all of them are in the key that it is kept by.
 
-    ``context`` is asked only where the part has to be drawn. The template extends ``layout``. It is given neither
-    account nor token of a form: one that asks for them fails, and so no reader is shown what is another's.
+    ``context`` is asked only where the part has to be drawn, and is given the age and the rules of that key. The
+    template extends ``layout``. It is given neither account nor token of a form: one that asks for them fails, and so
+    no reader is shown what is another's. Raises HTTPException 503 where the rules cannot be read.
     """
     portal = portal_of(request)
+    rules = portal.rules()
     age = portal.age(pinned.learning.data_date) if pinned.learning else None
 
     def draw() -> Markup:
-        own = {"layout": "main_alone.html", "pinned": pinned, "age": age, "numbers": numbers}
-        return Markup(portal.environment.get_template(template).render(own, asked_day=day, **context()))
+        own = {"layout": "main_alone.html", "pinned": pinned, "age": age, "numbers": numbers, "asked_day": day}
+        return Markup(portal.environment.get_template(template).render(own, **context(age, rules)))
 
     day = asked_day(request)
     releases = (_known_by(pinned.learning), _known_by(pinned.evaluation))
-    key = (portal.settings.home, template, current(), releases, age, portal.rules(), *reads)
+    key = (portal.settings.home, template, current(), releases, age, rules, *reads)
     # Days gone by are asked for by few, and read anew each time.
     main = draw() if day else KEPT.get(key, numbers.publication, draw)
     return render(request, "kept.html", {"title": title, "main": main}, pinned=pinned)

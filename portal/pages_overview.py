@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -17,16 +18,16 @@ from answers.funnel import Funnel, Point, by_school, funnel, words
 from answers.pilot_answers import load_scorecards
 from answers.pinned_releases import Opened, Pinned
 from answers.published_numbers import Numbers, text
-from answers.school_trust import verdict
+from answers.school_trust import Age, verdict
 from answers.scorecard_parts import present
 from cairn.language import gettext
 from cairn.protection.published import EMPTY, NOTHING
 from cairn.protection.rules import Rules
-from cairn.teacher_words import TeacherWords, load_teacher_words
+from cairn.teacher_words import load_teacher_words
 from portal.as_of import numbers_of
 from portal.funnel_chart import funnel_chart
 from portal.kept_pages import render_kept
-from portal.web import Portal, portal_of
+from portal.web import portal_of
 
 SCHOOLS = """
 select school_id, school_name, is_held_back, held_reason from mart_school order by school_name, school_id"""
@@ -40,9 +41,8 @@ NEED = "need_adult"
 TRUST_ORDER = {"bad": 0, "care": 1, "good": 2}
 
 
-def school_rows(portal: Portal, release: Opened, numbers: Numbers) -> list[dict[str, Any]]:
+def school_rows(release: Opened, numbers: Numbers, age: Age, zone: ZoneInfo) -> list[dict[str, Any]]:
     """Every school with its verdict, books and published numbers, by name."""
-    age, zone = portal.age(release.data_date), portal.settings.zone
     newest: dict[str, dict[str, Any]] = {}
     for row in release.rows("select * from mart_school_trust order by data_date"):
         newest[row["school_id"]] = row
@@ -80,9 +80,8 @@ def sorted_by(rows: list[dict[str, Any]], points: Mapping[str, Point], sort: str
     return sorted(rows, key=lambda row: (orders[sort](row), row["school_name"], row["school_id"]))
 
 
-def portfolio(portal: Portal, release: Opened | None, numbers: Numbers) -> list[dict[str, Any]]:
+def portfolio(release: Opened | None, numbers: Numbers, rules: Rules) -> list[dict[str, Any]]:
     """The pilots' cards, those that harm or rest on something bad first."""
-    rules = portal.rules()
     cards = [present(card, rules, numbers) for card in load_scorecards(release)]
     for card in cards:
         levels = [one.level for one in card["health"]]
@@ -126,28 +125,30 @@ def overview(request: Request, account: Account) -> Response:
     if sort not in SORTS:
         raise HTTPException(404, f"Schools can be sorted by {', '.join(SORTS)}.")
     pinned, numbers = portal.reader.pin(), numbers_of(request)
-    lists = load_teacher_words(portal.settings)
+    lists, zone = load_teacher_words(portal.settings), portal.settings.zone
 
-    def context() -> dict[str, Any]:
-        return _context(portal, pinned, numbers, sort, lists)
+    def context(age: Age | None, rules: Rules) -> dict[str, Any]:
+        schools = school_rows(pinned.learning, numbers, age, zone) if pinned.learning and age else []
+        return _context(pinned, numbers, rules, schools, sort) | {"lists": lists}
 
     return render_kept(
         request, "overview.html", gettext("District overview"), pinned, numbers, (sort, repr(lists)), context
     )
 
 
-def _context(portal: Portal, pinned: Pinned, numbers: Numbers, sort: str, lists: TeacherWords) -> dict[str, Any]:
-    """What the template reads beside releases and numbers."""
+def _context(
+    pinned: Pinned, numbers: Numbers, rules: Rules, schools: list[dict[str, Any]], sort: str
+) -> dict[str, Any]:
+    """What the template reads beside releases, numbers and the district's own words for what was done."""
     learning = pinned.learning
-    rows = school_rows(portal, learning, numbers) if learning else []
-    found = funnel_of(rows)
+    found = funnel_of(schools)
     points = by_school(found)
-    cards = portfolio(portal, pinned.evaluation, numbers)
+    cards = portfolio(pinned.evaluation, numbers, rules)
     return {
         "text": text,
         "pilots": cards,
-        "schools": sorted_by(rows, points, sort),
-        "by_trust": sorted_by(rows, points, "trust"),
+        "schools": sorted_by(schools, points, sort),
+        "by_trust": sorted_by(schools, points, "trust"),
         "points": points,
         "funnel_words": words,
         "funnel": found,
@@ -156,7 +157,6 @@ def _context(portal: Portal, pinned: Pinned, numbers: Numbers, sort: str, lists:
         "sorts": SORTS,
         "equity": equity_rows(numbers, {card["pilot_id"]: card["title"] for card in cards}),
         "competencies": learning.rows(COMPETENCIES) if learning else [],
-        "kinds": kind_rows(learning, portal.rules()),
-        "lists": lists,
-        "n_min": portal.n_min(),
+        "kinds": kind_rows(learning, rules),
+        "n_min": rules.n_min,
     }

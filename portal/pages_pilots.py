@@ -12,9 +12,11 @@ from starlette.responses import RedirectResponse, Response
 from answers.accounts import Account
 from answers.pilot_answers import load_scorecard, load_scorecards
 from answers.pinned_releases import Pinned
+from answers.school_trust import Age
 from answers.scorecard_parts import interval_told, main_estimate, present, unit_told, value_told
 from cairn.errors import CairnError
 from cairn.language import ENGLISH, gettext, speaking
+from cairn.protection.rules import Rules
 from pilots import registry
 from pilots.decision import DECISIONS
 from portal.as_of import asked_day, numbers_of
@@ -50,12 +52,11 @@ def decisions_of(portal: Portal, card: dict[str, Any]) -> list[dict[str, Any]]:
 @guarded(*READERS)
 def pilots_page(request: Request, account: Account) -> Response:
     """Every pilot with what the rule recommends."""
-    portal = portal_of(request)
-    pinned = portal.reader.pin()
+    pinned = portal_of(request).reader.pin()
     numbers = numbers_of(request)
 
-    def context() -> dict[str, Any]:
-        return {"cards": [present(card, portal.rules(), numbers) for card in load_scorecards(pinned.evaluation)]}
+    def context(_: Age | None, rules: Rules) -> dict[str, Any]:
+        return {"cards": [present(card, rules, numbers) for card in load_scorecards(pinned.evaluation)]}
 
     return render_kept(request, "pilots.html", gettext("Pilots"), pinned, numbers, (), context)
 

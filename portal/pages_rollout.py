@@ -15,6 +15,7 @@ from answers.metrics import title as title_of
 from answers.pilot_answers import load_rollout, load_rollout_parts, load_scorecards
 from answers.pinned_releases import Opened
 from answers.published_numbers import Numbers, Row, text
+from answers.school_trust import Age
 from cairn.language import gettext, noted
 from cairn.protection.rules import Rules
 from pilots.rollout import classroom_share, why_empty
@@ -44,9 +45,8 @@ def rollout_page(request: Request, account: Account) -> Response:
     """Every pilot: how far it has come, by picture; what is late and in the way; its schools wave by wave."""
     portal = portal_of(request)
     pinned, numbers, day = portal.reader.pin(), numbers_of(request), asked_day(request)
-    rules = portal.rules()
 
-    def context() -> dict[str, Any]:
+    def context(_: Age | None, rules: Rules) -> dict[str, Any]:
         return {"pilots": pilots_of(pinned.evaluation, numbers, rules, day), "text": text, "n_min": rules.n_min}
 
     return render_kept(request, "rollout.html", gettext("Rollout"), pinned, numbers, (), context)

@@ -25,8 +25,9 @@ def erase(settings: Settings, words: Collection[str], erasure_id: str, erased_at
     """
     removed: dict[str, int] = {}
     with store.building(settings):
-        for folder in (warehouse.building_path(settings).parent, warehouse.target_dir(settings)):
-            shutil.rmtree(folder, ignore_errors=True)
+        warehouse.clear_building(settings)
+        if warehouse.target_dir(settings).exists():
+            shutil.rmtree(warehouse.target_dir(settings))
         for path in files(settings):
             rows = _erase_from(path, words)
             if rows:

@@ -196,7 +196,7 @@ def is_protected(problem: Problem, suppressed: Collection[str]) -> bool:
 
 
 def _parts(problem: Problem) -> list[_Part]:
-    """The problem taken apart into cells that hang together by relations."""
+    """The problem taken apart into cells that hang together by relations, in the order of their names."""
     root = {name: name for name in problem.cells}
 
     def top(name: str) -> str:
@@ -210,7 +210,7 @@ def _parts(problem: Problem) -> list[_Part]:
         for name in others:
             root[top(name)] = top(first)
     groups: dict[str, list[str]] = {}
-    for name in problem.cells:
+    for name in sorted(problem.cells):
         groups.setdefault(top(name), []).append(name)
     of_group: dict[str, list[Relation]] = {}
     for relation in problem.relations:
@@ -219,11 +219,12 @@ def _parts(problem: Problem) -> list[_Part]:
 
 
 def _part(problem: Problem, names: list[str], relations: Sequence[Relation]) -> _Part:
-    """The arrays of a part, its cells and relations in one order, however they were given: where several choices are as
-    cheap, the order says which is found, and the same numbers must give the same table."""
-    names, relations = sorted(names), sorted(relations, key=lambda relation: sorted(relation.items()))
+    """The arrays of a part; ``names`` are sorted. Relations, and the cells of each, are in one order however they were
+    given: where several choices are as cheap the order says which is found, and the same numbers must give the same
+    table (unless the time runs out)."""
+    relations = sorted(relations, key=lambda relation: sorted(relation.items()))
     index = {name: number for number, name in enumerate(names)}
-    rows = [{index[name]: weight for name, weight in relation.items()} for relation in relations]
+    rows = [{index[name]: relation[name] for name in sorted(relation)} for relation in relations]
     matrix = np.zeros((max(len(rows), 1), len(names)))
     for number, row in enumerate(rows):
         for cell, weight in row.items():

@@ -201,11 +201,11 @@ def _suppressed(
     seconds: float,
 ) -> tuple[Collection[Key], bool]:
     """Keys of the cells to leave out so that totals tell nothing, and whether no fewer would do."""
-    known = {key for key, numbers in raw.rows.items() if numbers.get(metric.name) is not None}
+    known = dict.fromkeys(key for key, numbers in raw.rows.items() if numbers.get(metric.name) is not None)
     relations: list[Relation] = [
         {**{_name(part): 1.0 for part in parts}, _name(total): -1.0}
         for total, parts in raw.totals.items()
-        if {total, *parts} <= known
+        if {total, *parts} <= known.keys()
     ]
     needed = [key for key in _sensitive(raw, metric, rules.n_min) if key in known]
     if not relations or not needed:
