@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from answers.told_of_gates import GATES
 from answers.told_of_pilots import CARD, DETAILS, EVALUATION
 from cairn.language import noted
 
@@ -225,6 +226,7 @@ OPERATIONS = (
 PATTERNS = (
     *CARD,
     *EVALUATION,
+    *GATES,
     *DETAILS,
     *ROLLOUT,
     *CODES,

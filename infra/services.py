@@ -20,7 +20,8 @@ Ports = dict[str, int]
 Health = Literal["broker", "http", "tcp", "airflow_job", "heartbeat", "spark_master", "spark_worker"]
 BIN = Path(sys.executable).parent
 # Where a service listens that is reached by every address of the machine, the loopback among them.
-EVERY_ADDRESS = "0.0.0.0"
+# What listens on every address of the machine answers on this one.
+EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,8 @@ def address(settings: Settings, service: Service, ports: Ports) -> str:
         return spark_cluster.master_address(ports[service.name])
     if service.health == "http":
         if service.name == "gateway":
-            host = settings.gateway_host if settings.gateway_host != EVERY_ADDRESS else "127.0.0.1"
+            host = EVERY_ADDRESS.get(settings.gateway_host, settings.gateway_host)
+            host = f"[{host}]" if ":" in host else host  # RFC 3986, 3.2.2
             return f"{'https' if settings.gateway_certificate_file else 'http'}://{host}:{ports[service.name]}/"
         return f"http://127.0.0.1:{ports[service.name]}/"
     return f"127.0.0.1:{ports[service.name]}" if service.health in ("broker", "tcp") else ""

@@ -25,6 +25,7 @@ from portal.class_grid import drawn_rows
 from portal.entitled import own_classes, require_class
 from portal.live_today import FRESH_SECONDS, behind_seconds, changed, live_pupils
 from portal.web import guarded, portal_of, render
+from releases.holding import NO_REASON
 
 Row = dict[str, Any]
 # What the night said of the class's pupils, in any of their classes: what today's work is set beside.
@@ -184,4 +185,4 @@ def _by_topic(reviews: Iterable[Row]) -> list[tuple[Row, list[str]]]:
 
 def _held_reason(release: Opened, school_id: str) -> str | None:
     rows = release.rows("select held_reason from mart_school where school_id = ? and is_held_back", [school_id])
-    return (rows[0]["held_reason"] or "see operations") if rows else None
+    return (rows[0]["held_reason"] or NO_REASON) if rows else None

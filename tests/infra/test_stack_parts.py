@@ -135,6 +135,8 @@ def test_a_heartbeat_counts_if_it_is_this_process_and_lately(settings: Settings)
         ("127.0.0.1", "", "http://127.0.0.1:8443/"),
         ("0.0.0.0", "c.pem", "https://127.0.0.1:8443/"),
         ("192.0.2.7", "c.pem", "https://192.0.2.7:8443/"),
+        ("::", "c.pem", "https://[::1]:8443/"),
+        ("2001:db8::7", "c.pem", "https://[2001:db8::7]:8443/"),
     ],
 )
 def test_the_gateway_is_asked_where_it_listens(settings: Settings, host: str, certificate: str, expected: str) -> None:
