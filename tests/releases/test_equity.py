@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, date, datetime
 
 import duckdb
 import pytest
 
 from cairn.privacy_dates import publication_rules
-from cairn.protection.audit import CellName, Earlier, Pair, audit
-from cairn.protection.published import COUNT, EMPTY, PublishedCell, PublishedTable
+from cairn.protection.audit import EARLIER, CellName, Earlier, Pair, audit
+from cairn.protection.published import COUNT, EMPTY, NOTHING, Publication, PublishedCell, PublishedTable, as_json
 from cairn.protection.rules import Rules
 from cairn.protection.tables import Protected, RawTable, hide_alike, protect
 from cairn.settings import Settings
-from releases import publications
+from releases import publications, store
 from releases.publication_equity import GROUPS, METRICS, SCHOOL_GROUPS, equity_tables
 from releases.publication_tables import OVERVIEW, pairs_of
 
@@ -155,6 +156,36 @@ def test_what_the_overview_and_a_grouping_tell_together_is_left_out_and_the_rest
     ]
     done, failures = publications._audited(settings, "learning", publication_rules(settings), parts)
     assert failures == [] and sum(part.suppressed for part in done) >= 1
+
+
+def overview_and_groups(everybody: PublishedCell, total: PublishedCell) -> list[PublishedTable]:
+    """All pupils of the district, on the overview and as the total of a grouping."""
+    names = [metric.name for metric in METRICS]
+    row = dict.fromkeys(names, EMPTY)
+    overview = PublishedTable(OVERVIEW, ("school_id",), tuple(names), {("*",): row | {"pupils": everybody}})
+    of_groups = {("g", "*"): row | {"pupils": total}}
+    return [overview, PublishedTable(GROUPS, ("grouping_name", "group_name"), tuple(names), of_groups)]
+
+
+def test_what_tells_of_few_beside_an_earlier_day_is_left_out_and_the_rest_published(settings: Settings) -> None:
+    """Last week 55 to 64 on one page and 61 to 70 on the other: 61 to 64. Today 66 to 69: from two to eight came."""
+    day = date(2026, 11, 16)
+    before = overview_and_groups(PublishedCell("60", COUNT, 60, 55, 64), PublishedCell("61 to 70", COUNT, None, 61, 70))
+    tables = {table.name: table for table in before}
+    kept = Publication("last-week", "learning", day, "r-1", datetime(2026, 11, 16, tzinfo=UTC), N_MIN, tables)
+    folder = store.private_folder(publications.kind_dir(settings, "learning"))
+    store.write_json(folder / "publication-learning-last-week.json", as_json(kept))
+    other = PublishedTable("other", ("row",), ("pupils",), {("a",): {"pupils": count(44)}})
+    today = [*overview_and_groups(PublishedCell("66 to 69", COUNT, None, 66, 69), EMPTY), other]
+    parts = [Protected(table, frozenset(), 0) for table in today]
+    rules = publication_rules(settings)
+    found = publications._failures(settings, "learning", rules, parts)
+    assert {str(one.cell) for one in found} == {"school_overview * pupils", "mastery_group g/* pupils"}
+    assert {one.attack for one in found} == {EARLIER}
+    done, failures = publications._audited(settings, "learning", rules, parts)
+    told = {part.table.name: part.table for part in done}
+    assert failures == [] and told[OVERVIEW].rows["*",]["pupils"].text == NOTHING
+    assert told["other"].rows["a",]["pupils"].text == "44", "what tells nobody's coming stands"
 
 
 def count(number: int) -> PublishedCell:
