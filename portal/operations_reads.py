@@ -116,6 +116,17 @@ def attribution(release: Opened | None) -> list[Row]:
     return release.rows(f"from ({query}) order by attributed - events, source_id")
 
 
+def freshness(release: Opened | None) -> list[Row]:
+    """By source, its newest work in four weeks, the schools it sent for, and those at which it fell silent; what has
+    been silent or old longest first."""
+    if release is None or not release.has_table("mart_source_freshness"):
+        return []
+    columns = """source_id, max(last_event_at) as last_event_at, min(last_work_date) as oldest_work_date,
+        count(*) as schools, count(*) filter (is_silent) as silent_schools"""
+    query = f"select {columns} from mart_source_freshness group by source_id"
+    return release.rows(f"from ({query}) order by silent_schools desc, last_event_at, source_id")
+
+
 def _newest_days(settings: Settings) -> list[date]:
     known = lake.partition_values(settings, "ops.intake_ledger", "received_date")
     return [day for day in known if isinstance(day, date)][-LEDGER_DAYS:]

@@ -51,6 +51,7 @@ def read_lake(settings: Settings, learning: Opened | None) -> Row:
         "ledger_from": ledger_from,
         "broken_hops": reads.broken_hops(settings),
         "attribution": reads.attribution(learning),
+        "freshness": reads.freshness(learning),
         "lag": reads.intake_lag(settings),
         "gates": reads.gate_results(settings),
         "releases": reads.releases(settings),

@@ -18,7 +18,7 @@ from gates.mart_models import mart_models
 from releases import store
 
 # Facts about today's data, true whether the school is held back or not.
-ABOUT_TODAY = ("mart_school", "mart_school_trust")
+ABOUT_TODAY = ("mart_school", "mart_school_trust", "mart_source_freshness")
 NO_REASON = "a gate failed for this school"
 # SQL of the tables that are worked out anew over the composed rows lies beside the built file, a file a table.
 RECOMPUTED = "recomputed"

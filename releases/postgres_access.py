@@ -84,6 +84,7 @@ READERS: dict[str, Readers] = {
     "mart_school": OF_A_SCHOOL,
     "mart_school_day": OF_A_SCHOOL,
     "mart_school_trust": OF_A_SCHOOL,
+    "mart_source_freshness": OF_A_SCHOOL | {Role.CENTRAL_OFFICE: Rows.ALL},
     "mart_student_carried": OF_A_SCHOOL,
     "mart_student_competency": OF_A_CLASS,
     "mart_student_decision": OF_A_SCHOOL,

@@ -28,7 +28,7 @@ def test_release_holds_marts_only(rows: Any, release: store.Release) -> None:
     schemas = rows("select distinct schema_name from duckdb_tables()")
     assert schemas == [("main",)], "working tables know more about pupils than a page needs"
     assert not rows("select view_name from duckdb_views() where not internal")
-    assert len(release.tables) == 44
+    assert len(release.tables) == 45
     assert all(name.startswith("mart_") for name in release.tables)
 
 
@@ -42,6 +42,16 @@ def test_schools_and_trust(rows: Any) -> None:
         " unlinked_events from mart_school_trust order by 1"
     )
     assert trust == [("s-north", 4, 2, 1, 1, 0, 0, None, 1), ("s-south", 1, 1, 0, 0, 0, 1, "quiet", 0)]
+
+
+def test_each_source_is_as_old_as_its_newest_work(rows: Any) -> None:
+    columns = "school_id, source_id, days_with_work, last_work_date, days_since_work, is_silent"
+    assert rows(f"select {columns} from mart_source_freshness order by 1, 2") == [
+        ("s-north", "mathapp", 2, date(2026, 10, 14), 0, False),
+        ("s-south", "mathapp", 1, date(2026, 10, 14), 0, False),
+        ("s-south", "quiet", 3, date(2026, 9, 23), 21, True),
+    ]
+    assert rows("select count(*) from mart_source_freshness where last_event_at::date <> last_work_date") == [(0,)]
 
 
 def test_subgroups_have_what_their_pupils_plans_hold(rows: Any) -> None:

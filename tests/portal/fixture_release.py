@@ -276,6 +276,10 @@ def _school_rows(
         ],
         "mart_action_school": [(school_id, 4, 4, 3, 3, *[None] * 6)],
         "mart_intake_ledger": [(DATA_DATE, "math-app", school_id, 1240, 1201, 20, 0, 15, 4, 0)],
+        "mart_source_freshness": [
+            (school_id, "math-app", DATA_DATE, 12, DATA_DATE, 0, _at(0), False),
+            *([(school_id, "reading-app", DATA_DATE, 9, days[8], 12, _at(12), True)] if silent else []),
+        ],
         "mart_intake_attribution": [(DATA_DATE, "math-app", school_id, 1201, 6, 5, 4, 1186)],
         "mart_gate_result": [
             (

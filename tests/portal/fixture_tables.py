@@ -86,6 +86,8 @@ TABLES = {
     " milestones_done bigint, milestones_late bigint, cost_usd double, cost_per_pupil_usd double",
     "mart_intake_ledger": "received_date date, source_id varchar, org_id varchar, received bigint, accepted bigint,"
     " duplicate bigint, conflict bigint, rejected bigint, quarantined bigint, unexplained bigint",
+    "mart_source_freshness": "school_id varchar, source_id varchar, data_date date, days_with_work int,"
+    " last_work_date date, days_since_work int, last_event_at timestamptz, is_silent boolean",
     "mart_intake_attribution": "work_date date, source_id varchar, org_id varchar, events bigint, without_pupil bigint,"
     " without_class bigint, without_teacher bigint, attributed bigint",
     "mart_gate_result": "gate varchar, rule_id varchar, scope_type varchar, scope_id varchar, severity varchar,"

@@ -22,6 +22,7 @@ from portal.lineage import lineage_of, manifest_path, names
 from portal.operations_problems import problems
 from portal.operations_snapshot import Snapshot, Snapshots
 from portal.processes import Beat
+from tests.portal.fixture_release import SCHOOLS
 
 NOW = datetime.now(UTC)
 MANIFEST: dict[str, Any] = {
@@ -150,6 +151,15 @@ def test_the_page_shows_warnings_amber_failures_red_and_the_zone(pages: Any) -> 
     assert re.search(r"read once a minute", problems_shown) and re.search(r"\d\d:\d\d C[SD]T", problems_shown)
     assert "&lt;b&gt;last&lt;/b&gt;" in of_log.text
     assert pages.client("engineer").get("/operations/logs/..%2faccounts").status_code == 404
+
+
+def test_each_source_has_its_newest_work_and_where_it_is_silent(pages: Any) -> None:
+    text = pages.client("engineer").get("/operations").text
+    table = text.split("Table: Newest work by source")[1].split("</table>")[0]
+    rows = [re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", row) for row in table.split("<tr")[2:]]
+    assert [row[0] for row in rows] == ["reading-app", "math-app"], "what is silent comes first"
+    assert [row[3:] for row in rows] == [["1", "1"], [str(len(SCHOOLS)), "0"]]
+    assert rows[1][2] == "Wed 14 Oct" and rows[0][2] == "Fri 2 Oct"
 
 
 def test_a_table_says_what_it_is_made_of_and_what_is_made_of_it(manifest: Any) -> None:
