@@ -84,14 +84,13 @@ def render_kept(
     no reader is shown what is another's. Raises HTTPException 503 where the rules cannot be read.
     """
     portal = portal_of(request)
-    rules = portal.rules()
+    rules, day = portal.rules(), asked_day(request)
     age = portal.age(pinned.learning.data_date) if pinned.learning else None
 
     def draw() -> Markup:
         own = {"layout": "main_alone.html", "pinned": pinned, "age": age, "numbers": numbers, "asked_day": day}
         return Markup(portal.environment.get_template(template).render(own, **context(age, rules)))
 
-    day = asked_day(request)
     releases = (_known_by(pinned.learning), _known_by(pinned.evaluation))
     key = (portal.settings.home, template, current(), releases, age, rules, *reads)
     # Days gone by are asked for by few, and read anew each time.
