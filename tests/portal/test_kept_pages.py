@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,10 +48,10 @@ def test_another_publication_or_key_is_another_page(pages: Pages) -> None:
     assert [get("b", None), get("b", None), get("a", second)] == ["2", "2", "3"], "the one asked longest ago went"
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Settings:
-    """A release whose numbers are not published yet, and an account."""
-    settings = Settings(home=tmp_path, portal_hosts=["portal.example"])
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A release whose numbers nothing but a test publishes, and an account."""
+    settings = Settings(home=tmp_path_factory.mktemp("kept"), portal_hosts=["portal.example"])
     publish_fixture(settings)
     add_marts(current(settings).path)
     add_account(settings, "central", "central_office", None, PASSWORD)
@@ -84,6 +83,7 @@ def test_it_is_drawn_once_and_anew_for_whatever_it_reads(home: Settings, monkeyp
         drawn.append(1)
         return whole(*given)
 
+    monkeypatch.setattr(kept_pages, "KEPT", KeptPages())
     monkeypatch.setattr(pages_overview, "portfolio", counted)
     with signed_in(home, "central") as client:
 
