@@ -14,6 +14,7 @@ from typing import Any
 from kafka.errors import KafkaError
 
 from cairn.calendar import DistrictCalendar
+from cairn.evidence.activity import UNKNOWN_SCHOOL
 from cairn.privacy import smallest_group
 from cairn.settings import Settings
 from cairn.topics import lag as records_between
@@ -209,7 +210,10 @@ def _still_silent(standing: list[Standing], seen: Volumes, first: date) -> list[
 
 
 def _refusals(settings: Settings, found: Look, limit: dict[str, Any], now: datetime) -> None:
-    """Share refused or set aside over the last days, by source, and at a school where the source as a whole is well."""
+    """Share refused or set aside over the last days, by source, and at a school where the source as a whole is well.
+
+    What is refused often says no school: such records count for their source alone.
+    """
     received: dict[Pair, int] = {}
     refused: dict[Pair, int] = {}
     days = recent_days(settings, now)
@@ -224,7 +228,7 @@ def _refusals(settings: Settings, found: Look, limit: dict[str, Any], now: datet
     most, least = float(limit["most"]), int(limit["least_received"])
     above = {pair for pair, rate in rates.items() if rate > most and received[pair] >= least}
     for source, school in sorted(above):
-        if school and (source, "") in above:
+        if school == UNKNOWN_SCHOOL or (school and (source, "") in above):
             continue
         came = f"{rates[source, school]:.0%} refused or set aside"
         command = f"see 'cairn intake rejected list --source {source}' and 'cairn intake quarantine list'"

@@ -198,24 +198,27 @@ def test_refusals_are_told_where_they_are_and_no_small_count_is(autumn: Autumn) 
     day = date(2026, 11, 9)
     well = [autumn.receipt("tilewise", school, autumn.at(day, 9), 300) for school in ("sch-1", "sch-2")]
     bad = autumn.receipt("tilewise", "sch-3", autumn.at(day, 9), 25)
-    autumn.send([*well, bad])
+    # Refused whole, since it does not say of which school it is.
+    nowhere = autumn.receipt("tilewise", "unknown", autumn.at(day, 9), 25)
+    autumn.send([*well, bad, nowhere])
     refusals = [
         {
-            **{name: bad[name] for name in ("org_id", "source_id", "received_at", "received_date")},
-            "rejected_id": f"x{n}",
+            **{name: of[name] for name in ("org_id", "source_id", "received_at", "received_date")},
+            "rejected_id": f"{of['org_id']}-{n}",
         }
         | {"receipt_id": "r", "statement_index": n, "reason": "iri_invalid", "payload_sha256": "0"}
         | {"kafka_partition": 0, "kafka_offset": n, "intake_app_id": "app", "batch_id": 0}
-        for n in range(6)
+        for of, count in ((bad, 6), (nowhere, 25))
+        for n in range(count)
     ]
     lake.append(autumn.settings, "bronze.rejected", refusals)
-    batch = {"intake_app_id": "app", "batch_id": 0, "end_offsets": "{}", "records": 6}
+    batch = {"intake_app_id": "app", "batch_id": 0, "end_offsets": "{}", "records": 31}
     at = autumn.at(day, 10)
     lake.append(autumn.settings, "ops.intake_batch", [batch | {"written_at": at, "written_date": at.date()}])
     found = autumn.look(day, 12)
     assert kinds(found) == [("refused", "tilewise", "sch-3")]
     assert found["alarms"][0]["came"] == "24% refused or set aside"
-    assert found["rejection_rates"] == {"tilewise": 6 / 625}
+    assert found["rejection_rates"] == {"tilewise": 31 / 650}
     assert [intake_alarms.told(count, 10) for count in (0, 1, 9, 10, 1234)] == [
         "none",
         "fewer than 10",
