@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -32,6 +33,19 @@ def signed_in(settings: Settings, name: str) -> TestClient:
     client = TestClient(create_app(settings), base_url="http://portal.example", follow_redirects=False)
     assert submit(client, "/login", "/login", name=name, password=PASSWORD).status_code == 303
     return client
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str) -> list[int]:
+    """Nothing is kept yet; the list grows by one with each call of what a page is drawn of."""
+    calls, whole = [], getattr(module, name)
+
+    def counting(*given: Any) -> Any:
+        calls.append(1)
+        return whole(*given)
+
+    monkeypatch.setattr(kept_pages, "KEPT", KeptPages())
+    monkeypatch.setattr(module, name, counting)
+    return calls
 
 
 def test_another_publication_or_key_is_another_page(pages: Pages) -> None:
@@ -77,14 +91,7 @@ def test_what_is_published_while_the_portal_runs_is_on_the_next_page(home: Setti
 
 
 def test_it_is_drawn_once_and_anew_for_whatever_it_reads(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn, whole = [], pages_overview.portfolio
-
-    def counted(*given: Any) -> Any:
-        drawn.append(1)
-        return whole(*given)
-
-    monkeypatch.setattr(kept_pages, "KEPT", KeptPages())
-    monkeypatch.setattr(pages_overview, "portfolio", counted)
+    drawn = counted(monkeypatch, pages_overview, "portfolio")
     with signed_in(home, "central") as client:
 
         def draws(status: int = 200, **headers: str) -> int:
@@ -135,14 +142,7 @@ def test_two_who_ask_at_once_wait_for_one_drawing() -> None:
 
 
 def test_central_office_and_engineer_read_the_same_drawing(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn, whole = [], pages_pilots.load_scorecards
-
-    def counted(*given: Any) -> Any:
-        drawn.append(1)
-        return whole(*given)
-
-    monkeypatch.setattr(kept_pages, "KEPT", KeptPages())
-    monkeypatch.setattr(pages_pilots, "load_scorecards", counted)
+    drawn = counted(monkeypatch, pages_pilots, "load_scorecards")
     central, engineer = (pages.client(name).get("/pilots").text for name in ("central", "engineer"))
     assert len(drawn) == 1
     main = re.compile(r'<main id="main" tabindex="-1">(.*)</main>', re.S)
