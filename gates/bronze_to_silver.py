@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import lake
 from cairn.calendar import DistrictCalendar
 from cairn.contracts import load_contract
+from cairn.evidence.activity import UNKNOWN_SCHOOL
 from cairn.evidence.clock import ClockRule
 from cairn.settings import Settings
 from gates import frames, suites
@@ -112,7 +113,7 @@ def _by_scope(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """One row a school, or a source where no school was claimed; what does not balance is not netted out."""
     scopes: dict[tuple[str, str], dict[str, Any]] = {}
     for row in rows:
-        is_school = row["org_id"] != "unknown"
+        is_school = row["org_id"] != UNKNOWN_SCHOOL
         key = ("school", row["org_id"]) if is_school else ("source", row["source_id"])
         scope = scopes.setdefault(
             key, {"scope_type": key[0], "scope_id": key[1], "received": 0, "unexplained": 0, "rows_failed": 0}

@@ -19,8 +19,7 @@ from infra.spark_cluster import ClusterSize
 Ports = dict[str, int]
 Health = Literal["broker", "http", "tcp", "airflow_job", "heartbeat", "spark_master", "spark_worker"]
 BIN = Path(sys.executable).parent
-# Where a service listens that is reached by every address of the machine, the loopback among them.
-# What listens on every address of the machine answers on this one.
+# Where a service listens that is reached by every address of the machine, and the one of them to ask it at.
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 

@@ -73,7 +73,7 @@ def _files_of(
 ) -> list[File]:
     """As :func:`table_files`, of a table that is open."""
     contract = load_contract(name)
-    found = listed(table, contract, holding)
+    found = _listed(table, contract, holding)
     if isinstance(partitions, _Every):
         return found
     kinds = {column.name: column.type for column in contract.columns}
@@ -119,7 +119,7 @@ def partitions_of(name: str, files: Sequence[File]) -> dict[str, list[PartitionV
     }
 
 
-def listed(table: DeltaTable, contract: Contract, holding: tuple[str, str] | None = None) -> list[File]:
+def _listed(table: DeltaTable, contract: Contract, holding: tuple[str, str] | None = None) -> list[File]:
     """The files in the log; without statistics, since a file that stays in the log keeps its own there."""
     laid_by = tuple(table.metadata().partition_columns)
     if laid_by != contract.partitions:

@@ -19,7 +19,7 @@ from pyarrow import fs
 from cairn.contracts import load_contract
 from cairn.errors import CairnError
 from cairn.settings import Settings
-from lake.dataset import dataset_of, listed
+from lake.dataset import dataset
 from lake.location import exists, open_table, table_filesystem, table_uri
 
 MOST = 16
@@ -71,8 +71,7 @@ def _opened(settings: Settings, name: str, filesystem: fs.FileSystem) -> _Kept |
         return None
     version = int(open_table(settings, name).version())
     committed = filesystem.get_file_info(_commit(version))
-    table = open_table(settings, name, version)
-    return _Kept(version, committed.mtime_ns or 0, dataset_of(settings, name, listed(table, load_contract(name))))
+    return _Kept(version, committed.mtime_ns or 0, dataset(settings, name, version=version))
 
 
 def _is_newest(kept: _Kept, filesystem: fs.FileSystem) -> bool:

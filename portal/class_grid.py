@@ -32,8 +32,8 @@ def drawn_rows(
     ``standing`` are the teachers' words by pupil and competency. Each cell is a link to its evidence; what is the same
     in many (address of the competency, state, share) is written once. Everything is escaped here.
     """
-    links = {one.competency_id: _link(one.competency_id) for one in columns}
-    said: dict[tuple[Any, ...], str] = {}
+    ends = {one.competency_id: _address_end(one.competency_id) for one in columns}
+    said: dict[tuple[Any, ...], tuple[str, str]] = {}
     opened = {True: "<td>", False: '<td class="far">'}
 
     def cell(key: str, escaped_key: str, competency_id: str) -> str:
@@ -45,9 +45,8 @@ def drawn_rows(
         what = (row["is_stuck"], row["state"], share, word["said"] if word else None)
         if what not in said:
             said[what] = _said(*what)
-        before, after = links[competency_id]
-        kind = (STUCK if row["is_stuck"] else MARKS[row["state"]])[0]
-        return f'<a class="cell {kind}" href="{before}{escaped_key}{after}{said[what]}</a>'
+        kind, label = said[what]
+        return f'<a class="cell {kind}" href="/students/{escaped_key}{ends[competency_id]}" aria-label="{label}</a>'
 
     def drawn(key: str) -> Markup:
         escaped_key = str(escape(key))
@@ -57,20 +56,20 @@ def drawn_rows(
     return {key: drawn(key) for key in view.pupils}
 
 
-def _link(competency_id: str) -> tuple[str, str]:
-    """What stands before and after the pupil's key in the address of a cell's evidence, up to its label's quote."""
+def _address_end(competency_id: str) -> str:
+    """What stands after the pupil's key in the address of a cell's evidence."""
     part = escape(quote(competency_id, safe="/"))
-    return "/students/", f'?on={part}#on-{part}" aria-label="'
+    return f"?on={part}#on-{part}"
 
 
-def _said(is_stuck: bool, state: str, share: str | None, word: str | None) -> str:
-    """Label and letter of a cell, from inside the label's quotes on."""
+def _said(is_stuck: bool, state: str, share: str | None, word: str | None) -> tuple[str, str]:
+    """The class of a cell's colour; its label and letter, from inside the label's quotes on."""
+    kind, letter = STUCK if is_stuck else MARKS[state]
     label = gettext("Stuck") if is_stuck else wording.state(state)
     if share:
         label += f", {share}"
     if word:
         label += "; " + gettext("a teacher said {word}").format(word=wording.said_word(word))
-    letter = wording.retold((STUCK if is_stuck else MARKS[state])[1])
     teacher = escape(gettext("t"))
     mark = f"<i>{teacher}</i>" if word else ""
-    return f'{escape(label)}">{escape(letter)}{mark}'
+    return kind, f'{escape(label)}">{escape(wording.retold(letter))}{mark}'

@@ -89,10 +89,10 @@ READERS: dict[str, Readers] = {
     "mart_student_competency": OF_A_CLASS,
     "mart_student_decision": OF_A_SCHOOL,
     "mart_student_rollup": OF_A_SCHOOL,
-    # Exact counts of few pupils by what is most sensitive of them, and that there is such a pupil at all: protected
-    # first, then shown to anybody.
     # A pupil by what is most sensitive of her: nobody. What is published of groups is counted of it and protected.
     "mart_pupil_subgroup": {},
+    # Exact counts of few pupils by what is most sensitive of them, and that there is such a pupil at all: protected
+    # first, then shown to anybody.
     "mart_subgroup": _ENGINEER,
     "mart_subgroup_mastery": _ENGINEER,
 }

@@ -105,17 +105,25 @@ def test_a_backup_put_in_its_place_while_it_is_opened(
     settings, backup, opened = place(f"swapped-{opening}"), place(f"swapped-by-{opening}"), []
     for where, number in ((settings, 1), (backup, 2)):
         lake.append(where, TABLE, [receipt(number)])
-    whole = newest.open_table
+    first, second = newest.open_table, newest.dataset
 
-    def swapping(*given: Any) -> DeltaTable:
-        opened.append(1)
-        found = whole(*given) if len(opened) == opening == 1 else None
-        if len(opened) == opening:
+    def swap(at: int) -> None:
+        opened.append(at)
+        if at == opening and opened.count(at) == 1:
             shutil.rmtree(lake.table_uri(settings, TABLE))
             shutil.copytree(lake.table_uri(backup, TABLE), lake.table_uri(settings, TABLE))
-        return found or whole(*given)
 
-    monkeypatch.setattr(newest, "open_table", swapping)
+    def swapped_after(*given: Any) -> DeltaTable:
+        found = first(*given)
+        swap(1)
+        return found
+
+    def swapped_before(*given: Any, **named: Any) -> Any:
+        swap(2)
+        return second(*given, **named)
+
+    monkeypatch.setattr(newest, "open_table", swapped_after)
+    monkeypatch.setattr(newest, "dataset", swapped_before)
     assert [ids(lake.read_newest(settings, TABLE)) for _ in range(3)] == [["r002"]] * 3
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from cairn.settings import Settings
+from identity.vault import Vault
 from loading.judgements import Judgement, say
 from releases.store import Release, save, swap
 from tests.portal.fixture_pilots import PILOTS, ROLLOUT_TABLES, freeze_plans, rollout_parts, scorecard
-from tests.portal.fixture_tables import NEWS, TABLES
+from tests.portal.fixture_tables import FRESHNESS, NEWS, TABLES
 
 DATA_DATE = date(2026, 10, 14)
 LEARNING_ID = "learning-2026-10-14-1"
@@ -46,8 +47,6 @@ FAMILY = ["Abara", "Brandt", "Castellanos", "Dvorak", "Eriksen", "Fontaine", "Gr
 
 def register_people(settings: Settings) -> dict[str, str]:
     """Pupils and teachers into a real vault; returns sourcedId -> key."""
-    from identity.vault import Vault
-
     people = [
         {"sourced_id": sourced(school, number), "given_name": given, "family_name": family}
         for school in range(len(SCHOOLS))
@@ -276,10 +275,7 @@ def _school_rows(
         ],
         "mart_action_school": [(school_id, 4, 4, 3, 3, *[None] * 6)],
         "mart_intake_ledger": [(DATA_DATE, "math-app", school_id, 1240, 1201, 20, 0, 15, 4, 0)],
-        "mart_source_freshness": [
-            (school_id, "math-app", DATA_DATE, 12, DATA_DATE, 0, _at(0), False),
-            *([(school_id, "reading-app", DATA_DATE, 9, days[8], 12, _at(12), True)] if silent else []),
-        ],
+        "mart_source_freshness": [(school_id, *one) for one in FRESHNESS[: 1 + silent]],
         "mart_intake_attribution": [(DATA_DATE, "math-app", school_id, 1201, 6, 5, 4, 1186)],
         "mart_gate_result": [
             (

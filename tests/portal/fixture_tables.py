@@ -1,11 +1,21 @@
 """The columns of the marts that pages and feeds read, as the small published release has them."""
 
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
 # States before and after, and what kind of news that is.
 NEWS = (
     ("developing", "mastered", "mastered"),
     ("mastered", "developing", "lost"),
     ("developing", "developing", "stuck"),
     ("review_due", "mastered", "back"),
+)
+# Of a source that goes on, and of one that fell silent: days with work, newest day, how long ago, newest instant.
+_DAY, _SILENT_SINCE = datetime(2026, 10, 14, 15, 42, tzinfo=UTC), datetime(2026, 10, 2, 15, 42, tzinfo=UTC)
+FRESHNESS = (
+    ("math-app", _DAY.date(), 12, _DAY.date(), 0, _DAY, False),
+    ("reading-app", _DAY.date(), 9, _SILENT_SINCE.date(), 12, _SILENT_SINCE, True),
 )
 TABLES = {
     "mart_school": "school_id varchar, school_name varchar, pupils bigint, classes bigint, is_held_back boolean,"
